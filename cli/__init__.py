@@ -1,0 +1,1 @@
+"""The command line of tilesim (imported as tilesim_cli)."""

@@ -1,0 +1,1 @@
+"""Readers and writers of the reference's files; one module per format."""

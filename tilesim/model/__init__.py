@@ -1,0 +1,26 @@
+"""The nouns of diffraction: frozen values in SI units that know neither torch, dask nor zarr."""
+
+from tilesim.model.beam import Beam, Source
+from tilesim.model.crystal import Crystal, Shape
+from tilesim.model.detector import Detector, Panel, Sensor
+from tilesim.model.experiment import Experiment
+from tilesim.model.factors import StructureFactors
+from tilesim.model.mask import PixelMask
+from tilesim.model.sampling import Region, Sampling
+from tilesim.model.scan import Scan
+
+__all__ = [
+    "Beam",
+    "Crystal",
+    "Detector",
+    "Experiment",
+    "Panel",
+    "PixelMask",
+    "Region",
+    "Sampling",
+    "Scan",
+    "Sensor",
+    "Shape",
+    "Source",
+    "StructureFactors",
+]

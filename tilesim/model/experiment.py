@@ -1,0 +1,108 @@
+"""An experiment: everything that decides the value of a pixel, and nothing of the machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+from tilesim.errors import InputError
+from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED, Beam
+from tilesim.model.crystal import Crystal
+from tilesim.model.detector import Detector
+from tilesim.model.factors import StructureFactors
+from tilesim.model.mask import PixelMask
+from tilesim.model.sampling import Region, Sampling
+from tilesim.model.scan import Scan
+from tilesim.model.serial import from_plain, to_plain
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Beam, crystal, detector, spindle, sampling, structure factors; equality by value."""
+
+    beam: Beam
+    crystal: Crystal
+    detector: Detector
+    factors: StructureFactors
+    scan: Scan = Scan()
+    sampling: Sampling = Sampling()
+    water_size: float = 0.0
+    """Edge of a cube of water around the crystal, metres."""
+    mask: PixelMask | None = None
+    """Pixels to render, of the first panel; None renders all."""
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and self.mask.active.shape != self.shape:
+            raise InputError(
+                f"the mask has {self.mask.active.shape} pixels (slow, fast) but the detector has {self.shape}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels (slow, fast) of the first panel."""
+        return self.detector.panels[0].shape
+
+    @property
+    def region(self) -> Region:
+        """The part of the first panel that is rendered, clipped to it."""
+        slow, fast = self.shape
+        roi = self.sampling.roi
+        if roi is None:
+            return Region(0, slow, 0, fast)
+        return roi.clipped(slow, fast)
+
+    @property
+    def layers(self) -> int:
+        sensor = self.detector.panels[0].sensor
+        return sensor.layers if sensor else 1
+
+    @property
+    def steps(self) -> int:
+        """What the sum over a pixel is divided by; sensor layers are not in it (spec intensity 2)."""
+        orientations = len(self.crystal.mosaic_rotations) * self.scan.steps
+        return len(self.beam.sources) * orientations * self.sampling.oversample**2
+
+    @property
+    def evaluations(self) -> int:
+        """Lattice evaluations per pixel: sub-pixels, layers, sources, phi steps, mosaic domains."""
+        return self.steps * self.layers
+
+    @property
+    def rendered_pixels(self) -> int:
+        """Pixels inside the region of interest and not masked."""
+        r = self.region
+        if self.mask is None:
+            return r.pixels
+        return int(self.mask.active[r.slow_start : r.slow_stop, r.fast_start : r.fast_stop].sum())
+
+    @property
+    def photon_scale(self) -> float:
+        """r_e^2 times fluence, photons per steradian and squared electron."""
+        return CLASSICAL_ELECTRON_RADIUS_SQUARED * self.beam.fluence
+
+    def to_dict(self) -> dict:
+        """Plain numbers, lists and strings; the table and the mask are described, not copied."""
+        return to_plain(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict, factors: StructureFactors, mask: PixelMask | None = None) -> Experiment:
+        """Rebuild from `to_dict` and the table (and mask) that it describes. Raises InputError on another one."""
+        for name, value in (("factors", factors), ("mask", mask)):
+            described = plain[name] and plain[name]["digest"]
+            if described != (value.digest if value is not None else None):
+                raise InputError(f"the {name} given are not those of the experiment (digests differ)")
+        return from_plain(cls, {**plain, "factors": factors, "mask": mask})
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 that names the physics: equal for equal experiments on any machine."""
+        plain = self.to_dict()
+        plain["factors"] = self.factors.digest
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+    def replace(self, **changes) -> Experiment:
+        """A new experiment with some fields changed."""
+        return dataclasses.replace(self, **changes)

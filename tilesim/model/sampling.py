@@ -1,0 +1,55 @@
+"""How finely the image is sampled and which effects are recomputed per sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tilesim.errors import InputError
+
+
+@dataclass(frozen=True)
+class Region:
+    """A half-open rectangle of pixels, zero-based: start <= index < stop."""
+
+    slow_start: int
+    slow_stop: int
+    fast_start: int
+    fast_stop: int
+
+    @property
+    def pixels(self) -> int:
+        return max(0, self.slow_stop - self.slow_start) * max(0, self.fast_stop - self.fast_start)
+
+    def clipped(self, slow: int, fast: int) -> Region:
+        """The part of this region on a panel of slow x fast pixels."""
+        return Region(
+            max(0, self.slow_start), min(slow, self.slow_stop), max(0, self.fast_start), min(fast, self.fast_stop)
+        )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Sub-pixels, cut-offs and options of the sum over a pixel (spec intensity 2, 5, 6)."""
+
+    oversample: int = 1
+    """Sub-pixels along each edge of a pixel."""
+    dmin: float = 0.0
+    """Contributions of smaller d-spacing, in metres, are left out; 0 keeps all."""
+    interpolate: bool = False
+    """Tricubic interpolation between structure factors instead of the nearest one."""
+    oversample_thick: bool = False
+    """Recompute the capture fraction for every sub-pixel."""
+    oversample_polar: bool = False
+    """Recompute the polarisation factor for every sub-pixel and source."""
+    oversample_omega: bool = False
+    """Recompute the solid angle for every layer and sub-pixel."""
+    point_pixel: bool = False
+    """Solid angle 1/R^2 without pixel area and obliquity."""
+    roi: Region | None = None
+    """Only these pixels are rendered; the others are zero."""
+    strict_c: bool = False
+    """Reproduce the reference's defects K1 to K5 and K9 (docs/corrections.md)."""
+
+    def __post_init__(self) -> None:
+        if self.oversample < 1:
+            raise InputError(f"oversample is {self.oversample}; expected at least 1")

@@ -1,0 +1,35 @@
+"""Nouns to plain JSON-able values and back, driven by the dataclass fields themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from enum import Enum
+from typing import Any
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses to dicts, tuples to lists, enums to their values; a `to_dict` of its own wins below the top."""
+    if dataclasses.is_dataclass(value):
+        return {
+            f.name: (x.to_dict() if hasattr(x := getattr(value, f.name), "to_dict") else to_plain(x))
+            for f in dataclasses.fields(value)
+        }
+    if isinstance(value, tuple | list):
+        return [to_plain(v) for v in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+def from_plain(kind: Any, plain: Any) -> Any:
+    """The inverse of `to_plain` for a value annotated as `kind`; values that already are of it pass."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return None if plain is None else from_plain(next(a for a in args if a is not type(None)), plain)
+    if origin is tuple:
+        kinds = [args[0]] * len(plain) if args[1:] == (...,) else args
+        return tuple(from_plain(k, v) for k, v in zip(kinds, plain, strict=True))
+    if dataclasses.is_dataclass(kind) and isinstance(plain, dict):
+        hints = typing.get_type_hints(kind)
+        return kind(**{f.name: from_plain(hints[f.name], plain[f.name]) for f in dataclasses.fields(kind)})
+    return kind(plain) if isinstance(kind, type) and issubclass(kind, Enum) else plain

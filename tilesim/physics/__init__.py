@@ -1,0 +1,1 @@
+"""The mathematics of a pixel as pure functions of tensors; imports torch and nothing of tilesim."""

@@ -1,0 +1,1 @@
+"""Running a job: tiles through the kernel into the outputs."""

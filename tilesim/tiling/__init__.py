@@ -1,0 +1,1 @@
+"""Cutting a detector into tiles and budgeting their memory."""
