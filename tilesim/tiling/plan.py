@@ -1,0 +1,56 @@
+"""The tile plan: a regular grid of tiles over the frames of a detector, as a range and not a list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tilesim.errors import PlanError
+from tilesim.tiling.tile import Tile
+
+DEFAULT_TILE = 512
+"""Edge of a tile, pixels: large enough that a task takes a while, small enough to see progress."""
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """Tiles of `tile` (slow, fast) pixels over an image of `shape` (frame, slow, fast); edge tiles are ragged."""
+
+    shape: tuple[int, int, int]
+    tile: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if min(self.tile) < 1:
+            raise PlanError(f"a tile of {self.tile[0]} x {self.tile[1]} pixels; expected at least 1 x 1")
+        # A tile larger than the image is the whole image.
+        object.__setattr__(self, "tile", tuple(min(t, n) for t, n in zip(self.tile, self.shape[1:], strict=True)))
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tiles along (frame, slow, fast)."""
+        frames, slow, fast = self.shape
+        return (frames, math.ceil(slow / self.tile[0]), math.ceil(fast / self.tile[1]))
+
+    def __len__(self) -> int:
+        return math.prod(self.grid)
+
+    def __getitem__(self, number: int) -> Tile:
+        """Tile `number` in storage order: frame, slow, fast."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        _, rows, columns = self.grid
+        frame, rest = divmod(number, rows * columns)
+        row, column = divmod(rest, columns)
+        slow, fast = row * self.tile[0], column * self.tile[1]
+        return Tile(
+            frame,
+            0,
+            slow,
+            min(slow + self.tile[0], self.shape[1]),
+            fast,
+            min(fast + self.tile[1], self.shape[2]),
+        )
+
+    def __iter__(self) -> Iterator[Tile]:
+        return (self[n] for n in range(len(self)))
