@@ -1,0 +1,42 @@
+"""Getting a file's bytes, and quoting a piece of them in a one-line error."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tilesim.errors import InputError
+
+QUOTED = 60
+"""Characters of a bad line that an error shows."""
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """The whole file. Raises InputError, naming the file and the cause, where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError, MemoryError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: str | os.PathLike, error: Exception) -> InputError:
+    """The error for a file that cannot be opened or read, to be raised by the caller."""
+    return InputError(f"cannot read {printable(path)}: {getattr(error, 'strerror', None) or error or 'out of memory'}")
+
+
+def printable(path: str | os.PathLike) -> str:
+    """The file's name as given, control characters escaped so that a message stays one line."""
+    name = os.fspath(path)
+    return name if name.isprintable() else repr(name)
+
+
+def quoted(text: bytes) -> str:
+    """The start of a line in quotes, unprintable bytes escaped."""
+    line = text.decode("ascii", "backslashreplace").strip()
+    short = line if len(line) <= QUOTED else line[: QUOTED - 3] + "..."
+    return repr(short)
+
+
+def uncommented(data: bytes) -> list[bytes]:
+    """The lines of a text without line ends (LF, CR-LF or CR) and without `#` comments; blank ones stay."""
+    return [line.partition(b"#")[0] for line in data.splitlines()]

@@ -1,0 +1,103 @@
+"""Writing a file all or not at all: into a temporary file beside it, renamed on success."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from tilesim.errors import StoreError
+from tilesim.io.reading import printable
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A binary file to write; it takes the place of `path` when the block ends well, and vanishes otherwise.
+
+    A target that exists and is no regular file (a device, a FIFO, standard output) is written straight.
+    Raises StoreError, naming path and cause, where writing fails. A link is followed, not replaced.
+    """
+    check_writable(path)
+    if is_special(path):
+        with store_errors(path), open(path, "wb") as file:
+            yield file
+        return
+    with store_errors(path):
+        temporary = create_beside(path)
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY), "wb") as file:
+                yield file
+            os.replace(temporary, os.path.realpath(path))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Whether `path` can be written later, to be asked before a long run; creates nothing.
+
+    Raises StoreError where its folder is missing or closed, it is a folder, or it is write-protected.
+    """
+    name = os.fspath(path)
+    with store_errors(path):
+        real = os.path.realpath(name)
+        if not name or os.path.isdir(real):
+            raise StoreError(f"cannot write {printable(path)}: expected the name of a file, found that of a folder")
+        if os.path.exists(name):
+            if not os.access(name, os.W_OK):
+                raise PermissionError(13, "Permission denied")
+            if is_special(name):
+                return
+        folder = os.path.dirname(real)
+        if not os.path.isdir(folder):
+            raise StoreError(f"cannot write {printable(path)}: there is no folder {printable(folder)}")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StoreError(f"cannot write {printable(path)}: no permission to write in folder {printable(folder)}")
+
+
+def is_special(path: str | os.PathLike) -> bool:
+    """Whether `path` exists and is to be written straight, not replaced: no regular file, or an open descriptor."""
+    if os.path.abspath(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
+        return True
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def create_beside(path: str | os.PathLike) -> str:
+    """A new empty file in the folder of `path`, permissions as `path` has or would get. May raise OSError."""
+    real = os.path.realpath(path)
+    temporary = os.path.join(os.path.dirname(real), f".tilesim-{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, stat.S_IMODE(os.stat(real).st_mode))
+    finally:
+        os.close(descriptor)
+    return temporary
+
+
+@contextlib.contextmanager
+def store_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Turn the operating system's errors into StoreError lines that name `path`; errors of other files pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not _concerns(error.filename, path):
+            raise
+        raise StoreError(f"cannot write {printable(path)}: {error.strerror or error}") from error
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise StoreError(f"cannot write {printable(path)}: expected a file name without NUL bytes") from error
+
+
+def _concerns(filename: object, path: str | os.PathLike) -> bool:
+    """Whether an error about `filename` is one about writing `path` or its temporary file."""
+    name = os.fsdecode(filename) if isinstance(filename, str | bytes) else ""
+    return name == os.fspath(path) or os.path.dirname(name) == os.path.dirname(os.path.realpath(path))
