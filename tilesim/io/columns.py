@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 from tilesim.errors import InputError
 from tilesim.io.cnumbers import atof
-from tilesim.io.reading import printable, quoted, read_bytes, uncommented
+from tilesim.io.reading import number, printable, quoted, read_bytes, uncommented
 
 LONGEST_LINE = 10239
 """Characters after which the reference starts another line."""
@@ -41,16 +42,15 @@ def read_columns(
 
 def _rows(data: bytes, columns: int, name: str) -> list[tuple[float, ...]]:
     rows = []
-    for number, line in enumerate(uncommented(data), 1):
+    for place, line in enumerate(uncommented(data), 1):
         fields = [field for field in _SEPARATOR.split(line) if field][:columns]
         try:
-            values = [math.nan if b"_" in field else float(field) for field in fields]
+            values = [number(field) for field in fields]
         except ValueError:
             values = [math.inf]
-        spelled = [field.lower().lstrip(b"+-") for field in fields]
-        if any(math.isinf(x) or (math.isnan(x) and s != b"nan") for x, s in zip(values, spelled, strict=False)):
-            raise InputError(f"{name} line {number}: expected up to {columns} numbers, found {quoted(line)}")
-        if fields:
+        if math.inf in map(abs, values):
+            raise InputError(f"{name} line {place}: expected up to {columns} numbers, found {quoted(line)}")
+        if values:
             rows.append((*values, *[math.nan] * (columns - len(values))))
     return rows
 
@@ -74,6 +74,6 @@ def _strict_rows(data: bytes, columns: int) -> Iterator[tuple[float, ...]]:
 
 def _strict_lines(data: bytes) -> Iterator[bytes]:
     """Lines with their newline, long ones in pieces, each up to its first NUL."""
-    for line in data.splitlines(keepends=True) if b"\r" not in data else re.findall(rb"[^\n]*\n|[^\n]+", data):
+    for line in io.BytesIO(data):
         for start in range(0, len(line), LONGEST_LINE):
             yield line[start : start + LONGEST_LINE].partition(b"\0")[0]

@@ -12,7 +12,7 @@ from tilesim.io.reading import printable, read_bytes
 from tilesim.io.replace import replacing
 from tilesim.model.factors import StructureFactors
 
-_RANGES = re.compile(rb"\s*([+-]?\d{1,10})" + rb"\s+([+-]?\d{1,10})" * 5 + rb"\s*\n\f")
+_RANGES = re.compile(rb"([+-]?\d{1,10})" + rb" +([+-]?\d{1,10})" * 5 + rb" *\n\f")
 
 
 def read_fdump(path: str | os.PathLike, default: float = 0.0) -> StructureFactors:

@@ -40,9 +40,8 @@ class FloatImage:
         check_writable(path)
         with store_errors(path):
             # Nothing can lie beside a device or a pipe.
-            inside = os.path.join(tempfile.gettempdir(), "image") if is_special(path) else path
-            temporary = create_beside(inside)
-            image = cls(os.fspath(path), tuple(shape), os.open(temporary, os.O_RDWR), temporary)
+            created = tempfile.mkstemp(prefix="tilesim-") if is_special(path) else create_beside(path)
+            image = cls(os.fspath(path), tuple(shape), *created)
             try:
                 _reserve(image._descriptor, shape[0] * shape[1] * PIXEL.itemsize)
             except BaseException:
@@ -103,14 +102,14 @@ class FloatImage:
         self.discard()
 
     def _write_at(self, row: int, column: int, pixels: np.ndarray) -> None:
-        data = memoryview(pixels).cast("B") if pixels.size else memoryview(b"")
+        data = memoryview(pixels.reshape(-1).view(np.uint8))
         offset = (row * self.shape[1] + column) * PIXEL.itemsize
         while data:  # one call may write less than asked
             written = os.pwrite(self._descriptor, data, offset)
             data, offset = data[written:], offset + written
 
     def _read_at(self, row: int, band: np.ndarray) -> None:
-        data = memoryview(band).cast("B")
+        data = memoryview(band.reshape(-1).view(np.uint8))
         offset = row * self.shape[1] * PIXEL.itemsize
         while data:
             try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.io.cnumbers import scan_records
-from tilesim.io.reading import printable, quoted, read_bytes, uncommented
+from tilesim.io.reading import number, printable, quoted, read_bytes, uncommented
 from tilesim.model.factors import StructureFactors
 
 MAX_INDEX = 10**9
@@ -67,17 +67,17 @@ def _clean_table(data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
 def _careful_table(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """As `_clean_table`, with comments, blank lines, extra columns and integral floats; else InputError."""
     indices, values = [], []
-    for number, line in enumerate(uncommented(data), 1):
+    for place, line in enumerate(uncommented(data), 1):
         fields = line.split(None, 4)[:4]
         if not fields:
             continue
         try:
-            h, k, l, f = map(float, fields)  # noqa: E741
+            h, k, l, f = map(number, fields)  # noqa: E741
         except ValueError:
             h = k = l = f = math.nan  # noqa: E741
         integral = all(abs(x) <= MAX_INDEX and x == round(x) for x in (h, k, l))
-        if not integral or not math.isfinite(f) or any(b"_" in field for field in fields):
-            raise InputError(f"{name} line {number}: expected h k l F, found {quoted(line)}")
+        if not integral or not math.isfinite(f):
+            raise InputError(f"{name} line {place}: expected h k l F, found {quoted(line)}")
         indices.append((int(h), int(k), int(l)))
         values.append(f)
     if not indices:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tilesim.errors import InputError
 from tilesim.io.cnumbers import scan_records
-from tilesim.io.reading import printable, quoted, read_bytes
+from tilesim.io.reading import number, printable, quoted, read_bytes
 
 
 def read_matrix(path: str | os.PathLike, *, strict: bool = False) -> tuple[float, ...]:
@@ -22,18 +22,17 @@ def read_matrix(path: str | os.PathLike, *, strict: bool = False) -> tuple[float
     if strict:
         return _strict_numbers(path)
     numbers: list[float] = []
-    for number, line in enumerate(read_bytes(path).splitlines(), 1):
+    for place, line in enumerate(read_bytes(path).splitlines(), 1):
         for field in line.split():
             try:
-                value = math.nan if b"_" in field else float(field)
+                numbers.append(number(field))
             except ValueError:
-                value = math.nan
-            if not math.isfinite(value):
+                numbers.append(math.nan)
+            if not math.isfinite(numbers[-1]):
                 raise InputError(
-                    f"{printable(path)} line {number}: expected nine numbers of an orientation matrix,"
+                    f"{printable(path)} line {place}: expected nine numbers of an orientation matrix,"
                     f" found {quoted(field)}"
                 )
-            numbers.append(value)
             if len(numbers) == 9:
                 return tuple(numbers)
     raise InputError(f"{printable(path)}: expected nine numbers of an orientation matrix, found {len(numbers)}")

@@ -37,6 +37,13 @@ def quoted(text: bytes) -> str:
     return repr(short)
 
 
+def number(field: bytes) -> float:
+    """The decimal number that `field` spells, NaN and infinity too. Raises ValueError on anything else."""
+    if b"_" in field:  # Python would take 1_000 for a number
+        raise ValueError(field)
+    return float(field)
+
+
 def uncommented(data: bytes) -> list[bytes]:
     """The lines of a text without line ends (LF, CR-LF or CR) and without `#` comments; blank ones stay."""
     return [line.partition(b"#")[0] for line in data.splitlines()]

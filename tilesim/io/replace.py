@@ -26,9 +26,9 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
             yield file
         return
     with store_errors(path):
-        temporary = create_beside(path)
+        descriptor, temporary = create_beside(path)
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY), "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 yield file
             os.replace(temporary, os.path.realpath(path))
         except BaseException:
@@ -44,6 +44,8 @@ def check_writable(path: str | os.PathLike) -> None:
     """
     name = os.fspath(path)
     with store_errors(path):
+        if "\0" in name:
+            raise StoreError(f"cannot write {printable(path)}: expected a file name without NUL bytes")
         real = os.path.realpath(name)
         if not name or os.path.isdir(real):
             raise StoreError(f"cannot write {printable(path)}: expected the name of a file, found that of a folder")
@@ -69,17 +71,14 @@ def is_special(path: str | os.PathLike) -> bool:
         return False
 
 
-def create_beside(path: str | os.PathLike) -> str:
-    """A new empty file in the folder of `path`, permissions as `path` has or would get. May raise OSError."""
+def create_beside(path: str | os.PathLike) -> tuple[int, str]:
+    """Descriptor and name of a new file in the folder of `path`, with the permissions of `path`. May raise OSError."""
     real = os.path.realpath(path)
     temporary = os.path.join(os.path.dirname(real), f".tilesim-{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, stat.S_IMODE(os.stat(real).st_mode))
-    finally:
-        os.close(descriptor)
-    return temporary
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(os.stat(real).st_mode))
+    return descriptor, temporary
 
 
 @contextlib.contextmanager
@@ -91,10 +90,6 @@ def store_errors(path: str | os.PathLike) -> Iterator[None]:
         if error.filename is not None and not _concerns(error.filename, path):
             raise
         raise StoreError(f"cannot write {printable(path)}: {error.strerror or error}") from error
-    except ValueError as error:
-        if "null byte" not in str(error):
-            raise
-        raise StoreError(f"cannot write {printable(path)}: expected a file name without NUL bytes") from error
 
 
 def _concerns(filename: object, path: str | os.PathLike) -> bool:
