@@ -1,0 +1,45 @@
+"""tilesim: tiled, distributed simulation of X-ray diffraction images, from nanoBragg's own command lines.
+
+Importing this package imports neither torch nor dask; its names are loaded when they are first used.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Beam": "tilesim.model",
+    "Crystal": "tilesim.model",
+    "Detector": "tilesim.model",
+    "Experiment": "tilesim.model",
+    "Panel": "tilesim.model",
+    "PixelMask": "tilesim.model",
+    "Region": "tilesim.model",
+    "Sampling": "tilesim.model",
+    "Scan": "tilesim.model",
+    "Sensor": "tilesim.model",
+    "Shape": "tilesim.model",
+    "Source": "tilesim.model",
+    "StructureFactors": "tilesim.model",
+    "InputError": "tilesim.errors",
+    "PlanError": "tilesim.errors",
+    "StoreError": "tilesim.errors",
+    "TileError": "tilesim.errors",
+    "TilesimError": "tilesim.errors",
+    "from_nanobragg": "tilesim.nanobragg.resolve",
+    "read_hkl": "tilesim.io.hkl",
+    "simulate": "tilesim.run.lazy",
+    "simulate_now": "tilesim.run.lazy",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'tilesim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,268 @@
+"""The sum over a pixel: layers, sub-pixels, sources, spindle steps and mosaic domains, in that fixed order.
+
+Pixels are a flat list, so a tile, a region of interest or one pixel are the same to the kernel. No array
+is ever larger than a few numbers per pixel of the list: everything else is looped over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tilesim.physics.absorb import capture_fraction
+from tilesim.physics.factors import interpolable, nearest_squared, tricubic
+from tilesim.physics.geometry import (
+    curved_positions,
+    dot,
+    norm,
+    positions,
+    resolved,
+    scattering_vector,
+    solid_angle,
+)
+from tilesim.physics.lattice import Axes, Lattice, lattice_squared, miller_indices, nearest_node
+from tilesim.physics.polarize import polarization_factor
+from tilesim.physics.rotate import orientations
+
+
+@dataclass(frozen=True)
+class Setup:
+    """An experiment as tensors and numbers, ready for the kernel; lengths in metres, angles in radians."""
+
+    lattice: Lattice
+    cell: Tensor
+    """(3, 3) float64, rows a, b, c in metres, unrotated"""
+    spindle: tuple[float, float, float]
+    angles: tuple[float, ...]
+    mosaic: Tensor
+    """(m, 3, 3) float64"""
+    incident: Tensor
+    """(sources, 3) float64"""
+    wavelengths: tuple[float, ...]
+    weights: tuple[float, ...]
+    polarization_axis: Tensor
+    """(3,) float64"""
+    kahn_factor: float | None
+    origin: Tensor
+    """(3,) float64; as fast_axis, slow_axis, normal and beam"""
+    fast_axis: Tensor
+    slow_axis: Tensor
+    normal: Tensor
+    beam: Tensor
+    pixel_size: float
+    close_distance: float
+    curved_radius: float | None
+    point_pixel: bool
+    layers: int
+    layer_thickness: float
+    attenuation: float
+    absorbing: bool
+    oversample: int
+    dmin: float
+    interpolate: bool
+    oversample_thick: bool
+    oversample_polar: bool
+    oversample_omega: bool
+    background: float
+    """Water, photons per steradian"""
+    scale: float
+    """r_e^2 x fluence / steps"""
+    latch: int | None
+    """Strict only: number of the first evaluation of the image at which interpolation is switched off"""
+
+    @property
+    def orientations(self) -> int:
+        return len(self.angles) * len(self.mosaic)
+
+    @property
+    def evaluations(self) -> int:
+        """Lattice evaluations per pixel."""
+        return self.layers * self.oversample**2 * len(self.wavelengths) * self.orientations
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A flat list of pixels of one panel."""
+
+    slow: Tensor
+    """(n,) float64 indices"""
+    fast: Tensor
+    number: Tensor
+    """(n,) int64, slow x width + fast: the place in the image"""
+
+
+@dataclass(frozen=True)
+class Ray:
+    """One sub-pixel of one layer for every pixel of a list."""
+
+    group: int
+    """layer x sub-pixels + sub-pixel, in the reference's order"""
+    diffracted: Tensor
+    """(3, n) unit vectors"""
+    omega: Tensor
+    """(n,) solid angle in use"""
+    capture: Tensor
+    """(n,) capture fraction in use"""
+    starts_layer: bool
+    ends_layer: bool
+
+
+@dataclass(frozen=True)
+class Wave:
+    """One source as one ray sees it."""
+
+    source: int
+    group: int
+    """ray x sources + source"""
+    q: Axes
+    """Scattering vectors, 1/m, (n,) for x, y, z"""
+    accepted: Tensor | None
+    """(n,) what dmin leaves; None: everything"""
+
+
+Accumulate = Callable[..., Tensor]
+"""`accumulate` or a compiled form of it."""
+
+
+def evaluate(q: Axes, cell, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
+    """Squared structure factor times squared lattice factor (n,) of one orientation.
+
+    q        scattering vectors, 1/m, (n,) for x, y, z
+    cell     rows a, b, c of this orientation, m
+    allowed  (n,) where the structure factor is interpolated if its neighbours are in the table; None: nowhere
+    """
+    hkl = miller_indices(q, cell)
+    node = nearest_node(hkl)
+    factor = nearest_squared(node, lattice.table)
+    if allowed is not None:
+        between = tricubic(hkl, lattice.table)
+        inside = interpolable(hkl, lattice.table) & allowed
+        factor = torch.where(inside, (between * between).to(factor.dtype), factor)
+    return factor * lattice_squared(hkl, node, lattice)
+
+
+def accumulate(total: Tensor, q: Axes, cell: Tensor, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
+    """`total` (n,) float64 plus `evaluate` of one orientation, cell (3, 3): the innermost step."""
+    # Python numbers spare an eager kernel nine look-ups of single elements.
+    return accumulate_tensors(total, q, cell.tolist(), lattice, allowed)
+
+
+def accumulate_tensors(total: Tensor, q: Axes, cell, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
+    """As `accumulate`, taking the cell as it is: what compiled kernels are made of."""
+    return total + evaluate(q, cell, lattice, allowed)
+
+
+def rays(setup: Setup, pixels: Pixels) -> Iterator[Ray]:
+    """Every sub-pixel of every layer, in the reference's order, with the factors in use (spec intensity 6)."""
+    n = setup.oversample
+    edge = setup.pixel_size / n
+    omega = None
+    for layer in range(setup.layers):
+        capture = None if setup.absorbing else torch.ones_like(pixels.slow)
+        for sub in range(n * n):
+            slow = edge * (pixels.slow * n + sub // n) + edge / 2.0
+            fast = edge * (pixels.fast * n + sub % n) + edge / 2.0
+            depth = layer * setup.layer_thickness
+            r = positions(slow, fast, depth, setup.origin, setup.slow_axis, setup.fast_axis, setup.normal)
+            if setup.curved_radius is not None:
+                r = curved_positions(r, setup.curved_radius, setup.beam, setup.slow_axis, setup.fast_axis)
+            airpath = norm(r)
+            diffracted = r / airpath
+            if omega is None or setup.oversample_omega:
+                omega = solid_angle(airpath, setup.pixel_size, setup.close_distance, setup.point_pixel)
+            if capture is None or (setup.oversample_thick and setup.absorbing):
+                parallax = dot(setup.normal[:, None], diffracted)
+                capture = capture_fraction(layer, setup.layer_thickness, setup.attenuation, parallax)
+            yield Ray(layer * n * n + sub, diffracted, omega, capture, sub == 0, sub == n * n - 1)
+
+
+def waves(setup: Setup, ray: Ray) -> Iterator[Wave]:
+    """Every source of a ray that dmin does not reject for all pixels (spec intensity 3)."""
+    for source, wavelength in enumerate(setup.wavelengths):
+        q = scattering_vector(ray.diffracted, setup.incident[source], wavelength)
+        accepted = resolved(q, setup.dmin) if setup.dmin > 0 else None
+        if accepted is None or accepted.any():
+            yield Wave(source, ray.group * len(setup.wavelengths) + source, tuple(q), accepted)
+
+
+def numbered_orientations(setup: Setup, group: int, unrotated_start: bool = False) -> Iterator[tuple[int, Tensor]]:
+    """Every orientation (3, 3) of one wave with its number among the evaluations of a pixel.
+
+    unrotated_start: the first spindle step is the unrotated cell whatever its angle (spec intensity 8.1).
+    """
+    angles = (0.0, *setup.angles[1:]) if unrotated_start else setup.angles
+    number = group * setup.orientations
+    for cells in orientations(setup.cell, setup.spindle, angles, setup.mosaic):
+        for cell in cells:
+            yield number, cell
+            number += 1
+
+
+def interpolation_allowed(setup: Setup, pixels: Pixels, number: int) -> Tensor | None:
+    """Where evaluation `number` of a pixel may interpolate (n,): everywhere, or before the reference's latch."""
+    if not setup.interpolate:
+        return None
+    if setup.latch is None:
+        return torch.ones_like(pixels.number, dtype=torch.bool)
+    return pixels.number * setup.evaluations + number < setup.latch
+
+
+def sweep(
+    setup: Setup, pixels: Pixels, wave: Wave, accumulate: Accumulate = accumulate, unrotated_start: bool = False
+) -> Tensor:
+    """Sum over all orientations for one wave (n,) float64; zero where dmin rejects it."""
+    total = torch.zeros_like(wave.q[0])
+    for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
+        total = accumulate(total, wave.q, cell, setup.lattice, interpolation_allowed(setup, pixels, number))
+    return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
+
+
+def source_polarization(setup: Setup, source: int, diffracted: Tensor) -> Tensor:
+    """Polarisation factor (n,) for one source; one where the correction is off."""
+    if setup.kahn_factor is None:
+        return torch.ones_like(diffracted[0])
+    return polarization_factor(setup.kahn_factor, setup.incident[source], diffracted, setup.polarization_axis)
+
+
+def first_accepted(polar: Tensor, factor: Tensor, wave: Wave) -> Tensor:
+    """The polarisation in use (n,): that of the first wave that dmin accepts, kept from then on."""
+    due = polar == 0 if wave.accepted is None else (polar == 0) & wave.accepted
+    return torch.where(due, factor, polar)
+
+
+def photons(setup: Setup, pixels: Pixels, accumulate: Accumulate = accumulate) -> tuple[Tensor, Tensor]:
+    """Photons (n,) and the sum of the solid angles in use (n,), float64 (spec corrections, formula and table)."""
+    zero = torch.zeros_like(pixels.slow)
+    total = layer_sum = background = omega_sum = polar = zero
+    first = None
+    for ray in rays(setup, pixels):
+        first = first or ray
+        omega_sum = omega_sum + ray.omega
+        if ray.starts_layer:
+            background = background + ray.capture
+        for wave in waves(setup, ray):
+            factor = source_polarization(setup, wave.source, ray.diffracted)
+            polar = first_accepted(polar, factor, wave)
+            term = sweep(setup, pixels, wave, accumulate) * setup.weights[wave.source]
+            if setup.oversample_thick:
+                term = term * ray.capture
+            if setup.oversample_polar:
+                term = term * factor
+            if setup.oversample_omega:
+                term = term * ray.omega
+            layer_sum = layer_sum + term
+        if ray.ends_layer:
+            total = total + (layer_sum if setup.oversample_thick else layer_sum * ray.capture)
+            layer_sum = zero
+    if not setup.oversample_polar:
+        total = total * polar
+    if not setup.oversample_omega:
+        total = total * first.omega
+    total = total * setup.scale
+    if setup.background > 0:
+        isotropic = source_polarization(setup, 0, first.diffracted) * first.omega * background
+        total = total + setup.background * isotropic
+    return total, omega_sum

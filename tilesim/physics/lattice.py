@@ -1,0 +1,114 @@
+"""The lattice factor: how the finite crystal spreads a reflection around its node.
+
+Everything is squared, since only intensities are summed. Each axis is a tensor of its own: arrays of
+three rows would be broadcast against three numbers, which costs more than the arithmetic. `fraction` is
+the distance to the nearest node in Miller indices, held in float64; what follows it may be float32
+(spec intensity 11).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tilesim.physics.factors import FactorTable
+
+ROUND_VOLUME = 0.723601254558268
+"""Square root of the volume ratio between a cube and its sphere, as the reference has it."""
+GAUSS_WIDTH = 0.63
+TOPHAT_RADIUS_SQUARED = 0.3969
+"""GAUSS_WIDTH squared."""
+
+Axes = tuple[Tensor, Tensor, Tensor]
+"""One (n,) tensor per axis: x, y, z or h, k, l."""
+Number = float | Tensor
+"""A Python number, or a tensor of no dimension for compiled kernels, which would bake a number in."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """What one evaluation needs to know of the crystal besides its orientation."""
+
+    shape: str
+    """square, round, gauss or tophat"""
+    cells: tuple[Number, Number, Number]
+    volume: Number
+    """Product of the cells"""
+    fudge: Number
+    reciprocal: tuple[tuple[Number, Number, Number], ...]
+    """a*, b*, c* in 1/angstrom"""
+    table: FactorTable
+    dtype: torch.dtype
+    """Of everything after the fraction of h, k, l."""
+
+
+def miller_indices(q: Axes, cell) -> Axes:
+    """Fractional h, k, l (n,) of the scattering vectors q in 1/m; cell has rows a, b, c in m (spec intensity 3)."""
+    return tuple(q[0] * v[0] + q[1] * v[1] + q[2] * v[2] for v in cell)
+
+
+def nearest_node(hkl: Axes) -> Axes:
+    """Whole Miller indices nearest to hkl, as floats; an exact half goes down (spec intensity 3)."""
+    return tuple(torch.ceil(x - 0.5) for x in hkl)
+
+
+def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
+    """Squared lattice factor (n,) of the lattice's dtype at hkl around its nearest node (spec intensity 4)."""
+    fraction = tuple(x - x0 for x, x0 in zip(hkl, node, strict=True))
+    if lattice.shape == "square":
+        return _square(fraction, lattice)
+    if lattice.shape == "round":
+        return _round(fraction, lattice)
+    distance = node_distance(fraction, lattice)
+    if lattice.shape == "gauss":
+        spot = torch.exp((distance * (-2.0 * lattice.fudge / GAUSS_WIDTH)).to(lattice.dtype))
+    else:
+        spot = (distance * lattice.fudge < TOPHAT_RADIUS_SQUARED).to(lattice.dtype)
+    return spot * (lattice.volume * lattice.volume)
+
+
+def grating(fraction: Tensor, cells: Number, dtype: torch.dtype) -> Tensor:
+    """sin(pi N x) / sin(pi x) up to its sign (n,), N cells along one axis.
+
+    N is whole, so only N x minus its nearest integer counts; that difference, formed in float64, keeps
+    float32 sines accurate next to the zeros of the grating function.
+    """
+    phase = fraction * cells
+    phase = (phase - torch.round(phase)).to(dtype)
+    fraction = fraction.to(dtype)
+    ratio = torch.sin(phase * math.pi) / torch.sin(fraction * math.pi)
+    return torch.where(fraction == 0, cells, ratio)
+
+
+def _square(fraction: Axes, lattice: Lattice) -> Tensor:
+    """Parallelepiped: the product of three gratings."""
+    h, k, l = (grating(x, n, lattice.dtype) for x, n in zip(fraction, lattice.cells, strict=True))  # noqa: E741
+    amplitude = h * k * l
+    return amplitude * amplitude
+
+
+def _round(fraction: Axes, lattice: Lattice) -> Tensor:
+    """Ellipsoid: 3 (sin x / x - cos x) / x^2 in hkl space."""
+    scaled = tuple(x * n for x, n in zip(fraction, lattice.cells, strict=True))
+    radius = torch.sqrt((scaled[0] * scaled[0] + scaled[1] * scaled[1] + scaled[2] * scaled[2]) * lattice.fudge)
+    # sin and cos of pi r change sign together from one half turn to the next; the square does not care.
+    turn = ((radius - torch.round(radius)) * math.pi).to(lattice.dtype)
+    x = (radius * math.pi).to(lattice.dtype)
+    square = x * x
+    # The closed form cancels near zero; the series is good to 1e-11 below one half.
+    series = 1.0 - square / 10 * (1.0 - square / 28 * (1.0 - square / 54 * (1.0 - square / 88)))
+    near = x < 0.5
+    safe = torch.where(near, 1.0, x)
+    closed = 3.0 * (torch.sin(turn) / safe - torch.cos(turn)) / (safe * safe)
+    amplitude = torch.where(near, series, closed) * (lattice.volume * ROUND_VOLUME)
+    return amplitude * amplitude
+
+
+def node_distance(fraction: Axes, lattice: Lattice) -> Tensor:
+    """Squared distance (n,) to the node in 1/angstrom^2 times (Na Nb Nc)^2, float64 (spec intensity 4)."""
+    a, b, c = lattice.reciprocal
+    parts = tuple(fraction[0] * a[i] + fraction[1] * b[i] + fraction[2] * c[i] for i in range(3))
+    return (parts[0] * parts[0] + parts[1] * parts[1] + parts[2] * parts[2]) * (lattice.volume * lattice.volume)

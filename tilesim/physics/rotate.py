@@ -1,0 +1,39 @@
+"""The orientations of the crystal: spindle steps, outermost, and mosaic domains within each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+
+def rotation_matrix(axis: Sequence[float], angle: float) -> Tensor:
+    """Right-handed rotation (3, 3) float64 by `angle` radians about the unit vector `axis` (spec geometry 6)."""
+    x, y, z = axis
+    cross = torch.tensor([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]], dtype=torch.float64)
+    n = torch.tensor([[x], [y], [z]], dtype=torch.float64)
+    eye = torch.eye(3, dtype=torch.float64)
+    return math.cos(angle) * eye + (1.0 - math.cos(angle)) * (n @ n.T) + math.sin(angle) * cross
+
+
+def carried_over(angles: Sequence[float]) -> tuple[float, ...]:
+    """The angles that the reference really uses: an exact zero keeps the step before it (spec intensity 8.1).
+
+    The first step keeps the last one of the sweep before, that is of the previous evaluation.
+    """
+    return tuple(angles[k - 1] if angle == 0.0 else angle for k, angle in enumerate(angles))
+
+
+def orientations(cell: Tensor, axis: Sequence[float], angles: Sequence[float], mosaic: Tensor) -> Iterator[Tensor]:
+    """Cell vectors (mosaic, 3, 3), rows a, b, c, for one spindle angle after the other.
+
+    cell    (3, 3) rows a, b, c, unrotated
+    axis    unit vector of the spindle
+    angles  radians; exactly 0 leaves the cell as it is
+    mosaic  (m, 3, 3) rotations applied after the spindle
+    """
+    for angle in angles:
+        turned = cell if angle == 0.0 else cell @ rotation_matrix(axis, angle).T.to(cell)
+        yield turned @ mosaic.transpose(1, 2)

@@ -1,0 +1,73 @@
+"""Where and how the kernel runs: device and backend, chosen once per job and named in reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+
+from tilesim.errors import PlanError
+
+BACKENDS = ("auto", "eager", "compiled")
+COMPILE_FROM = 4e9
+"""Steps from which compiling (10 to 30 s, once per machine) is sure to pay: minutes of eager work."""
+
+
+def resolve_device(name: str) -> str:
+    """The torch device for auto, cpu, cuda or cuda:N. Raises PlanError where there is none such."""
+    import torch
+
+    if name == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        return name
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or (number and not number.isdigit()):
+        raise PlanError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(number or 0) >= count:
+        raise PlanError(f"device {name} is not there; torch finds {count} CUDA devices")
+    return f"cuda:{int(number or 0)}"
+
+
+def resolve_backend(name: str, steps: float) -> str:
+    """Eager or compiled for a job of that many steps. Raises PlanError where compiling is asked for and impossible."""
+    if name not in BACKENDS:
+        raise PlanError(f"backend is {name!r}; expected one of {', '.join(BACKENDS)}")
+    if name == "auto":
+        return "compiled" if steps >= COMPILE_FROM and _compiler() else "eager"
+    if name == "compiled" and not _compiler():
+        raise PlanError("backend compiled needs a C++ compiler (CXX, g++ or clang++); none found")
+    return name
+
+
+def make_accumulate(backend: str):
+    """The kernel's innermost step for a resolved backend."""
+    from tilesim.physics import intensity
+
+    if backend == "eager":
+        return intensity.accumulate
+    import torch
+
+    # One thread per call: tiles, not loops, are what runs in parallel.
+    return torch.compile(intensity.accumulate_tensors, dynamic=True, options={"cpp.threads": 1})
+
+
+def as_tensors(lattice, device):
+    """The lattice with every number a tensor of no dimension, so that compiled code serves any experiment."""
+    import torch
+
+    def convert(value):
+        if isinstance(value, tuple):
+            return tuple(convert(v) for v in value)
+        return torch.tensor(value, dtype=torch.float64, device=device) if isinstance(value, float | int) else value
+
+    def fields(noun, names):
+        return dataclasses.replace(noun, **{n: convert(getattr(noun, n)) for n in names})
+
+    table = fields(lattice.table, ("lowest", "highest", "strides", "origin"))
+    return dataclasses.replace(fields(lattice, ("cells", "volume", "fudge", "reciprocal")), table=table)
+
+
+def _compiler() -> str | None:
+    return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)

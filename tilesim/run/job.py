@@ -1,0 +1,75 @@
+"""The job: everything that decides the bytes of an image, and so everything that a task must know."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+from tilesim.model import Experiment
+from tilesim.tiling.plan import TilePlan
+
+
+@dataclass(frozen=True)
+class Job:
+    """An experiment, its tiling, and how to compute it; a value that travels to any process."""
+
+    experiment: Experiment
+    plan: TilePlan
+    precision: str
+    """mixed or double"""
+    device: str
+    """Resolved: cpu or cuda:N"""
+    backend: str
+    """Resolved: eager or compiled"""
+    latch: int | None = None
+    """Strict only: see `simulate.find_latch`"""
+
+    @property
+    def evaluations(self) -> int:
+        """Lattice evaluations of the whole image: pixels x sub-pixels x layers x sources x phi x mosaic."""
+        return self.plan.shape[0] * self.experiment.rendered_pixels * self.experiment.evaluations
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 that names the image's bytes; of the device only its kind matters."""
+        kind = self.device.partition(":")[0]
+        parts = [self.experiment.digest, self.plan.shape, self.plan.tile, self.precision, kind, self.backend]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def make_job(
+    experiment: Experiment,
+    tile: tuple[int, int] | None = None,
+    precision: str = "mixed",
+    device: str = "auto",
+    backend: str = "auto",
+) -> Job:
+    """Resolve device, backend and tiling for one image. Raises PlanError.
+
+    tile  pixels (slow, fast) of a tile; None chooses
+    """
+    from tilesim.run.backend import resolve_backend, resolve_device
+    from tilesim.simulate import PRECISIONS, find_latch
+    from tilesim.tiling.plan import DEFAULT_TILE, TilePlan
+
+    if precision not in PRECISIONS:
+        from tilesim.errors import PlanError
+
+        raise PlanError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    plan = TilePlan((1, *experiment.shape), tile or (DEFAULT_TILE, DEFAULT_TILE))
+    steps = experiment.rendered_pixels * experiment.evaluations
+    latch = find_latch(experiment) if experiment.sampling.strict_c else None
+    return Job(experiment, plan, precision, resolve_device(device), resolve_backend(backend, steps), latch)
+
+
+def lower_job(job: Job):
+    """The job's experiment as tensors on its device, with its kernel."""
+    import torch
+
+    from tilesim.run.backend import as_tensors, make_accumulate
+    from tilesim.simulate import lower
+
+    convert = None if job.backend == "eager" else lambda lattice: as_tensors(lattice, torch.device(job.device))
+    return lower(job.experiment, job.precision, job.device, make_accumulate(job.backend), job.latch, convert)

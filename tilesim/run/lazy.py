@@ -1,0 +1,74 @@
+"""The image as a lazy dask array: slicing it computes only the tiles that the slice touches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilesim.model import Experiment
+from tilesim.run.job import Job, lower_job, make_job
+from tilesim.simulate import Lowered, simulate_tile
+
+
+def simulate(
+    experiment: Experiment,
+    tile: tuple[int, int] | None = None,
+    precision: str = "mixed",
+    device: str = "auto",
+    backend: str = "auto",
+):
+    """The image of an experiment as a lazy `dask.array` (slow, fast) float32, in photons per pixel.
+
+    experiment  what to simulate; `tilesim.from_nanobragg` makes one from a command line
+    tile        pixels (slow, fast) of a tile, which is a chunk of the array; None chooses 512 x 512
+    precision   "mixed" (float64 phases, float32 sums; within 1e-5 of double) or "double"
+    device      "auto", "cpu", "cuda" or "cuda:N"
+    backend     "auto", "eager" or "compiled"
+
+    Raises InputError or PlanError at once; nothing is computed before the array is.
+    """
+    import dask
+    import dask.array as da
+
+    job = make_job(experiment, tile, precision, device, backend)
+    # One task lowers the experiment, once per computation; the tiles share its result.
+    lowered = dask.delayed(lower_job, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
+    return da.map_blocks(
+        _block,
+        job.plan,
+        lowered,
+        chunks=(_edges(job.plan.shape[1], job.plan.tile[0]), _edges(job.plan.shape[2], job.plan.tile[1])),
+        dtype=np.float32,
+        meta=np.empty((0, 0), np.float32),
+        name=f"tilesim-{job.digest}",
+    )
+
+
+def simulate_now(
+    experiment: Experiment,
+    precision: str = "mixed",
+    device: str = "auto",
+    backend: str = "auto",
+) -> np.ndarray:
+    """The whole image at once, (slow, fast) float32 photons per pixel; arguments as for `simulate`."""
+    from tilesim.run.inline import run_inline
+
+    image = np.empty(experiment.shape, np.float32)
+
+    def keep(tile, values):
+        image[tile.slices] = values
+
+    for _ in run_inline(make_job(experiment, None, precision, device, backend), [keep]):
+        pass
+    return image
+
+
+def _block(plan, lowered: Lowered, block_id=None) -> np.ndarray:
+    return simulate_tile(lowered, plan[block_id[0] * plan.grid[2] + block_id[1]]).photons
+
+
+def _edges(length: int, chunk: int) -> tuple[int, ...]:
+    full, rest = divmod(length, chunk)
+    return (chunk,) * full + ((rest,) if rest else ())
+
+
+__all__ = ["Job", "simulate", "simulate_now"]

@@ -1,0 +1,124 @@
+"""Statistics of an image, gathered tile by tile and merged in tile order (spec intensity 9)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.model import Experiment
+from tilesim.simulate import TileImage, rendered_pixels
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Sums over the rendered pixels of some tiles; `merge` joins two of them."""
+
+    pixels: int = 0
+    """Rendered: inside the region of interest and not masked."""
+    mean: float = 0.0
+    deviation: float = 0.0
+    """Sum of squared deviations from the mean."""
+    squares: float = 0.0
+    """Sum of the squares, each rounded to float32 as the reference does."""
+    maximum: float = 0.0
+    """Of the float32 pixels; 0 where none is positive."""
+    brightest: tuple[int, int] | None = None
+    """(slow, fast) of the first pixel in the image that has it."""
+    solid_angle: float = 0.0
+    """Sum over pixels, layers and sub-pixels, steradian."""
+
+    @property
+    def total(self) -> float:
+        """Photons of all pixels."""
+        return self.mean * self.pixels
+
+    def merge(self, other: Statistics) -> Statistics:
+        """Statistics of both parts (Chan, Golub and LeVeque, 1983)."""
+        n = self.pixels + other.pixels
+        if n == 0:
+            return self
+        shift = other.mean - self.mean
+        ahead = other.maximum > self.maximum or (
+            other.maximum == self.maximum and other.brightest is not None and _earlier(other.brightest, self.brightest)
+        )
+        top = other if ahead else self
+        return Statistics(
+            n,
+            self.mean + shift * other.pixels / n,
+            self.deviation + other.deviation + shift * shift * self.pixels * other.pixels / n,
+            self.squares + other.squares,
+            top.maximum,
+            top.brightest,
+            self.solid_angle + other.solid_angle,
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The reference's figures for a whole image."""
+
+    max_I: float
+    max_x: float
+    """Metres along the fast axis to the last sub-pixel of the brightest pixel, as max_y along the slow one."""
+    max_y: float
+    mean: float
+    rms: float
+    rmsd: float
+    solid_angle: float
+    """Steradian, divided by the steps as the reference has it."""
+    total: float
+    """Photons"""
+    rendered_pixels: int
+    brightest: tuple[int, int] | None
+    """(slow, fast)"""
+
+
+def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
+    """Statistics of one tile."""
+    numbers = rendered_pixels(experiment, image.tile)
+    if len(numbers) == 0:
+        return Statistics()
+    slow, fast = np.divmod(numbers, experiment.shape[1])
+    values = image.photons[slow - image.tile.slow_start, fast - image.tile.fast_start]
+    wide = values.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(wide.mean())
+        top = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
+        positive = bool(values[top] > 0)
+        return Statistics(
+            pixels=len(values),
+            mean=mean,
+            deviation=float(((wide - mean) ** 2).sum()),
+            squares=float((values * values).sum(dtype=np.float64)),
+            maximum=float(values[top]) if positive else 0.0,
+            brightest=(int(slow[top]), int(fast[top])) if positive else None,
+            solid_angle=image.solid_angle,
+        )
+
+
+def summarize(experiment: Experiment, statistics: Statistics) -> Summary:
+    """The figures that the reference prints; rmsd counts masked pixels of the region, the others do not."""
+    n, m = statistics.pixels, experiment.region.pixels
+    oversample = experiment.sampling.oversample
+    edge = experiment.detector.panels[0].pixel_size / oversample
+    slow, fast = statistics.brightest or (0, 0)
+    at = [edge * (i * oversample + oversample - 1) + edge / 2 if statistics.brightest else 0.0 for i in (fast, slow)]
+    deviation = statistics.deviation + (m - n) * statistics.mean**2
+    return Summary(
+        max_I=statistics.maximum,
+        max_x=at[0],
+        max_y=at[1],
+        mean=statistics.mean,
+        rms=math.sqrt(statistics.squares / max(n - 1, 1)),
+        rmsd=math.sqrt(deviation / max(m - 1, 1)),
+        solid_angle=statistics.solid_angle / experiment.steps,
+        total=statistics.total,
+        rendered_pixels=n,
+        brightest=statistics.brightest,
+    )
+
+
+def _earlier(pixel: tuple[int, int], other: tuple[int, int] | None) -> bool:
+    return other is None or pixel < other
