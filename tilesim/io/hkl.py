@@ -34,15 +34,12 @@ def read_hkl(path: str | os.PathLike, default: float = 0.0, *, strict: bool = Fa
     name = printable(path)
     clean = _clean_table(data)
     if clean is not None:
-        return _table(*clean, clean[0], default, path), False
+        return _table(*clean, clean[0], len(clean[0]), default, path), False
     if strict:
-        return _strict_table(data, default, path), False
+        return _table(*_strict_table(data, name), default, path), False
     indices, values = _careful_table(data, name)
-    factors = _table(indices, values, indices, default, path)
-    try:
-        return factors, _strict_table(data, default, path) != factors
-    except InputError:
-        return factors, True
+    factors = _table(indices, values, indices, len(indices), default, path)
+    return factors, _reference_differs(data, factors)
 
 
 def _clean_table(data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
@@ -85,9 +82,11 @@ def _careful_table(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(indices, dtype=np.int64), np.array(values)
 
 
-def _strict_table(data: bytes, default: float, path: str | os.PathLike) -> StructureFactors:
-    """The reference's two readings: reals for the extent, then integers, up to the first that is none."""
-    name = printable(path)
+def _strict_table(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """The reference's two readings: reals for the extent, then integers, each up to the first that is none.
+
+    Gives indices (n, 3) and amplitudes (n,) of the second, extent (2, 3) and number of records of the first.
+    """
     counted = np.array([record[:3] for record in scan_records(data, "gggg")]).reshape(-1, 3)
     # A NaN index widens no range; a file of nothing else has none.
     if not (~np.isnan(counted)).any(axis=0).all():
@@ -97,17 +96,25 @@ def _strict_table(data: bytes, default: float, path: str | os.PathLike) -> Struc
         raise InputError(f"{name}: expected indices of at most {MAX_INDEX:g}, found larger ones")
     loaded = list(scan_records(data, "dddg"))
     indices = np.array([record[:3] for record in loaded], dtype=np.int64).reshape(-1, 3)
-    values = np.array([record[3] for record in loaded])
-    return _table(indices, values, extent.astype(np.int64), default, path, reflections=len(counted))
+    return indices, np.array([record[3] for record in loaded]), extent.astype(np.int64), len(counted)
+
+
+def _reference_differs(data: bytes, factors: StructureFactors) -> bool:
+    """Whether the strict reading gives another table than `factors`; its grid is built only where the extents agree.
+
+    Columns that slide into each other can span a grid of gigabytes.
+    """
+    try:
+        indices, values, extent, count = _strict_table(data, factors.source)
+    except InputError:
+        return True
+    if extent.tolist() != [list(factors.minimum), list(factors.maximum)]:
+        return True
+    return _table(indices, values, extent, count, factors.default, factors.source) != factors
 
 
 def _table(
-    indices: np.ndarray,
-    values: np.ndarray,
-    extent: np.ndarray,
-    default: float,
-    path: str | os.PathLike,
-    reflections: int | None = None,
+    indices: np.ndarray, values: np.ndarray, extent: np.ndarray, count: int, default: float, path: str | os.PathLike
 ) -> StructureFactors:
     """The grid over the box around `extent`, later values in place of earlier ones."""
     low, high = extent.min(axis=0), extent.max(axis=0)
@@ -127,6 +134,6 @@ def _table(
         grid,
         tuple(int(x) for x in low),
         default,
-        reflections=len(values) if reflections is None else reflections,
+        reflections=count,
         source=os.fspath(path),
     )
