@@ -1,0 +1,68 @@
+"""The text header of the SMV images (spec files 7.1)."""
+
+from __future__ import annotations
+
+from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.settings import RTD
+
+BLOCK = 512
+"""Bytes; headers are padded to a multiple of it."""
+
+
+def smv_header_items(command: Command) -> tuple[tuple[str, str], ...]:
+    """Keys and values in the reference's order, without HEADER_BYTES."""
+    g = command.geometry
+    x, y, z = g.dials_origin_mm
+    half = 0.5 * g.pixel_size
+    phi = command.experiment.scan.start * RTD
+    numbers = (
+        ("PIXEL_SIZE", g.pixel_size * 1000.0),
+        ("DISTANCE", g.distance * 1000.0),
+        ("WAVELENGTH", command.experiment.beam.wavelength * 1e10),
+        ("BEAM_CENTER_X", g.Xbeam * 1000.0),
+        ("BEAM_CENTER_Y", g.Ybeam * 1000.0),
+        ("ADXV_CENTER_X", g.Fbeam * 1000.0),
+        ("ADXV_CENTER_Y", (g.detsize_slow - g.Sbeam) * 1000.0),
+        ("MOSFLM_CENTER_X", (g.Sbeam - half) * 1000.0),
+        ("MOSFLM_CENTER_Y", (g.Fbeam - half) * 1000.0),
+        ("DENZO_X_BEAM", g.Sbeam * 1000.0),
+        ("DENZO_Y_BEAM", g.Fbeam * 1000.0),
+        ("DIALS_ORIGIN", None),
+        ("XDS_ORGX", g.ORGX),
+        ("XDS_ORGY", g.ORGY),
+        ("CLOSE_DISTANCE", g.close_distance * 1000.0),
+        ("PHI", phi),
+        ("OSC_START", phi),
+        ("OSC_RANGE", command.oscillation * RTD),
+        ("TWOTHETA", g.twotheta * RTD),
+    )
+    return (
+        ("DIM", "2"),
+        ("BYTE_ORDER", "little_endian"),
+        ("TYPE", "unsigned_short"),
+        ("SIZE1", str(g.pixels_fast)),
+        ("SIZE2", str(g.pixels_slow)),
+        *((key, f"{x:g},{y:g},{z:g}" if number is None else f"{number:g}") for key, number in numbers),
+        ("DETECTOR_SN", "000"),
+        ("BEAMLINE", "fake"),
+    )
+
+
+def smv_header(command: Command) -> bytes:
+    """The whole header with its padding.
+
+    Strict: as the reference, which claims 512 bytes even where the text is longer and ends DIALS_ORIGIN without a
+    semicolon. Otherwise (K12) HEADER_BYTES is true, a multiple of 512, and every item ends with a semicolon.
+    """
+    items = smv_header_items(command)
+    if command.strict_c:
+        return _text(items, BLOCK, bare=("DIALS_ORIGIN",)).ljust(BLOCK)
+    size = BLOCK
+    while len(text := _text(items, size)) > size:
+        size += BLOCK
+    return text.ljust(size)
+
+
+def _text(items: tuple[tuple[str, str], ...], size: int, bare: tuple[str, ...] = ()) -> bytes:
+    lines = [f"{key}={value}" + ("" if key in bare else ";") for key, value in (("HEADER_BYTES", str(size)), *items)]
+    return "\n".join(("{", *lines, "}\f")).encode("ascii")

@@ -1,0 +1,258 @@
+"""From settings to a command: every rule of the reference in the reference's order (spec command-line 3)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tilesim.errors import InputError
+from tilesim.io.columns import read_columns
+from tilesim.io.fdump import read_fdump
+from tilesim.io.hkl import read_hkl
+from tilesim.io.smv import read_smv_header, read_smv_pixels
+from tilesim.model import (
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    Panel,
+    PixelMask,
+    Region,
+    Sampling,
+    Scan,
+    Sensor,
+    StructureFactors,
+)
+from tilesim.model.vectors import Matrix, scale
+from tilesim.nanobragg.cell import resolve_cell
+from tilesim.nanobragg.command import Command, Outputs
+from tilesim.nanobragg.draws import Draws
+from tilesim.nanobragg.geometry import Geometry, detector_geometry
+from tilesim.nanobragg.notes import applied_corrections, surprises
+from tilesim.nanobragg.report import setup_lines
+from tilesim.nanobragg.sample import clip_to_beam, fluence, resolve_sample
+from tilesim.nanobragg.settings import Settings
+from tilesim.nanobragg.setup import FactorsFrom, Setup
+from tilesim.nanobragg.sources import resolve_sources
+from tilesim.nanobragg.steps import MAX_STEPS, angular_sweep, mosaic_domains, phi_sweep, sensor_sweep
+
+
+def read_command(args: Sequence[str], strict_c: bool = False, *, write_fdump: bool = False) -> Command:
+    """A nanoBragg argument list (without the program's name) as a command. Raises InputError."""
+    from tilesim.nanobragg.argv import read_settings
+
+    settings = read_settings(args, strict_c=strict_c)
+    return resolve(settings, strict_c=strict_c, arguments=tuple(args), write_fdump=write_fdump)
+
+
+def resolve(
+    settings: Settings, *, strict_c: bool = False, arguments: Sequence[str] = (), write_fdump: bool = False
+) -> Command:
+    """Settings to a command (spec command-line 3). Reads the files that the settings name; writes none.
+
+    `arguments` are kept and searched for flags worth a warning. `write_fdump` asks for the cache of the structure
+    factors outside strict mode (K13). Raises InputError.
+    """
+    draws, clock = Draws(), -int(time.time())
+    setup = _setup(settings, draws, clock, strict_c)
+    experiment = _experiment(setup, _mosaic_rotations(setup, draws))
+    outputs = _outputs(setup, write_fdump)
+    return Command(
+        experiment=experiment,
+        outputs=outputs,
+        geometry=setup.geometry,
+        settings=settings,
+        oscillation=setup.phi.range,
+        corrections=applied_corrections(setup, experiment, outputs),
+        warnings=surprises(setup, experiment, arguments),
+        report=setup_lines(setup, outputs),
+        noise_state=draws.snapshot(),
+        arguments=tuple(arguments),
+    )
+
+
+def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool) -> Setup:
+    """Everything but the mosaic matrices. `clock` is the default of both seeds."""
+    size, clipped = clip_to_beam(settings)
+    if not strict_c and settings.distance == 0.0 and settings.close_distance is None:
+        raise InputError("-distance is 0; expected a distance in mm")  # K11
+    phi = phi_sweep(settings.osc, settings.phistep, settings.phisteps)
+    hdiv = angular_sweep("hdiv", settings.hdiv_range, settings.hdiv_step, settings.hdiv_steps)
+    vdiv = angular_sweep("vdiv", settings.vdiv_range, settings.vdiv_step, settings.vdiv_steps)
+    dispersion = angular_sweep("dispersion", settings.dispersion, None, settings.dispersion_steps)
+    sensor = sensor_sweep(settings.thickness, settings.thick_steps, strict_c=strict_c)
+    assumed = sensor.range > 0.0 and (settings.attenuation is None or settings.attenuation < 0.0)
+    mosaic = mosaic_domains(settings.mosaic_spread, settings.mosaic_domains)
+    geometry = detector_geometry(settings)
+    interpolate = settings.interpolate
+    if interpolate is None:
+        interpolate = min(settings.cells) <= 2
+
+    misset = settings.misset
+    if misset == "random":
+        misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
+    cell = resolve_cell(settings, misset, random=settings.misset == "random", strict_c=strict_c)
+    sample = resolve_sample(settings, size, cell.real, geometry.distance)
+    factors, factors_from, factors_differ = _structure_factors(settings, strict_c)
+    stol_differs = _check_stol(settings, strict_c)
+    sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c)
+    steps = len(sources.sources) * mosaic.domains * phi.count * sample.oversample**2
+    if steps > MAX_STEPS:
+        raise InputError(f"{steps} steps per pixel; expected at most 2^31 - 1 (sources, phi, domains, oversample^2)")
+    return Setup(
+        settings=settings,
+        strict_c=strict_c,
+        geometry=geometry,
+        clipped=clipped,
+        fluence=fluence(settings),
+        phi=phi,
+        hdiv=hdiv,
+        vdiv=vdiv,
+        dispersion=dispersion,
+        sensor=sensor,
+        attenuation=1.0 / sensor.range if assumed else -1.0 if settings.attenuation is None else settings.attenuation,
+        attenuation_assumed=assumed,
+        mosaic=mosaic,
+        interpolate=interpolate,
+        cell=cell,
+        sample=sample,
+        factors=factors,
+        factors_from=factors_from,
+        sources=sources,
+        roi=_roi(settings, geometry),
+        mask=_mask(settings, geometry, strict_c),
+        seed=clock if settings.seed is None else settings.seed,
+        read_differently=factors_differ or stol_differs or sources.read_differently,
+    )
+
+
+def _structure_factors(settings: Settings, strict_c: bool) -> tuple[StructureFactors, FactorsFrom, bool]:
+    """The table, where it came from, whether the reference would have read it differently (spec files 1, 3)."""
+    if settings.hkl_file is not None:
+        factors, differ = read_hkl(settings.hkl_file, settings.default_f, strict=strict_c)
+        return factors, FactorsFrom.HKL, differ
+    cache = Path(settings.dump_file)
+    # K13: the reference reads the cache even where -default_F is given.
+    if cache.is_file() and (strict_c or settings.default_f == 0.0):
+        return read_fdump(cache, settings.default_f), FactorsFrom.DUMP, False
+    if settings.default_f == 0.0:
+        raise InputError(f"no structure factors; expected -hkl FILE, -default_F or a cache {settings.dump_file}")
+    return StructureFactors.constant(settings.default_f), FactorsFrom.DEFAULT, False
+
+
+def _check_stol(settings: Settings, strict_c: bool) -> bool:
+    """The reference reads this table, insists on a row, and never uses it (spec files 5.2)."""
+    if settings.stol_file is None:
+        return False
+    return read_columns(settings.stol_file, 2, strict=strict_c)[1]
+
+
+def _roi(settings: Settings, geometry: Geometry) -> tuple[int, int, int, int]:
+    """Inclusive limits with the defaults filled in (spec command-line 4.12)."""
+    defaults = (0, geometry.pixels_fast, 0, geometry.pixels_slow)
+    if settings.roi is None:
+        return defaults
+    return tuple(d if x < 0 else x for x, d in zip(settings.roi, defaults, strict=True))
+
+
+def _mask(settings: Settings, geometry: Geometry, strict_c: bool) -> PixelMask | None:
+    """Pixels whose word in the mask file is not zero (spec files 4)."""
+    path = settings.mask_file
+    if path is None or (strict_c and not Path(path).is_file()):
+        return None
+    words = read_smv_pixels(path, read_smv_header(path, strict=strict_c))
+    shape = (geometry.pixels_slow, geometry.pixels_fast)
+    count = math.prod(shape)
+    # The reference applies the fast count of the run to the words of the file.
+    if words.shape != shape and not (strict_c and 0 < count <= words.size):
+        raise InputError(
+            f"{path}: {words.shape[1]} x {words.shape[0]} pixels (fast x slow); "
+            f"expected {shape[1]} x {shape[0]}, the detector's"
+        )
+    return PixelMask(words.reshape(-1)[:count].reshape(shape) != 0)
+
+
+def _mosaic_rotations(setup: Setup, draws: Draws) -> tuple[Matrix, ...]:
+    return draws.mosaic_rotations(setup.settings.mosaic_seed, setup.mosaic.spread, setup.mosaic.domains)
+
+
+def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
+    settings, g, sensor = setup.settings, setup.geometry, setup.sensor
+    xmin, xmax, ymin, ymax = setup.roi
+    # K9: in the reference -oversample_polar recomputes the factor that -nopolar had fixed to one.
+    polarized = not settings.nopolar or (setup.strict_c and settings.oversample_polar)
+    panel = Panel(
+        origin=g.pix0,
+        fast=g.fdet,
+        slow=g.sdet,
+        normal=g.odet,
+        pixel_size=g.pixel_size,
+        shape=(g.pixels_slow, g.pixels_fast),
+        close_distance=g.close_distance,
+        sensor=Sensor(sensor.count, sensor.step, setup.attenuation) if sensor.range > 0.0 else None,
+        curved_radius=g.distance if settings.curved else None,
+    )
+    return Experiment(
+        beam=Beam(
+            direction=g.beam,
+            wavelength=settings.wavelength,
+            fluence=setup.fluence,
+            polarization_axis=g.polar,
+            kahn_factor=settings.kahn_factor if polarized else None,
+            sources=setup.sources.sources,
+        ),
+        crystal=Crystal(
+            *setup.sample.axes,
+            cells=setup.sample.cells,
+            shape=settings.shape,
+            fudge=settings.fudge,
+            mosaic_rotations=rotations,
+            reciprocal=tuple(scale(v, 1e10) for v in setup.cell.reciprocal),
+        ),
+        detector=Detector((panel,)),
+        factors=setup.factors,
+        scan=Scan(g.spindle, settings.phi, setup.phi.step, setup.phi.count),
+        sampling=Sampling(
+            oversample=setup.sample.oversample,
+            dmin=settings.dmin,
+            interpolate=setup.interpolate and setup.reflections > 0,
+            oversample_thick=settings.oversample_thick,
+            oversample_polar=settings.oversample_polar,
+            oversample_omega=settings.oversample_omega,
+            point_pixel=settings.point_pixel,
+            roi=None if settings.roi is None else Region(ymin, ymax + 1, xmin, xmax + 1),
+            strict_c=setup.strict_c,
+        ),
+        water_size=settings.water_size,
+        mask=setup.mask,
+    )
+
+
+def _outputs(setup: Setup, write_fdump: bool) -> Outputs:
+    """Files to write: by default those that flags name (K13, K14), strictly the reference's."""
+    settings, strict_c = setup.settings, setup.strict_c
+    pgm = settings.pgm_file
+    if pgm is None and (strict_c or settings.pgm_scale != 0.0):
+        pgm = "image.pgm"
+    noise = settings.noise_file
+    if noise is None and strict_c:
+        noise = "noiseimage.img"
+    noise, pgm = noise if settings.noise else None, pgm if settings.pgm else None
+    int_file = settings.int_file or ("intimage.img" if strict_c else None)
+    float_file = settings.float_file
+    if float_file is None and (strict_c or not any((int_file, noise, pgm))):
+        float_file = "floatimage.bin"
+    dump = setup.factors_from is FactorsFrom.HKL and (strict_c or write_fdump)
+    return Outputs(
+        float_file=float_file,
+        int_file=int_file,
+        noise_file=noise,
+        pgm_file=pgm,
+        scale=settings.scale,
+        pgm_scale=settings.pgm_scale,
+        adc=settings.adc,
+        seed=setup.seed,
+        fdump_file=settings.dump_file if dump else None,
+    )

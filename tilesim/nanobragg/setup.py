@@ -1,0 +1,63 @@
+"""The intermediate results between settings and experiment, kept for the report and the notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tilesim.model import PixelMask, StructureFactors
+from tilesim.nanobragg.cell import Cell
+from tilesim.nanobragg.geometry import Geometry
+from tilesim.nanobragg.sample import Sample
+from tilesim.nanobragg.settings import Settings
+from tilesim.nanobragg.sources import SourceList
+from tilesim.nanobragg.steps import Mosaic, Sweep
+
+
+class FactorsFrom(StrEnum):
+    """Where the structure factors came from."""
+
+    HKL = "hkl"
+    DUMP = "dump"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Every quantity that the reference prints before rendering; SI units unless a field's type says otherwise."""
+
+    settings: Settings
+    strict_c: bool
+    geometry: Geometry
+    clipped: tuple[str, ...]
+    """The reference's lines about clipping the sample."""
+    fluence: float
+    phi: Sweep
+    hdiv: Sweep
+    vdiv: Sweep
+    dispersion: Sweep
+    sensor: Sweep
+    attenuation: float
+    """mu in 1/m; negative where nobody set it and there is no sensor."""
+    attenuation_assumed: bool
+    """mu is one over the thickness because nobody set it."""
+    mosaic: Mosaic
+    interpolate: bool
+    """As chosen before the table was read; without a table there is no interpolation."""
+    cell: Cell
+    sample: Sample
+    factors: StructureFactors
+    factors_from: FactorsFrom
+    sources: SourceList
+    roi: tuple[int, int, int, int]
+    """Fast min, fast max, slow min, slow max, inclusive, not clipped."""
+    mask: PixelMask | None
+    seed: int
+    """Of the noise, internal sign."""
+    read_differently: bool
+    """The reference would have read a file of this run differently (K10)."""
+
+    @property
+    def reflections(self) -> int:
+        """What the reference calls initialized hkls: lines of a text file, grid points of a cache."""
+        return self.factors.grid.size if self.factors_from is FactorsFrom.DUMP else self.factors.reflections

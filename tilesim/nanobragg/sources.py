@@ -1,0 +1,128 @@
+"""The incident plane waves: a divergence x dispersion grid, or a source file (spec geometry 12)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tilesim.errors import InputError
+from tilesim.io.columns import read_columns
+from tilesim.model.beam import Source
+from tilesim.model.vectors import Vector, rotate_about, scale, unit
+from tilesim.nanobragg.geometry import Geometry
+from tilesim.nanobragg.settings import Settings
+from tilesim.nanobragg.steps import MAX_STEPS, Sweep
+
+SOURCE_DISTANCE = 10.0
+"""Metres; only the direction matters."""
+
+_ROUND_LIMIT = 1.1
+"""A grid point is dropped where four times its squared relative radius exceeds this."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the light of one source comes from, as the report prints it."""
+
+    position: Vector
+    """Metres, from the sample."""
+    intensity: float
+    wavelength: float
+    """Metres."""
+
+
+@dataclass(frozen=True)
+class SourceList:
+    """The sources of a run, and what the report says of them."""
+
+    origins: tuple[Origin, ...]
+    sources: tuple[Source, ...]
+    deviations: tuple[tuple[float, float], ...] = ()
+    """Horizontal and vertical divergence (radians) of every direction; empty for a file."""
+    wavelengths: tuple[float, ...] = ()
+    """Metres; empty for a file."""
+    unequal_weights: bool = False
+    read_differently: bool = False
+    """The reference would have read another list from the file (K10)."""
+
+    @property
+    def directions(self) -> int:
+        """Divergence steps; -1, as in the report, for a file."""
+        return len(self.deviations) if self.wavelengths else -1
+
+
+def resolve_sources(
+    settings: Settings, geometry: Geometry, hdiv: Sweep, vdiv: Sweep, dispersion: Sweep, *, strict_c: bool = False
+) -> SourceList:
+    """Source file if there is one, else the grid. Raises InputError where no usable source comes out."""
+    if settings.source_file is not None:
+        return _from_file(settings, geometry, strict_c)
+    return _from_grid(settings, geometry, hdiv, vdiv, dispersion)
+
+
+def round_grid(hdiv: Sweep, vdiv: Sweep, *, cull: bool) -> tuple[tuple[float, float], ...]:
+    """(horizontal, vertical) deviations in radians, horizontal outermost (spec geometry 12.1)."""
+    points = []
+    for i in range(hdiv.count):
+        h = hdiv.step * i - hdiv.range / 2.0
+        for j in range(vdiv.count):
+            v = vdiv.step * j - vdiv.range / 2.0
+            if not (cull and (_radius(h, hdiv) + _radius(v, vdiv)) * 4.0 > _ROUND_LIMIT):
+                points.append((h, v))
+    return tuple(points)
+
+
+def _radius(deviation: float, sweep: Sweep) -> float:
+    """Squared radius relative to the range; NaN for a range of zero, so that nothing is culled."""
+    if sweep.range == 0.0:
+        return math.nan
+    even = 1 - sweep.count % 2
+    return (deviation * deviation - sweep.step * sweep.step / 4.0 * even) / sweep.range / sweep.range
+
+
+def _from_grid(settings: Settings, geometry: Geometry, hdiv: Sweep, vdiv: Sweep, dispersion: Sweep) -> SourceList:
+    if hdiv.count * vdiv.count * dispersion.count > MAX_STEPS:
+        raise InputError("divergence and dispersion make more than 2^31 sources; expected fewer steps")
+    deviations = round_grid(hdiv, vdiv, cull=settings.round_div)
+    if not deviations:
+        raise InputError("-round_div leaves no source of the divergence grid; expected -square_div or more steps")
+    wavelengths = tuple(
+        settings.wavelength * (1.0 + dispersion.step * k - dispersion.range / 2.0) for k in range(dispersion.count)
+    )
+    weight = 1.0 / (len(deviations) * len(wavelengths))
+    towards = scale(geometry.beam, -SOURCE_DISTANCE)
+    origins = []
+    for h, v in deviations:
+        # "Horizontal" is along the electric field of the incident beam.
+        position = rotate_about(rotate_about(towards, geometry.polar, v), geometry.vert, h)
+        origins += [Origin(position, weight, wavelength) for wavelength in wavelengths]
+    sources = tuple(_source(o, 1.0) for o in origins)
+    return SourceList(tuple(origins), sources, deviations, wavelengths)
+
+
+def _from_file(settings: Settings, geometry: Geometry, strict_c: bool) -> SourceList:
+    """X Y Z weight wavelength, the last ones optional (spec geometry 12.2); K7 unless strict."""
+    path = settings.source_file
+    rows, differently = read_columns(path, 5, strict=strict_c)
+    default = (*scale(geometry.beam, -SOURCE_DISTANCE), 1.0, settings.wavelength)
+    filled = [tuple(d if math.isnan(x) else x for x, d in zip(row, default, strict=True)) for row in rows]
+    origins = tuple(Origin(row[:3], row[3], row[4]) for row in filled)
+    weights = [o.intensity for o in origins]
+    unequal = any(w != weights[0] for w in weights)
+    if strict_c or not unequal:
+        factors = [1.0] * len(weights)
+    else:
+        total = sum(weights)
+        if not (min(weights) >= 0.0 and 0.0 < total < math.inf):
+            raise InputError(f"{path}: weights sum to {total:g}; expected weights of zero or more, not all zero")
+        factors = [w * len(weights) / total for w in weights]  # K7
+    try:
+        sources = tuple(_source(o, w) for o, w in zip(origins, factors, strict=True))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return SourceList(origins, sources, (), (), unequal, differently)
+
+
+def _source(origin: Origin, weight: float) -> Source:
+    direction = tuple(-x for x in unit(origin.position))
+    return Source(direction, origin.wavelength, weight)
