@@ -44,7 +44,7 @@ def make_table(
 
 def _entry(node, table: FactorTable) -> Tensor:
     """Flat table index (n,), exact in float64, of whole indices between lowest and highest."""
-    h, k, l = (x * s for x, s in zip(node, table.strides, strict=True))  # noqa: E741
+    h, k, l = (x * s for x, s in zip(node, table.strides, strict=True))
     return h + k + l + table.origin
 
 

@@ -85,7 +85,7 @@ def grating(fraction: Tensor, cells: Number, dtype: torch.dtype) -> Tensor:
 
 def _square(fraction: Axes, lattice: Lattice) -> Tensor:
     """Parallelepiped: the product of three gratings."""
-    h, k, l = (grating(x, n, lattice.dtype) for x, n in zip(fraction, lattice.cells, strict=True))  # noqa: E741
+    h, k, l = (grating(x, n, lattice.dtype) for x, n in zip(fraction, lattice.cells, strict=True))
     amplitude = h * k * l
     return amplitude * amplitude
 

@@ -64,12 +64,13 @@ def make_job(
     return Job(experiment, plan, precision, resolve_device(device), resolve_backend(backend, steps), latch)
 
 
-def lower_job(job: Job):
-    """The job's experiment as tensors on its device, with its kernel."""
+def lower_job(job: Job, accumulate=None):
+    """The job's experiment as tensors on its device, with its kernel (made here unless given)."""
     import torch
 
     from tilesim.run.backend import as_tensors, make_accumulate
     from tilesim.simulate import lower
 
     convert = None if job.backend == "eager" else lambda lattice: as_tensors(lattice, torch.device(job.device))
-    return lower(job.experiment, job.precision, job.device, make_accumulate(job.backend), job.latch, convert)
+    kernel = accumulate or make_accumulate(job.backend)
+    return lower(job.experiment, job.precision, job.device, kernel, job.latch, convert)

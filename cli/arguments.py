@@ -1,0 +1,93 @@
+"""Telling tilesim's own double-dash options from nanoBragg's flags, which may stand in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+
+class MixedCommand(click.Command):
+    """A click command whose words that are not its own options are nanoBragg's; they go to `ctx.args`.
+
+    click must not see those: it would take -lambda for -l -a -m ...
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own, others = self._split(ctx, args)
+        super().parse_args(ctx, own)
+        unknown = [word for word in others if word.startswith("--")]
+        if unknown and not ctx.params.get("strict_c"):
+            raise click.NoSuchOption(unknown[0], possibilities=_similar(unknown[0], self._options()), ctx=ctx)
+        ctx.args = others
+        return others
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from tilesim.nanobragg.flags import flag_help
+
+        super().format_options(ctx, formatter)
+        for group, flags in flag_help():
+            with formatter.section(f"nanoBragg flags: {group}"):
+                formatter.write_dl(flags)
+
+    def _options(self) -> dict[str, bool]:
+        """Every spelling of an option of ours, and whether a value follows."""
+        options = {"--help": False}
+        for parameter in self.params:
+            if isinstance(parameter, click.Option):
+                options |= {name: not parameter.is_flag for name in parameter.opts}
+        return options
+
+    def _split(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
+        options, own, others = self._options(), [], []
+        words = iter(args)
+        for word in words:
+            name, assigned, _ = word.partition("=")
+            if name not in options:
+                others.append(word)
+                continue
+            own.append(word)
+            if options[name] and not assigned:
+                value = next(words, None)
+                if value is None:
+                    raise click.BadOptionUsage(name, f"{name} needs a value", ctx=ctx)
+                own.append(value)
+        return own, others
+
+
+def _similar(word: str, options: dict[str, bool]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(word, options)
+
+
+def parse_tile(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """`256` or `128x512` (slow x fast) pixels."""
+    if value is None:
+        return None
+    edges = value.lower().split("x")
+    if len(edges) not in (1, 2) or not all(e.isdigit() and int(e) > 0 for e in edges):
+        raise click.BadParameter(f"{value!r}; expected pixels such as 512 or 256x1024 (slow x fast)")
+    return (int(edges[0]), int(edges[-1]))
+
+
+def simulation_options(function: Callable) -> Callable:
+    """The options that `run` and `plan` share."""
+    options = [
+        click.option("--zarr", metavar="DIR", help="Write a zarr store."),
+        click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [512]."),
+        click.option("--device", metavar="auto|cpu|cuda[:n]", default="auto", help="Where the kernel runs [auto]."),
+        click.option(
+            "--precision", metavar="mixed|double", default="mixed", help="float32 sums or all float64 [mixed]."
+        ),
+        click.option("--backend", metavar="auto|eager|compiled", default="auto", help="Form of the kernel [auto]."),
+        click.option("--strict-c", is_flag=True, help="Reproduce nanoBragg's defects too (docs/corrections.md)."),
+        click.option("--write-fdump", is_flag=True, help="Write the structure factor cache (-dump, Fdump.bin)."),
+        click.option("--preview", metavar="FILE.png", help="Draw the image for the eye."),
+        click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
+        click.option("--overwrite", is_flag=True, help="Replace an existing store."),
+        click.option("--quiet", is_flag=True, help="Print errors and the NOTE only."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function

@@ -1,0 +1,84 @@
+"""The entry point `tilesim`: finds a command's module, and turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "run": "simulate an image from a nanoBragg command line",
+    "plan": "say what `run` would do, and how long it would take",
+    "example": "write realistic synthetic input and the command to run",
+    "info": "say what a store holds",
+}
+
+EXIT_INPUT = 2
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Commands are imported when they are asked for: start-up time counts."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return import_module(f"tilesim_cli.{name}").command if name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    names = ("tilesim", "torch", "dask", "zarr", "numpy")
+    click.echo(", ".join(f"{name} {version(name)}" for name in names))
+    ctx.exit()
+
+
+@click.group(cls=Commands, epilog="Say `tilesim run --help` for every flag.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Versions.")
+def tilesim() -> None:
+    """X-ray diffraction images from nanoBragg's own command lines, tiled and distributed."""
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback for what a user can mend."""
+    from tilesim.errors import TileError, TilesimError
+
+    try:
+        status = tilesim(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except click.ClickException as error:
+        _complain(error.format_message())
+        status = error.exit_code
+    except TileError as error:
+        _complain(str(error))
+        status = EXIT_FAILURE
+    except TilesimError as error:
+        _complain(str(error))
+        status = EXIT_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted; nothing was written")
+        status = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away: no traceback, and none at shutdown either.
+        sys.stdout = None
+        status = EXIT_FAILURE
+    sys.exit(status)
+
+
+def _complain(message: str) -> None:
+    click.echo("tilesim: " + " ".join(message.split()), err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""`tilesim plan`: what `run` would do with the same arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from tilesim_cli.arguments import MixedCommand, simulation_options
+
+
+@click.command("plan", cls=MixedCommand, options_metavar="[OPTIONS] NANOBRAGG_FLAGS ...")
+@simulation_options
+@click.pass_context
+def command(ctx: click.Context, **options) -> None:
+    """Say what `tilesim run` with the same arguments would do and how long it would take, and stop."""
+    prepared, job = prepare(ctx.args, options)
+    print_plan(prepared, job, options)
+
+
+def prepare(arguments: Sequence[str], options: dict):
+    """The resolved command and the job for it, checked as far as can be without computing. Raises tilesim's errors."""
+    from tilesim.nanobragg.resolve import read_command
+
+    prepared = read_command(arguments, options["strict_c"], write_fdump=options["write_fdump"])
+    if not options["quiet"]:
+        for warning in prepared.warnings:
+            click.echo(f"WARNING: {warning}", err=True)
+
+    from tilesim.run.inline import default_threads
+    from tilesim.run.job import make_job
+    from tilesim.run.render import Extras, check_outputs
+    from tilesim.simulate import CPU_BLOCK, GPU_BLOCK
+    from tilesim.tiling.budget import check_budget, memory_budget
+
+    check_outputs(prepared, Extras(options["zarr"], options["preview"], options["overwrite"]))
+    job = make_job(prepared.experiment, options["tile"], options["precision"], options["device"], options["backend"])
+    block = CPU_BLOCK if job.device == "cpu" else GPU_BLOCK
+    check_budget(memory_budget(job.experiment, job.plan, block, default_threads(job)))
+    return prepared, job
+
+
+def print_plan(prepared, job, options: dict) -> None:
+    """Tiles, steps, bytes, memory and expected time; JSON as well where asked for."""
+    from tilesim.run.calibrate import steps_per_second
+    from tilesim.run.inline import default_threads
+    from tilesim.simulate import CPU_BLOCK, GPU_BLOCK
+    from tilesim.tiling.budget import memory_budget
+
+    threads = default_threads(job)
+    block = CPU_BLOCK if job.device == "cpu" else GPU_BLOCK
+    memory = memory_budget(job.experiment, job.plan, block, threads)
+    rate = steps_per_second(job) * threads
+    experiment = job.experiment
+    pixels = experiment.shape[0] * experiment.shape[1]
+    files = {
+        name: size
+        for name, size in (
+            (prepared.outputs.float_file, 4 * pixels),
+            (prepared.outputs.int_file, 2 * pixels + 512),
+            (prepared.outputs.noise_file, 2 * pixels + 512),
+            (prepared.outputs.pgm_file, pixels + 64),
+            (options["zarr"], 4 * pixels),
+        )
+        if name
+    }
+    tile = job.plan.tile
+    rows = [
+        ("image", f"{experiment.shape[0]} x {experiment.shape[1]} pixels (slow x fast)"),
+        ("rendered", f"{experiment.rendered_pixels} pixels"),
+        (
+            "steps",
+            f"{job.evaluations:.4g} = pixels x {experiment.sampling.oversample}^2 sub-pixels"
+            f" x {experiment.layers} layers x {len(experiment.beam.sources)} sources "
+            f"{experiment.scan.steps} phi steps x {len(experiment.crystal.mosaic_rotations)} mosaic domains",
+        ),
+        ("tiles", f"{len(job.plan)} of {tile[0]} x {tile[1]} pixels"),
+        ("device", f"{job.device}, {threads} threads, {job.backend} kernel, {job.precision} precision"),
+        (
+            "memory",
+            f"{memory.total / 1e6:.1f} MB besides the libraries: {memory.per_thread / 1e6:.1f} MB per thread"
+            f" (tile {memory.tile / 1e6:.1f}, kernel {memory.block / 1e6:.1f}, orientations"
+            f" {memory.orientations / 1e6:.1f}), structure factors {memory.table / 1e6:.1f} MB",
+        ),
+        *(("writes", f"{name}: {size} bytes") for name, size in files.items()),
+        ("rate", f"{rate / 1e6:.1f} M steps/s (measured just now)"),
+        ("expected", f"{job.evaluations / rate:.1f} s of computing"),
+    ]
+    if not options["quiet"]:
+        for name, value in rows:
+            click.echo(f"{name:<9} {value}")
+    if options["json_file"]:
+        from tilesim_cli.run import write_json
+
+        write_json(
+            options["json_file"],
+            {
+                "shape": experiment.shape,
+                "rendered_pixels": experiment.rendered_pixels,
+                "steps": job.evaluations,
+                "tiles": len(job.plan),
+                "tile": tile,
+                "device": job.device,
+                "backend": job.backend,
+                "precision": job.precision,
+                "threads": threads,
+                "memory_bytes": memory.total,
+                "memory_per_thread_bytes": memory.per_thread,
+                "files": files,
+                "steps_per_second": rate,
+                "expected_seconds": job.evaluations / rate,
+                "digest": job.digest,
+            },
+        )

@@ -1,0 +1,68 @@
+"""Arrows point down only: which part of tilesim may import which (docs/architecture.md)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ALLOWED = {
+    "errors": set(),
+    "model": {"errors"},
+    "physics": set(),
+    "tiling": {"errors", "model"},
+    "io": {"errors", "model", "tiling"},
+    "store": {"errors", "model", "tiling", "io"},
+    "simulate": {"errors", "model", "physics", "tiling"},
+    "preview": {"errors", "model", "io"},
+    "example": {"errors", "model", "io"},
+    "nanobragg": {"errors", "model", "io", "physics"},
+    "run": {"errors", "model", "tiling", "io", "store", "simulate", "preview", "nanobragg", "physics"},
+}
+HEAVY = {"torch": {"physics", "simulate", "run", "nanobragg"}, "dask": {"run"}, "zarr": {"store"}, "click": set()}
+
+
+def imports(path: Path):
+    """Top module names, and parts of tilesim, that a file imports anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module] if node.module != "tilesim" else [f"tilesim.{a.name}" for a in node.names]
+        else:
+            continue
+        for name in names:
+            yield node.lineno, name.split(".")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT / "tilesim").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tilesim").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_what_lies_below_it(path):
+    part = part_of(path)
+    if part == "__init__":
+        return
+    for line, (top, *rest) in imports(path):
+        where = f"{path.relative_to(ROOT)}:{line}"
+        if top == "tilesim" and rest:
+            assert rest[0] == part or rest[0] in ALLOWED[part], f"{where}: {part} may not import {rest[0]}"
+        assert top != "tilesim_cli", f"{where}: nothing in tilesim may import the command line"
+        if top in HEAVY:
+            assert part in HEAVY[top], f"{where}: {part} may not import {top}"
+
+
+def test_importing_tilesim_imports_neither_torch_nor_dask():
+    code = "import sys, tilesim; tilesim.Experiment; print([m for m in ('torch', 'dask', 'zarr') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_physics_modules_import_torch_and_each_other_only():
+    for path in (ROOT / "tilesim" / "physics").glob("*.py"):
+        for line, (top, *rest) in imports(path):
+            known = top in sys.stdlib_module_names or top == "torch" or (top == "tilesim" and rest[0] == "physics")
+            assert known, f"{path.name}:{line} imports {top}"

@@ -1,0 +1,89 @@
+"""The flat images made from a finished float image, band by band: SMV, PGM and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.io.flat import convert_bands, write_banded
+from tilesim.io.floatfile import FloatImage
+from tilesim.io.pgm import pgm_header, pgm_pixels
+from tilesim.io.smv import int_pixels
+from tilesim.model.sampling import Region
+from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.headers import smv_header
+from tilesim.run.statistics import Summary
+
+BAND_PIXELS = 2**20
+"""Pixels that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What the pixels of the scaled images were multiplied by, and what the noise added up to."""
+
+    int_scale: float
+    pgm_scale: float
+    photons: float = 0.0
+    overloads: int = 0
+
+
+def write_images(command: Command, image: FloatImage, summary: Summary) -> Scales:
+    """Write the SMV, PGM and noise images that the command names (spec files 7, 8; noise 7). Raises StoreError."""
+    outputs, region = command.outputs, command.experiment.region
+    rows = max(1, BAND_PIXELS // image.shape[1])
+    int_scale = outputs.scale if outputs.scale > 0 else 55000.0 / summary.max_I if summary.max_I > 0 else 1.0
+    pgm_scale = outputs.pgm_scale
+    if not pgm_scale > 0:
+        pgm_scale = 250.0 / (5.0 * summary.rmsd) if summary.rmsd > 0 else int_scale
+    if outputs.int_file is not None:
+        pixels = convert_bands(image.bands(rows), region, lambda v: int_pixels(v, int_scale, outputs.adc))
+        write_banded(outputs.int_file, smv_header(command), pixels)
+    if outputs.pgm_file is not None:
+        pixels = convert_bands(image.bands(rows), region, lambda v: pgm_pixels(v, pgm_scale))
+        write_banded(outputs.pgm_file, pgm_header(image.shape, pgm_scale), pixels)
+    photons, overloads = 0.0, 0
+    if outputs.noise_file is not None:
+        noise = _replayed(command) if command.strict_c else _Counted(region, outputs.adc, -outputs.seed)
+        write_banded(outputs.noise_file, smv_header(command), noise.bands(band for _, band in image.bands(rows)))
+        photons, overloads = noise.photons, noise.overloads
+    return Scales(int_scale, pgm_scale, photons, overloads)
+
+
+def _replayed(command: Command):
+    from tilesim.nanobragg.noise import NoiseReplay
+
+    outputs = command.outputs
+    return NoiseReplay(command.experiment.region, outputs.adc, outputs.seed, command.noise_state)
+
+
+class _Counted:
+    """Photon counts that depend on seed and pixel only; the totals add up as bands are drawn."""
+
+    def __init__(self, region: Region, adc: float, seed: int) -> None:
+        self.photons = 0.0
+        self.overloads = 0
+        self._region, self._adc, self._seed = region, adc, seed % 2**64
+
+    def bands(self, bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """uint16 (rows, fast) for each float32 (rows, fast), the whole image in order."""
+        import torch
+
+        from tilesim.physics.poisson import noise_pixels, poisson_counts
+
+        top, region = 0, self._region
+        columns = slice(region.fast_start, region.fast_stop)
+        for band in bands:
+            rows = slice(max(0, region.slow_start - top), max(0, region.slow_stop - top))
+            noisy = np.zeros(band.shape, np.uint16)
+            means = torch.from_numpy(band[rows, columns].astype(np.float64))
+            numbers = torch.arange(band.size).reshape(band.shape)[rows, columns] + top * band.shape[1]
+            counts = poisson_counts(means.reshape(-1), numbers.reshape(-1), seed=self._seed)
+            pixels, overloads = noise_pixels(counts, self._adc)
+            noisy[rows, columns] = pixels.numpy().reshape(means.shape)
+            self.photons += float(counts.sum())
+            self.overloads += overloads
+            top += len(band)
+            yield noisy
