@@ -75,6 +75,7 @@ def resolve(
 
 def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool) -> Setup:
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
+    _check_angles(settings)
     size, clipped = clip_to_beam(settings)
     if not strict_c and settings.distance == 0.0 and settings.close_distance is None:
         raise InputError("-distance is 0; expected a distance in mm")  # K11
@@ -126,6 +127,21 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool) -> Setu
         seed=clock if settings.seed is None else settings.seed,
         read_differently=factors_differ or stol_differs or sources.read_differently,
     )
+
+
+def _check_angles(settings: Settings) -> None:
+    """Raise InputError on an infinite angle or NaN, from which the reference makes an image of NaN."""
+    angles = {
+        "-twotheta": (settings.twotheta,),
+        "-detector_rotx, _roty or _rotz": settings.detector_rotation,
+        "-misset": settings.misset if isinstance(settings.misset, tuple) else (),
+        "-hdivrange": (settings.hdiv_range or 0.0,),
+        "-vdivrange": (settings.vdiv_range or 0.0,),
+        "-cell": settings.cell or (),
+    }
+    for flag, values in angles.items():
+        if not all(map(math.isfinite, values)):
+            raise InputError(f"{flag} holds NaN or infinity; expected finite numbers")
 
 
 def _structure_factors(settings: Settings, strict_c: bool) -> tuple[StructureFactors, FactorsFrom, bool]:

@@ -11,7 +11,7 @@ from tilesim.model.beam import Source
 from tilesim.model.vectors import Vector, rotate_about, scale, unit
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
-from tilesim.nanobragg.steps import MAX_STEPS, Sweep
+from tilesim.nanobragg.steps import Sweep, check_count
 
 SOURCE_DISTANCE = 10.0
 """Metres; only the direction matters."""
@@ -81,8 +81,7 @@ def _radius(deviation: float, sweep: Sweep) -> float:
 
 
 def _from_grid(settings: Settings, geometry: Geometry, hdiv: Sweep, vdiv: Sweep, dispersion: Sweep) -> SourceList:
-    if hdiv.count * vdiv.count * dispersion.count > MAX_STEPS:
-        raise InputError("divergence and dispersion make more than 2^31 sources; expected fewer steps")
+    check_count(hdiv.count * vdiv.count * dispersion.count, "sources of divergence and dispersion")
     deviations = round_grid(hdiv, vdiv, cull=settings.round_div)
     if not deviations:
         raise InputError("-round_div leaves no source of the divergence grid; expected -square_div or more steps")

@@ -9,7 +9,12 @@ from tilesim.errors import InputError
 from tilesim.nanobragg.settings import RTD
 
 MAX_STEPS = 2**31 - 1
-"""The reference counts steps in a 32-bit integer."""
+"""Of one pixel; the reference counts them in a 32-bit integer."""
+
+MAX_LISTED = 10**7
+"""Phi angles, sources, layers or domains; each is kept and printed, so more is taken for a mistake."""
+
+_MAX_SINGLE = 3.4e38
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ def phi_sweep(osc: float | None, step: float | None, count: int | None) -> Sweep
             sweep = Sweep(osc, step, count)
     if sweep.count < 1:
         raise InputError("-osc and -phistep leave no phi step; expected an oscillation range above zero")
+    check_count(sweep.count, "phi steps")
     return sweep
 
 
@@ -76,6 +82,7 @@ def angular_sweep(name: str, extent: float | None, step: float | None, count: in
         sweep = Sweep(extent, extent / (count - 1), count)
     else:
         sweep = Sweep(extent, step, count)
+    check_count(sweep.count, f"{name} steps")
     empty = sweep.range <= 0.0 or sweep.step <= 0.0 or sweep.count <= 0
     return Sweep(0.0, 0.0, 1) if empty else sweep
 
@@ -95,6 +102,7 @@ def sensor_sweep(thickness: float, count: int | None, *, strict_c: bool = False)
         sweep = Sweep(thickness, thickness / (count - 1), count)
     else:
         sweep = Sweep(thickness, thickness / count, count)
+    check_count(sweep.count, "sensor layers")
     return sweep if sweep.range > 0.0 and sweep.step > 0.0 else Sweep(0.0, 0.0, 1)
 
 
@@ -102,6 +110,9 @@ def mosaic_domains(spread: float | None, domains: int | None) -> Mosaic:
     """Domain count and spread (radians) (spec command-line 4.9)."""
     if spread is not None and spread < 0.0:
         spread = None
+    if spread is not None and not spread < _MAX_SINGLE:
+        raise InputError(f"-mosaic is {spread * RTD:g} degrees; expected a finite angle")
+    check_count(domains or 0, "mosaic domains")
     if domains is None or domains <= 0:
         if not spread:
             return Mosaic(1, 0.0)
@@ -113,7 +124,12 @@ def mosaic_domains(spread: float | None, domains: int | None) -> Mosaic:
     return Mosaic(domains, spread)
 
 
+def check_count(count: float, what: str) -> None:
+    """Raise InputError where there are more of `what` than can be listed."""
+    if not count <= MAX_LISTED:
+        raise InputError(f"{count:g} {what}; expected at most {MAX_LISTED:g}")
+
+
 def _ceil(ratio: float, name: str) -> int:
-    if not abs(ratio) <= MAX_STEPS:
-        raise InputError(f"range and step of {name} make {ratio:g} steps; expected at most 2^31 - 1")
+    check_count(abs(ratio), f"{name} steps")
     return math.ceil(ratio)
