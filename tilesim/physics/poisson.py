@@ -30,7 +30,7 @@ _EVEN = 1024  # elements; see _evenly
 _NO_MASS = 2.0**-64  # a term that no longer changes a sum near 1
 
 # ln n! - ln(sqrt(2 pi n) (n/e)^n) for n < 16, where Stirling's series is not good enough. The entry for
-# n = 0 cancels the ln sqrt(2 pi) that log_ratio takes off with n replaced by 1.
+# n = 0 cancels the ln sqrt(2 pi) that _log_probability takes off, with 1 in place of n.
 _STIRLING = [-0.5 * math.log(2.0 * math.pi)] + [
     math.lgamma(n + 1.0) - (n + 0.5) * math.log(n) + n - 0.5 * math.log(2.0 * math.pi) for n in range(1, 16)
 ]
