@@ -13,10 +13,12 @@ _SAMPLE_PIVOTED = ("xds", "dials")
 _BEAM_PIVOTED = ("mosflm", "denzo", "adxv")
 
 
-def applied_corrections(setup: Setup, experiment: Experiment, outputs: Outputs) -> tuple[str, ...]:
+def applied_corrections(
+    setup: Setup, experiment: Experiment, outputs: Outputs, parsed: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The corrections that affect this run, as far as known before rendering (docs/corrections.md).
 
-    K3 shows while rendering, K8 while parsing.
+    `parsed` are those that the arguments alone showed (K8). K3 shows while rendering.
     """
     if setup.strict_c:
         return ()
@@ -33,6 +35,7 @@ def applied_corrections(setup: Setup, experiment: Experiment, outputs: Outputs) 
         "K5": settings.water_size > 0.0 and (water_off or abs(experiment.photon_scale - 1.0) > 1e-9),
         "K6": setup.cell.corrected,
         "K7": setup.sources.unequal_weights,
+        "K8": "K8" in parsed,
         "K9": settings.nopolar and settings.oversample_polar,
         "K10": setup.read_differently,
         "K12": outputs.int_file is not None or outputs.noise_file is not None,

@@ -48,12 +48,17 @@ def read_command(args: Sequence[str], strict_c: bool = False, *, write_fdump: bo
 
 
 def resolve(
-    settings: Settings, *, strict_c: bool = False, arguments: Sequence[str] = (), write_fdump: bool = False
+    settings: Settings,
+    *,
+    strict_c: bool = False,
+    arguments: Sequence[str] = (),
+    write_fdump: bool = False,
+    parsed: Sequence[str] = (),
 ) -> Command:
     """Settings to a command (spec command-line 3). Reads the files that the settings name; writes none.
 
     `arguments` are kept and searched for flags worth a warning. `write_fdump` asks for the cache of the structure
-    factors outside strict mode (K13). Raises InputError.
+    factors outside strict mode (K13). `parsed` are corrections that parsing found (K8). Raises InputError.
     """
     draws, clock = Draws(), -int(time.time())
     setup = _setup(settings, draws, clock, strict_c)
@@ -65,7 +70,7 @@ def resolve(
         geometry=setup.geometry,
         settings=settings,
         oscillation=setup.phi.range,
-        corrections=applied_corrections(setup, experiment, outputs),
+        corrections=applied_corrections(setup, experiment, outputs, parsed),
         warnings=surprises(setup, experiment, arguments),
         report=setup_lines(setup, outputs),
         noise_state=draws.snapshot(),
