@@ -1,0 +1,17 @@
+"""`tilesim example`: synthetic input to try the program with."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("example")
+@click.argument("folder", metavar="DIR", type=click.Path())
+@click.option("--overwrite", is_flag=True, help="Replace files of an earlier example.")
+def command(folder: str, overwrite: bool) -> None:
+    """Write a lysozyme-like crystal, its orientation and a script that renders it into DIR."""
+    from tilesim.example import write_example
+
+    for path in write_example(folder, overwrite=overwrite):
+        click.echo(f"wrote {path}")
+    click.echo(f"next: sh {click.format_filename(folder)}/run.sh")

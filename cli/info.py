@@ -1,0 +1,81 @@
+"""`tilesim info`: what a store holds, for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import click
+
+
+@click.command("info")
+@click.argument("store", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(store: str, as_json: bool) -> None:
+    """Say what the image in STORE is and how it was made."""
+    from tilesim.store.read import describe_store
+
+    description = describe_store(store)
+    if as_json:
+        click.echo(json.dumps(description, indent=2))
+        return
+    rows = info_rows(description)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def info_rows(d: dict) -> list[tuple[str, str]]:
+    """The description of a store as (name, value) lines; what it does not say is left out."""
+    tiles = d["tiles"]
+    size = " x ".join(map(str, tiles["shape"]))
+    stored = f"one shard each, of {' x '.join(map(str, d['chunks'][1:]))} chunks" if d["shards"] else "one chunk each"
+    rows = [
+        ("store", d["path"]),
+        ("status", d["status"]),
+        ("shape", " x ".join(map(str, d["shape"])) + f" ({', '.join(d['dimensions'])})"),
+        ("values", f"{d['dtype']}, {d['units']}"),
+        ("tiles", f"{tiles['present']} of {tiles['total']} present, {size} pixels, {stored}"),
+        ("size on disk", _bytes(d["bytes_on_disk"])),
+        ("wavelength", _number(d["wavelength_angstrom"], "A")),
+        ("distance", _number(d["distance_mm"], "mm")),
+        ("pixel", _number(d["pixel_mm"], "mm")),
+        ("beam centre", _centre(d["beam_centre_pixel"])),
+        ("resolution", _resolution(d["resolution_angstrom"])),
+    ]
+    rows += [(name.replace("_", " "), _plain(value)) for name, value in (d["statistics"] or {}).items()]
+    rows += [(name, d[name]) for name in ("precision", "device", "backend")]
+    rows += [("versions", ", ".join(f"{name} {version}" for name, version in d["versions"].items()))]
+    rows += [(name.replace("_", " "), str(value)) for name, value in d["digests"].items()]
+    rows += [("command line", shlex.join(d["command_line"]) if d["command_line"] else None)]
+    return [(name, str(value)) for name, value in rows if value not in (None, "")]
+
+
+def _number(value: float | None, unit: str) -> str | None:
+    return None if value is None else f"{value:.7g} {unit}"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(str(_plain(v)) for v in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
+    return f"{value:.7g}" if isinstance(value, float) else value
+
+
+def _centre(centre: dict | None) -> str | None:
+    return centre and f"{centre['fast']:.2f} fast, {centre['slow']:.2f} slow (pixels)"
+
+
+def _resolution(limits: dict | None) -> str | None:
+    if limits is None:
+        return None
+    complete = f", rings complete to {limits['complete']:.3f} A" if limits["complete"] else ""
+    return f"{limits['corner']:.3f} A at the corner{complete}"
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

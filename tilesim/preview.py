@@ -1,0 +1,157 @@
+"""A picture of an image for the eyes of a crystallographer: dark spots on white, with resolution rings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+
+from tilesim.io.replace import replacing
+from tilesim.model import Beam, Experiment, Panel
+from tilesim.model.resolution import beam_centre, d_spacings
+
+LONG_EDGE = 1000
+"""The image is reduced until its longer edge has at most this many blocks."""
+RING_GRID = 257
+"""Points along the longer edge of the grid on which rings are drawn."""
+RING_STEPS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+"""Round d-spacings, times any power of ten."""
+MAX_RINGS = 7
+DOTS_PER_INCH = 130
+RING_COLOUR, CENTRE_COLOUR, MISSING_COLOUR = "#1f77b4", "#d62728", "#f3e3c3"
+
+
+def draw_preview(
+    path_png: str | os.PathLike,
+    bands: Iterable[tuple[int, np.ndarray]],
+    experiment: Experiment,
+    *,
+    title: str = "",
+) -> None:
+    """Write a PNG of an image of the experiment's first panel, in memory that does not grow with the image.
+
+    bands   pairs of (first slow index, photons (rows, fast)) from top to bottom; what they leave out is missing
+    title   one line above the image
+
+    Raises StoreError where the file cannot be written; the file appears whole or not at all.
+    """
+    panel, beam = experiment.detector.panels[0], experiment.beam
+    blocks, factor = block_maxima(bands, panel.shape)
+    figure = _draw(blocks, factor, panel, beam, title)
+    with replacing(path_png) as file:
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+
+
+def block_maxima(bands: Iterable[tuple[int, np.ndarray]], shape: tuple[int, int]) -> tuple[np.ndarray, int]:
+    """The maxima of square blocks of pixels (a spot of one pixel survives), and the edge of a block in pixels.
+
+    NaN only where a block has no number at all.
+    """
+    factor = -(-max(shape) // LONG_EDGE)
+    blocks = np.full(tuple(-(-n // factor) for n in shape), np.nan, dtype=np.float32)
+    columns = np.arange(0, shape[1], factor)
+    for start, band in bands:
+        rows = np.arange(start, start + len(band))
+        first = np.flatnonzero(np.diff(rows // factor, prepend=-1))
+        # fmax and not maximum: a NaN must not hide its neighbours.
+        maxima = np.fmax.reduceat(np.fmax.reduceat(band, columns, axis=1), first, axis=0)
+        where = rows[first] // factor
+        blocks[where] = np.fmax(blocks[where], maxima)
+    return blocks, factor
+
+
+def grey_limits(blocks: np.ndarray) -> tuple[float, float, float]:
+    """Values shown white and black, and the width below which grey is linear in photons (asinh above).
+
+    White is a little below the background; black is a strong spot, but not the direct beam; the linear part
+    covers the background, so that weak spots stand out of it.
+    """
+    values = blocks[np.isfinite(blocks)]
+    if values.size == 0:
+        return 0.0, 1.0, 1.0
+    low, middle, high, black = np.percentile(values, [2, 50, 90, 99.7]).astype(float)
+    if black <= low:
+        low, black = float(values.min()), float(values.max())
+    if black <= low:
+        # One value everywhere: white, on a scale that starts there.
+        return low, low + max(abs(low), 1.0), max(abs(low), 1.0)
+    width = max(high - low, middle - low, (black - low) * 1e-3)
+    return low, black, width
+
+
+def round_spacings(smallest: float, largest: float) -> list[float]:
+    """Round d-spacings between two, in their unit, that make rings of well separated radius."""
+    if not 0 < smallest < largest:
+        return []
+    widest = 1 / smallest - (0.0 if np.isinf(largest) else 1 / largest)
+    decades = range(int(np.floor(np.log10(smallest))), int(np.ceil(np.log10(smallest))) + 2)
+    chosen: list[float] = []
+    for d in (step * 10.0**decade for decade in decades for step in RING_STEPS):
+        apart = not chosen or 1 / chosen[-1] - 1 / d >= widest / (MAX_RINGS + 1)
+        # A ring that only touches the corner says nothing.
+        if smallest * 1.02 <= d <= largest and apart:
+            chosen.append(round(d, 10))
+    return chosen
+
+
+def _draw(blocks: np.ndarray, factor: int, panel: Panel, beam: Beam, title: str):
+    """A matplotlib Figure; its own canvas, so that nothing of pyplot's global state is touched."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import AsinhNorm
+    from matplotlib.figure import Figure
+
+    slow, fast = panel.shape
+    figure = Figure(figsize=_figure_size(slow, fast), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_facecolor(MISSING_COLOUR)
+    low, high, width = grey_limits(blocks)
+    shown = axes.imshow(
+        np.ma.masked_invalid(np.clip(blocks, low, high)),
+        extent=(0, blocks.shape[1] * factor, blocks.shape[0] * factor, 0),
+        cmap="gray_r",
+        norm=AsinhNorm(linear_width=width, vmin=low, vmax=high),
+        interpolation="nearest",
+        # A strip a few pixels wide would be a line on the page: stretch it.
+        aspect="equal" if max(slow, fast) <= 8 * min(slow, fast) else "auto",
+    )
+    axes.set_xlim(0, fast)
+    axes.set_ylim(slow, 0)
+    axes.set_xlabel("fast (pixels)")
+    axes.set_ylabel("slow (pixels)")
+    if title:
+        axes.set_title(title, fontsize=10)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.02, extend="max")
+    of = f", maximum of {factor} x {factor} pixels" if factor > 1 else ""
+    bar.set_label(f"photons / pixel{of}")
+    _draw_rings(axes, panel, beam)
+    _draw_centre(axes, panel, beam)
+    return figure
+
+
+def _figure_size(slow: int, fast: int) -> tuple[float, float]:
+    """Inches: the longer edge of the image gets 8, and the colour bar and labels some room."""
+    ratio = min(max(fast / slow, 0.4), 2.5)
+    return (8.0 * min(ratio, 1.0) + 1.8, 8.0 / max(ratio, 1.0) + 0.8)
+
+
+def _draw_rings(axes, panel: Panel, beam: Beam) -> None:
+    slow, fast = (np.linspace(0, n, max(2, round(RING_GRID * n / max(panel.shape)))) for n in panel.shape)
+    # 1/d and not d: it is smooth through the direct beam.
+    stars = 1e-10 / d_spacings(panel, beam, *np.meshgrid(slow, fast, indexing="ij"))
+    if not np.isfinite(stars).all() or stars.max() == stars.min():
+        return
+    smallest = stars.min()
+    rings = round_spacings(1 / stars.max(), 1 / smallest if smallest > 0 else np.inf)
+    if not rings:
+        return
+    levels = sorted(1 / d for d in rings)
+    lines = axes.contour(fast, slow, stars, levels=levels, colors=RING_COLOUR, linewidths=0.7, alpha=0.7)
+    axes.clabel(lines, fmt={level: f"{1 / level:.3g} Å" for level in levels}, fontsize=8)
+
+
+def _draw_centre(axes, panel: Panel, beam: Beam) -> None:
+    centre = beam_centre(panel, beam)
+    if centre is not None:
+        axes.plot(centre[1], centre[0], "+", color=CENTRE_COLOUR, markersize=12, markeredgewidth=1.0, clip_on=True)

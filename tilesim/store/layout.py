@@ -1,0 +1,109 @@
+"""What a store looks like, before any of it exists: shapes, chunks, codec and attributes."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from tilesim.model import Panel
+from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.tile import Tile
+
+FORMAT = 1
+"""Version of this layout; a number other than this one is read by another tilesim."""
+LEVEL = "0"
+"""Group of the full-resolution image."""
+IMAGE = "intensity"
+IMAGE_PATH = f"{LEVEL}/{IMAGE}"
+DIMENSIONS = ("frame", "slow", "fast")
+DTYPE = "float32"
+INNER_CHUNK = 512
+"""Edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
+SHARD_FROM = 1024
+"""Tiles with both edges at least this, and multiples of the inner chunk, become shards."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An image of `shape` (frame, slow, fast) stored so that one tile is one object: a chunk or a shard."""
+
+    shape: tuple[int, int, int]
+    tile: tuple[int, int]
+    """Pixels (slow, fast)."""
+    chunk: tuple[int, int]
+    """Pixels (slow, fast); the tile itself where there are no shards."""
+
+    @classmethod
+    def of_plan(cls, plan: TilePlan) -> Layout:
+        large = all(edge >= SHARD_FROM and edge % INNER_CHUNK == 0 for edge in plan.tile)
+        return cls(plan.shape, plan.tile, (INNER_CHUNK, INNER_CHUNK) if large else plan.tile)
+
+    @property
+    def chunks(self) -> tuple[int, int, int]:
+        return (1, *self.chunk)
+
+    @property
+    def shards(self) -> tuple[int, int, int] | None:
+        return (1, *self.tile) if self.chunk != self.tile else None
+
+    @property
+    def plan(self) -> TilePlan:
+        """The tiles that fill the store."""
+        return TilePlan(self.shape, self.tile)
+
+    def object_name(self, tile: Tile) -> str:
+        """Path of the tile's chunk or shard below the group of the store (zarr v3, default key encoding)."""
+        return f"{IMAGE_PATH}/c/{tile.frame}/{tile.slow_start // self.tile[0]}/{tile.fast_start // self.tile[1]}"
+
+
+def pixel_mm(panel: Panel) -> float:
+    """Edge of a pixel, millimetres."""
+    return panel.pixel_size * 1e3
+
+
+def ome_attributes(panel: Panel, name: str) -> dict:
+    """Metadata after OME-Zarr 0.5: one level, scale and position of pixel centres in mm from the panel's corner."""
+    pixel = pixel_mm(panel)
+    axes = [{"name": "frame", "type": "time"}]
+    axes += [{"name": axis, "type": "space", "unit": "millimeter"} for axis in DIMENSIONS[1:]]
+    transformations = [
+        {"type": "scale", "scale": [1.0, pixel, pixel]},
+        {"type": "translation", "translation": [0.0, pixel / 2, pixel / 2]},
+    ]
+    dataset = {"path": IMAGE_PATH, "coordinateTransformations": transformations}
+    return {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": [dataset]}]}
+
+
+def tilesim_attributes(provenance: dict, status: str, statistics: dict | None = None) -> dict:
+    """What tilesim says of its own store: format, status ("incomplete", "complete"), statistics, provenance.
+
+    Of the provenance tilesim itself reads `digest` (Experiment.digest), other keys ending in "digest",
+    `experiment` (Experiment.to_dict), `command_line` (a list), `versions` (a dict), `precision`, `device`, `backend`.
+    """
+    own = {"format": FORMAT, "status": status, "statistics": statistics}
+    return jsonable({**provenance, **own})
+
+
+def jsonable(value: Any) -> Any:
+    """`value` as strict JSON has it: numpy numbers plain, NaN and infinity None, tuples lists, the rest strings."""
+    if isinstance(value, dict):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(v) for v in value]
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | None) else str(value)
+
+
+def read_attributes(folder: Any) -> dict | None:
+    """The `tilesim` attributes of the store in `folder` (a Path), or None where it is no store of tilesim."""
+    try:
+        plain = json.loads((folder / "zarr.json").read_text())
+        attributes = plain["attributes"]["tilesim"]
+        return attributes if "format" in attributes and plain["node_type"] == "group" else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
