@@ -23,8 +23,10 @@ class FactorTable:
     """Miller indices of the first border cell."""
     highest: tuple
     """Those of the last border cell."""
-    strides: tuple
-    """Entries from one h, k, l to the next."""
+    rows: object
+    """Entries along k."""
+    length: object
+    """Entries along l."""
     origin: object
     """Entry of (0, 0, 0), were it in the table."""
 
@@ -36,16 +38,15 @@ def make_table(
     bordered = torch.nn.functional.pad(grid.to(torch.float64), (1, 1, 1, 1, 1, 1), value=default).to(device)
     lowest = tuple(float(m - 1) for m in minimum)
     highest = tuple(m + n - 1.0 for m, n in zip(lowest, bordered.shape, strict=True))
-    strides = tuple(float(s) for s in bordered.stride())
-    origin = -sum(m * s for m, s in zip(lowest, strides, strict=True))
+    rows, length = map(float, bordered.shape[1:])
+    origin = -((lowest[0] * rows + lowest[1]) * length + lowest[2])
     flat = bordered.reshape(-1)
-    return FactorTable(flat, (flat * flat).to(dtype), lowest, highest, strides, origin)
+    return FactorTable(flat, (flat * flat).to(dtype), lowest, highest, rows, length, origin)
 
 
 def _entry(node, table: FactorTable) -> Tensor:
     """Flat table index (n,), exact in float64, of whole indices between lowest and highest."""
-    h, k, l = (x * s for x, s in zip(node, table.strides, strict=True))
-    return h + k + l + table.origin
+    return (node[0] * table.rows + node[1]) * table.length + (node[2] + table.origin)
 
 
 def nearest_squared(node, table: FactorTable) -> Tensor:
@@ -74,11 +75,10 @@ def tricubic(hkl, table: FactorTable) -> Tensor:
     ]
     first = _entry([x - 1 for x in corner], table)
     on_h, on_k, on_l = (_lagrange(x - x0) for x, x0 in zip(hkl, corner, strict=True))
-    step_h, step_k, _ = table.strides
     total = torch.zeros_like(hkl[0])
     for i in range(4):
         for j in range(4):
-            start = (first + (i * step_h + j * step_k)).to(torch.int32)
+            start = (first + (i * table.rows + j) * table.length).to(torch.int32)
             along_l = torch.zeros_like(total)
             for k in range(4):
                 along_l = along_l + on_l[k] * table.values.index_select(0, start + k)

@@ -6,7 +6,7 @@ is ever larger than a few numbers per pixel of the list: everything else is loop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +25,7 @@ from tilesim.physics.geometry import (
 )
 from tilesim.physics.lattice import Axes, Lattice, lattice_squared, miller_indices, nearest_node
 from tilesim.physics.polarize import polarization_factor
-from tilesim.physics.rotate import orientations
+from tilesim.physics.rotate import mosaic_cells
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Setup:
 
     lattice: Lattice
     cell: Tensor
-    """(3, 3) float64, rows a, b, c in metres, unrotated"""
-    spindle: tuple[float, float, float]
-    angles: tuple[float, ...]
+    """(3, 3) float64, rows a, b, c in metres, unrotated; on the host, as the next two"""
+    turned: Tensor
+    """(phi, 3, 3) float64, the cell at every spindle step"""
     mosaic: Tensor
     """(m, 3, 3) float64"""
     incident: Tensor
@@ -75,7 +75,7 @@ class Setup:
 
     @property
     def orientations(self) -> int:
-        return len(self.angles) * len(self.mosaic)
+        return len(self.turned) * len(self.mosaic)
 
     @property
     def evaluations(self) -> int:
@@ -123,18 +123,17 @@ class Wave:
     """(n,) what dmin leaves; None: everything"""
 
 
+Cell = Sequence[Sequence[float]]
+"""One orientation of the cell: rows a, b, c in metres."""
 Accumulate = Callable[..., Tensor]
 """`accumulate` or a compiled form of it."""
 
 
-def evaluate(q: Axes, cell, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
-    """Squared structure factor times squared lattice factor (n,) of one orientation.
+def evaluate(hkl: Axes, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
+    """Squared structure factor times squared lattice factor (n,) at fractional Miller indices.
 
-    q        scattering vectors, 1/m, (n,) for x, y, z
-    cell     rows a, b, c of this orientation, m
     allowed  (n,) where the structure factor is interpolated if its neighbours are in the table; None: nowhere
     """
-    hkl = miller_indices(q, cell)
     node = nearest_node(hkl)
     factor = nearest_squared(node, lattice.table)
     if allowed is not None:
@@ -144,15 +143,9 @@ def evaluate(q: Axes, cell, lattice: Lattice, allowed: Tensor | None = None) -> 
     return factor * lattice_squared(hkl, node, lattice)
 
 
-def accumulate(total: Tensor, q: Axes, cell: Tensor, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
-    """`total` (n,) float64 plus `evaluate` of one orientation, cell (3, 3): the innermost step."""
-    # Python numbers spare an eager kernel nine look-ups of single elements.
-    return accumulate_tensors(total, q, cell.tolist(), lattice, allowed)
-
-
-def accumulate_tensors(total: Tensor, q: Axes, cell, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
-    """As `accumulate`, taking the cell as it is: what compiled kernels are made of."""
-    return total + evaluate(q, cell, lattice, allowed)
+def accumulate(total: Tensor, q: Axes, cell: Cell, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
+    """`total` (n,) float64 plus `evaluate` for one orientation: the innermost step."""
+    return total + evaluate(miller_indices(q, cell), lattice, allowed)
 
 
 def rays(setup: Setup, pixels: Pixels) -> Iterator[Ray]:
@@ -188,15 +181,15 @@ def waves(setup: Setup, ray: Ray) -> Iterator[Wave]:
             yield Wave(source, ray.group * len(setup.wavelengths) + source, tuple(q), accepted)
 
 
-def numbered_orientations(setup: Setup, group: int, unrotated_start: bool = False) -> Iterator[tuple[int, Tensor]]:
-    """Every orientation (3, 3) of one wave with its number among the evaluations of a pixel.
+def numbered_orientations(setup: Setup, group: int, unrotated_start: bool = False) -> Iterator[tuple[int, Cell]]:
+    """Every orientation of one wave with its number among the evaluations of a pixel; spindle outermost.
 
     unrotated_start: the first spindle step is the unrotated cell whatever its angle (spec intensity 8.1).
     """
-    angles = (0.0, *setup.angles[1:]) if unrotated_start else setup.angles
     number = group * setup.orientations
-    for cells in orientations(setup.cell, setup.spindle, angles, setup.mosaic):
-        for cell in cells:
+    for step, turned in enumerate(setup.turned):
+        first = step == 0 and unrotated_start
+        for cell in mosaic_cells(setup.cell if first else turned, setup.mosaic).tolist():
             yield number, cell
             number += 1
 

@@ -9,6 +9,7 @@ the distance to the nearest node in Miller indices, held in float64; what follow
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,8 @@ ROUND_VOLUME = 0.723601254558268
 GAUSS_WIDTH = 0.63
 TOPHAT_RADIUS_SQUARED = 0.3969
 """GAUSS_WIDTH squared."""
+NEXT_TO_NODE = 1e-30
+"""Far below the rounding of any Miller index, and large enough for float32."""
 
 Axes = tuple[Tensor, Tensor, Tensor]
 """One (n,) tensor per axis: x, y, z or h, k, l."""
@@ -45,9 +48,10 @@ class Lattice:
     """Of everything after the fraction of h, k, l."""
 
 
-def miller_indices(q: Axes, cell) -> Axes:
+def miller_indices(q: Axes, cell: Sequence[Sequence[float]]) -> Axes:
     """Fractional h, k, l (n,) of the scattering vectors q in 1/m; cell has rows a, b, c in m (spec intensity 3)."""
-    return tuple(q[0] * v[0] + q[1] * v[1] + q[2] * v[2] for v in cell)
+    # A number as alpha spares an array for each product.
+    return tuple(torch.add(torch.add(q[0] * v[0], q[1], alpha=v[1]), q[2], alpha=v[2]) for v in cell)
 
 
 def nearest_node(hkl: Axes) -> Axes:
@@ -76,11 +80,11 @@ def grating(fraction: Tensor, cells: Number, dtype: torch.dtype) -> Tensor:
     N is whole, so only N x minus its nearest integer counts; that difference, formed in float64, keeps
     float32 sines accurate next to the zeros of the grating function.
     """
+    # The ratio is N on the node itself too, if that is left by less than anything that h can resolve.
+    fraction = fraction + NEXT_TO_NODE
     phase = fraction * cells
-    phase = (phase - torch.round(phase)).to(dtype)
-    fraction = fraction.to(dtype)
-    ratio = torch.sin(phase * math.pi) / torch.sin(fraction * math.pi)
-    return torch.where(fraction == 0, cells, ratio)
+    phase = phase - torch.round(phase)
+    return torch.sin(phase.to(dtype) * math.pi) / torch.sin(fraction.to(dtype) * math.pi)
 
 
 def _square(fraction: Axes, lattice: Lattice) -> Tensor:

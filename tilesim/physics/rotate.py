@@ -1,9 +1,9 @@
-"""The orientations of the crystal: spindle steps, outermost, and mosaic domains within each."""
+"""The orientations of the crystal: spindle steps, and the mosaic domains of each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -26,14 +26,16 @@ def carried_over(angles: Sequence[float]) -> tuple[float, ...]:
     return tuple(angles[k - 1] if angle == 0.0 else angle for k, angle in enumerate(angles))
 
 
-def orientations(cell: Tensor, axis: Sequence[float], angles: Sequence[float], mosaic: Tensor) -> Iterator[Tensor]:
-    """Cell vectors (mosaic, 3, 3), rows a, b, c, for one spindle angle after the other.
+def spindle_cells(cell: Tensor, axis: Sequence[float], angles: Sequence[float]) -> Tensor:
+    """Cell vectors (angles, 3, 3), rows a, b, c, at every spindle angle.
 
     cell    (3, 3) rows a, b, c, unrotated
-    axis    unit vector of the spindle
+    axis    unit vector
     angles  radians; exactly 0 leaves the cell as it is
-    mosaic  (m, 3, 3) rotations applied after the spindle
     """
-    for angle in angles:
-        turned = cell if angle == 0.0 else cell @ rotation_matrix(axis, angle).T.to(cell)
-        yield turned @ mosaic.transpose(1, 2)
+    return torch.stack([cell if angle == 0.0 else cell @ rotation_matrix(axis, angle).T for angle in angles])
+
+
+def mosaic_cells(cell: Tensor, mosaic: Tensor) -> Tensor:
+    """Cell vectors (m, 3, 3) of every mosaic domain; cell (3, 3) after the spindle, mosaic (m, 3, 3) rotations."""
+    return cell @ mosaic.transpose(1, 2)

@@ -8,6 +8,7 @@ from torch import Tensor
 from tilesim.physics.factors import interpolable
 from tilesim.physics.intensity import (
     Accumulate,
+    Cell,
     Pixels,
     Ray,
     Setup,
@@ -80,11 +81,11 @@ def _running_product(
     return intensity
 
 
-def _visited(setup: Setup, wave: Wave, cell: Tensor) -> Tensor:
+def _visited(setup: Setup, wave: Wave, cell: Cell) -> Tensor:
     """Where (n,) the reference goes on to the structure factor: not beyond dmin, lattice factor not zero."""
     visited = torch.ones_like(wave.q[0], dtype=torch.bool) if wave.accepted is None else wave.accepted
     if setup.lattice.shape in ("gauss", "tophat") and setup.background == 0:
-        hkl = miller_indices(wave.q, cell.tolist())
+        hkl = miller_indices(wave.q, cell)
         visited = visited & (lattice_squared(hkl, nearest_node(hkl), setup.lattice) != 0)
     return visited
 
@@ -98,7 +99,7 @@ def first_exit(setup: Setup, pixels: Pixels, first_of_image: bool = False) -> in
     for ray in rays(setup, pixels):
         for wave in waves(setup, ray):
             for number, cell in numbered_orientations(setup, wave.group, first_of_image):
-                outside = ~interpolable(miller_indices(wave.q, cell.tolist()), setup.lattice.table)
+                outside = ~interpolable(miller_indices(wave.q, cell), setup.lattice.table)
                 if outside.any():
                     outside = outside & _visited(setup, wave, cell)
                     exits.extend((pixels.number[outside] * setup.evaluations + number)[:1].tolist())

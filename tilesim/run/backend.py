@@ -50,7 +50,19 @@ def make_accumulate(backend: str):
     import torch
 
     # One thread per call: tiles, not loops, are what runs in parallel.
-    return torch.compile(intensity.accumulate_tensors, dynamic=True, options={"cpp.threads": 1})
+    step = torch.compile(_accumulate_tensors, dynamic=True, options={"cpp.threads": 1})
+
+    def compiled(total, q, cell, lattice, allowed=None):
+        return step(total, *q, torch.tensor(cell, dtype=torch.float64, device=total.device), lattice, allowed)
+
+    return compiled
+
+
+def _accumulate_tensors(total, x, y, z, cell, lattice, allowed):
+    """`intensity.accumulate` with the cell as a tensor: compiled code would bake numbers in."""
+    from tilesim.physics.intensity import evaluate
+
+    return total + evaluate(tuple(x * v[0] + y * v[1] + z * v[2] for v in cell.unbind()), lattice, allowed)
 
 
 def as_tensors(lattice, device):
@@ -65,7 +77,7 @@ def as_tensors(lattice, device):
     def fields(noun, names):
         return dataclasses.replace(noun, **{n: convert(getattr(noun, n)) for n in names})
 
-    table = fields(lattice.table, ("lowest", "highest", "strides", "origin"))
+    table = fields(lattice.table, ("lowest", "highest", "rows", "length", "origin"))
     return dataclasses.replace(fields(lattice, ("cells", "volume", "fudge", "reciprocal")), table=table)
 
 

@@ -1,0 +1,107 @@
+"""Small experiments that tests share; every option is off its default in one of them."""
+
+import numpy as np
+
+from tilesim.model import (
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    Panel,
+    PixelMask,
+    Region,
+    Sampling,
+    Scan,
+    Sensor,
+    Shape,
+    Source,
+    StructureFactors,
+)
+
+RNG = np.random.default_rng(11)
+TABLE = StructureFactors(RNG.uniform(5, 120, (13, 15, 17)), (-6, -7, -8), default=3.0)
+TURN = (0.9998, -0.02, 0.0, 0.02, 0.9998, 0.0, 0.0, 0.0, 1.0)
+
+
+def panel(shape=(23, 31), sensor=None, **options):
+    return Panel(
+        origin=(-0.0061, -0.0048, 0.06),
+        fast=(1.0, 0.0, 0.0),
+        slow=(0.0, 1.0, 0.0),
+        normal=(0.0, 0.0, 1.0),
+        pixel_size=4e-4,
+        shape=shape,
+        close_distance=0.06,
+        sensor=sensor,
+        **options,
+    )
+
+
+def plain(**changes):
+    """One source, one orientation, one sub-pixel."""
+    fields = {
+        "beam": Beam((0.0, 0.0, 1.0), 1e-10, 1e24, (1.0, 0.0, 0.0), 0.3),
+        "crystal": Crystal((2.9e-9, 0.2e-9, 0.1e-9), (-0.3e-9, 3.3e-9, 0.4e-9), (0.2e-9, -0.1e-9, 3.8e-9), (7, 6, 5)),
+        "detector": Detector((panel(),)),
+        "factors": TABLE,
+        "scan": Scan((1.0, 0.0, 0.0), 0.1),
+    }
+    return Experiment(**{**fields, **changes})
+
+
+def rich(**changes):
+    """Sources, sweep, mosaic domains, layers, sub-pixels, water, dmin, region and mask at once."""
+    mask = np.ones((23, 31), bool)
+    mask[4:7, 10:20] = False
+    mask[:, 17] = False
+    sources = (Source((0.0, 0.0, 1.0), 1e-10, 1.5), Source((0.002, 0.0, 1.0), 1.01e-10, 0.5))
+    return plain(
+        **{
+            "beam": Beam((0.0, 0.0, 1.0), 1e-10, 1e24, (1.0, 0.0, 0.0), 0.3, sources),
+            "crystal": Crystal(
+                (2.9e-9, 0.2e-9, 0.1e-9),
+                (-0.3e-9, 3.3e-9, 0.4e-9),
+                (0.2e-9, -0.1e-9, 3.8e-9),
+                (7, 6, 5),
+                Shape.ROUND,
+                1.2,
+                ((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), TURN),
+            ),
+            "detector": Detector((panel(sensor=Sensor(2, 2e-4, 3e3)),)),
+            "scan": Scan((1.0, 0.0, 0.0), 0.0, 0.01, 3),
+            "sampling": Sampling(
+                oversample=2,
+                dmin=4e-10,
+                oversample_thick=True,
+                oversample_polar=True,
+                oversample_omega=True,
+                roi=Region(1, 22, 2, 30),
+            ),
+            "water_size": 2e-5,
+            "mask": PixelMask(mask),
+            **changes,
+        }
+    )
+
+
+def interpolated(**changes):
+    """Few cells, tricubic interpolation with both answers of the range test."""
+    crystal = Crystal((2.9e-9, 0.0, 0.0), (0.0, 3.3e-9, 0.0), (0.0, 0.0, 3.8e-9), (2, 3, 2), Shape.GAUSS, 0.001)
+    return plain(**{"crystal": crystal, "sampling": Sampling(interpolate=True), **changes})
+
+
+def strict(experiment):
+    """The same experiment with the reference's defects."""
+    import dataclasses
+
+    return experiment.replace(sampling=dataclasses.replace(experiment.sampling, strict_c=True))
+
+
+ALL = {
+    "plain": plain(),
+    "rich": rich(),
+    "interpolated": interpolated(),
+    "strict plain": strict(plain(scan=Scan((1.0, 0.0, 0.0), 0.0, 0.01, 3))),
+    "strict rich": strict(rich()),
+    "strict interpolated": strict(interpolated()),
+}
