@@ -203,6 +203,7 @@ def test_k9_nopolar():
         ("-oversample_thick", "K2"),
         ("-water 5 -fluence 1e20", "K5"),
         ("-water 5 -dmin 2", "K5"),
+        ("-misset_seed 1 -seed 2 -adc 3", "K8"),
         ("-intfile x.img", "K12"),
         ("", "K14"),
     ],
@@ -293,6 +294,15 @@ def test_mask():
     with pytest.raises(InputError, match=r"mask\.img"):
         tiny("-mask mask.img -detpixels_f 5", strict_c=True)
     assert not tiny("-mask mask.img -detpixels_f 2", strict_c=True).experiment.mask.active[3, 0]
+    assert tiny("-mask mask.img", strict_c=True).report[0] == "reading mask.img"
+
+
+def test_a_missing_mask():
+    with pytest.raises(InputError, match="absent"):
+        tiny("-mask absent.img")
+    command = tiny("-mask absent.img", strict_c=True)
+    assert command.experiment.mask is None
+    assert "absent.img" not in "\n".join(command.report)
 
 
 def test_sample_size_makes_cells_and_is_clipped_to_the_beam():

@@ -57,8 +57,7 @@ def setup_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
 
 def _opening(setup: Setup) -> list[str]:
     """Items 1 to 4."""
-    settings = setup.settings
-    lines = [f"reading {name}" for name in (settings.mask_file, settings.image_file) if name is not None]
+    lines = [f"reading {name}" for name in setup.images_read]
     lines += setup.clipped
     if setup.geometry.odet_replaced:
         lines.append("WARNING: auto-generating odet_vector")

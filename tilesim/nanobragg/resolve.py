@@ -26,6 +26,7 @@ from tilesim.model import (
     StructureFactors,
 )
 from tilesim.model.vectors import Matrix, scale
+from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Outputs
 from tilesim.nanobragg.draws import Draws
@@ -41,10 +42,9 @@ from tilesim.nanobragg.steps import MAX_STEPS, angular_sweep, mosaic_domains, ph
 
 def read_command(args: Sequence[str], strict_c: bool = False, *, write_fdump: bool = False) -> Command:
     """A nanoBragg argument list (without the program's name) as a command. Raises InputError."""
-    from tilesim.nanobragg.argv import read_settings
-
     settings = read_settings(args, strict_c=strict_c)
-    return resolve(settings, strict_c=strict_c, arguments=tuple(args), write_fdump=write_fdump)
+    parsed = () if strict_c or not settings_differ(args) else ("K8",)
+    return resolve(settings, strict_c=strict_c, arguments=tuple(args), write_fdump=write_fdump, parsed=parsed)
 
 
 def resolve(
@@ -82,8 +82,6 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool) -> Setu
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
     _check_angles(settings)
     size, clipped = clip_to_beam(settings)
-    if not strict_c and settings.distance == 0.0 and settings.close_distance is None:
-        raise InputError("-distance is 0; expected a distance in mm")  # K11
     phi = phi_sweep(settings.osc, settings.phistep, settings.phisteps)
     hdiv = angular_sweep("hdiv", settings.hdiv_range, settings.hdiv_step, settings.hdiv_steps)
     vdiv = angular_sweep("vdiv", settings.vdiv_range, settings.vdiv_step, settings.vdiv_steps)
@@ -110,6 +108,7 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool) -> Setu
     return Setup(
         settings=settings,
         strict_c=strict_c,
+        images_read=_images_read(settings, strict_c),
         geometry=geometry,
         clipped=clipped,
         fluence=fluence(settings),
@@ -178,12 +177,21 @@ def _roi(settings: Settings, geometry: Geometry) -> tuple[int, int, int, int]:
     return tuple(d if x < 0 else x for x, d in zip(settings.roi, defaults, strict=True))
 
 
+def _images_read(settings: Settings, strict_c: bool) -> tuple[str, ...]:
+    """The reference goes on without a file that is missing or no SMV image."""
+    names = (settings.mask_file, settings.image_file)
+    return tuple(n for n in names if n is not None and read_smv_header(n, strict=strict_c).header_bytes)
+
+
 def _mask(settings: Settings, geometry: Geometry, strict_c: bool) -> PixelMask | None:
     """Pixels whose word in the mask file is not zero (spec files 4)."""
     path = settings.mask_file
-    if path is None or (strict_c and not Path(path).is_file()):
+    if path is None:
         return None
-    words = read_smv_pixels(path, read_smv_header(path, strict=strict_c))
+    header = read_smv_header(path, strict=strict_c)
+    if header.header_bytes == 0:  # strict: not an image, so the reference goes on without a mask
+        return None
+    words = read_smv_pixels(path, header)
     shape = (geometry.pixels_slow, geometry.pixels_fast)
     count = math.prod(shape)
     # The reference applies the fast count of the run to the words of the file.

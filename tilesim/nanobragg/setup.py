@@ -28,6 +28,8 @@ class Setup:
 
     settings: Settings
     strict_c: bool
+    images_read: tuple[str, ...]
+    """Mask and image file, where their headers were taken."""
     geometry: Geometry
     clipped: tuple[str, ...]
     """The reference's lines about clipping the sample."""
