@@ -27,9 +27,11 @@ def test_the_published_answers(counter, key, answer, length):
 
 
 def test_the_arguments_fill_the_documented_words():
-    pixel, panel, frame, draw = 0x1234_89ABCDEF, 0x4321, 0xDEADBEEF, 7
-    seed, stream = 0x0BCD_87654321, 0xFEDC
-    words = philox(tuple(torch.tensor([w]) for w in (0x89ABCDEF, 0x4321_1234, frame, draw)), (0x87654321, 0xFEDC_0BCD))
+    pixel, panel, frame, draw = 0x1234_89ABCDEF, 0x4321, 0xDEADBEEF, 0x765432
+    seed, stream = 0xFEDC0BCD_87654321, 0xAB
+    words = philox(
+        tuple(torch.tensor([w]) for w in (0x89ABCDEF, 0x4321_1234, frame, 0xAB_765432)), (0x87654321, 0xFEDC0BCD)
+    )
     u, v = uniforms(torch.tensor([pixel]), seed=seed, stream=stream, frame=frame, panel=panel, draw=draw)
     w0, w1, w2, w3 = (int(w) for w in words)
     assert float(u) == (2 * (w0 << 20 | w1 >> 12) + 1) / 2**53
@@ -58,22 +60,34 @@ def test_the_extreme_blocks_stay_inside_the_interval(monkeypatch):
 def test_every_argument_names_other_numbers():
     pixel = torch.tensor([5])
     base = {"seed": 1, "stream": 1, "frame": 1, "panel": 1, "draw": 1}
-    changes = [{}, *({name: 2} for name in base), {"seed": -1}, {"seed": 1 + (1 << 32)}, {"frame": (1 << 32) - 1}]
+    changes = [
+        {},
+        *({name: 2} for name in base),
+        {"seed": -1},
+        {"seed": 1 + (1 << 32)},
+        {"seed": 1 + (1 << 63)},
+        {"frame": (1 << 32) - 1},
+    ]
     seen = {float(uniforms(pixel, **{**base, **change})[0]) for change in changes}
     far = {float(uniforms(pixel + (1 << shift), **base)[0]) for shift in (1, 16, 31, 32, 33, 47)}
     assert len(seen | far) == len(changes) + 6
 
 
+def test_a_negative_seed_is_its_two_s_complement():
+    pixel = torch.arange(10)
+    assert torch.equal(uniforms(pixel, seed=-3)[0], uniforms(pixel, seed=(1 << 64) - 3)[0])
+
+
 @pytest.mark.parametrize(
     "bad",
     [
-        {"seed": 1 << 47},
-        {"seed": -(1 << 47) - 1},
-        {"stream": 1 << 16},
+        {"seed": 1 << 64},
+        {"seed": -(1 << 63) - 1},
+        {"stream": 1 << 8},
         {"frame": 1 << 32},
         {"frame": -1},
         {"panel": 1 << 16},
-        {"draw": 1 << 32},
+        {"draw": 1 << 24},
     ],
 )
 def test_what_does_not_fit_its_word_is_refused(bad):

@@ -5,11 +5,11 @@ Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
 The layout of the words, 32 bits each:
 
     key[0]      seed, bits 0-31
-    key[1]      seed, bits 32-47, and the stream in bits 16-31
+    key[1]      seed, bits 32-63
     counter[0]  pixel, bits 0-31
     counter[1]  pixel, bits 32-47, and the panel in bits 16-31
     counter[2]  frame
-    counter[3]  draw
+    counter[3]  draw, bits 0-23, and the stream in bits 24-31
 
 Two different sets of arguments never share a block: nothing wraps before 2^48 pixels to a panel.
 """
@@ -24,9 +24,6 @@ _MULTIPLY = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 
-_SEED_LIMIT = 1 << 47
-_SHORT = 1 << 16
-_WORD = 1 << 32
 
 Words = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -60,26 +57,26 @@ def uniforms(
     """Two independent uniform numbers for every pixel.
 
     pixel    (n,) int64 index in the panel, 0 <= pixel < 2^48
-    seed     -2^47 <= seed < 2^47, negative seeds included
-    stream   purpose of the numbers, below 2^16
+    seed     -2^63 <= seed < 2^64, taken modulo 2^64
+    stream   purpose of the numbers, below 2^8
     frame    below 2^32
     panel    below 2^16
-    draw     which pair of this pixel, below 2^32
+    draw     which pair of this pixel, below 2^24
     returns  two (n,) float64 tensors in the open interval (0, 1), odd multiples of 2^-53
 
     Raises ValueError where an integer other than `pixel` is out of range.
     """
-    _check("seed", seed, -_SEED_LIMIT, _SEED_LIMIT)
-    _check("stream", stream, 0, _SHORT)
-    _check("frame", frame, 0, _WORD)
-    _check("panel", panel, 0, _SHORT)
-    _check("draw", draw, 0, _WORD)
-    key = (seed & _MASK, stream << 16 | (seed >> 32) & 0xFFFF)
+    _check("seed", seed, -(1 << 63), 1 << 64)
+    _check("stream", stream, 0, 1 << 8)
+    _check("frame", frame, 0, 1 << 32)
+    _check("panel", panel, 0, 1 << 16)
+    _check("draw", draw, 0, 1 << 24)
+    key = (seed & _MASK, (seed >> 32) & _MASK)
     counter = (
         pixel & _MASK,
         (pixel >> 32) & 0xFFFF | panel << 16,
         torch.full_like(pixel, frame),
-        torch.full_like(pixel, draw),
+        torch.full_like(pixel, stream << 24 | draw),
     )
     w0, w1, w2, w3 = philox(counter, key)
     return _to_unit(w0, w1), _to_unit(w2, w3)
