@@ -69,9 +69,9 @@ def _careful_table(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
         if not fields:
             continue
         try:
-            h, k, l, f = map(number, fields)  # noqa: E741
+            h, k, l, f = map(number, fields)
         except ValueError:
-            h = k = l = f = math.nan  # noqa: E741
+            h = k = l = f = math.nan
         integral = all(abs(x) <= MAX_INDEX and x == round(x) for x in (h, k, l))
         if not integral or not math.isfinite(f):
             raise InputError(f"{name} line {place}: expected h k l F, found {quoted(line)}")

@@ -28,6 +28,8 @@ class StructureFactors:
 
     def __post_init__(self) -> None:
         grid = np.ascontiguousarray(self.grid, dtype=np.float64)
+        if grid.flags.writeable:
+            grid = grid.copy()  # the caller's array stays his own
         if grid.ndim != 3:
             raise InputError(f"structure factors have {grid.ndim} dimensions; expected a grid over h, k, l")
         grid.setflags(write=False)

@@ -18,6 +18,8 @@ class PixelMask:
 
     def __post_init__(self) -> None:
         active = np.ascontiguousarray(self.active, dtype=bool)
+        if active.flags.writeable:
+            active = active.copy()  # the caller's array stays his own
         active.setflags(write=False)
         object.__setattr__(self, "active", active)
 

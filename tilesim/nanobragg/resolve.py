@@ -47,6 +47,17 @@ def read_command(args: Sequence[str], strict_c: bool = False, *, write_fdump: bo
     return resolve(settings, strict_c=strict_c, arguments=tuple(args), write_fdump=write_fdump, parsed=parsed)
 
 
+def from_nanobragg(args: Sequence[str], strict_c: bool = False) -> Experiment:
+    """The experiment that a nanoBragg argument list describes, such as ["-mat", "A.mat", "-hkl", "P1.hkl", ...].
+
+    args      without the program's name; files are read from the working folder, output flags are ignored
+    strict_c  read the arguments and files as the reference does, and reproduce its defects
+
+    Raises InputError, naming the flag or the file and line.
+    """
+    return read_command(args, strict_c).experiment
+
+
 def resolve(
     settings: Settings,
     *,
