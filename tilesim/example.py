@@ -55,22 +55,22 @@ OPERATORS = (
 README = """\
 Synthetic input that looks like a lysozyme crystal (P43212): lysozyme.hkl lists structure factors, A.mat is a MOSFLM
 orientation matrix, and both are the same wherever `tilesim example` is run.
-`sh run.sh` renders one frame on a detector of 1475 x 1679 pixels in well under a minute; look at preview.png first.
+`sh run.sh` renders one frame on a detector of 1475 x 1679 pixels in well under a minute; look at out.png first.
 """
 
 # 5 phi steps x 4 mosaic domains on 2.5 million pixels: 50 million steps.
 RUN = f"""\
 #!/bin/sh
-# Renders one frame; the first argument is the tilesim to use.
+# Renders one frame; the first argument is the tilesim to use (a command, or an absolute path).
 set -e
 cd "$(dirname "$0")"
 exec "${{1:-tilesim}}" run \\
   -hkl lysozyme.hkl -mat A.mat -lambda {WAVELENGTH} \\
   -distance 250 -detpixels_x 1475 -detpixels_y 1679 -pixel 0.172 -Xbeam 147 -Ybeam 124 \\
-  -Na 18 -Nb 18 -Nc 36 -mosaic 0.15 -mosaic_domains 4 -phi 0 -osc 0.25 -phisteps 5 -oversample 1 \\
-  -flux 1e12 -exposure 1 -beamsize 0.0005 -water 1 \\
+  -Na 12 -Nb 12 -Nc 25 -mosaic 0.3 -mosaic_domains 4 -phi 0 -osc 0.5 -phisteps 5 -oversample 1 \\
+  -flux 4e12 -exposure 1 -beamsize 0.0002 -water 0.5 \\
   -floatfile out.bin -noisefile noise.img -nopgm \\
-  --zarr out.zarr --preview preview.png --overwrite
+  --zarr out.zarr --preview out.png --overwrite
 """
 
 

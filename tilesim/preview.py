@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 
@@ -15,9 +16,17 @@ LONG_EDGE = 1000
 """The image is reduced until its longer edge has at most this many blocks."""
 RING_GRID = 257
 """Points along the longer edge of the grid on which rings are drawn."""
+STRONG_PERCENTILE = 99.9
+"""Blocks above this are black."""
+BACKGROUND_SHARE = 10
+"""Black is at least this many times the range of the background above white."""
+DYNAMIC_RANGE = 300
+"""Black over the width of the linear part, at most: lower values of a dark image are white."""
 RING_STEPS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 """Round d-spacings, times any power of ten."""
-MAX_RINGS = 7
+RING_GAP = 1 / 12
+"""Rings are at least this share of the largest 1/d apart."""
+BAR_TICKS = 6
 DOTS_PER_INCH = 130
 RING_COLOUR, CENTRE_COLOUR, MISSING_COLOUR = "#1f77b4", "#d62728", "#f3e3c3"
 
@@ -40,7 +49,7 @@ def draw_preview(
     blocks, factor = block_maxima(bands, panel.shape)
     figure = _draw(blocks, factor, panel, beam, title)
     with replacing(path_png) as file:
-        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
 
 
 def block_maxima(bands: Iterable[tuple[int, np.ndarray]], shape: tuple[int, int]) -> tuple[np.ndarray, int]:
@@ -62,22 +71,21 @@ def block_maxima(bands: Iterable[tuple[int, np.ndarray]], shape: tuple[int, int]
 
 
 def grey_limits(blocks: np.ndarray) -> tuple[float, float, float]:
-    """Values shown white and black, and the width below which grey is linear in photons (asinh above).
+    """Values shown white and black, and the width above white within which grey is linear in photons (asinh beyond).
 
-    White is a little below the background; black is a strong spot, but not the direct beam; the linear part
-    covers the background, so that weak spots stand out of it.
+    The background stays light, so that spots a little above it are seen; the direct beam does not set the scale.
     """
     values = blocks[np.isfinite(blocks)]
     if values.size == 0:
         return 0.0, 1.0, 1.0
-    low, middle, high, black = np.percentile(values, [2, 50, 90, 99.7]).astype(float)
+    low, high, strong, top = np.percentile(values, [2, 90, STRONG_PERCENTILE, 100]).astype(float)
+    black = min(max(strong, low + BACKGROUND_SHARE * (high - low)), top)
     if black <= low:
-        low, black = float(values.min()), float(values.max())
+        low, black = float(values.min()), top
     if black <= low:
         # One value everywhere: white, on a scale that starts there.
         return low, low + max(abs(low), 1.0), max(abs(low), 1.0)
-    width = max(high - low, middle - low, (black - low) * 1e-3)
-    return low, black, width
+    return low, black, max(high - low, (black - low) / DYNAMIC_RANGE)
 
 
 def round_spacings(smallest: float, largest: float) -> list[float]:
@@ -88,7 +96,7 @@ def round_spacings(smallest: float, largest: float) -> list[float]:
     decades = range(int(np.floor(np.log10(smallest))), int(np.ceil(np.log10(smallest))) + 2)
     chosen: list[float] = []
     for d in (step * 10.0**decade for decade in decades for step in RING_STEPS):
-        apart = not chosen or 1 / chosen[-1] - 1 / d >= widest / (MAX_RINGS + 1)
+        apart = not chosen or 1 / chosen[-1] - 1 / d >= widest * RING_GAP
         # A ring that only touches the corner says nothing.
         if smallest * 1.02 <= d <= largest and apart:
             chosen.append(round(d, 10))
@@ -123,11 +131,21 @@ def _draw(blocks: np.ndarray, factor: int, panel: Panel, beam: Beam, title: str)
     if title:
         axes.set_title(title, fontsize=10)
     bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.02, extend="max")
+    bar.set_ticks(ticks := _bar_ticks(shown.norm), labels=[f"{tick:.6g}" for tick in ticks])
+    bar.minorticks_off()
     of = f", maximum of {factor} x {factor} pixels" if factor > 1 else ""
     bar.set_label(f"photons / pixel{of}")
     _draw_rings(axes, panel, beam)
     _draw_centre(axes, panel, beam)
     return figure
+
+
+def _bar_ticks(norm) -> list[float]:
+    """Values at even steps of grey, rounded to the first digit in which they differ."""
+    values = norm.inverse(np.linspace(0, 1, BAR_TICKS))
+    gaps = np.diff(values, prepend=2 * values[0] - values[1])
+    rounded = (round(float(v), -math.floor(math.log10(gap))) for v, gap in zip(values, gaps, strict=True))
+    return sorted({v for v in rounded if norm.vmin <= v <= norm.vmax})
 
 
 def _figure_size(slow: int, fast: int) -> tuple[float, float]:
@@ -137,6 +155,8 @@ def _figure_size(slow: int, fast: int) -> tuple[float, float]:
 
 
 def _draw_rings(axes, panel: Panel, beam: Beam) -> None:
+    from matplotlib.patheffects import withStroke
+
     slow, fast = (np.linspace(0, n, max(2, round(RING_GRID * n / max(panel.shape)))) for n in panel.shape)
     # 1/d and not d: it is smooth through the direct beam.
     stars = 1e-10 / d_spacings(panel, beam, *np.meshgrid(slow, fast, indexing="ij"))
@@ -147,8 +167,10 @@ def _draw_rings(axes, panel: Panel, beam: Beam) -> None:
     if not rings:
         return
     levels = sorted(1 / d for d in rings)
-    lines = axes.contour(fast, slow, stars, levels=levels, colors=RING_COLOUR, linewidths=0.7, alpha=0.7)
-    axes.clabel(lines, fmt={level: f"{1 / level:.3g} Å" for level in levels}, fontsize=8)
+    lines = axes.contour(fast, slow, stars, levels=levels, colors=RING_COLOUR, linewidths=0.7, alpha=0.6)
+    labels = axes.clabel(lines, fmt={level: f"{1 / level:.3g} Å" for level in levels}, fontsize=9)
+    for label in labels:
+        label.set(alpha=1.0, path_effects=[withStroke(linewidth=2.5, foreground="white")])
 
 
 def _draw_centre(axes, panel: Panel, beam: Beam) -> None:

@@ -1,0 +1,306 @@
+"""The zarr store: written by tiles, replaced whole or not at all, and readable by the tools of its users."""
+
+import json
+import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dask.array
+import numpy as np
+import pytest
+import xarray
+import zarr
+from click.testing import CliRunner
+from ome_zarr_models.v05.image import Image
+
+from tilesim.errors import InputError, StoreError
+from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, StructureFactors
+from tilesim.store.create import create_store, discard_store
+from tilesim.store.layout import Layout
+from tilesim.store.read import describe_store, read_bands
+from tilesim.store.write import finish_store, present_tiles, write_tile
+from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.tile import Tile
+from tilesim_cli.info import command as info
+
+PIXEL = 1e-4
+STATISTICS = {"max_I": np.float32(7.5), "rms": float("nan"), "brightest": (3, 4)}
+
+
+def make_panel(shape):
+    slow, fast = shape
+    origin = (0.1, slow * PIXEL / 2, -fast * PIXEL / 2)
+    return Panel(origin, (0, 0, 1), (0, -1, 0), (1, 0, 0), PIXEL, shape, 0.1)
+
+
+def make_experiment(shape, wavelength=1e-10):
+    cell = ((1e-9, 0, 0), (0, 1e-9, 0), (0, 0, 1e-9))
+    detector = Detector((make_panel(shape),))
+    return Experiment(Beam((1.0, 0, 0), wavelength), Crystal(*cell), detector, StructureFactors.constant(1.0))
+
+
+def make_provenance(shape, wavelength=1e-10):
+    experiment = make_experiment(shape, wavelength)
+    return {
+        "digest": experiment.digest,
+        "job_digest": "ab" * 32,
+        "experiment": experiment.to_dict(),
+        "command_line": ["-hkl", "a b.hkl"],
+        "precision": "mixed",
+        "device": "cpu",
+        "backend": "eager",
+        "versions": {"tilesim": "0", "zarr": zarr.__version__},
+    }
+
+
+def make_image(shape):
+    """Every pixel differs, so that one in the wrong place shows."""
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def start(path, plan, wavelength=1e-10, **options):
+    shape = plan.shape[1:]
+    return create_store(path, plan, make_panel(shape), make_provenance(shape, wavelength), **options)
+
+
+def fill(path, plan, image=None, **options):
+    image = make_image(plan.shape) if image is None else image
+    handle = start(path, plan, **options)
+    for tile in plan:
+        write_tile(handle, tile, image[(tile.frame, *tile.slices)])
+    finish_store(handle, STATISTICS)
+    return image
+
+
+RAGGED = TilePlan((2, 50, 70), (20, 32))
+SHARDED = TilePlan((1, 1100, 1300), (1024, 1024))
+
+
+@pytest.mark.parametrize("plan", [RAGGED, SHARDED, TilePlan((1, 7, 1), (3, 1))], ids=["ragged", "sharded", "thin"])
+def test_tools_of_users_read_the_store(tmp_path, plan):
+    path = tmp_path / "result.zarr"
+    image = fill(path, plan)
+    with xarray.open_zarr(path, group="0") as data:
+        assert data.intensity.dims == ("frame", "slow", "fast")
+        assert data.intensity.dtype == np.float32
+        assert data.intensity.attrs["units"] == "photons/pixel"
+        assert data.slow.attrs["units"] == "mm"
+        np.testing.assert_allclose(data.fast, (np.arange(plan.shape[2]) + 0.5) * 0.1)
+        np.testing.assert_array_equal(data.frame, np.arange(plan.shape[0]))
+        np.testing.assert_array_equal(data.intensity, image)
+    with xarray.open_datatree(path, engine="zarr") as tree:
+        assert tree["0"]["intensity"].shape == plan.shape
+        assert tree.attrs["tilesim"]["status"] == "complete"
+    np.testing.assert_array_equal(dask.array.from_zarr(str(path / "0" / "intensity")), image)
+    np.testing.assert_array_equal(np.concatenate([band for _, band in read_bands(path)]), image[0])
+    model = Image.from_zarr(zarr.open_group(path, mode="r"))
+    scale, translation = model.ome_attributes.multiscales[0].datasets[0].coordinateTransformations
+    assert scale.scale == pytest.approx([1, 0.1, 0.1])
+    assert translation.translation == pytest.approx([0, 0.05, 0.05])
+
+
+def test_a_tile_is_one_object(tmp_path):
+    for plan, shards in ((RAGGED, None), (SHARDED, (1, 1024, 1024))):
+        path = tmp_path / f"{plan.tile[0]}.zarr"
+        fill(path, plan)
+        array = zarr.open_array(path / "0" / "intensity", mode="r")
+        assert array.shards == shards
+        objects = [p for p in (path / "0" / "intensity" / "c").rglob("*") if p.is_file()]
+        assert len(objects) == len(plan)
+
+
+@pytest.mark.parametrize(
+    ("tile", "chunk"),
+    [((512, 512), (512, 512)), ((1024, 2048), (512, 512)), ((1024, 1000), (1024, 1000)), ((512, 2048), (512, 2048))],
+)
+def test_large_tiles_are_shards(tile, chunk):
+    layout = Layout.of_plan(TilePlan((1, 4096, 4096), tile))
+    assert layout.chunk == chunk
+    assert (layout.shards is None) == (chunk == tile)
+
+
+@pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["ragged", "sharded"])
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_dark_and_empty_tiles_count_as_written(tmp_path, plan, value):
+    handle = start(tmp_path / "a.zarr", plan)
+    assert present_tiles(handle, plan) == []
+    write_tile(pickle.loads(pickle.dumps(handle)), plan[0], np.full(plan[0].shape, value))
+    last = plan[len(plan) - 1]
+    write_tile(handle.folder, last, np.full(last.shape, value))
+    assert present_tiles(handle, plan) == [plan[0], last]
+    with pytest.raises(StoreError, match=f"{len(plan) - 2} of {len(plan)} tiles were not written"):
+        finish_store(handle, {})
+
+
+def test_threads_write_and_rewrite(tmp_path):
+    image = make_image(RAGGED.shape)
+    handle = start(tmp_path / "a.zarr", RAGGED)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda t: write_tile(handle, t, image[(t.frame, *t.slices)]), [*RAGGED, *RAGGED]))
+    path = finish_store(handle, {})
+    np.testing.assert_array_equal(zarr.open_array(Path(path) / "0" / "intensity", mode="r")[:], image)
+
+
+@pytest.mark.parametrize(
+    ("tile", "shape", "reason"),
+    [
+        (Tile(0, 0, 10, 30, 0, 32), (20, 32), "lose each other's pixels"),
+        (Tile(0, 0, 0, 40, 0, 32), (40, 32), "Use the tiles of the TilePlan"),
+        (Tile(0, 0, 40, 60, 0, 32), (20, 32), "not one whole tile"),
+        (Tile(0, 0, -20, 0, 0, 32), (20, 32), "not one whole tile"),
+        (Tile(2, 0, 0, 20, 0, 32), (20, 32), "2 frames"),
+        (Tile(0, 1, 0, 20, 0, 32), (20, 32), "panel 0"),
+        (Tile(0, 0, 0, 20, 0, 32), (20, 31), r"values have shape \(20, 31\)"),
+    ],
+)
+def test_misaligned_writes_are_refused(tmp_path, tile, shape, reason):
+    handle = start(tmp_path / "a.zarr", RAGGED)
+    with pytest.raises(StoreError, match=reason):
+        write_tile(handle, tile, np.zeros(shape))
+    assert present_tiles(handle, RAGGED) == []
+
+
+def test_tiles_of_another_plan_are_not_looked_for(tmp_path):
+    handle = start(tmp_path / "a.zarr", RAGGED)
+    with pytest.raises(StoreError, match="Use the plan of the store"):
+        present_tiles(handle, TilePlan(RAGGED.shape, (10, 10)))
+
+
+def test_an_existing_store_is_refused_and_named(tmp_path):
+    path = tmp_path / "a.zarr"
+    fill(path, RAGGED)
+    with pytest.raises(StoreError, match=r"a\.zarr exists already and holds this experiment .*--overwrite"):
+        start(path, RAGGED)
+    with pytest.raises(StoreError, match="holds another experiment"):
+        start(path, RAGGED, wavelength=2e-10)
+    assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+def test_overwriting_keeps_the_old_store_until_the_new_one_is_complete(tmp_path):
+    path = tmp_path / "a.zarr"
+    image = fill(path, RAGGED)
+    handle = start(path, RAGGED, overwrite=True)
+    np.testing.assert_array_equal(zarr.open_array(path / "0" / "intensity", mode="r")[:], image)
+    discard_store(handle)
+    discard_store(handle)
+    assert os.listdir(tmp_path) == ["a.zarr"]
+    fill(path, RAGGED, image + 1, overwrite=True)
+    np.testing.assert_array_equal(zarr.open_array(path / "0" / "intensity", mode="r")[:], image + 1)
+    assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+def test_nothing_but_our_own_store_is_replaced(tmp_path):
+    foreign = tmp_path / "thesis"
+    foreign.mkdir()
+    (foreign / "chapter.txt").write_text("years of work")
+    zarr.create_group(tmp_path / "other.zarr", attributes={"made by": "someone else"})
+    (tmp_path / "file").write_text("")
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere" / "else")
+    for name in ("thesis", "other.zarr", "file", ""):
+        with pytest.raises(StoreError, match="not a store made by tilesim"):
+            start(tmp_path / name, RAGGED, overwrite=True)
+    with pytest.raises(StoreError, match="no folder"):
+        start(tmp_path / "lost", RAGGED, overwrite=True)
+    assert (foreign / "chapter.txt").read_text() == "years of work"
+    assert sorted(os.listdir(tmp_path)) == ["file", "lost", "other.zarr", "thesis"]
+
+
+def test_a_place_taken_meanwhile_is_left_alone(tmp_path):
+    path = tmp_path / "a.zarr"
+    handle = start(path, RAGGED)
+    for tile in RAGGED:
+        write_tile(handle, tile, np.zeros(tile.shape))
+    path.mkdir()
+    with pytest.raises(StoreError, match="not a store"):
+        finish_store(handle, {})
+    discard_store(handle)
+    assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+def test_a_failed_start_leaves_nothing(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tilesim.store.create._write_coordinate", full)
+    with pytest.raises(StoreError, match=r"cannot write .*a\.zarr: No space left on device"):
+        start(tmp_path / "a.zarr", RAGGED)
+    assert os.listdir(tmp_path) == []
+
+
+def test_errors_of_writing_are_one_line(tmp_path):
+    with pytest.raises(StoreError, match="there is no folder"):
+        start(tmp_path / "missing" / "a.zarr", RAGGED)
+    handle = start(tmp_path / "a.zarr", RAGGED)
+    discard_store(handle)
+    with pytest.raises(StoreError, match="cannot write") as caught:
+        write_tile(handle, RAGGED[0], np.zeros(RAGGED[0].shape))
+    assert "\n" not in str(caught.value)
+
+
+def test_damage_is_noticed(tmp_path):
+    path = tmp_path / "a.zarr"
+    fill(path, RAGGED)
+    chunk = path / Layout.of_plan(RAGGED).object_name(RAGGED[0])
+    data = bytearray(chunk.read_bytes())
+    data[100] ^= 1
+    chunk.write_bytes(data)
+    with pytest.raises(ValueError, match="checksum"):
+        zarr.open_array(path / "0" / "intensity", mode="r")[0]
+
+
+def test_a_store_describes_itself(tmp_path):
+    path = tmp_path / "a.zarr"
+    fill(path, RAGGED)
+    about = describe_store(path)
+    assert json.loads(json.dumps(about, allow_nan=False)) == about
+    assert about["status"] == "complete"
+    assert about["shape"] == [2, 50, 70]
+    assert about["tiles"] == {"present": 18, "total": 18, "shape": [20, 32]}
+    assert about["bytes_on_disk"] > 2 * 50 * 70 * 4
+    assert about["wavelength_angstrom"] == pytest.approx(1.0)
+    assert about["distance_mm"] == pytest.approx(100)
+    assert about["pixel_mm"] == pytest.approx(0.1)
+    assert about["beam_centre_pixel"] == pytest.approx({"slow": 25, "fast": 35})
+    half_angles = {
+        k: np.arctan(np.hypot(*xy) / 100) / 2 for k, xy in {"complete": (2.5, 0), "corner": (2.5, 3.5)}.items()
+    }
+    assert about["resolution_angstrom"] == pytest.approx({k: 0.5 / np.sin(t) for k, t in half_angles.items()})
+    assert about["statistics"] == {"max_I": 7.5, "rms": None, "brightest": [3, 4]}
+    assert set(about["digests"]) == {"digest", "job_digest"}
+
+
+def test_a_partial_store_describes_itself(tmp_path):
+    handle = start(tmp_path / "a.zarr", SHARDED)
+    write_tile(handle, SHARDED[0], np.zeros(SHARDED[0].shape))
+    about = describe_store(handle.folder)
+    assert (about["status"], about["tiles"]["present"], about["statistics"]) == ("incomplete", 1, None)
+    assert np.isnan(next(iter(read_bands(handle.folder)))[1][0, -1])
+
+
+def test_info_prints_two_columns_or_json(tmp_path):
+    path = str(tmp_path / "a.zarr")
+    fill(path, RAGGED)
+    lines = CliRunner().invoke(info, [path], catch_exceptions=False).output.splitlines()
+    column = lines[0].index(path)
+    assert all(line[column - 1] == " " and line[column] != " " for line in lines)
+    text = "\n".join(lines)
+    for expected in (
+        "complete",
+        "18 of 18 present",
+        "1 A",
+        "2 x 50 x 70",
+        "-hkl 'a b.hkl'",
+        "float32",
+        "at the corner",
+    ):
+        assert expected in text
+    printed = CliRunner().invoke(info, [path, "--json"], catch_exceptions=False).output
+    assert json.loads(printed) == describe_store(path)
+
+
+def test_other_things_are_not_described(tmp_path):
+    (tmp_path / "zarr.json").write_text("[]")
+    for path in (tmp_path, tmp_path / "missing", tmp_path / "zarr.json"):
+        with pytest.raises(InputError, match="store"):
+            describe_store(path)

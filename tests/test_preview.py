@@ -1,0 +1,132 @@
+"""The preview: a PNG from bands, whatever is in the image, with rings where the geometry has them."""
+
+import numpy as np
+import pytest
+
+from tilesim.errors import StoreError
+from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, StructureFactors
+from tilesim.model.resolution import beam_centre, d_spacings
+from tilesim.preview import block_maxima, draw_preview, grey_limits, round_spacings
+
+
+def make_experiment(shape, origin=None, direction=(1.0, 0.0, 0.0), **panel):
+    slow, fast = shape
+    origin = origin or (0.1, slow * 0.5e-4, -fast * 0.5e-4)
+    panel = Panel(origin, (0, 0, 1), (0, -1, 0), (1, 0, 0), 1e-4, shape, 0.1, **panel)
+    crystal = Crystal((1e-9, 0, 0), (0, 1e-9, 0), (0, 0, 1e-9))
+    return Experiment(Beam(direction, 1e-10), crystal, Detector((panel,)), StructureFactors.constant(1.0))
+
+
+def bands(image, rows=37):
+    return ((start, image[start : start + rows]) for start in range(0, len(image), rows))
+
+
+def spots(shape):
+    slow, fast = np.mgrid[: shape[0], : shape[1]]
+    image = 20 * np.exp(-np.hypot(slow - shape[0] / 2, fast - shape[1] / 2) / 200)
+    image[::50, ::50] += 500
+    return image.astype(np.float32)
+
+
+def pixels_of(path):
+    from matplotlib.image import imread
+
+    return imread(path)[..., :3]
+
+
+IMAGES = {
+    "spots": spots((300, 400)),
+    "dark": np.zeros((40, 60), np.float32),
+    "constant": np.full((40, 60), 3.0, np.float32),
+    "nan": np.full((40, 60), np.nan, np.float32),
+    "negative": -spots((300, 400)),
+    "infinite": np.where(spots((300, 400)) > 500, np.inf, 1).astype(np.float32),
+    "huge": np.where(spots((300, 400)) > 500, 3e38, 0).astype(np.float32),
+    "tiny": spots((300, 400)) * np.float32(1e-30),
+    "nearly constant": np.where(spots((300, 400)) > 500, 1000.001, 1000).astype(np.float32),
+    "column": spots((500, 1)),
+    "row": spots((1, 500)),
+    "pixel": np.ones((1, 1), np.float32),
+    "reduced": spots((2100, 30)),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_image_can_be_drawn(tmp_path, name):
+    image = IMAGES[name]
+    path = tmp_path / "out.png"
+    draw_preview(path, bands(image), make_experiment(image.shape), title=name)
+    assert pixels_of(path).std() > 0.01
+    assert [p.name for p in tmp_path.iterdir()] == ["out.png"]
+
+
+def test_spots_are_dark_on_light(tmp_path):
+    drawn = {}
+    for name in ("spots", "dark"):
+        path = tmp_path / f"{name}.png"
+        draw_preview(path, bands(IMAGES[name]), make_experiment(IMAGES[name].shape))
+        drawn[name] = pixels_of(path)
+    assert np.median(drawn["spots"]) > 0.5
+    assert np.median(drawn["dark"]) == 1
+
+
+def test_missing_bands_show_as_missing(tmp_path):
+    image = IMAGES["spots"]
+    path = tmp_path / "out.png"
+    draw_preview(path, list(bands(image, 100))[:2], make_experiment(image.shape))
+    red, _, blue = np.moveaxis(pixels_of(path), -1, 0)
+    assert ((red - blue) > 0.1).mean() > 0.1
+
+
+def test_failures_are_store_errors_and_leave_nothing(tmp_path):
+    image = IMAGES["dark"]
+    with pytest.raises(StoreError, match="no folder"):
+        draw_preview(tmp_path / "missing" / "out.png", bands(image), make_experiment(image.shape))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000, 5000])
+def test_block_maxima_do_not_depend_on_the_bands(rows):
+    image = np.random.default_rng(0).normal(size=(2503, 5)).astype(np.float32)
+    image[7] = np.nan
+    image[:6, :3] = np.nan
+    blocks, factor = block_maxima(bands(image, rows), image.shape)
+    assert factor == 3
+    expected = [np.nanmax(image[s : s + 3, f : f + 3], initial=-np.inf) for s in range(0, 2503, 3) for f in (0, 3)]
+    expected = np.where(np.isinf(expected), np.nan, expected)
+    np.testing.assert_array_equal(blocks.ravel(), np.array(expected, np.float32))
+
+
+def test_the_direct_beam_does_not_set_the_scale():
+    image = spots((300, 400))
+    image[150, 200] = 1e9
+    low, high, width = grey_limits(image)
+    assert low < 20 and 50 < high < 1000 and width < 30
+
+
+def test_rings_are_round_and_on_the_detector():
+    rings = round_spacings(1.52, np.inf)
+    assert {1.6, 1.8, 2.0, 2.5, 3.0, 4.0} <= set(rings)
+    assert rings == sorted(rings)
+    assert round_spacings(20, 900)[0] == 25
+    assert round_spacings(2.0, 2.0) == []
+
+
+def test_spacings_follow_bragg():
+    experiment = make_experiment((200, 200))
+    panel, beam = experiment.detector.panels[0], experiment.beam
+    assert beam_centre(panel, beam) == pytest.approx((100, 100))
+    assert beam_centre(panel, make_experiment((200, 200), direction=(-1.0, 0, 0)).beam) is None
+    assert beam_centre(panel, make_experiment((200, 200), direction=(0.0, 1.0, 0)).beam) is None
+    found = d_spacings(panel, beam, np.array([100.0, 100.0, 0.0]), np.array([100.0, 200.0, 100.0]))
+    two_theta = np.arctan2(10, 100)
+    assert found[0] == np.inf
+    assert found[1:] == pytest.approx(1e-10 / (2 * np.sin(two_theta / 2)))
+
+
+def test_a_curved_detector_swaps_y_and_z_as_the_reference_does():
+    experiment = make_experiment((200, 200), curved_radius=0.1)
+    panel, beam = experiment.detector.panels[0], experiment.beam
+    # 10 mm of arc at 100 mm: 0.1 rad.
+    found = d_spacings(panel, beam, np.array([100.0, 0.0]), np.array([200.0, 100.0]))
+    assert found == pytest.approx(1e-10 / (2 * np.sin(0.05)))
