@@ -73,14 +73,13 @@ def parse_tile(ctx: click.Context, parameter: click.Parameter, value: str | None
 
 def simulation_options(function: Callable) -> Callable:
     """The options that `run` and `plan` share."""
+    precisions, backends = click.Choice(["mixed", "double"]), click.Choice(["auto", "eager", "compiled"])
     options = [
         click.option("--zarr", metavar="DIR", help="Write a zarr store."),
         click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [512]."),
         click.option("--device", metavar="auto|cpu|cuda[:n]", default="auto", help="Where the kernel runs [auto]."),
-        click.option(
-            "--precision", metavar="mixed|double", default="mixed", help="float32 sums or all float64 [mixed]."
-        ),
-        click.option("--backend", metavar="auto|eager|compiled", default="auto", help="Form of the kernel [auto]."),
+        click.option("--precision", type=precisions, default="mixed", help="Sums in float32, or all float64 [mixed]."),
+        click.option("--backend", type=backends, default="auto", help="Form of the kernel [auto]."),
         click.option("--strict-c", is_flag=True, help="Reproduce nanoBragg's defects too (docs/corrections.md)."),
         click.option("--write-fdump", is_flag=True, help="Write the structure factor cache (-dump, Fdump.bin)."),
         click.option("--preview", metavar="FILE.png", help="Draw the image for the eye."),

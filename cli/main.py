@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from importlib import import_module
 
 import click
@@ -73,7 +75,16 @@ def main() -> None:
         # The reader of our output went away: no traceback, and none at shutdown either.
         sys.stdout = None
         status = EXIT_FAILURE
-    sys.exit(status)
+    _leave(status)
+
+
+def _leave(status: int) -> None:
+    """Exit at once: threads that still compute a tile nobody wants would keep the process for minutes."""
+    if threading.active_count() == 1:
+        sys.exit(status)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    os._exit(status or 0)
 
 
 def _complain(message: str) -> None:

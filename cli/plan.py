@@ -27,13 +27,16 @@ def prepare(arguments: Sequence[str], options: dict):
         for warning in prepared.warnings:
             click.echo(f"WARNING: {warning}", err=True)
 
+    from tilesim.run.extras import check_outputs, extras_of
+
+    check_outputs(prepared, extras_of(options))
+
+    # torch from here on: what can be refused without it has been.
     from tilesim.run.inline import default_threads
     from tilesim.run.job import make_job
-    from tilesim.run.render import Extras, check_outputs
     from tilesim.simulate import CPU_BLOCK, GPU_BLOCK
     from tilesim.tiling.budget import check_budget, memory_budget
 
-    check_outputs(prepared, Extras(options["zarr"], options["preview"], options["overwrite"]))
     job = make_job(prepared.experiment, options["tile"], options["precision"], options["device"], options["backend"])
     block = CPU_BLOCK if job.device == "cpu" else GPU_BLOCK
     check_budget(memory_budget(job.experiment, job.plan, block, default_threads(job)))

@@ -27,7 +27,8 @@ def command(ctx: click.Context, **options) -> None:
     if options["dry_run"]:
         print_plan(prepared, job, options)
         return
-    from tilesim.run.render import Extras, carry_out, note
+    from tilesim.run.extras import extras_of
+    from tilesim.run.render import carry_out, note
 
     say = (lambda line: None) if options["quiet"] else click.echo
     for line in prepared.report:
@@ -37,9 +38,8 @@ def command(ctx: click.Context, **options) -> None:
         click.echo(remark, err=True)
     sys.stdout.flush()
     shown = not options["quiet"] and prepared.settings.progress and not prepared.settings.printout
-    extras = Extras(options["zarr"], options["preview"], options["overwrite"])
     with progress(len(job.plan), job.evaluations, shown) as on_tile:
-        outcome = carry_out(prepared, job, extras, on_tile)
+        outcome = carry_out(prepared, job, extras_of(options), on_tile)
     for line in outcome.report:
         say(line)
     for warning in outcome.warnings:

@@ -131,7 +131,7 @@ def _draw(blocks: np.ndarray, factor: int, panel: Panel, beam: Beam, title: str)
     if title:
         axes.set_title(title, fontsize=10)
     bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.02, extend="max")
-    bar.set_ticks(ticks := _bar_ticks(shown.norm), labels=[f"{tick:.6g}" for tick in ticks])
+    bar.set_ticks(ticks := _bar_ticks(shown.norm), labels=[f"{tick:.10g}" for tick in ticks])
     bar.minorticks_off()
     of = f", maximum of {factor} x {factor} pixels" if factor > 1 else ""
     bar.set_label(f"photons / pixel{of}")
@@ -157,7 +157,7 @@ def _figure_size(slow: int, fast: int) -> tuple[float, float]:
 def _draw_rings(axes, panel: Panel, beam: Beam) -> None:
     from matplotlib.patheffects import withStroke
 
-    slow, fast = (np.linspace(0, n, max(2, round(RING_GRID * n / max(panel.shape)))) for n in panel.shape)
+    slow, fast = (np.linspace(0, n, max(33, round(RING_GRID * n / max(panel.shape)))) for n in panel.shape)
     # 1/d and not d: it is smooth through the direct beam.
     stars = 1e-10 / d_spacings(panel, beam, *np.meshgrid(slow, fast, indexing="ij"))
     if not np.isfinite(stars).all() or stars.max() == stars.min():

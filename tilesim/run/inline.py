@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from threading import Event
 from time import perf_counter
 
 import numpy as np
@@ -36,8 +37,15 @@ class TileReport:
     """Of the job that was really computed."""
 
 
-def run_tile(job: Job, lowered: Lowered, tile: Tile, sinks: Sequence[Sink]) -> TileReport:
-    """Compute one tile and hand it to every sink. Raises TileError, naming the tile, or a sink's StoreError."""
+class Stopped(Exception):
+    """The run ended before this tile was stored."""
+
+
+def run_tile(job: Job, lowered: Lowered, tile: Tile, sinks: Sequence[Sink], stop: Event | None = None) -> TileReport:
+    """Compute one tile and hand it to every sink, unless `stop` is set meanwhile.
+
+    Raises TileError, naming the tile, a sink's StoreError, or Stopped.
+    """
     start = perf_counter()
     try:
         image = simulate_tile(lowered, tile)
@@ -45,6 +53,8 @@ def run_tile(job: Job, lowered: Lowered, tile: Tile, sinks: Sequence[Sink]) -> T
         raise
     except Exception as error:
         raise TileError(f"{tile}: {type(error).__name__}: {error}") from error
+    if stop is not None and stop.is_set():
+        raise Stopped(str(tile))
     for sink in sinks:
         sink(tile, image.photons)
     return TileReport(
@@ -60,22 +70,22 @@ def run_tile(job: Job, lowered: Lowered, tile: Tile, sinks: Sequence[Sink]) -> T
 def run_inline(job: Job, sinks: Sequence[Sink], threads: int | None = None) -> Iterator[TileReport]:
     """Compute every tile of a job; reports come in storage order, a bounded number of tiles is in flight.
 
-    Stopping the iteration early (or an error) cancels what has not started.
+    Stopping the iteration early (or an error, or Ctrl-C) drops what has not started and does not wait for what
+    has: such a tile is computed to its end, but not stored.
     """
     lowered = lower_job(job)
     threads = threads or default_threads(job)
-    tiles = iter(job.plan)
-    with ThreadPoolExecutor(threads, thread_name_prefix="tile") as pool:
-        running = deque(pool.submit(run_tile, job, lowered, tile, sinks) for tile in islice(tiles, 2 * threads))
-        try:
-            while running:
-                report = running.popleft().result()
-                for tile in islice(tiles, 1):
-                    running.append(pool.submit(run_tile, job, lowered, tile, sinks))
-                yield report
-        finally:
-            for future in running:
-                future.cancel()
+    tiles, stop = iter(job.plan), Event()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="tile")
+    try:
+        running = deque(pool.submit(run_tile, job, lowered, tile, sinks, stop) for tile in islice(tiles, 2 * threads))
+        while running:
+            report = running.popleft().result()
+            running.extend(pool.submit(run_tile, job, lowered, tile, sinks, stop) for tile in islice(tiles, 1))
+            yield report
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def default_threads(job: Job) -> int:

@@ -6,31 +6,19 @@ import contextlib
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from time import perf_counter
 
-from tilesim.errors import InputError, StoreError
+from tilesim.errors import StoreError
 from tilesim.io.floatfile import FloatImage
-from tilesim.io.replace import check_writable
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
+from tilesim.run.extras import Extras, check_outputs
 from tilesim.run.images import BAND_PIXELS, write_images
-from tilesim.run.inline import TileReport, default_threads, run_inline
+from tilesim.run.inline import TileReport, run_inline
 from tilesim.run.job import Job
 from tilesim.run.statistics import Statistics, Summary, summarize
-
-
-@dataclass(frozen=True)
-class Extras:
-    """Outputs beyond those of the reference."""
-
-    zarr: str | None = None
-    """Folder of the zarr store."""
-    preview: str | None = None
-    """PNG for the eye."""
-    overwrite: bool = False
-    """Whether an existing store may be replaced."""
 
 
 @dataclass(frozen=True)
@@ -48,29 +36,10 @@ class Outcome:
     """Of the terms that were summed, as the tiles report it."""
 
 
-def check_outputs(command: Command, extras: Extras) -> None:
-    """Refuse before any work what could not be written after it. Raises InputError or StoreError."""
-    named = [*command.outputs.named, *(p for p in (extras.preview, extras.zarr) if p is not None)]
-    seen: dict[str, str] = {}
-    for path in named:
-        real = os.path.realpath(path)
-        if real in seen and os.path.isfile(real) | (not os.path.exists(real)):
-            raise InputError(f"{path} is named for two outputs; expected a file of its own for each")
-        seen[real] = path
-    for path in named[: len(named) - (extras.zarr is not None)]:
-        check_writable(path)
-    if extras.zarr is not None:
-        from pathlib import Path
-
-        from tilesim.store.create import check_target
-
-        check_target(Path(os.path.realpath(extras.zarr)), command.experiment.digest, overwrite=extras.overwrite)
-
-
 def carry_out(
     command: Command,
     job: Job,
-    extras: Extras = Extras(),
+    extras: Extras,
     on_tile: Callable[[TileReport], None] = lambda report: None,
     threads: int | None = None,
 ) -> Outcome:
@@ -168,11 +137,6 @@ def note(command: Command) -> str | None:
     )
 
 
-def threads_for(job: Job) -> int:
-    """Threads that the in-process runner will use."""
-    return default_threads(job)
-
-
 def _float_image(command: Command, extras: Extras) -> FloatImage:
     """The float image itself, or one that only the other images are made from, beside the first of them."""
     name = command.outputs.float_file
@@ -199,6 +163,3 @@ def _preview(command: Command, path: str, image: FloatImage) -> None:
     from tilesim.preview import draw_preview
 
     draw_preview(path, image.bands(max(1, BAND_PIXELS // image.shape[1])), command.experiment)
-
-
-__all__ = ["Extras", "Outcome", "carry_out", "check_outputs", "describe", "note", "replace", "threads_for"]
