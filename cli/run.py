@@ -27,9 +27,12 @@ def command(ctx: click.Context, **options) -> None:
     if options["dry_run"]:
         print_plan(prepared, job, options)
         return
+    import torch
+
     from tilesim.run.extras import extras_of
     from tilesim.run.render import carry_out, note
 
+    torch.set_num_threads(1)  # tiles run side by side, each on one thread
     say = (lambda line: None) if options["quiet"] else click.echo
     for line in prepared.report:
         say(line)

@@ -68,7 +68,7 @@ exec "${{1:-tilesim}}" run \\
   -hkl lysozyme.hkl -mat A.mat -lambda {WAVELENGTH} \\
   -distance 250 -detpixels_x 1475 -detpixels_y 1679 -pixel 0.172 -Xbeam 147 -Ybeam 124 \\
   -Na 12 -Nb 12 -Nc 25 -mosaic 0.3 -mosaic_domains 4 -phi 0 -osc 0.5 -phisteps 5 -oversample 1 \\
-  -flux 4e12 -exposure 1 -beamsize 0.0002 -water 0.5 \\
+  -seed 1 -flux 4e12 -exposure 1 -beamsize 0.0002 -water 0.5 \\
   -floatfile out.bin -noisefile noise.img -nopgm \\
   --zarr out.zarr --preview out.png --overwrite
 """

@@ -70,20 +70,18 @@ def _by_inversion(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
     """The least k whose cumulative probability reaches one uniform number."""
     u, _ = uniforms(pixel, stream=STREAM, draw=0, **source)
     term = _evenly(torch.exp, -mean)
-    counts = torch.zeros_like(mean)
-    total = term
-    pending = torch.arange(mean.numel(), device=mean.device)
+    total, counts = term, torch.zeros_like(mean)
+    pending = torch.ones_like(mean, dtype=torch.bool)
     k = 0
     while True:
-        # rounding may leave the sum short of u for good; the terms then vanish
-        more = ((u > total) & (term > _NO_MASS)).nonzero().squeeze(-1)
-        if more.numel() == 0:
+        # Rounding may leave the sum short of u for good; the terms then vanish.
+        pending = pending & (u > total) & (term > _NO_MASS)
+        if not pending.any():
             return counts
         k += 1
-        pending, u, mean = pending[more], u[more], mean[more]
-        term = term[more] * mean / k
-        total = total[more] + term
-        counts[pending] = float(k)
+        counts = counts + pending
+        term = term * mean / k
+        total = total + term
 
 
 def _by_rejection(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
