@@ -30,12 +30,13 @@ def command(ctx: click.Context, **options) -> None:
     import torch
 
     from tilesim.run.extras import extras_of
-    from tilesim.run.render import carry_out, note
+    from tilesim.run.render import carry_out, note, noted
 
     torch.set_num_threads(1)  # tiles run side by side, each on one thread
     say = (lambda line: None) if options["quiet"] else click.echo
     for line in prepared.report:
         say(line)
+    prepared = noted(prepared)
     remark = note(prepared)
     if remark:
         click.echo(remark, err=True)

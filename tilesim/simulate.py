@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -170,30 +170,30 @@ def find_latch(experiment: Experiment) -> int | None:
     lowered = lower(experiment, "double")
     if not lowered.setup.interpolate:
         return None
-    whole = Tile(0, 0, 0, 1, 0, experiment.shape[1])
-    region = experiment.region
-    for slow in range(region.slow_start, region.slow_stop):
-        numbers = rendered_pixels(experiment, replace(whole, slow_start=slow, slow_stop=slow + 1))
-        for start in range(0, len(numbers), CPU_BLOCK):
-            chosen = numbers[start : start + CPU_BLOCK]
-            if lowered.first_pixel is not None and chosen[0] == lowered.first_pixel:
-                found = first_exit(lowered.setup, _pixels(chosen[:1], lowered), first_of_image=True)
-                if found is not None:
-                    return found
-            found = first_exit(lowered.setup, _pixels(chosen, lowered))
+    for numbers in _raster(experiment):
+        if numbers[0] == lowered.first_pixel:
+            found = first_exit(lowered.setup, _pixels(numbers[:1], lowered), first_of_image=True)
             if found is not None:
                 return found
+        found = first_exit(lowered.setup, _pixels(numbers, lowered))
+        if found is not None:
+            return found
     return None
 
 
 def _first_pixel(experiment: Experiment) -> int | None:
-    region = experiment.region
-    whole = Tile(0, 0, 0, 1, 0, experiment.shape[1])
-    for slow in range(region.slow_start, region.slow_stop):
-        numbers = rendered_pixels(experiment, replace(whole, slow_start=slow, slow_stop=slow + 1))
-        if len(numbers):
-            return int(numbers[0])
-    return None
+    """Number of the first rendered pixel of the image."""
+    return next((int(numbers[0]) for numbers in _raster(experiment)), None)
+
+
+def _raster(experiment: Experiment) -> Iterator[np.ndarray]:
+    """Numbers of the rendered pixels in raster order, in lists of at most about a block; no list is empty."""
+    region, width = experiment.region, experiment.shape[1]
+    rows = max(1, CPU_BLOCK // width)
+    for slow in range(region.slow_start, region.slow_stop, rows):
+        numbers = rendered_pixels(experiment, Tile(0, 0, slow, min(slow + rows, region.slow_stop), 0, width))
+        for start in range(0, len(numbers), CPU_BLOCK):
+            yield numbers[start : start + CPU_BLOCK]
 
 
 def _compute(lowered: Lowered, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -203,7 +203,7 @@ def _compute(lowered: Lowered, numbers: np.ndarray) -> tuple[np.ndarray, np.ndar
         values, omega = photons(lowered.setup, pixels, lowered.accumulate)
     else:
         values, omega = strict_photons(lowered.setup, pixels, lowered.accumulate)
-        if lowered.first_pixel is not None and numbers[0] == lowered.first_pixel:
+        if numbers[0] == lowered.first_pixel:
             alone = _pixels(numbers[:1], lowered)
             first, _ = strict_photons(lowered.setup, alone, lowered.accumulate, first_of_image=True)
             values = torch.cat([first[:1], values[1:]])

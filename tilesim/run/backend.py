@@ -43,19 +43,30 @@ def resolve_backend(name: str, steps: float) -> str:
 
 def make_accumulate(backend: str):
     """The kernel's innermost step for a resolved backend."""
-    from tilesim.physics import intensity
+    if backend == "compiled":
+        return Compiled()
+    from tilesim.physics.intensity import accumulate
 
-    if backend == "eager":
-        return intensity.accumulate
-    import torch
+    return accumulate
 
-    # One thread per call: tiles, not loops, are what runs in parallel.
-    step = torch.compile(_accumulate_tensors, dynamic=True, options={"cpp.threads": 1})
 
-    def compiled(total, q, cell, lattice, allowed=None):
-        return step(total, *q, torch.tensor(cell, dtype=torch.float64, device=total.device), lattice, allowed)
+class Compiled:
+    """`intensity.accumulate` compiled by torch when it is first called; a process that it is sent to compiles anew."""
 
-    return compiled
+    def __init__(self) -> None:
+        self._step = None
+
+    def __call__(self, total, q, cell, lattice, allowed=None):
+        import torch
+
+        if self._step is None:
+            # One thread per call: tiles, not loops, are what runs in parallel.
+            self._step = torch.compile(_accumulate_tensors, dynamic=True, options={"cpp.threads": 1})
+        cell = torch.tensor(cell, dtype=torch.float64, device=total.device)
+        return self._step(total, *q, cell, lattice, allowed)
+
+    def __reduce__(self):
+        return (Compiled, ())
 
 
 def _accumulate_tensors(total, x, y, z, cell, lattice, allowed):

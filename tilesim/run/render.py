@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from time import perf_counter
 
@@ -18,6 +18,7 @@ from tilesim.run.extras import Extras, check_outputs
 from tilesim.run.images import BAND_PIXELS, write_images
 from tilesim.run.inline import TileReport, run_inline
 from tilesim.run.job import Job
+from tilesim.run.printout import print_rendering
 from tilesim.run.statistics import Statistics, Summary, summarize
 
 
@@ -27,7 +28,7 @@ class Outcome:
 
     summary: Summary
     report: tuple[str, ...]
-    """The reference's lines after rendering (spec files 9, items 24 to 30)."""
+    """The reference's lines after rendering (spec files 9, items 24 to 30), after item 23 unless it was said."""
     files: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
@@ -42,10 +43,12 @@ def carry_out(
     extras: Extras,
     on_tile: Callable[[TileReport], None] = lambda report: None,
     threads: int | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Simulate and write everything, or nothing. Raises InputError, StoreError or TileError.
 
     on_tile is called in this thread as tiles are finished, in storage order.
+    say takes what the reference prints while it renders, line by line; without it the report begins with that.
     """
     check_outputs(command, extras)
     warnings = _write_fdump(command)
@@ -75,7 +78,9 @@ def carry_out(
         seconds = perf_counter() - start
         summary = summarize(command.experiment, statistics)
         files = [*command.outputs.named]
-        lines = result_lines(command, summary)
+        printed: list[str] = []
+        unfinished = print_rendering(command, job, say or printed.append)
+        lines = (*printed, *result_lines(command, summary, unfinished))
         if image is not None:
             if command.outputs.float_file is not None:
                 image.commit()
@@ -121,18 +126,23 @@ def describe(command: Command, job: Job) -> dict:
     }
 
 
-def note(command: Command) -> str | None:
-    """The one line that says which corrections of the reference affect this run, K3 included; None for none."""
-    corrections = command.corrections
-    if not command.strict_c and command.experiment.sampling.interpolate:
-        from tilesim.simulate import find_latch
+def noted(command: Command) -> Command:
+    """The command with K3 among its corrections, where interpolation meets the edge of the table."""
+    if command.strict_c or not command.experiment.sampling.interpolate:
+        return command
+    from tilesim.simulate import find_latch
 
-        if find_latch(command.experiment) is not None:
-            corrections = tuple(sorted({*corrections, "K3"}, key=lambda k: int(k[1:])))
-    if not corrections:
+    if find_latch(command.experiment) is None:
+        return command
+    return replace(command, corrections=tuple(sorted({*command.corrections, "K3"}, key=lambda k: int(k[1:]))))
+
+
+def note(command: Command) -> str | None:
+    """The one line that says which corrections of the reference affect this run; None for none."""
+    if not command.corrections:
         return None
     return (
-        f"NOTE: this run departs from nanoBragg by {', '.join(corrections)}; docs/corrections.md says why, "
+        f"NOTE: this run departs from nanoBragg by {', '.join(command.corrections)}; docs/corrections.md says why, "
         "--strict-c reproduces nanoBragg"
     )
 
