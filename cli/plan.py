@@ -34,12 +34,10 @@ def prepare(arguments: Sequence[str], options: dict):
     # torch from here on: what can be refused without it has been.
     from tilesim.run.inline import default_threads
     from tilesim.run.job import make_job
-    from tilesim.simulate import CPU_BLOCK, GPU_BLOCK
     from tilesim.tiling.budget import check_budget, memory_budget
 
     job = make_job(prepared.experiment, options["tile"], options["precision"], options["device"], options["backend"])
-    block = CPU_BLOCK if job.device == "cpu" else GPU_BLOCK
-    check_budget(memory_budget(job.experiment, job.plan, block, default_threads(job)))
+    check_budget(memory_budget(job.experiment, job.plan, job.block, default_threads(job)))
     return prepared, job
 
 
@@ -47,12 +45,10 @@ def print_plan(prepared, job, options: dict) -> None:
     """Tiles, steps, bytes, memory and expected time; JSON as well where asked for."""
     from tilesim.run.calibrate import steps_per_second
     from tilesim.run.inline import default_threads
-    from tilesim.simulate import CPU_BLOCK, GPU_BLOCK
     from tilesim.tiling.budget import memory_budget
 
     threads = default_threads(job)
-    block = CPU_BLOCK if job.device == "cpu" else GPU_BLOCK
-    memory = memory_budget(job.experiment, job.plan, block, threads)
+    memory = memory_budget(job.experiment, job.plan, job.block, threads)
     rate = steps_per_second(job) * threads
     experiment = job.experiment
     pixels = experiment.shape[0] * experiment.shape[1]
@@ -74,8 +70,8 @@ def print_plan(prepared, job, options: dict) -> None:
         (
             "steps",
             f"{job.evaluations:.4g} = pixels x {experiment.sampling.oversample}^2 sub-pixels"
-            f" x {experiment.layers} layers x {len(experiment.beam.sources)} sources "
-            f"{experiment.scan.steps} phi steps x {len(experiment.crystal.mosaic_rotations)} mosaic domains",
+            f" x {experiment.layers} layers x {len(experiment.beam.sources)} sources"
+            f" x {experiment.scan.steps} phi steps x {len(experiment.crystal.mosaic_rotations)} mosaic domains",
         ),
         ("tiles", f"{len(job.plan)} of {tile[0]} x {tile[1]} pixels"),
         ("device", f"{job.device}, {threads} threads, {job.backend} kernel, {job.precision} precision"),
@@ -89,7 +85,7 @@ def print_plan(prepared, job, options: dict) -> None:
         ("rate", f"{rate / 1e6:.1f} M steps/s (measured just now)"),
         ("expected", f"{job.evaluations / rate:.1f} s of computing"),
     ]
-    if not options["quiet"]:
+    if not options["quiet"] and options["json_file"] != "-":
         for name, value in rows:
             click.echo(f"{name:<9} {value}")
     if options["json_file"]:

@@ -22,6 +22,8 @@ from tilesim.tiling.tile import Tile
 
 CPU_BLOCK = 16384
 """Pixels per pass on a CPU: few enough for the cache and for one thread, enough to hide the cost of a call."""
+COMPILED_BLOCK = 65536
+"""As above for a compiled kernel, whose calls cost more and whose arrays are fewer."""
 GPU_BLOCK = 2**20
 PADDING = 64
 """Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
@@ -39,6 +41,8 @@ class Lowered:
     setup: Setup
     device: torch.device
     accumulate: Accumulate = accumulate
+    block: int = CPU_BLOCK
+    """Pixels per pass"""
     first_pixel: int | None = None
     """Strict only: the pixel whose first spindle step is not carried over (spec intensity 8.1)"""
 
@@ -61,12 +65,14 @@ def lower(
     accumulate: Accumulate = accumulate,
     latch: int | None = None,
     convert: Callable[[Lattice], Lattice] | None = None,
+    block: int = CPU_BLOCK,
 ) -> Lowered:
     """Tensors on `device` from the nouns of `experiment`.
 
     precision  "mixed": float64 up to the fractions of h, k, l, then float32; "double": all float64
     latch      strict only, from `find_latch`
     convert    what a compiled kernel makes of the lattice's numbers
+    block      pixels per pass
     """
     if precision not in PRECISIONS:
         raise PlanError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
@@ -135,7 +141,7 @@ def lower(
     )
     if convert is not None:
         setup = replace(setup, lattice=convert(setup.lattice))
-    return Lowered(experiment, setup, device, accumulate, first_pixel)
+    return Lowered(experiment, setup, device, accumulate, block, first_pixel)
 
 
 def simulate_tile(lowered: Lowered, tile: Tile) -> TileImage:
@@ -143,9 +149,8 @@ def simulate_tile(lowered: Lowered, tile: Tile) -> TileImage:
     image = np.zeros(tile.pixels, dtype=np.float32)
     wanted = rendered_pixels(lowered.experiment, tile)
     solid_angle = 0.0
-    block = CPU_BLOCK if lowered.device.type == "cpu" else GPU_BLOCK
-    for start in range(0, len(wanted), block):
-        chosen = wanted[start : start + block]
+    for start in range(0, len(wanted), lowered.block):
+        chosen = wanted[start : start + lowered.block]
         values, omega = _compute(lowered, chosen)
         slow, fast = np.divmod(chosen, lowered.experiment.shape[1])
         image[(slow - tile.slow_start) * tile.shape[1] + (fast - tile.fast_start)] = values

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from tilesim.run.backend import make_accumulate
 from tilesim.run.job import Job, lower_job
-from tilesim.simulate import CPU_BLOCK, simulate_tile
+from tilesim.simulate import simulate_tile
 from tilesim.tiling.plan import TilePlan
 
 MAX_STEPS_EACH = 8
@@ -28,7 +28,7 @@ def steps_per_second(job: Job) -> float:
         mask=None,
     )
     region = experiment.region
-    rows = max(1, min(region.slow_stop - region.slow_start, CPU_BLOCK // max(1, region.fast_stop - region.fast_start)))
+    rows = max(1, min(region.slow_stop - region.slow_start, job.block // max(1, region.fast_stop - region.fast_start)))
     middle = (region.slow_start + region.slow_stop - rows) // 2
     trial = replace(job, experiment=small, plan=TilePlan(job.plan.shape, (rows, job.plan.shape[2])), latch=None)
     tile = replace(trial.plan[0], slow_start=middle, slow_stop=middle + rows)

@@ -27,6 +27,15 @@ class Job:
     """Strict only: see `simulate.find_latch`"""
 
     @property
+    def block(self) -> int:
+        """Pixels per pass of the kernel."""
+        from tilesim.simulate import COMPILED_BLOCK, CPU_BLOCK, GPU_BLOCK
+
+        if self.device != "cpu":
+            return GPU_BLOCK
+        return COMPILED_BLOCK if self.backend == "compiled" else CPU_BLOCK
+
+    @property
     def evaluations(self) -> int:
         """Lattice evaluations of the whole image: pixels x sub-pixels x layers x sources x phi x mosaic."""
         return self.plan.shape[0] * self.experiment.rendered_pixels * self.experiment.evaluations
@@ -73,4 +82,4 @@ def lower_job(job: Job, accumulate=None):
 
     convert = None if job.backend == "eager" else lambda lattice: as_tensors(lattice, torch.device(job.device))
     kernel = accumulate or make_accumulate(job.backend)
-    return lower(job.experiment, job.precision, job.device, kernel, job.latch, convert)
+    return lower(job.experiment, job.precision, job.device, kernel, job.latch, convert, job.block)
