@@ -36,11 +36,12 @@ print("all photons:", float(image.sum(dtype=np.float64).compute()))
 # %% Small images at once
 small = experiment.replace(sampling=tilesim.Sampling(roi=tilesim.Region(200, 264, 300, 364)))
 pixels = tilesim.simulate_now(small)
-print("inside the region:", pixels[200:264, 300:364].sum(), "outside:", pixels.sum() - pixels[200:264, 300:364].sum())
+inside = pixels[200:264, 300:364]
+print("lit pixels:", np.count_nonzero(pixels), "| of them in the region:", np.count_nonzero(inside))
 
 # %% Experiments are values: change one part and compare
-warm = experiment.replace(scan=tilesim.Scan(axis=experiment.scan.axis, start=0.3))
-print("the same experiment?", warm == experiment, "| digests:", warm.digest[:12], experiment.digest[:12])
+turned = experiment.replace(scan=tilesim.Scan(axis=experiment.scan.axis, start=0.3))
+print("the same experiment?", turned == experiment, "| digests:", turned.digest[:12], experiment.digest[:12])
 
 # %% Or build one from nouns, in SI units: metres, radians, photons per square metre
 cubic = tilesim.Experiment(
