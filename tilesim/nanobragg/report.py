@@ -220,11 +220,11 @@ def configuration_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
     return tuple(block)
 
 
-def result_lines(command: Command, summary: Summary) -> tuple[str, ...]:
-    """What is printed when the image is done (items 24 to 27)."""
+def result_lines(command: Command, summary: Summary, unfinished: str = "") -> tuple[str, ...]:
+    """What is printed when the image is done (items 24 to 27); `unfinished` is the start of the line before it."""
     slow, fast = command.experiment.shape
     lines = [
-        "",
+        unfinished,
         f"solid angle subtended by detector = {summary.solid_angle:g} steradian "
         f"( {100 * summary.solid_angle / 4 / math.pi:g}% sphere)",
     ]
