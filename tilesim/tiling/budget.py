@@ -9,7 +9,7 @@ from tilesim.errors import PlanError
 from tilesim.model import Experiment
 from tilesim.tiling.plan import TilePlan
 
-NUMBERS_PER_PIXEL = 60
+NUMBERS_PER_PIXEL = 90
 """Float64 numbers that a kernel holds per pixel of a block, at its widest (tests/test_budget.py measures it)."""
 
 
