@@ -42,16 +42,19 @@ class MixedCommand(click.Command):
         options, own, others = self._options(), [], []
         words = iter(args)
         for word in words:
-            name, assigned, _ = word.partition("=")
+            name, assigned, value = word.partition("=")
             if name not in options:
                 others.append(word)
                 continue
             own.append(word)
             if options[name] and not assigned:
-                value = next(words, None)
-                if value is None:
-                    raise click.BadOptionUsage(name, f"{name} needs a value", ctx=ctx)
+                value = next(words, "")
+                # The next flag is no value: nobody wants a file of that name.
+                if value.startswith("-") and value != "-":
+                    raise click.BadOptionUsage(name, f"{name} needs a value; found {value!r}", ctx=ctx)
                 own.append(value)
+            if options[name] and not value:
+                raise click.BadOptionUsage(name, f"{name} needs a value", ctx=ctx)
         return own, others
 
 
@@ -66,7 +69,7 @@ def parse_tile(ctx: click.Context, parameter: click.Parameter, value: str | None
     if value is None:
         return None
     edges = value.lower().split("x")
-    if len(edges) not in (1, 2) or not all(e.isdigit() and int(e) > 0 for e in edges):
+    if len(edges) not in (1, 2) or not all(e.isdecimal() and int(e) > 0 for e in edges):
         raise click.BadParameter(f"{value!r}; expected pixels such as 512 or 256x1024 (slow x fast)")
     return (int(edges[0]), int(edges[-1]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from importlib import import_module
@@ -19,6 +20,7 @@ COMMANDS = {
 EXIT_INPUT = 2
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 class Commands(click.Group):
@@ -51,12 +53,26 @@ def tilesim() -> None:
     """X-ray diffraction images from nanoBragg's own command lines, tiled and distributed."""
 
 
+class Terminated(BaseException):
+    """SIGTERM: what was begun is to be removed as after Ctrl-C."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 def main() -> None:
     """Run the command line; never shows a traceback for what a user can mend."""
     from tilesim.errors import TileError, TilesimError
 
     try:
+        signal.signal(signal.SIGTERM, _terminate)
         status = tilesim(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        status = error.exit_code
     except click.exceptions.Exit as done:
         status = done.exit_code
     except click.ClickException as error:
@@ -71,8 +87,14 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted; nothing was written")
         status = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away: no traceback, and none at shutdown either.
+    except Terminated:
+        _complain("terminated; nothing was written")
+        status = EXIT_TERMINATED
+    except OSError as error:
+        # Outputs have errors of their own: without a name it is standard output, full or without a reader.
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"{error.filename or 'cannot write standard output'}: {error.strerror or error}")
+        # Nor may Python try again at its end.
         sys.stdout = None
         status = EXIT_FAILURE
     _leave(status)

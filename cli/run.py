@@ -33,14 +33,16 @@ def command(ctx: click.Context, **options) -> None:
     from tilesim.run.render import carry_out, note, noted
 
     torch.set_num_threads(1)  # tiles run side by side, each on one thread
-    say = (lambda line: None) if options["quiet"] else click.echo
+    # JSON on standard output stands there alone.
+    say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
     for line in prepared.report:
         say(line)
     prepared = noted(prepared)
     remark = note(prepared)
     if remark:
         click.echo(remark, err=True)
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     shown = not options["quiet"] and prepared.settings.progress and not prepared.settings.printout
     with progress(len(job.plan), job.evaluations, shown) as on_tile:
         outcome = carry_out(prepared, job, extras_of(options), on_tile)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tilesim.errors import InputError, StoreError
-from tilesim.io.replace import check_writable, replacing
+from tilesim.io.replace import all_together, check_writable, replacing
 
 
 def test_success_replaces_and_leaves_nothing_else(tmp_path):
@@ -106,3 +106,31 @@ def test_a_good_target_is_not_created(tmp_path):
 def test_errors_of_other_files_keep_their_name(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"), open("/no/such/file"):
         pass
+
+
+def test_files_of_a_block_appear_together(tmp_path):
+    with all_together():
+        for name in ("a", "b"):
+            with replacing(tmp_path / name) as file:
+                file.write(name.encode())
+            assert not (tmp_path / name).exists()
+    assert {name: (tmp_path / name).read_text() for name in os.listdir(tmp_path)} == {"a": "a", "b": "b"}
+
+
+def test_a_block_that_fails_leaves_all_as_it_was(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(StoreError, match="no folder"), all_together():
+        with replacing(tmp_path / "a") as file:
+            file.write(b"new")
+        with replacing(tmp_path / "missing" / "b"):
+            pass
+    assert os.listdir(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+    with replacing(tmp_path / "a") as file:
+        file.write(b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_the_name_of_a_folder_is_no_file(tmp_path):
+    with pytest.raises(StoreError, match="found that of a folder"):
+        check_writable(f"{tmp_path}/new/")

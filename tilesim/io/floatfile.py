@@ -13,7 +13,7 @@ import numpy as np
 
 from tilesim.errors import InputError, StoreError
 from tilesim.io.reading import printable, unreadable
-from tilesim.io.replace import check_writable, create_beside, is_special, replacing, store_errors
+from tilesim.io.replace import check_writable, create_beside, is_special, put_in_place, replacing, store_errors
 from tilesim.tiling.tile import Tile
 
 PIXEL = np.dtype("<f4")
@@ -81,8 +81,7 @@ class FloatImage:
                 for _, band in self.bands(max(1, 2**22 // self.shape[1])):
                     file.write(band)
             return
-        with store_errors(self.path):
-            os.replace(self._temporary, os.path.realpath(self.path))
+        put_in_place(self._temporary, self.path)
         self._temporary = None
 
     def discard(self) -> None:

@@ -1,4 +1,4 @@
-"""Writing a file all or not at all: into a temporary file beside it, renamed on success."""
+"""Writing files all or not at all: into temporary files beside them, renamed on success."""
 
 from __future__ import annotations
 
@@ -7,10 +7,32 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import BinaryIO
 
 from tilesim.errors import StoreError
 from tilesim.io.reading import printable
+
+_waiting: ContextVar[list[tuple[str, str | os.PathLike]] | None] = ContextVar("waiting", default=None)
+"""Temporary files of the block of `all_together` that runs now, and the paths that they are meant for."""
+
+
+@contextlib.contextmanager
+def all_together() -> Iterator[None]:
+    """Files that this block writes and puts in place get there at its end, all of them; none where it fails."""
+    waiting: list[tuple[str, str | os.PathLike]] = []
+    before = _waiting.set(waiting)
+    try:
+        yield
+        for temporary, path in waiting:
+            _rename(temporary, path)
+    except BaseException:
+        for temporary, _ in waiting:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise
+    finally:
+        _waiting.reset(before)
 
 
 @contextlib.contextmanager
@@ -30,11 +52,28 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
-            os.replace(temporary, os.path.realpath(path))
+            put_in_place(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def put_in_place(temporary: str, path: str | os.PathLike) -> None:
+    """Rename a finished file from `create_beside` to `path`: now, or with the others of `all_together`.
+
+    Raises StoreError.
+    """
+    waiting = _waiting.get()
+    if waiting is None:
+        _rename(temporary, path)
+    else:
+        waiting.append((temporary, path))
+
+
+def _rename(temporary: str, path: str | os.PathLike) -> None:
+    with store_errors(path):
+        os.replace(temporary, os.path.realpath(path))
 
 
 def check_writable(path: str | os.PathLike) -> None:
@@ -47,7 +86,7 @@ def check_writable(path: str | os.PathLike) -> None:
         if "\0" in name:
             raise StoreError(f"cannot write {printable(path)}: expected a file name without NUL bytes")
         real = os.path.realpath(name)
-        if not name or os.path.isdir(real):
+        if not name or name.endswith(os.sep) or os.path.isdir(real):
             raise StoreError(f"cannot write {printable(path)}: expected the name of a file, found that of a folder")
         if os.path.exists(name):
             if not os.access(name, os.W_OK):

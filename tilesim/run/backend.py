@@ -22,7 +22,7 @@ def resolve_device(name: str) -> str:
     if name == "cpu":
         return name
     kind, _, number = name.partition(":")
-    if kind != "cuda" or (number and not number.isdigit()):
+    if kind != "cuda" or (number and not number.isdecimal()):
         raise PlanError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(number or 0) >= count:

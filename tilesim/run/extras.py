@@ -27,7 +27,8 @@ class Extras:
 
 def check_outputs(command: Command, extras: Extras) -> None:
     """Refuse before any work what could not, or must not, be written after it. Raises InputError or StoreError."""
-    settings = command.settings
+    settings, fdump = command.settings, command.outputs.fdump_file
+    cached = "K13" in command.corrections or (command.strict_c and settings.hkl_file is None)
     inputs = {
         os.path.realpath(name): flag
         for flag, name in (
@@ -37,12 +38,13 @@ def check_outputs(command: Command, extras: Extras) -> None:
             ("-img", settings.image_file),
             ("-mask", settings.mask_file),
             ("-stol", settings.stol_file),
+            ("-dump", settings.dump_file if cached else None),
         )
         if name is not None
     }
     files = [*command.outputs.named, extras.preview, extras.json if extras.json != "-" else None]
     seen: set[str] = set()
-    for path in filter(None, [*files, extras.zarr]):
+    for path in filter(None, [*files, extras.zarr, fdump]):
         real = os.path.realpath(path)
         if real in inputs and not is_special(path):
             raise InputError(f"{path} is the input of {inputs[real]}; expected another name for an output")

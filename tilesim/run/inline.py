@@ -6,9 +6,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from threading import Event
+from threading import Condition
 from time import perf_counter
 
 import numpy as np
@@ -41,8 +42,37 @@ class Stopped(Exception):
     """The run ended before this tile was stored."""
 
 
-def run_tile(job: Job, lowered: Lowered, tile: Tile, sinks: Sequence[Sink], stop: Event | None = None) -> TileReport:
-    """Compute one tile and hand it to every sink, unless `stop` is set meanwhile.
+class Gate:
+    """What tiles pass on their way to the sinks; once it is closed, no sink is at work, nor will be."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._inside = 0
+        self._closed = False
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Raises Stopped where the gate is closed."""
+        with self._changed:
+            if self._closed:
+                raise Stopped
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody in any more, and wait for those inside."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._inside == 0)
+
+
+def run_tile(job: Job, lowered: Lowered, tile: Tile, sinks: Sequence[Sink], gate: Gate) -> TileReport:
+    """Compute one tile and hand it to every sink, unless `gate` is closed meanwhile.
 
     Raises TileError, naming the tile, a sink's StoreError, or Stopped.
     """
@@ -53,10 +83,9 @@ def run_tile(job: Job, lowered: Lowered, tile: Tile, sinks: Sequence[Sink], stop
         raise
     except Exception as error:
         raise TileError(f"{tile}: {type(error).__name__}: {error}") from error
-    if stop is not None and stop.is_set():
-        raise Stopped(str(tile))
-    for sink in sinks:
-        sink(tile, image.photons)
+    with gate.passing():
+        for sink in sinks:
+            sink(tile, image.photons)
     return TileReport(
         tile,
         tile_statistics(job.experiment, image),
@@ -75,17 +104,17 @@ def run_inline(job: Job, sinks: Sequence[Sink], threads: int | None = None) -> I
     """
     lowered = lower_job(job)
     threads = threads or default_threads(job)
-    tiles, stop = iter(job.plan), Event()
+    tiles, gate = iter(job.plan), Gate()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tile")
     try:
-        running = deque(pool.submit(run_tile, job, lowered, tile, sinks, stop) for tile in islice(tiles, 2 * threads))
+        running = deque(pool.submit(run_tile, job, lowered, tile, sinks, gate) for tile in islice(tiles, 2 * threads))
         while running:
             report = running.popleft().result()
-            running.extend(pool.submit(run_tile, job, lowered, tile, sinks, stop) for tile in islice(tiles, 1))
+            running.extend(pool.submit(run_tile, job, lowered, tile, sinks, gate) for tile in islice(tiles, 1))
             yield report
     finally:
-        stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
+        gate.close()
 
 
 def default_threads(job: Job) -> int:

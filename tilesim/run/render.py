@@ -12,6 +12,7 @@ from time import perf_counter
 
 from tilesim.errors import StoreError
 from tilesim.io.floatfile import FloatImage
+from tilesim.io.replace import all_together
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
 from tilesim.run.extras import Extras, check_outputs
@@ -51,9 +52,8 @@ def carry_out(
     say takes what the reference prints while it renders, line by line; without it the report begins with that.
     """
     check_outputs(command, extras)
-    warnings = _write_fdump(command)
     start = perf_counter()
-    with contextlib.ExitStack() as stack:
+    with all_together(), contextlib.ExitStack() as stack:
         sinks, image, store = [], None, None
         if command.outputs.named or extras.preview:
             image = stack.enter_context(_float_image(command, extras))
@@ -81,17 +81,18 @@ def carry_out(
         printed: list[str] = []
         unfinished = print_rendering(command, job, say or printed.append)
         lines = (*printed, *result_lines(command, summary, unfinished))
+        warnings = _write_fdump(command)
         if image is not None:
-            if command.outputs.float_file is not None:
-                image.commit()
             scales = write_images(command, image, summary)
             lines += scale_lines(command.outputs, **asdict(scales))
-        if store is not None:
-            finish_store(store, asdict(summary))
-            files.append(extras.zarr)
         if extras.preview is not None:
             _preview(command, extras.preview, image)
             files.append(extras.preview)
+        if command.outputs.float_file is not None:
+            image.commit()
+        if store is not None:
+            finish_store(store, asdict(summary))
+            files.append(extras.zarr)
     return Outcome(summary, lines, tuple(files), warnings, seconds, "/".join(sorted(dtypes)))
 
 

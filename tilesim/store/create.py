@@ -6,7 +6,8 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def create_store(
     try:
         with store_errors(final):
             folder.mkdir()
-            _write_metadata(handle, panel, provenance)
+            uninterrupted(_write_metadata, handle, panel, provenance)
     except BaseException:
         discard_store(handle)
         raise
@@ -74,6 +75,15 @@ def create_store(
 def discard_store(handle: StoreHandle) -> None:
     """Remove what was built; a store at its final place is left alone. Does no harm when repeated."""
     shutil.rmtree(handle.folder, ignore_errors=True)
+
+
+def uninterrupted(function: Callable, *arguments: object) -> None:
+    """Call `function`, and let it come to its end even where Ctrl-C ends this thread's work meanwhile.
+
+    zarr writes in a thread of its own, which would otherwise go on writing into a folder that is being removed.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="store") as pool:
+        pool.submit(function, *arguments).result()
 
 
 def check_target(final: Path, digest: str | None, *, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 
 from tilesim.errors import StoreError
-from tilesim.store.create import StoreHandle, move_into_place, store_errors
+from tilesim.store.create import StoreHandle, move_into_place, store_errors, uninterrupted
 from tilesim.store.layout import IMAGE_PATH, LEVEL, Layout, jsonable
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
@@ -78,15 +78,19 @@ def finish_store(handle: StoreHandle, statistics: dict) -> str:
             f"{handle.path} is not complete: {missing} of {len(handle.layout.plan)} tiles were not written"
         )
     with store_errors(handle.path):
-        root = zarr.open_group(handle.folder, mode="r+")
-        root.attrs["tilesim"] = {**root.attrs["tilesim"], "statistics": jsonable(statistics), "status": "complete"}
         with warnings.catch_warnings():
             # zarr warns that consolidation is not in the v3 specification yet; xarray warns without it.
             warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
-            zarr.consolidate_metadata(handle.folder, path=LEVEL)
-            zarr.consolidate_metadata(handle.folder)
+            uninterrupted(_complete, handle.folder, statistics)
         move_into_place(handle)
     return handle.path
+
+
+def _complete(folder: str, statistics: dict) -> None:
+    root = zarr.open_group(folder, mode="r+")
+    root.attrs["tilesim"] = {**root.attrs["tilesim"], "statistics": jsonable(statistics), "status": "complete"}
+    zarr.consolidate_metadata(folder, path=LEVEL)
+    zarr.consolidate_metadata(folder)
 
 
 def _folder(place: Place) -> Path:

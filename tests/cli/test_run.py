@@ -1,0 +1,422 @@
+"""`tilesim run` from end to end: which files it writes, what is in them, what it says."""
+
+import json
+import os
+import re
+import signal
+import stat
+import threading
+import time
+
+import numpy as np
+import pytest
+from commands import BASE, CRYSTAL, REFLECTIONS
+
+from tilesim.nanobragg.flags import FLAGS
+
+SIZE = 12
+NAMED = "-floatfile f.bin -intfile i.img -noisefile n.img -pgmfile p.pgm -seed 5".split()
+
+
+def floats(path, size=SIZE):
+    return np.fromfile(path, "<f4").reshape(-1, size)
+
+
+def smv_pixels(path, size=SIZE):
+    data = path.read_bytes()
+    header = int(re.search(rb"HEADER_BYTES=(\d+);", data)[1])
+    assert len(data) == header + 2 * size * size and header % 512 == 0
+    return np.frombuffer(data, "<u2", offset=header).reshape(size, size)
+
+
+def contents(folder, names):
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+# --- which files are written
+
+
+def test_only_the_named_files_are_written(tilesim, made):
+    assert tilesim("run", *BASE, "-intfile", "i.img", "-pgmfile", "p.pgm").status == 0
+    assert made() == ["i.img", "p.pgm"]
+
+
+def test_floatimage_bin_is_written_where_nothing_is_named(tilesim, made, folder):
+    assert tilesim("run", *BASE).status == 0
+    assert made() == ["floatimage.bin"]
+    assert (folder / "floatimage.bin").stat().st_size == 4 * SIZE * SIZE
+
+
+def test_strict_mode_writes_the_files_of_the_reference(tilesim, made):
+    result = tilesim("run", *BASE, "--strict-c")
+    assert result.status == 0 and result.note == []
+    assert made() == ["Fdump.bin", "floatimage.bin", "image.pgm", "intimage.img", "noiseimage.img"]
+
+
+def test_the_cache_is_written_on_request_and_gives_the_same_image(tilesim, made, folder):
+    tilesim("run", *BASE, "-floatfile", "a.bin", "--write-fdump")
+    assert made() == ["Fdump.bin", "a.bin"]
+    without_table = [word for word in BASE if word not in ("-hkl", "P1.hkl")]
+    assert tilesim("run", *without_table, "-floatfile", "b.bin").note == ["K13"]
+    assert (folder / "a.bin").read_bytes() == (folder / "b.bin").read_bytes()
+
+
+def test_a_cache_that_cannot_be_written_is_only_a_warning(tilesim, made):
+    result = tilesim("run", *BASE, "-floatfile", "f.bin", "--write-fdump", "-dump", "missing/F.bin")
+    assert result.status == 0
+    assert result.err.splitlines()[-1].startswith("WARNING: unable to write the dump file")
+    assert made() == ["f.bin"]
+
+
+def test_the_last_of_two_names_for_one_output_counts(tilesim, made):
+    tilesim("run", *BASE, "-floatfile", "a.bin", "-floatfile", "b.bin")
+    assert made() == ["b.bin"]
+
+
+# --- what is in them
+
+
+def test_every_output_has_its_size_and_agrees_with_the_store(tilesim, folder, made):
+    result = tilesim("run", *BASE, *NAMED, "-adc", "0", "--zarr", "z.zarr", "--preview", "v.png", "--json", "j.json")
+    assert result.status == 0
+    assert made() == ["f.bin", "i.img", "j.json", "n.img", "p.pgm", "v.png", "z.zarr"]
+    image = floats(folder / "f.bin")
+    assert image.shape == (SIZE, SIZE) and image.max() > 0
+    scaled = image * (55000.0 / image.max())
+    assert np.abs(smv_pixels(folder / "i.img") - scaled).max() <= 1
+    noise = smv_pixels(folder / "n.img").astype(float)
+    assert np.abs(noise - image).max() < 8 * np.sqrt(image.max()) and (noise != np.round(image)).any()
+    header, _, grey = (folder / "p.pgm").read_bytes().partition(b"\n255\n")
+    assert header.startswith(b"P5\n12 12\n") and len(grey) == SIZE * SIZE
+    assert (folder / "v.png").read_bytes().startswith(b"\x89PNG")
+    account = json.loads((folder / "j.json").read_text())
+    assert account["files"] == ["f.bin", "i.img", "n.img", "p.pgm", "v.png", "z.zarr"]
+    assert account["statistics"]["max_I"] == image.max()
+    assert account["digest"] and account["seeds"]["noise"] == 5
+
+
+def test_a_store_opens_in_xarray_with_the_values_of_the_float_file(tilesim, folder):
+    xarray = pytest.importorskip("xarray")
+    tilesim("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr", "--tile", "5x7")
+    with xarray.open_zarr(folder / "z.zarr", group="0") as store:
+        assert store.intensity.dims == ("frame", "slow", "fast")
+        np.testing.assert_array_equal(store.intensity[0].values, floats(folder / "f.bin"))
+
+
+@pytest.mark.parametrize("tile", ["1x12", "5", "12x1", "7x3", "999"])
+def test_tiles_do_not_change_a_byte(tilesim, folder, tile):
+    names = ["f.bin", "i.img", "n.img", "p.pgm"]
+    flags = "-mosaic 1 -mosaic_domains 3 -osc 1 -phisteps 2 -roi 1 10 0 11 -water 20".split()
+    tilesim("run", *BASE, *flags, *NAMED)
+    whole = contents(folder, names)
+    assert tilesim("run", *BASE, *flags, *NAMED, "--tile", tile).status == 0
+    assert contents(folder, names) == whole
+
+
+def test_the_seed_changes_the_noise_alone(tilesim, folder):
+    names = ["f.bin", "i.img", "n.img", "p.pgm"]
+    tilesim("run", *BASE, *NAMED)
+    first = contents(folder, names)
+    tilesim("run", *BASE, *NAMED, "-seed", "6")
+    second = contents(folder, names)
+    assert {name for name in names if first[name] != second[name]} == {"n.img"}
+
+
+@pytest.mark.parametrize("flags", ["-roi 100 200 100 200", "-roi 8 2 9 3", "-mask mask.img"])
+def test_an_image_without_a_pixel_to_render_is_zero(tilesim, folder, flags):
+    header = b"{\nHEADER_BYTES=512;\nSIZE1=12;\nSIZE2=12;\nPIXEL_SIZE=1;\nBYTE_ORDER=little_endian;\n}\n\f"
+    (folder / "mask.img").write_bytes(header.ljust(512) + bytes(2 * SIZE * SIZE))
+    result = tilesim("run", *BASE, *NAMED, *flags.split(), "--zarr", "z", "--preview", "v.png", "--json", "j.json")
+    assert result.status == 0
+    assert "leave no pixel to render" in result.err
+    assert not floats(folder / "f.bin").any()
+    assert json.loads((folder / "j.json").read_text())["statistics"]["rendered_pixels"] == 0
+    assert tilesim("plan", *BASE, *flags.split()).status == 0
+
+
+@pytest.mark.parametrize("fast, slow", [(1, 1), (1, 30), (30, 1)])
+def test_detectors_of_one_row_or_column_work(tilesim, folder, fast, slow):
+    flags = f"-detpixels_f {fast} -detpixels_s {slow} -intfile i.img -noisefile n.img -pgmfile p.pgm".split()
+    result = tilesim("run", *BASE, *flags, "-floatfile", "f.bin", "--zarr", "z", "--preview", "v.png")
+    assert result.status == 0
+    assert floats(folder / "f.bin", fast).shape == (slow, fast)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "-oversample 30",
+        "-N 100000 -oversample 2",
+        "-lambda 100",
+        "-lambda 1e-6",
+        "-water 1000",
+        "-fluence 0",
+        "-distance -100",
+        "-dmin 1e200",
+        "-twotheta 180",
+        "-fudge 0 -gauss_xtal",
+        "-adc -1e9 -scale 1e200",
+        "-seed -2147483647",
+        "-mosaic 1 -mosaic_domains 300 -detpixels 2",
+    ],
+)
+def test_unusual_numbers_give_an_image(tilesim, folder, flags):
+    result = tilesim("run", *BASE, *NAMED, *flags.split())
+    assert result.status == 0
+    assert np.isfinite(np.fromfile(folder / "f.bin", "<f4")).all()
+
+
+def test_one_reflection_is_enough(tilesim, folder):
+    (folder / "P1.hkl").write_text("0 0 0 100\n")
+    assert tilesim("run", *BASE, "-floatfile", "f.bin").status == 0
+    assert floats(folder / "f.bin").max() > 0
+
+
+# --- stores that exist
+
+
+def test_an_existing_store_is_refused_and_then_replaced(tilesim, folder, made):
+    tilesim("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr/")
+    before = (folder / "z.zarr" / "zarr.json").read_bytes()
+    refused = tilesim("run", *BASE, "-floatfile", "g.bin", "--zarr", "z.zarr", "-lambda", "1.4")
+    assert refused.status == 2
+    assert "--overwrite" in refused.err and "another experiment" in refused.err
+    assert made() == ["f.bin", "z.zarr"]
+    assert (folder / "z.zarr" / "zarr.json").read_bytes() == before
+    again = tilesim("run", *BASE, "-floatfile", "g.bin", "--zarr", "z.zarr", "-lambda", "1.4", "--overwrite")
+    assert again.status == 0
+    assert (folder / "z.zarr" / "zarr.json").read_bytes() != before
+    assert made() == ["f.bin", "g.bin", "z.zarr"]
+
+
+def test_a_store_is_kept_where_the_run_that_would_replace_it_fails(tilesim, folder, made, monkeypatch):
+    tilesim("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr")
+    before = (folder / "z.zarr" / "zarr.json").read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    failed = tilesim("run", *BASE, "-floatfile", "g.bin", "--zarr", "z.zarr", "-lambda", "1.4", "--overwrite")
+    assert failed.status == 2
+    assert made() == ["f.bin", "z.zarr"]
+    assert (folder / "z.zarr" / "zarr.json").read_bytes() == before
+
+
+def test_of_two_runs_to_one_store_the_later_is_refused_and_leaves_nothing(tilesim, made, monkeypatch):
+    from tilesim.run import render
+
+    summarize, first = render.summarize, []
+
+    def overtaken(*arguments):
+        if not first:
+            first.append(True)
+            with monkeypatch.context() as inner:
+                inner.setattr(render, "summarize", summarize)
+                assert tilesim("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr").status == 0
+        return summarize(*arguments)
+
+    monkeypatch.setattr(render, "summarize", overtaken)
+    flags = "-floatfile g.bin -intfile i.img --write-fdump --preview v.png --zarr z.zarr".split()
+    late = tilesim("run", *BASE, *flags)
+    assert late.status == 2 and "exists already" in late.err
+    assert made() == ["f.bin", "z.zarr"]
+
+
+# --- what is said
+
+
+def test_json_on_standard_output_stands_there_alone(tilesim, made):
+    result = tilesim("run", *BASE, "-floatfile", "f.bin", "--json", "-")
+    assert json.loads(result.out)["files"] == ["f.bin"]
+    assert made() == ["f.bin"]
+
+
+def test_quiet_says_the_note_only(tilesim):
+    result = tilesim("run", *BASE, "-intfile", "i.img", "--quiet")
+    assert result.out == ""
+    assert len(result.err.splitlines()) == 1 and result.note == ["K12"]
+    assert tilesim("run", *BASE, "-floatfile", "f.bin", "--quiet").err == ""
+
+
+def test_the_report_is_on_standard_output_and_progress_on_standard_error(tilesim):
+    result = tilesim("run", *BASE, "-floatfile", "f.bin", "--tile", "6")
+    assert "max_I = " in result.out and "writing f.bin as 144 4-byte floats" in result.out
+    assert "100% done (4 of 4 tiles" in result.err
+    assert "done" not in tilesim("run", *BASE, "-floatfile", "f.bin", "-noprogress").err
+
+
+NOTES = {
+    "": [],
+    "-phi 0 -osc 1 -phisteps 3": ["K1"],
+    "-phi 1 -osc 1 -phisteps 3": [],
+    "-oversample 2 -oversample_omega": ["K2"],
+    "-oversample_omega": [],
+    "-interpolate": ["K3"],
+    "-detector_thick 300 -detector_abs 500 -thicksteps 3": ["K4"],
+    "-water 10": [],
+    "-water 10 -fluence 1e24": ["K5"],
+    "-cell 60 70 80 80 95 110": ["K6"],
+    "-sourcefile unequal.txt": ["K7"],
+    "-sourcefile equal.txt": [],
+    "-misset_seed 5 -seed 6": ["K8"],
+    "-twotheta_axis 0 0 1": ["K8"],
+    "-nopolar -oversample_polar": ["K9"],
+    "-hkl commented.hkl": ["K10"],
+    "-intfile i.img": ["K12"],
+    "-phi 0 -osc 1 -phisteps 3 -intfile i.img -water 10 -dmin 3": ["K1", "K5", "K12"],
+}
+
+
+@pytest.mark.parametrize("flags", NOTES)
+def test_the_note_names_the_corrections_that_affect_the_run(tilesim, folder, flags):
+    (folder / "unequal.txt").write_text("-10 0 0 1 1.5e-10\n-10 0.1 0 3 1.5e-10\n")
+    (folder / "equal.txt").write_text("-10 0 0 1 1.5e-10\n-10 0.1 0 1 1.5e-10\n")
+    (folder / "commented.hkl").write_text("# h k l F\n" + REFLECTIONS)
+    crystal = BASE[2:] if "-cell" in flags else BASE
+    result = tilesim("run", *crystal, "-floatfile", "f.bin", *flags.split())
+    assert result.status == 0
+    assert result.note == NOTES[flags]
+    assert "NOTE" not in tilesim("run", *crystal, "-floatfile", "f.bin", *flags.split(), "--strict-c").err
+
+
+def test_the_note_names_the_cache_and_the_files_left_out(tilesim, folder):
+    tilesim("run", *BASE, "--write-fdump", "-floatfile", "f.bin")
+    without_table = [word for word in BASE if word not in ("-hkl", "P1.hkl")]
+    assert tilesim("run", *without_table).note == ["K13", "K14"]
+    # -default_F is enough: the cache is left alone.
+    assert tilesim("run", *without_table, "-default_F", "10").note == ["K14"]
+
+
+# --- the arguments
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--json", "j", "--tile", "5", *BASE, "-floatfile", "f.bin", "--quiet"),
+        (*BASE, "-floatfile", "f.bin", "--quiet", "--tile=5", "--json=j"),
+        (*BASE[:4], "--quiet", *BASE[4:6], "--json", "j", *BASE[6:], "--tile=5", "-floatfile", "f.bin"),
+    ],
+)
+def test_options_stand_anywhere_among_the_flags(tilesim, folder, made, words):
+    result = tilesim("run", *words)
+    assert (result.status, result.out, result.err) == (0, "", "")
+    assert made() == ["f.bin", "j"]
+    assert json.loads((folder / "j").read_text())["tile"] == [5, 5]
+
+
+def test_help_lists_every_flag_of_the_reference(process):
+    child = process("run", "--help")
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    plain = re.sub(r"[\[\]]", "", out)
+    missing = [name for flag in FLAGS for name in flag.names if not re.search(rf"(?<!\S){re.escape(name)}", plain)]
+    assert missing == []
+    assert "--zarr" in out and "--strict-c" in out
+
+
+def test_without_a_command_the_usage_is_shown(tilesim):
+    result = tilesim()
+    assert result.status == 2
+    assert result.err.startswith("Usage: ") and "\n  run " in result.err
+
+
+# --- odd places to write to
+
+
+def test_names_may_hold_spaces_and_letters_of_any_language(tilesim, made):
+    words = ["-floatfile", "räumlich 1.bin", "-intfile", "図 2.img", "--zarr", "z é.zarr", "--json", "j ß.json"]
+    assert tilesim("run", *BASE, *words).status == 0
+    assert made() == sorted(words[1::2])
+
+
+def test_devices_are_written_straight_and_stay_devices(tilesim, made):
+    names = "-floatfile -intfile -noisefile -pgmfile --preview --json".split()
+    assert tilesim("run", *BASE, *(word for name in names for word in (name, "/dev/null"))).status == 0
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert made() == []
+
+
+def test_a_fifo_gets_the_float_image(tilesim, folder):
+    os.mkfifo(folder / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((folder / "pipe").read_bytes()))
+    reader.start()
+    assert tilesim("run", *BASE, "-floatfile", "pipe").status == 0
+    reader.join(timeout=10)
+    assert len(read[0]) == 4 * SIZE * SIZE
+    assert stat.S_ISFIFO(os.stat(folder / "pipe").st_mode)
+
+
+def test_links_are_followed(tilesim, folder, made):
+    os.mkdir(folder / "else")
+    os.symlink("else/f.bin", folder / "f.bin")
+    os.symlink("else/z.zarr", folder / "z.zarr")
+    for _ in range(2):
+        assert tilesim("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr", "--overwrite").status == 0
+    assert sorted(os.listdir(folder / "else")) == ["f.bin", "z.zarr"]
+    assert os.path.islink(folder / "f.bin") and os.path.islink(folder / "z.zarr")
+
+
+def test_outputs_keep_the_mode_of_the_files_that_they_replace(tilesim, folder):
+    (folder / "f.bin").write_bytes(b"")
+    (folder / "f.bin").chmod(0o600)
+    tilesim("run", *BASE, "-floatfile", "f.bin")
+    assert stat.S_IMODE((folder / "f.bin").stat().st_mode) == 0o600
+
+
+# --- processes and signals
+
+# Hours of work in small tiles.
+LONG = (*CRYSTAL, *"-N 3 -pixel 1 -detpixels 64 -oversample 10 -mosaic 1 -mosaic_domains 9000 --tile 16".split())
+
+
+def wait_for(child, folder, beginnings):
+    """Until hidden files with these beginnings are there, so that tiles are being computed."""
+    end = time.monotonic() + 60
+    while child.poll() is None and time.monotonic() < end:
+        names = os.listdir(folder)
+        if all(any(name.startswith(b) for name in names) for b in beginnings):
+            return time.sleep(0.3)
+        time.sleep(0.02)
+    raise AssertionError(f"status {child.poll()}: {child.communicate(timeout=1)}")
+
+
+@pytest.mark.parametrize("sent, status, word", [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_a_signal_ends_the_run_within_seconds_and_leaves_nothing(process, folder, made, sent, status, word):
+    child = process("run", *LONG, "-floatfile", "f.bin", "--zarr", "z.zarr", "--strict-c", "-nonoise", "-nopgm")
+    wait_for(child, folder, (".tilesim-", ".z.zarr.partial-"))
+    child.send_signal(getattr(signal, sent))
+    _, err = child.communicate(timeout=10)
+    assert child.returncode == status
+    assert err.splitlines()[-1] == f"tilesim: {word}; nothing was written"
+    assert "Traceback" not in err
+    assert made() == []
+
+
+def test_a_reader_that_goes_away_is_no_traceback(process):
+    reader, writer = os.pipe()
+    os.close(reader)
+    child = process("run", *BASE, "-floatfile", "f.bin", stdout=writer)
+    os.close(writer)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert "Traceback" not in err and "BrokenPipe" not in err
+
+
+def test_it_works_without_home_and_with_standard_output_closed(process, made):
+    words = (*BASE, "-floatfile", "f.bin", "--preview", "v.png", "--zarr", "z.zarr")
+    child = process("run", *words, env={"PATH": os.environ["PATH"]}, preexec_fn=lambda: os.close(1))
+    _, err = child.communicate(timeout=60)
+    assert (child.returncode, "Traceback" in err) == (0, False)
+    assert made() == ["f.bin", "v.png", "z.zarr"]
+
+
+def test_a_full_standard_output_is_one_line(process, made):
+    with open("/dev/full", "w") as full:
+        child = process("run", *BASE, "-floatfile", "f.bin", stdout=full)
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert err.splitlines()[1:] == ["tilesim: cannot write standard output: No space left on device"]
+    assert made() == []

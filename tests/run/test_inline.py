@@ -1,0 +1,54 @@
+"""The in-process runner: what happens to tiles in flight when a run ends early."""
+
+import threading
+import time
+
+import pytest
+from experiments import plain
+
+from tilesim.errors import StoreError, TileError
+from tilesim.run import inline
+from tilesim.run.inline import run_inline
+from tilesim.run.job import make_job
+
+
+def job():
+    return make_job(plain(), (4, 4), "mixed", "cpu", "eager")
+
+
+def test_no_sink_is_at_work_once_the_run_has_failed():
+    first, stored, failed = threading.Lock(), [], threading.Event()
+
+    def sink(tile, values):
+        if first.acquire(blocking=False):
+            failed.wait(1)
+            raise StoreError("full")
+        failed.set()
+        time.sleep(0.2)
+        stored.append(tile)
+
+    with pytest.raises(StoreError, match="full"):
+        list(run_inline(job(), [sink], threads=2))
+    count = len(stored)
+    assert count >= 1
+    time.sleep(0.5)
+    assert len(stored) == count
+
+
+def test_a_run_that_is_left_early_stores_nothing_more():
+    stored = []
+    reports = run_inline(job(), [lambda tile, values: stored.append(tile)], threads=2)
+    next(reports)
+    reports.close()
+    count = len(stored)
+    time.sleep(0.3)
+    assert len(stored) == count < len(job().plan)
+
+
+def test_an_unexpected_error_names_the_tile(monkeypatch):
+    def fail(lowered, tile):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(inline, "simulate_tile", fail)
+    with pytest.raises(TileError, match="slow 0:4 fast 0:4: RuntimeError: no memory"):
+        list(run_inline(job(), [], threads=2))
