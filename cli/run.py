@@ -45,7 +45,7 @@ def command(ctx: click.Context, **options) -> None:
         sys.stdout.flush()
     shown = not options["quiet"] and prepared.settings.progress and not prepared.settings.printout
     with progress(len(job.plan), job.evaluations, shown) as on_tile:
-        outcome = carry_out(prepared, job, extras_of(options), on_tile)
+        outcome = carry_out(prepared, job, extras_of(options), on_tile, say=say)
     for line in outcome.report:
         say(line)
     for warning in outcome.warnings:

@@ -90,7 +90,8 @@ def lower(
 
     highest = max(abs(factors.default), float(np.abs(factors.grid).max()) if not factors.empty else 0.0)
     volume = math.prod(map(float, crystal.cells))
-    too_large = (highest * volume) ** 2 > FLOAT32_ROOM
+    tallest = highest * volume
+    too_large = tallest * tallest > FLOAT32_ROOM
     dtype = torch.float64 if precision == "double" or too_large else torch.float32
 
     # Without a sensor nothing is absorbed; the reference's -oversample_thick then captures nothing at all.
@@ -153,7 +154,8 @@ def simulate_tile(lowered: Lowered, tile: Tile) -> TileImage:
         chosen = wanted[start : start + lowered.block]
         values, omega = _compute(lowered, chosen)
         slow, fast = np.divmod(chosen, lowered.experiment.shape[1])
-        image[(slow - tile.slow_start) * tile.shape[1] + (fast - tile.fast_start)] = values
+        with np.errstate(over="ignore"):  # beyond float32 is infinity, as in the reference
+            image[(slow - tile.slow_start) * tile.shape[1] + (fast - tile.fast_start)] = values
         solid_angle += float(omega.sum())
     return TileImage(tile, image.reshape(tile.shape), solid_angle)
 

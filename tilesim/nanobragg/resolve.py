@@ -115,7 +115,11 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool) -> Setu
     sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c)
     steps = len(sources.sources) * mosaic.domains * phi.count * sample.oversample**2
     if steps > MAX_STEPS:
-        raise InputError(f"{steps} steps per pixel; expected at most 2^31 - 1 (sources, phi, domains, oversample^2)")
+        chosen = "as given" if settings.oversample > 0 else "chosen from the crystal size"
+        raise InputError(
+            "expected at most 2^31 - 1 steps per pixel (sources x phi steps x domains x oversample^2); "
+            f"-oversample is {min(sample.oversample, 10**9)}, {chosen}"
+        )
     return Setup(
         settings=settings,
         strict_c=strict_c,
