@@ -48,9 +48,9 @@ def time_tilesim(flags: list[str], precision: str, backend: str):
     """A function that computes the region once on this thread and returns its CPU seconds."""
     import torch
 
+    from tilesim.compute import simulate_tile
     from tilesim.nanobragg.resolve import read_command
     from tilesim.run.job import lower_job, make_job
-    from tilesim.simulate import simulate_tile
 
     torch.set_num_threads(1)
     experiment = read_command([*flags, "-floatfile", os.devnull]).experiment

@@ -16,7 +16,7 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from experiments import ALL, panel
 from tilesim.model import Detector
 from tilesim.run.job import lower_job, make_job
-from tilesim.simulate import simulate_tile
+from tilesim.compute import simulate_tile
 
 def status(key):
     with open("/proc/self/status") as lines:

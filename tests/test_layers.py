@@ -15,13 +15,13 @@ ALLOWED = {
     "tiling": {"errors", "model"},
     "io": {"errors", "model", "tiling"},
     "store": {"errors", "model", "tiling", "io"},
-    "simulate": {"errors", "model", "physics", "tiling"},
+    "compute": {"errors", "model", "physics", "tiling"},
     "preview": {"errors", "model", "io"},
     "example": {"errors", "model", "io"},
     "nanobragg": {"errors", "model", "io", "physics"},
-    "run": {"errors", "model", "tiling", "io", "store", "simulate", "preview", "nanobragg", "physics"},
+    "run": {"errors", "model", "tiling", "io", "store", "compute", "preview", "nanobragg", "physics"},
 }
-HEAVY = {"torch": {"physics", "simulate", "run", "nanobragg"}, "dask": {"run"}, "zarr": {"store"}, "click": set()}
+HEAVY = {"torch": {"physics", "compute", "run", "nanobragg"}, "dask": {"run"}, "zarr": {"store"}, "click": set()}
 
 
 def imports(path: Path):
@@ -53,6 +53,17 @@ def test_a_module_imports_only_what_lies_below_it(path):
         assert top != "tilesim_cli", f"{where}: nothing in tilesim may import the command line"
         if top in HEAVY:
             assert part in HEAVY[top], f"{where}: {part} may not import {top}"
+
+
+def test_no_public_name_is_shadowed_by_a_module():
+    import importlib
+
+    import tilesim
+
+    for name in tilesim.__all__:
+        assert not (ROOT / "tilesim" / f"{name}.py").exists() and not (ROOT / "tilesim" / name).exists()
+        home = importlib.import_module(tilesim._HOMES[name])
+        assert getattr(tilesim, name) is getattr(home, name)
 
 
 def test_importing_tilesim_imports_neither_torch_nor_dask():

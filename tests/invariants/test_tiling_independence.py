@@ -6,10 +6,10 @@ from experiments import ALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tilesim.compute import simulate_tile
 from tilesim.run.inline import run_inline
 from tilesim.run.job import lower_job, make_job
 from tilesim.run.lazy import simulate, simulate_now
-from tilesim.simulate import simulate_tile
 
 SLOW, FAST = 23, 31
 

@@ -5,12 +5,12 @@ import math
 
 import pytest
 
+from tilesim.compute import lower
 from tilesim.nanobragg.resolve import read_command
 from tilesim.run.extras import Extras
 from tilesim.run.job import make_job
 from tilesim.run.printout import print_rendering, printout_lines
 from tilesim.run.render import carry_out
-from tilesim.simulate import lower
 
 R_E_SQUARED = 7.94079248018965e-30
 

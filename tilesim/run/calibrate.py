@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from time import perf_counter
 
+from tilesim.compute import simulate_tile
 from tilesim.run.backend import make_accumulate
 from tilesim.run.job import Job, lower_job
-from tilesim.simulate import simulate_tile
 from tilesim.tiling.plan import TilePlan
 
 MAX_STEPS_EACH = 8

@@ -14,10 +14,10 @@ from time import perf_counter
 
 import numpy as np
 
+from tilesim.compute import Lowered, simulate_tile
 from tilesim.errors import TileError, TilesimError
 from tilesim.run.job import Job, lower_job
 from tilesim.run.statistics import Statistics, tile_statistics
-from tilesim.simulate import Lowered, simulate_tile
 from tilesim.tiling.tile import Tile
 
 Sink = Callable[[Tile, np.ndarray], None]

@@ -24,12 +24,12 @@ class Job:
     backend: str
     """Resolved: eager or compiled"""
     latch: int | None = None
-    """Strict only: see `simulate.find_latch`"""
+    """Strict only: see `compute.find_latch`"""
 
     @property
     def block(self) -> int:
         """Pixels per pass of the kernel."""
-        from tilesim.simulate import COMPILED_BLOCK, CPU_BLOCK, GPU_BLOCK
+        from tilesim.compute import COMPILED_BLOCK, CPU_BLOCK, GPU_BLOCK
 
         if self.device != "cpu":
             return GPU_BLOCK
@@ -59,8 +59,8 @@ def make_job(
 
     tile  pixels (slow, fast) of a tile; None chooses
     """
+    from tilesim.compute import PRECISIONS, find_latch
     from tilesim.run.backend import resolve_backend, resolve_device
-    from tilesim.simulate import PRECISIONS, find_latch
     from tilesim.tiling.plan import DEFAULT_TILE, TilePlan
 
     if precision not in PRECISIONS:
@@ -77,8 +77,8 @@ def lower_job(job: Job, accumulate=None):
     """The job's experiment as tensors on its device, with its kernel (made here unless given)."""
     import torch
 
+    from tilesim.compute import lower
     from tilesim.run.backend import as_tensors, make_accumulate
-    from tilesim.simulate import lower
 
     convert = None if job.backend == "eager" else lambda lattice: as_tensors(lattice, torch.device(job.device))
     kernel = accumulate or make_accumulate(job.backend)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tilesim.compute import Lowered, simulate_tile
 from tilesim.model import Experiment
 from tilesim.run.job import Job, lower_job, make_job
-from tilesim.simulate import Lowered, simulate_tile
 
 
 def simulate(

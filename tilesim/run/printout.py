@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tilesim.compute import CPU_BLOCK, Lowered, lower, rendered_pixels
 from tilesim.model import Experiment, StructureFactors
 from tilesim.nanobragg.command import Command
 from tilesim.physics.factors import interpolable, tricubic
@@ -30,7 +31,6 @@ from tilesim.physics.lattice import Axes, Lattice, lattice_squared, miller_indic
 from tilesim.physics.rotate import mosaic_cells
 from tilesim.physics.strict import strict_photons
 from tilesim.run.job import Job
-from tilesim.simulate import CPU_BLOCK, Lowered, lower, rendered_pixels
 from tilesim.tiling.tile import Tile
 
 

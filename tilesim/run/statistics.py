@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.compute import TileImage, rendered_pixels
 from tilesim.model import Experiment
-from tilesim.simulate import TileImage, rendered_pixels
 
 
 @dataclass(frozen=True)
