@@ -10,8 +10,9 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/ready
-	$(VENV)/bin/python -m tilesim_cli.main example demo
-	cd demo && sh ./run.sh $(abspath $(VENV))/bin/tilesim
+	$(VENV)/bin/python -m tilesim_cli.main example demo --overwrite
+	sh demo/run.sh $(abspath $(VENV))/bin/tilesim
+	@echo "demo/out.png shows the frame; demo/out.bin, demo/out.zarr and demo/noise.img hold it"
 
 test: $(VENV)/ready
 	$(VENV)/bin/python -m ruff check .

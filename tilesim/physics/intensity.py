@@ -227,7 +227,7 @@ def first_accepted(polar: Tensor, factor: Tensor, wave: Wave) -> Tensor:
 
 
 def photons(setup: Setup, pixels: Pixels, accumulate: Accumulate = accumulate) -> tuple[Tensor, Tensor]:
-    """Photons (n,) and the sum of the solid angles in use (n,), float64 (spec corrections, formula and table)."""
+    """Photons (n,) and the sum of the solid angles in use (n,), float64 (docs/corrections.md)."""
     zero = torch.zeros_like(pixels.slow)
     total = layer_sum = background = omega_sum = polar = zero
     first = None

@@ -102,10 +102,14 @@ def run_inline(job: Job, sinks: Sequence[Sink], threads: int | None = None) -> I
     Stopping the iteration early (or an error, or Ctrl-C) drops what has not started and does not wait for what
     has: such a tile is computed to its end, but not stored.
     """
+    import torch
+
     lowered = lower_job(job)
     threads = threads or default_threads(job)
     tiles, gate = iter(job.plan), Gate()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tile")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # tiles run side by side, each on one thread
     try:
         running = deque(pool.submit(run_tile, job, lowered, tile, sinks, gate) for tile in islice(tiles, 2 * threads))
         while running:
@@ -115,6 +119,7 @@ def run_inline(job: Job, sinks: Sequence[Sink], threads: int | None = None) -> I
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         gate.close()
+        torch.set_num_threads(before)
 
 
 def default_threads(job: Job) -> int:
