@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tilesim.errors import PlanError
 from tilesim.tiling.budget import Budget, check_budget
-from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.plan import TilePlan, default_tile
 
 
 @given(
@@ -38,3 +38,27 @@ def test_a_job_that_cannot_fit_is_refused_with_its_terms():
     with pytest.raises(PlanError, match="smaller --tile"):
         check_budget(Budget(tile=2**60, block=1, orientations=1, table=1, threads=2))
     check_budget(Budget(tile=1, block=1, orientations=1, table=1, threads=2))
+
+
+@given(st.integers(1, 20_000), st.integers(1, 20_000))
+def test_default_tiles_are_many_and_of_round_edges(slow, fast):
+    tile = default_tile((slow, fast))
+    assert all(edge % 64 == 0 and 64 <= edge <= 512 for edge in tile)
+    _, *grid = TilePlan((1, slow, fast), tile).grid
+    for pixels, edge, tiles in zip((slow, fast), tile, grid, strict=True):
+        assert tiles >= 4 or edge == 64
+        assert edge == 512 or pixels < 2048
+
+
+@pytest.mark.parametrize(
+    "shape, tile",
+    [
+        ((4096, 2048), (512, 512)),
+        ((1024, 1024), (256, 256)),
+        ((1679, 1475), (448, 384)),
+        ((520, 100), (128, 64)),
+        ((1, 9), (64, 64)),
+    ],
+)
+def test_default_tiles_follow_the_image(shape, tile):
+    assert default_tile(shape) == tile

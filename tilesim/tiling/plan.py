@@ -10,7 +10,28 @@ from tilesim.errors import PlanError
 from tilesim.tiling.tile import Tile
 
 DEFAULT_TILE = 512
-"""Edge of a tile, pixels: large enough that a task takes a while, small enough to see progress."""
+"""Edge of a tile of a large image, pixels: a task takes a while, and yet progress is seen."""
+SMALLEST_TILE = 64
+"""Default edges are multiples of this, pixels."""
+TILES_ALONG = 4
+"""Tiles that a default tile leaves along each axis at least, unless the image is tiny: work for many threads."""
+
+
+def default_tile(shape: tuple[int, int]) -> tuple[int, int]:
+    """Pixels (slow, fast) of a tile for an image of `shape` (slow, fast).
+
+    Depends on the image alone: tiles are the chunks of a store, which are the same on every machine.
+    """
+    slow, fast = (_default_edge(n) for n in shape)
+    return (slow, fast)
+
+
+def _default_edge(pixels: int) -> int:
+    # Rounded up where that leaves enough tiles, which are then nearly equal; otherwise down.
+    edge = -(-pixels // (TILES_ALONG * SMALLEST_TILE)) * SMALLEST_TILE
+    if (TILES_ALONG - 1) * edge >= pixels:
+        edge -= SMALLEST_TILE
+    return max(SMALLEST_TILE, min(edge, DEFAULT_TILE))
 
 
 @dataclass(frozen=True)
