@@ -20,7 +20,7 @@ from tilesim.physics.rotate import carried_over, spindle_cells
 from tilesim.physics.strict import first_exit, strict_photons
 from tilesim.tiling.tile import Tile
 
-CPU_BLOCK = 16384
+CPU_BLOCK = 24576
 """Pixels per pass on a CPU: few enough for the cache and for one thread, enough to hide the cost of a call."""
 COMPILED_BLOCK = 65536
 """As above for a compiled kernel, whose calls cost more and whose arrays are fewer."""

@@ -46,7 +46,7 @@ def make_table(
 
 def _entry(node, table: FactorTable) -> Tensor:
     """Flat table index (n,), exact in float64, of whole indices between lowest and highest."""
-    return (node[0] * table.rows + node[1]) * table.length + (node[2] + table.origin)
+    return (node[0] * table.rows).add_(node[1]).mul_(table.length).add_(node[2]).add_(table.origin)
 
 
 def nearest_squared(node, table: FactorTable) -> Tensor:

@@ -140,7 +140,7 @@ def evaluate(hkl: Axes, lattice: Lattice, allowed: Tensor | None = None) -> Tens
         between = tricubic(hkl, lattice.table)
         inside = interpolable(hkl, lattice.table) & allowed
         factor = torch.where(inside, (between * between).to(factor.dtype), factor)
-    return factor * lattice_squared(hkl, node, lattice)
+    return lattice_squared(hkl, node, lattice).mul_(factor)
 
 
 def accumulate(total: Tensor, q: Axes, cell: Cell, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:

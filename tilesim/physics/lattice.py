@@ -3,7 +3,7 @@
 Everything is squared, since only intensities are summed. Each axis is a tensor of its own: arrays of
 three rows would be broadcast against three numbers, which costs more than the arithmetic. `fraction` is
 the distance to the nearest node in Miller indices, held in float64; what follows it may be float32
-(spec intensity 11).
+(spec intensity 11). Arithmetic in place is on arrays made here only: they stay in the cache.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Lattice:
 def miller_indices(q: Axes, cell: Sequence[Sequence[float]]) -> Axes:
     """Fractional h, k, l (n,) of the scattering vectors q in 1/m; cell has rows a, b, c in m (spec intensity 3)."""
     # A number as alpha spares an array for each product.
-    return tuple(torch.add(torch.add(q[0] * v[0], q[1], alpha=v[1]), q[2], alpha=v[2]) for v in cell)
+    return tuple((q[0] * v[0]).add_(q[1], alpha=v[1]).add_(q[2], alpha=v[2]) for v in cell)
 
 
 def nearest_node(hkl: Axes) -> Axes:
     """Whole Miller indices nearest to hkl, as floats; an exact half goes down (spec intensity 3)."""
-    return tuple(torch.ceil(x - 0.5) for x in hkl)
+    return tuple((x - 0.5).ceil_() for x in hkl)
 
 
 def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
@@ -83,15 +83,14 @@ def grating(fraction: Tensor, cells: Number, dtype: torch.dtype) -> Tensor:
     # The ratio is N on the node itself too, if that is left by less than anything that h can resolve.
     fraction = fraction + NEXT_TO_NODE
     phase = fraction * cells
-    phase = phase - torch.round(phase)
-    return torch.sin(phase.to(dtype) * math.pi) / torch.sin(fraction.to(dtype) * math.pi)
+    phase.sub_(torch.round(phase))
+    return phase.to(dtype).mul_(math.pi).sin_().div_(fraction.to(dtype).mul_(math.pi).sin_())
 
 
 def _square(fraction: Axes, lattice: Lattice) -> Tensor:
     """Parallelepiped: the product of three gratings."""
     h, k, l = (grating(x, n, lattice.dtype) for x, n in zip(fraction, lattice.cells, strict=True))
-    amplitude = h * k * l
-    return amplitude * amplitude
+    return h.mul_(k).mul_(l).square_()
 
 
 def _round(fraction: Axes, lattice: Lattice) -> Tensor:
