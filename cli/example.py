@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 
@@ -14,4 +16,6 @@ def command(folder: str, overwrite: bool) -> None:
 
     for path in write_example(folder, overwrite=overwrite):
         click.echo(f"wrote {path}")
-    click.echo(f"next: sh {click.format_filename(folder)}/run.sh")
+    script = f"{click.format_filename(folder)}/run.sh"
+    # A name that begins with a dash would be an option of sh.
+    click.echo(f"next: sh {shlex.quote(script if not script.startswith('-') else f'./{script}')}")

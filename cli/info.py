@@ -7,6 +7,18 @@ import shlex
 
 import click
 
+_UNITS = {
+    "max_I": "photons/pixel",
+    "mean": "photons/pixel",
+    "rms": "photons/pixel",
+    "rmsd": "photons/pixel",
+    "solid_angle": "sr",
+    "total": "photons",
+}
+_IN_METRES = ("max_x", "max_y")
+_DIGESTS = {"digest": "digest (physics)", "job_digest": "job digest (bytes)"}
+"""The first names the experiment on any machine; the second also how it was computed, and so the image's bytes."""
+
 
 @click.command("info")
 @click.argument("store", type=click.Path())
@@ -43,10 +55,12 @@ def info_rows(d: dict) -> list[tuple[str, str]]:
         ("beam centre", _centre(d["beam_centre_pixel"])),
         ("resolution", _resolution(d["resolution_angstrom"])),
     ]
-    rows += [(name.replace("_", " "), _plain(value)) for name, value in (d["statistics"] or {}).items()]
+    rows += [_statistic(name, value) for name, value in (d["statistics"] or {}).items()]
     rows += [(name, d[name]) for name in ("precision", "device", "backend")]
+    rows += [("strict-c", _yes(d["strict_c"])), ("corrections", _corrections(d["corrections"], d["strict_c"]))]
+    rows += [("seeds", _seeds(d["seeds"]))]
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in d["versions"].items()))]
-    rows += [(name.replace("_", " "), str(value)) for name, value in d["digests"].items()]
+    rows += [(_DIGESTS.get(name, name.replace("_", " ")), str(value)) for name, value in d["digests"].items()]
     rows += [("command line", shlex.join(d["command_line"]) if d["command_line"] else None)]
     return [(name, str(value)) for name, value in rows if value not in (None, "")]
 
@@ -61,6 +75,33 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
     return f"{value:.7g}" if isinstance(value, float) else value
+
+
+def _statistic(name: str, value: object) -> tuple[str, object]:
+    """A row for one figure of the image, with its unit."""
+    row = name.replace("_", " ")
+    if value is None:
+        return row, None
+    if name == "brightest":
+        return row, f"slow {value[0]}, fast {value[1]} (pixel)"
+    if name in _IN_METRES:
+        return row, f"{value * 1e3:.7g} mm"
+    return row, f"{_plain(value)} {_UNITS.get(name, '')}".rstrip()
+
+
+def _yes(value: bool | None) -> str | None:
+    return None if value is None else "yes" if value else "no"
+
+
+def _corrections(numbers: list[str] | None, strict_c: bool | None) -> str | None:
+    """Which departures from nanoBragg affect the image; a store that does not say gets no row."""
+    if numbers is None or strict_c:
+        return None
+    return f"{', '.join(numbers)} (docs/corrections.md)" if numbers else "none"
+
+
+def _seeds(seeds: dict | None) -> str | None:
+    return seeds and ", ".join(f"{name} {value}" for name, value in seeds.items() if value is not None)
 
 
 def _centre(centre: dict | None) -> str | None:

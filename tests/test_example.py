@@ -1,6 +1,9 @@
 """The example: the same bytes every time, and structure factors that obey P43212 and Wilson."""
 
 import math
+import os
+import shlex
+import subprocess
 
 import numpy as np
 import pytest
@@ -39,6 +42,31 @@ def test_the_same_bytes_every_time(folder, tmp_path):
     assert result.exit_code == 0 and "run.sh" in result.output
     for name in ("lysozyme.hkl", "A.mat", "run.sh", "README.txt"):
         assert (folder / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_the_next_command_can_be_pasted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a b", "-c", "d'e"):
+        output = CliRunner().invoke(command, ["--", name], catch_exceptions=False).output
+        said = output.splitlines()[-1].removeprefix("next: ")
+        words = shlex.split(said)
+        assert words[0] == "sh" and len(words) == 2
+        assert (tmp_path / words[1]).samefile(tmp_path / name / "run.sh") and not words[1].startswith("-")
+
+
+@pytest.mark.parametrize("cdpath", [None, ".:x"])
+def test_the_script_finds_its_input_and_a_relative_program(tmp_path, cdpath):
+    example.write_example(tmp_path / "x" / "a b")
+    program = tmp_path / "my bin" / "echo"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\npwd\necho "$0" "$1" "$2"\n')
+    program.chmod(0o755)
+    environment = {"PATH": f"{os.environ['PATH']}:{program.parent}", **({"CDPATH": cdpath} if cdpath else {})}
+    for given, as_run in (("my bin/echo", str(program)), (str(program), str(program))):
+        done = subprocess.run(
+            ["sh", "x/a b/run.sh", given], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == [str(tmp_path / "x" / "a b"), f"{as_run} run -hkl"]
 
 
 def test_existing_files_are_kept_unless_asked(tmp_path):

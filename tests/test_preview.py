@@ -6,7 +6,17 @@ import pytest
 from tilesim.errors import StoreError
 from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, StructureFactors
 from tilesim.model.resolution import beam_centre, d_spacings
-from tilesim.preview import block_maxima, draw_preview, grey_limits, round_spacings
+from tilesim.model.sampling import Region, Sampling
+from tilesim.model.scan import Scan
+from tilesim.preview import (
+    _draw,
+    block_maxima,
+    default_title,
+    draw_preview,
+    grey_limits,
+    label_places,
+    round_spacings,
+)
 
 
 def make_experiment(shape, origin=None, direction=(1.0, 0.0, 0.0), **panel):
@@ -106,10 +116,75 @@ def test_the_direct_beam_does_not_set_the_scale():
 
 def test_rings_are_round_and_on_the_detector():
     rings = round_spacings(1.52, np.inf)
-    assert {1.6, 1.8, 2.0, 2.5, 3.0, 4.0} <= set(rings)
+    assert {1.6, 1.8, 2.0, 2.5, 3.0, 5.0} <= set(rings)
     assert rings == sorted(rings)
+    apart = -np.diff(1 / np.array(rings))
+    assert apart.min() >= 1 / 1.52 / 12
     assert round_spacings(20, 900)[0] == 25
     assert round_spacings(2.0, 2.0) == []
+
+
+def test_rounder_rings_come_first():
+    # 1.8 would leave no room for 2.
+    assert 2.0 in round_spacings(1.45, np.inf) and 1.8 not in round_spacings(1.45, np.inf)
+    assert 5.0 in round_spacings(2.9, 20)
+
+
+def drawn(experiment, image=None):
+    """The figure's axes and colour bar."""
+    image = np.zeros(experiment.shape, np.float32) if image is None else image
+    blocks, factor = block_maxima(bands(image), experiment.shape)
+    return _draw(blocks, factor, experiment, default_title(experiment)).axes
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (900, 120), (200, 1500), (40, 40)])
+@pytest.mark.parametrize("origin", [None, (0.1, 0.05, 0.02), (0.02, 0.03, -0.001)])
+def test_every_ring_on_the_image_is_labelled_within_it(shape, origin):
+    experiment = make_experiment(shape, origin)
+    axes, _ = drawn(experiment)
+    panel = experiment.detector.panels[0]
+    for text in axes.texts:
+        fast, slow = text.get_position()
+        assert 0 <= fast <= shape[1] and 0 <= slow <= shape[0]
+        there = d_spacings(panel, experiment.beam, np.array([slow]), np.array([fast]))[0] * 1e10
+        assert float(text.get_text().removesuffix(" Å")) == pytest.approx(there, rel=0.05)
+    levels = [c for c in axes.collections if hasattr(c, "levels")]
+    shown = sum(len(path.vertices) > 0 for c in levels for path in c.get_paths())
+    assert len(axes.texts) == shown
+
+
+def test_labels_keep_off_the_border_and_each_other_where_they_can():
+    turns = np.linspace(0, 2 * np.pi, 200)
+    ring = 50 + 45 * np.column_stack([np.cos(turns), np.sin(turns)])
+    (first, second) = label_places([ring, ring], (100, 100))
+    assert np.hypot(*np.subtract(first, second)) >= 5
+    assert min(*first, *second) >= 5
+    assert label_places([np.empty((0, 2)), np.array([[0.0, 0.0]])], (10, 10)) == [None, (0.0, 0.0)]
+
+
+def test_the_title_says_how_the_image_was_made():
+    experiment = make_experiment((30, 40))
+    assert default_title(experiment) == "1 Å, 100 mm, still"
+    turning = experiment.replace(scan=Scan(step=np.radians(0.25), steps=4))
+    assert default_title(turning) == "1 Å, 100 mm, oscillation 1°"
+    # 45 degrees off: the beam meets the plane further out than the nearest point.
+    assert default_title(make_experiment((30, 40), direction=(0.5**0.5, 0.5**0.5, 0.0))) == "1 Å, 141.42 mm, still"
+    assert default_title(make_experiment((30, 40), direction=(0.0, 1.0, 0.0))) == "1 Å, still"
+    assert drawn(turning)[0].get_title() == "1 Å, 100 mm, oscillation 1°"
+
+
+@pytest.mark.parametrize(
+    "roi, drawn_as", [((5, 25, 10, 20), (10, 5, 10, 20)), ((0, 30, 0, 40), None), ((9, 9, 0, 5), None)]
+)
+def test_the_border_of_the_region_is_drawn(roi, drawn_as):
+    experiment = make_experiment((30, 40)).replace(sampling=Sampling(roi=Region(*roi)))
+    found = [(*p.get_xy(), p.get_width(), p.get_height()) for p in drawn(experiment)[0].patches]
+    assert found == ([drawn_as] if drawn_as else [])
+
+
+def test_the_bar_says_that_its_scale_is_not_linear():
+    assert "log-like" in drawn(make_experiment((30, 40)))[1].get_ylabel()
+    assert "maximum of 2 x 2 pixels" in drawn(make_experiment((1100, 40)))[1].get_ylabel()
 
 
 def test_spacings_follow_bragg():

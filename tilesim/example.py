@@ -61,10 +61,14 @@ orientation matrix, and both are the same wherever `tilesim example` is run.
 # 5 phi steps x 4 mosaic domains on 2.5 million pixels: 50 million steps.
 RUN = f"""\
 #!/bin/sh
-# Renders one frame; the first argument is the tilesim to use (a command, or an absolute path).
+# Renders one frame; the first argument is the tilesim to use (a command, or a path).
 set -e
-cd "$(dirname "$0")"
-exec "${{1:-tilesim}}" run \\
+tilesim=${{1:-tilesim}}
+case $tilesim in
+*/*) tilesim=$(CDPATH= cd -- "$(dirname -- "$tilesim")" && pwd)/$(basename -- "$tilesim") ;;
+esac
+CDPATH= cd -- "$(dirname -- "$0")"
+exec "$tilesim" run \\
   -hkl lysozyme.hkl -mat A.mat -lambda {WAVELENGTH} \\
   -distance 250 -detpixels_x 1475 -detpixels_y 1679 -pixel 0.172 -Xbeam 147 -Ybeam 124 \\
   -Na 12 -Nb 12 -Nc 25 -mosaic 0.3 -mosaic_domains 4 -phi 0 -osc 0.5 -phisteps 5 -oversample 1 \\

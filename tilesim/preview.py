@@ -11,6 +11,7 @@ import numpy as np
 from tilesim.io.replace import replacing
 from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.resolution import beam_centre, d_spacings
+from tilesim.model.vectors import dot
 
 LONG_EDGE = 1000
 """The image is reduced until its longer edge has at most this many blocks."""
@@ -22,13 +23,17 @@ BACKGROUND_SHARE = 10
 """Black is at least this many times the range of the background above white."""
 DYNAMIC_RANGE = 300
 """Black over the width of the linear part, at most: lower values of a dark image are white."""
-RING_STEPS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
-"""Round d-spacings, times any power of ten."""
+RING_STEPS = ((1.0, 2.0, 5.0), (3.0, 4.0), (1.5, 2.5), (1.2, 1.8, 6.0, 8.0), (1.4, 1.6))
+"""Round d-spacings, times any power of ten; the roundest first."""
 RING_GAP = 1 / 12
 """Rings are at least this share of the largest 1/d apart."""
 BAR_TICKS = 6
 DOTS_PER_INCH = 130
-RING_COLOUR, CENTRE_COLOUR, MISSING_COLOUR = "#1f77b4", "#d62728", "#f3e3c3"
+PARALLEL = 1e-6
+"""A detector is parallel to the beam where the cosine between its normal and the beam is below this."""
+LABEL_MARGIN = 0.05
+"""Labels of rings keep this share of the picture's longer edge from its border and from each other."""
+RING_COLOUR, CENTRE_COLOUR, REGION_COLOUR, MISSING_COLOUR = "#1f77b4", "#d62728", "#2ca02c", "#f3e3c3"
 
 
 def draw_preview(
@@ -36,20 +41,30 @@ def draw_preview(
     bands: Iterable[tuple[int, np.ndarray]],
     experiment: Experiment,
     *,
-    title: str = "",
+    title: str | None = None,
 ) -> None:
     """Write a PNG of an image of the experiment's first panel, in memory that does not grow with the image.
 
     bands   pairs of (first slow index, photons (rows, fast)) from top to bottom; what they leave out is missing
-    title   one line above the image
+    title   one line above the image; None says wavelength, distance and oscillation
 
     Raises StoreError where the file cannot be written; the file appears whole or not at all.
     """
-    panel, beam = experiment.detector.panels[0], experiment.beam
-    blocks, factor = block_maxima(bands, panel.shape)
-    figure = _draw(blocks, factor, panel, beam, title)
+    blocks, factor = block_maxima(bands, experiment.shape)
+    figure = _draw(blocks, factor, experiment, default_title(experiment) if title is None else title)
     with replacing(path_png) as file:
         figure.savefig(file, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
+
+
+def default_title(experiment: Experiment) -> str:
+    """Wavelength, distance along the beam (of a detector that the beam meets), and oscillation in a few words."""
+    panel, beam, scan = experiment.detector.panels[0], experiment.beam, experiment.scan
+    turned = math.degrees(scan.step * scan.steps) if scan.steps > 1 else 0.0
+    parts = [f"{beam.wavelength * 1e10:.5g} Å"]
+    facing = dot(panel.normal, beam.direction)
+    if abs(facing) > PARALLEL:
+        parts.append(f"{panel.close_distance / facing * 1e3:.5g} mm")
+    return ", ".join([*parts, f"oscillation {turned:.4g}°" if turned else "still"])
 
 
 def block_maxima(bands: Iterable[tuple[int, np.ndarray]], shape: tuple[int, int]) -> tuple[np.ndarray, int]:
@@ -95,20 +110,21 @@ def round_spacings(smallest: float, largest: float) -> list[float]:
     widest = 1 / smallest - (0.0 if np.isinf(largest) else 1 / largest)
     decades = range(int(np.floor(np.log10(smallest))), int(np.ceil(np.log10(smallest))) + 2)
     chosen: list[float] = []
-    for d in (step * 10.0**decade for decade in decades for step in RING_STEPS):
-        apart = not chosen or 1 / chosen[-1] - 1 / d >= widest * RING_GAP
+    for d in (step * 10.0**decade for steps in RING_STEPS for decade in decades for step in steps):
+        apart = all(abs(1 / other - 1 / d) >= widest * RING_GAP for other in chosen)
         # A ring that only touches the corner says nothing.
         if smallest * 1.02 <= d <= largest and apart:
             chosen.append(round(d, 10))
-    return chosen
+    return sorted(chosen)
 
 
-def _draw(blocks: np.ndarray, factor: int, panel: Panel, beam: Beam, title: str):
+def _draw(blocks: np.ndarray, factor: int, experiment: Experiment, title: str):
     """A matplotlib Figure; its own canvas, so that nothing of pyplot's global state is touched."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import AsinhNorm
     from matplotlib.figure import Figure
 
+    panel, beam = experiment.detector.panels[0], experiment.beam
     slow, fast = panel.shape
     figure = Figure(figsize=_figure_size(slow, fast), layout="constrained")
     FigureCanvasAgg(figure)
@@ -133,8 +149,9 @@ def _draw(blocks: np.ndarray, factor: int, panel: Panel, beam: Beam, title: str)
     bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.02, extend="max")
     bar.set_ticks(ticks := _bar_ticks(shown.norm), labels=[f"{tick:.10g}" for tick in ticks])
     bar.minorticks_off()
-    of = f", maximum of {factor} x {factor} pixels" if factor > 1 else ""
-    bar.set_label(f"photons / pixel{of}")
+    of = f"\nmaximum of {factor} x {factor} pixels" if factor > 1 else ""
+    bar.set_label(f"photons / pixel (log-like scale: asinh){of}")
+    _draw_region(axes, experiment)
     _draw_rings(axes, panel, beam)
     _draw_centre(axes, panel, beam)
     return figure
@@ -168,9 +185,47 @@ def _draw_rings(axes, panel: Panel, beam: Beam) -> None:
         return
     levels = sorted(1 / d for d in rings)
     lines = axes.contour(fast, slow, stars, levels=levels, colors=RING_COLOUR, linewidths=0.7, alpha=0.6)
-    labels = axes.clabel(lines, fmt={level: f"{1 / level:.3g} Å" for level in levels}, fontsize=9)
-    for label in labels:
-        label.set(alpha=1.0, path_effects=[withStroke(linewidth=2.5, foreground="white")])
+    style = {"color": RING_COLOUR, "fontsize": 9, "ha": "center", "va": "center", "clip_on": True}
+    style["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
+    # matplotlib's own labels leave out rings that are short on the image.
+    for level, place in zip(
+        levels, label_places([path.vertices for path in lines.get_paths()], panel.shape), strict=True
+    ):
+        if place is not None:
+            axes.text(*place, f"{1 / level:.3g} Å", **style)
+
+
+def label_places(rings: list[np.ndarray], shape: tuple[int, int]) -> list[tuple[float, float] | None]:
+    """Where to label each ring, (fast, slow) pixels: high on the image, off its border and off other labels.
+
+    rings  points (n, 2) of each ring, (fast, slow); one without points gets None
+    """
+    extent = np.array([shape[1], shape[0]], float)
+    margin = LABEL_MARGIN * extent.max()
+    places: list[tuple[float, float] | None] = []
+    for points in rings:
+        if len(points) == 0:
+            places.append(None)
+            continue
+        room = np.minimum(points, extent - points).min(axis=1)
+        for other in filter(None, places):
+            room = np.minimum(room, np.hypot(*(points - other).T))
+        # Of the places with room enough the highest, and otherwise the one with most room.
+        best = np.lexsort((points[:, 1], -np.minimum(room, margin)))[0]
+        places.append((float(points[best, 0]), float(points[best, 1])))
+    return places
+
+
+def _draw_region(axes, experiment: Experiment) -> None:
+    """The border of the region of interest, where it is not the whole image."""
+    from matplotlib.patches import Rectangle
+
+    region, (slow, fast) = experiment.region, experiment.shape
+    rows, columns = region.slow_stop - region.slow_start, region.fast_stop - region.fast_start
+    if (rows, columns) == (slow, fast) or min(rows, columns) < 1:
+        return
+    corner = (region.fast_start, region.slow_start)
+    axes.add_patch(Rectangle(corner, columns, rows, fill=False, edgecolor=REGION_COLOUR, linewidth=0.8))
 
 
 def _draw_centre(axes, panel: Panel, beam: Beam) -> None:

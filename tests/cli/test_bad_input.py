@@ -187,6 +187,8 @@ UNWRITABLE = {
     "-pgmfile ..": "found that of a folder",
     "-noisefile new/": "found that of a folder",
     "--preview missing/v.png": "there is no folder",
+    "--preview v.jpg": "expected a name that ends in .png",
+    "--preview png": "expected a name that ends in .png",
     "--json missing/j.json": "there is no folder",
     "--zarr missing/z.zarr": "there is no folder",
     "--zarr ..": "not a store made by tilesim",

@@ -379,11 +379,35 @@ def test_angles_are_finite(flag, strict_c):
         ("-misset random", "-misset_seed"),
         ("-detector_abs inf -detector_thick 100", "zero"),
         ("-xtalsize 0.0001 -N 1", "interpolation"),
+        ("-N 0", "taken as one"),
+        ("-Nb -3", "along b (-N"),
+        ("-roi 50 60 0 3", "the image is zero"),
+        ("-cell 0.5 60 20000 90 90 90", "below 1 or above 10000 A: a = 0.5, c = 20000"),
     ],
 )
 def test_warnings(text, word):
     for strict_c in (False, True):
         assert any(word in line for line in tiny(text, strict_c=strict_c).warnings)
+
+
+@pytest.mark.parametrize("strict_c", [False, True])
+def test_an_unlikely_matrix_is_said(folder, strict_c):
+    rest = "-mat B.mat -default_F 1 -N 3 -oversample 1 -detpixels 4 -pixel 1"
+
+    def warnings(matrix, flags=""):
+        (folder / "B.mat").write_text(matrix)
+        said = run(f"{rest} {flags}", strict_c).warnings
+        return [line for line in said if "recommended" not in line]
+
+    right = "0.02 0 0\n0 0.02 0\n0 0 0.02\n"
+    assert warnings(right) == []
+    (line,) = warnings("0 0.02 0\n0.02 0 0\n0 0 0.02\n")
+    assert "left-handed" in line and "volume of -125000 A^3" in line
+    (line,) = warnings("4 0 0\n0 0.02 0\n0 0 0.02\n")
+    assert "a = 0.25" in line and "-lambda" in line
+    (line,) = warnings(right, "-lambda 1000")
+    assert "a = 50000, b = 50000, c = 50000" in line
+    assert not any("taken as one" in line for line in tiny("-N 0 -samplesize 0.001", strict_c=strict_c).warnings)
 
 
 def test_random_misset_follows_its_seed():

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -297,6 +298,35 @@ def test_info_prints_two_columns_or_json(tmp_path):
         assert expected in text
     printed = CliRunner().invoke(info, [path, "--json"], catch_exceptions=False).output
     assert json.loads(printed) == describe_store(path)
+
+
+def test_info_says_units_seeds_and_corrections(tmp_path):
+    summary = {"max_x": 0.0125, "total": 12.5, "solid_angle": 0.25, "brightest": (3, 4), "max_y": None}
+    made = {"strict_c": False, "corrections": ["K1", "K12"], "seeds": {"noise": 5, "mosaic": 7, "misset": None}}
+    shape = RAGGED.shape[1:]
+    about = {**make_provenance(shape), **made}
+    handle = create_store(tmp_path / "a.zarr", RAGGED, make_panel(shape), about)
+    for tile in RAGGED:
+        write_tile(handle, tile, np.zeros(tile.shape))
+    path = finish_store(handle, summary)
+    lines = CliRunner().invoke(info, [path], catch_exceptions=False).output.splitlines()
+    rows = dict(re.split(r"  +", line, maxsplit=1) for line in lines)
+    assert (rows["max x"], rows["total"], rows["solid angle"]) == ("12.5 mm", "12.5 photons", "0.25 sr")
+    assert rows["brightest"] == "slow 3, fast 4 (pixel)" and "max y" not in rows
+    assert rows["seeds"] == "noise 5, mosaic 7"
+    assert rows["corrections"].startswith("K1, K12") and rows["strict-c"] == "no"
+    assert "digest (physics)" in rows and "job digest (bytes)" in rows
+    about = describe_store(path)
+    assert {name: about[name] for name in made} == made
+
+
+@pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["chunks", "shards"])
+def test_the_layout_knows_its_size_on_disk(tmp_path, plan):
+    handle = start(tmp_path / "a.zarr", plan)
+    for tile in plan:
+        write_tile(handle, tile, np.zeros(tile.shape))
+    objects = (Path(handle.folder) / "0" / "intensity" / "c").rglob("*")
+    assert Layout.of_plan(plan).image_bytes == sum(p.stat().st_size for p in objects if p.is_file())
 
 
 def test_other_things_are_not_described(tmp_path):

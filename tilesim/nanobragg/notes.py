@@ -9,6 +9,8 @@ from tilesim.model.vectors import norm
 from tilesim.nanobragg.command import Outputs
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 
+USUAL_EDGE = (1.0, 10_000.0)
+"""Edges of a unit cell outside these limits, angstrom, are most likely a mistake."""
 _SAMPLE_PIVOTED = ("xds", "dials")
 _BEAM_PIVOTED = ("mosflm", "denzo", "adxv")
 
@@ -92,6 +94,9 @@ def _sampling(setup: Setup) -> list[str]:
             lines.append(f"-{name}steps without -{name}range means a range of {sweep.range * 1000:g} mrad")
     if any(settings.sample_size) and settings.interpolate is None and setup.interpolate and min(sample.cells) > 2:
         lines.append("interpolation was chosen from -N, not from the sample size; see -nointerpolate")
+    few = [axis for axis, n, mm in zip("abc", settings.cells, settings.sample_size, strict=True) if n < 1 and mm <= 0.0]
+    if few:
+        lines.append(f"fewer than one unit cell along {', '.join(few)} (-N, -Na, -Nb, -Nc) is taken as one")
     if setup.clipped:
         lines.append(f"the sample is cut to the beam size, {settings.beamsize * 1000:g} mm, along y and z")
     if sample.oversample < sample.recommended:
@@ -103,8 +108,15 @@ def _content(setup: Setup, experiment: Experiment) -> list[str]:
     """Flags about the crystal, the sensor and what is rendered."""
     settings = setup.settings
     lines = []
-    if setup.cell.inverted:
+    cell = setup.cell
+    if cell.inverted:
         lines.append("the matrix is left-handed; with -cell the direct vectors are reversed")
+    elif cell.volume < 0.0:
+        lines.append(f"the matrix is left-handed: the unit cell has a volume of {cell.volume:g} A^3; check its rows")
+    odd = [f"{name} = {edge:g}" for name, edge in zip("abc", cell.lengths, strict=True) if not _usual(edge)]
+    if odd:
+        advice = "; is -lambda that of the matrix?" if settings.matrix_file is not None else ""
+        lines.append(f"the unit cell has an edge below 1 or above 10000 A: {', '.join(odd)}{advice}")
     if settings.misset == "random" and settings.misset_seed is None:
         lines.append("-misset random without -misset_seed takes its seed from the clock; -seed does not set it")
     if setup.sensor.range > 0.0 and setup.attenuation == 0.0:
@@ -112,8 +124,12 @@ def _content(setup: Setup, experiment: Experiment) -> list[str]:
     if settings.stol_file is not None:
         lines.append("-stol, -4stol and -Q have no effect on the image")
     if experiment.rendered_pixels == 0:
-        lines.append("-roi and -mask leave no pixel to render")
+        lines.append("-roi and -mask leave no pixel to render; the image is zero")
     return lines
+
+
+def _usual(edge: float) -> bool:
+    return USUAL_EDGE[0] <= edge <= USUAL_EDGE[1]
 
 
 def _given(arguments: Sequence[str], flag: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tilesim.errors import InputError
+from tilesim.io.reading import printable
 from tilesim.io.replace import check_writable, is_special
 from tilesim.nanobragg.command import Command
 
@@ -51,6 +52,9 @@ def check_outputs(command: Command, extras: Extras) -> None:
         if real in seen and not is_special(path):
             raise InputError(f"{path} is named for two outputs; expected a file of its own for each")
         seen.add(real)
+    preview = extras.preview
+    if preview is not None and not preview.lower().endswith(".png") and not is_special(preview):
+        raise InputError(f"--preview {printable(preview)} would be a PNG; expected a name that ends in .png")
     for path in filter(None, files):
         check_writable(path)
     if extras.zarr is not None:

@@ -21,6 +21,8 @@ DIMENSIONS = ("frame", "slow", "fast")
 DTYPE = "float32"
 INNER_CHUNK = 512
 """Edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
+BYTES_PER_PIXEL, CHECKSUM, SHARD_ENTRY = 4, 4, 16
+"""Bytes of a pixel, of the checksum of a chunk or index, and of a chunk's entry in the index of its shard."""
 SHARD_FROM = 1024
 """Tiles with both edges at least this, and multiples of the inner chunk, become shards."""
 
@@ -47,6 +49,16 @@ class Layout:
     @property
     def shards(self) -> tuple[int, int, int] | None:
         return (1, *self.tile) if self.chunk != self.tile else None
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of all tiles on disk: chunks at the edges are stored whole, and every chunk has a checksum."""
+        chunks = len(TilePlan(self.shape, self.chunk)) * (math.prod(self.chunk) * BYTES_PER_PIXEL + CHECKSUM)
+        if not self.shards:
+            return chunks
+        # A shard ends in a table of where its chunks begin and how long they are.
+        inner = math.prod(self.tile) // math.prod(self.chunk)
+        return chunks + len(self.plan) * (inner * SHARD_ENTRY + CHECKSUM)
 
     @property
     def plan(self) -> TilePlan:
@@ -80,7 +92,8 @@ def tilesim_attributes(provenance: dict, status: str, statistics: dict | None = 
     """What tilesim says of its own store: format, status ("incomplete", "complete"), statistics, provenance.
 
     Of the provenance tilesim itself reads `digest` (Experiment.digest), other keys ending in "digest",
-    `experiment` (Experiment.to_dict), `command_line` (a list), `versions` (a dict), `precision`, `device`, `backend`.
+    `experiment` (Experiment.to_dict), `command_line` and `corrections` (lists), `versions` and `seeds` (dicts),
+    `strict_c` (a bool), `precision`, `device`, `backend`.
     """
     own = {"format": FORMAT, "status": status, "statistics": statistics}
     return jsonable({**provenance, **own})

@@ -40,6 +40,9 @@ def describe_store(path: str | os.PathLike) -> dict:
         **_geometry(attributes.get("experiment")),
         "statistics": attributes.get("statistics"),
         "command_line": attributes.get("command_line"),
+        "strict_c": attributes.get("strict_c"),
+        "corrections": attributes.get("corrections"),
+        "seeds": attributes.get("seeds"),
         "precision": attributes.get("precision"),
         "device": attributes.get("device"),
         "backend": attributes.get("backend"),
@@ -85,7 +88,7 @@ def _geometry(experiment: dict | None) -> dict:
     complete, corner = resolution_limits(panel, beam)
     values = (
         beam.wavelength * 1e10,
-        panel.close_distance * 1e3,
+        panel.distance * 1e3,
         panel.pixel_size * 1e3,
         {"slow": centre[0], "fast": centre[1]} if centre else None,
         {"complete": complete * 1e10 if complete else None, "corner": corner * 1e10},
