@@ -1,5 +1,7 @@
 """Small experiments that tests share; every option is off its default in one of them."""
 
+import math
+
 import numpy as np
 
 from tilesim.model import (
@@ -21,6 +23,8 @@ from tilesim.model import (
 RNG = np.random.default_rng(11)
 TABLE = StructureFactors(RNG.uniform(5, 120, (13, 15, 17)), (-6, -7, -8), default=3.0)
 TURN = (0.9998, -0.02, 0.0, 0.02, 0.9998, 0.0, 0.0, 0.0, 1.0)
+
+TILTED = (0.002, 0.0, math.sqrt(1.0 - 0.002**2))
 
 
 def panel(shape=(23, 31), sensor=None, **options):
@@ -54,7 +58,7 @@ def rich(**changes):
     mask = np.ones((23, 31), bool)
     mask[4:7, 10:20] = False
     mask[:, 17] = False
-    sources = (Source((0.0, 0.0, 1.0), 1e-10, 1.5), Source((0.002, 0.0, 1.0), 1.01e-10, 0.5))
+    sources = (Source((0.0, 0.0, 1.0), 1e-10, 1.5), Source(TILTED, 1.01e-10, 0.5))
     return plain(
         **{
             "beam": Beam((0.0, 0.0, 1.0), 1e-10, 1e24, (1.0, 0.0, 0.0), 0.3, sources),
@@ -92,9 +96,7 @@ def interpolated(**changes):
 
 def strict(experiment):
     """The same experiment with the reference's defects."""
-    import dataclasses
-
-    return experiment.replace(sampling=dataclasses.replace(experiment.sampling, strict_c=True))
+    return experiment.replace(sampling=experiment.sampling.replace(strict_c=True))
 
 
 ALL = {

@@ -63,7 +63,7 @@ def default_title(experiment: Experiment) -> str:
     parts = [f"{beam.wavelength * 1e10:.5g} Å"]
     facing = dot(panel.normal, beam.direction)
     if abs(facing) > PARALLEL:
-        parts.append(f"{panel.close_distance / facing * 1e3:.5g} mm")
+        parts.append(f"{panel.distance / facing * 1e3:.5g} mm")
     return ", ".join([*parts, f"oscillation {turned:.4g}°" if turned else "still"])
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from tilesim.errors import InputError
-from tilesim.model.vectors import IDENTITY, Matrix, Vector, cross, dot, scale
+from tilesim.model import checks
+from tilesim.model.noun import Noun
+from tilesim.model.vectors import IDENTITY, Matrix, Vector, cross, dot, norm, scale
+
+LENGTHS = (1e-11, 1e-4)
+"""Metres; no cell vector in earnest is outside."""
+FLAT = 1e-12
+"""A cell of less volume, relative to that of a box with the same edges, lies in a plane but for rounding."""
+ANGLES = ("alpha", "beta", "gamma")
 
 
 class Shape(StrEnum):
@@ -20,11 +30,11 @@ class Shape(StrEnum):
 
 
 @dataclass(frozen=True)
-class Crystal:
+class Crystal(Noun):
     """A stack of unit cells, unrotated by the spindle."""
 
     a: Vector
-    """Real-space cell vector, metres."""
+    """Real-space cell vector, metres, 1e-11 to 1e-4 long."""
     b: Vector
     c: Vector
     cells: tuple[int, int, int] = (1, 1, 1)
@@ -35,24 +45,76 @@ class Crystal:
     mosaic_rotations: tuple[Matrix, ...] = (IDENTITY,)
     """One rotation matrix per mosaic domain, applied after the spindle."""
     reciprocal: tuple[Vector, Vector, Vector] | None = None
-    """a*, b*, c* in 1/m; computed from a, b, c where not given.
+    """a*, b*, c* in 1/m, as given; see `star`.
 
     The dialect gives them because the reference's own differ from the true ones for some cells
     (spec geometry 10.5). Gaussian and top-hat spots are measured with them.
     """
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(x) for v in (self.a, self.b, self.c) for x in v):
-            raise InputError("a cell vector holds NaN or infinity; expected finite lengths in metres")
-        volume = dot(self.a, cross(self.b, self.c))
-        if volume == 0:
+        for name in "abc":
+            vector = checks.three_vector(f"cell vector {name}", getattr(self, name))
+            checks.length(f"length of cell vector {name}", norm(vector), *LENGTHS, checks.ANGSTROM)
+            checks.coerce(self, **{name: vector})
+        if abs(dot(self.a, cross(self.b, self.c))) <= FLAT * norm(self.a) * norm(self.b) * norm(self.c):
             raise InputError("the three cell vectors lie in one plane; expected a cell of non-zero volume")
-        if any(n < 1 for n in self.cells):
-            raise InputError(f"the crystal has {self.cells} cells; expected at least one along each axis")
+        checks.coerce(
+            self,
+            cells=checks.whole_numbers("cells of the crystal", self.cells, 3, at_least=1),
+            shape=checks.choice("shape of the crystal", self.shape, Shape),
+            fudge=checks.finite("fudge factor", self.fudge),
+            mosaic_rotations=checks.rotations("mosaic rotations", self.mosaic_rotations),
+        )
         if not self.mosaic_rotations:
             raise InputError("the crystal has no mosaic domain; expected at least one")
-        if self.reciprocal is None:
-            star = tuple(
-                scale(v, 1.0 / volume) for v in (cross(self.b, self.c), cross(self.c, self.a), cross(self.a, self.b))
-            )
-            object.__setattr__(self, "reciprocal", star)
+        if self.reciprocal is not None:
+            if len(self.reciprocal) != 3:
+                raise InputError(f"the crystal has {len(self.reciprocal)} reciprocal vectors; expected three or None")
+            star = (checks.three_vector("reciprocal cell vector", v) for v in self.reciprocal)
+            checks.coerce(self, reciprocal=tuple(star))
+
+    @property
+    def star(self) -> tuple[Vector, Vector, Vector]:
+        """a*, b*, c* in 1/m: those given, else those of a, b, c."""
+        if self.reciprocal is not None:
+            return self.reciprocal
+        over = 1.0 / dot(self.a, cross(self.b, self.c))
+        products = (cross(self.b, self.c), cross(self.c, self.a), cross(self.a, self.b))
+        return tuple(scale(v, over) for v in products)
+
+    @classmethod
+    def from_cell(
+        cls,
+        a: float,
+        b: float,
+        c: float,
+        alpha: float = math.pi / 2,
+        beta: float = math.pi / 2,
+        gamma: float = math.pi / 2,
+        **fields,
+    ) -> Self:
+        """A crystal of the unit cell a, b, c (metres), alpha, beta, gamma (radians); `fields` are the others.
+
+        a* runs along x and b* lies in the x-y plane, hence c along z: the orientation of nanoBragg's -cell (K6).
+        Raises InputError where no such cell exists.
+        """
+        a, b, c = (checks.positive(f"cell length {name}", x) for name, x in (("a", a), ("b", b), ("c", c)))
+        angles = [checks.positive(f"cell angle {n}", x) for n, x in zip(ANGLES, (alpha, beta, gamma), strict=True)]
+        for name, angle in zip(ANGLES, angles, strict=True):
+            if angle >= math.pi:
+                hint = f"; did you mean math.radians({angle:g})?" if angle < 180 else ""
+                raise InputError(f"cell angle {name} is {angle:g}; expected radians, below pi{hint}")
+        cos_al, cos_be, cos_ga = _cosines(angles)
+        sin_al = math.sin(angles[0])
+        y = (cos_ga - cos_be * cos_al) / sin_al
+        x_squared = 1.0 - cos_be * cos_be - y * y
+        if not x_squared > FLAT:
+            raise InputError(f"cell angles of {', '.join(f'{x:g}' for x in angles)} close no cell; expected a volume")
+        return cls(
+            (a * math.sqrt(x_squared), a * y, a * cos_be), (0.0, b * sin_al, b * cos_al), (0.0, 0.0, c), **fields
+        )
+
+
+def _cosines(angles: Sequence[float]) -> tuple[float, ...]:
+    """Exactly zero for a right angle: a box keeps its axes."""
+    return tuple(0.0 if angle == math.pi / 2 else math.cos(angle) for angle in angles)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from tilesim.errors import InputError
-from tilesim.model.vectors import Vector
+from tilesim.model import checks
+from tilesim.model.noun import Noun
+from tilesim.model.vectors import Vector, cross, dot
 
 MAX_PIXELS = 2**40
 """More pixels than this on one panel is taken for a mistake."""
+PIXEL_SIZES = (1e-9, 1.0)
+"""Metres; no pixel in earnest is outside."""
 
 
 @dataclass(frozen=True)
-class Sensor:
+class Sensor(Noun):
     """A stack of equal absorbing layers behind the front surface (spec geometry 8)."""
 
     layers: int
@@ -23,12 +28,16 @@ class Sensor:
     """Linear attenuation coefficient mu, 1/m."""
 
     def __post_init__(self) -> None:
-        if self.layers < 1 or not self.layer_thickness > 0:
-            raise InputError(f"sensor of {self.layers} layers of {self.layer_thickness:g} m; expected positive values")
+        checks.coerce(
+            self,
+            layers=checks.whole_number("layers of the sensor", self.layers, at_least=1),
+            layer_thickness=checks.positive("layer thickness of the sensor", self.layer_thickness),
+            attenuation=checks.not_negative("attenuation of the sensor", self.attenuation),
+        )
 
 
 @dataclass(frozen=True)
-class Panel:
+class Panel(Noun):
     """One plane of pixels; vectors in the laboratory frame, metres."""
 
     origin: Vector
@@ -39,31 +48,98 @@ class Panel:
     normal: Vector
     """Outward normal (odet)."""
     pixel_size: float
+    """Edge of the square pixels, metres, 1e-9 to 1."""
     shape: tuple[int, int]
     """Pixels along (slow, fast)."""
-    close_distance: float
-    """Distance from the sample to the panel's plane, for the obliquity of the solid angle."""
+    close_distance: float | None = None
+    """Distance from the sample to the panel's plane, metres, as given; see `distance`."""
     sensor: Sensor | None = None
     """None: every photon that arrives is counted."""
     curved_radius: float | None = None
     """Where set, every pixel lies at this distance (spec geometry 8, curved detector)."""
 
     def __post_init__(self) -> None:
-        if not (self.pixel_size > 0 and math.isfinite(self.pixel_size)):
-            raise InputError(f"pixel size is {self.pixel_size:g} m; expected a positive finite length")
+        checks.coerce(
+            self,
+            origin=checks.three_vector("origin of a panel", self.origin),
+            fast=checks.direction("fast axis of a panel", self.fast),
+            slow=checks.direction("slow axis of a panel", self.slow),
+            normal=checks.direction("normal of a panel", self.normal),
+            pixel_size=checks.length("pixel size", self.pixel_size, *PIXEL_SIZES, checks.MILLIMETRE),
+            shape=checks.whole_numbers("pixels (slow, fast) of a panel", self.shape, 2),
+            sensor=None if self.sensor is None else checks.instance("sensor", self.sensor, Sensor),
+        )
         slow, fast = self.shape
         if slow < 1 or fast < 1 or slow * fast > MAX_PIXELS:
             raise InputError(f"a panel of {slow} x {fast} pixels; expected 1 to 2^40 pixels")
-        if not all(math.isfinite(x) for v in (self.origin, self.fast, self.slow, self.normal) for x in v):
-            raise InputError("a detector vector holds NaN or infinity; expected finite numbers")
+        if self.curved_radius is not None:
+            radius = checks.finite("curved radius of a panel", self.curved_radius)
+            if radius == 0.0:
+                raise InputError("curved radius of a panel is 0; expected metres, or None for a flat one")
+            checks.coerce(self, curved_radius=radius)
+        if self.close_distance is not None:
+            # The reference's can be negative, for a detector behind the sample.
+            checks.coerce(self, close_distance=checks.finite("close distance of a panel", self.close_distance))
+        elif not self.distance > 0.0:
+            raise InputError(
+                f"the plane of a panel is {self.distance:g} m from the sample along its normal; "
+                "expected the normal to point away from the sample"
+            )
+
+    @property
+    def distance(self) -> float:
+        """From the sample to the panel's plane, metres: the one given, else origin . normal.
+
+        The obliquity of the solid angle is measured with it.
+        """
+        return dot(self.origin, self.normal) if self.close_distance is None else self.close_distance
+
+    @classmethod
+    def facing(
+        cls,
+        distance: float,
+        pixel_size: float,
+        shape: tuple[int, int],
+        beam_centre: tuple[float, float] | None = None,
+        beam: Sequence[float] = (0.0, 0.0, 1.0),
+        fast: Sequence[float] = (1.0, 0.0, 0.0),
+        **fields,
+    ) -> Self:
+        """A panel at right angles to the beam.
+
+        distance     from the sample, metres
+        pixel_size   metres
+        shape        pixels (slow, fast)
+        beam_centre  where the beam arrives, pixels (slow, fast) from the outer corner of pixel (0, 0); None is the
+                     middle of the panel
+        beam, fast   unit vectors at right angles; the slow axis is beam x fast
+        fields       the other fields of a panel
+
+        Raises InputError.
+        """
+        distance = checks.positive("distance of a panel", distance)
+        pixel_size = checks.length("pixel size", pixel_size, *PIXEL_SIZES, checks.MILLIMETRE)
+        shape = checks.whole_numbers("pixels (slow, fast) of a panel", shape, 2)
+        beam, fast = checks.unit_vector("beam direction", beam), checks.unit_vector("fast axis of a panel", fast)
+        if abs(dot(beam, fast)) > checks.UNIT_TOLERANCE:
+            raise InputError("the fast axis of a panel is not at right angles to the beam it is to face")
+        slow = cross(beam, fast)
+        rows, columns = checks.numbers(
+            "beam centre", (shape[0] / 2, shape[1] / 2) if beam_centre is None else beam_centre, 2
+        )
+        along = zip(beam, slow, fast, strict=True)
+        origin = tuple(distance * b - pixel_size * (rows * s + columns * f) for b, s, f in along)
+        return cls(origin, fast, slow, beam, pixel_size, shape, **fields)
 
 
 @dataclass(frozen=True)
-class Detector:
+class Detector(Noun):
     """One or more panels; a nanoBragg command line makes one."""
 
     panels: tuple[Panel, ...]
+    """A single panel or any iterable of them will do."""
 
     def __post_init__(self) -> None:
+        checks.coerce(self, panels=checks.instances("panels of the detector", self.panels, Panel))
         if not self.panels:
             raise InputError("the detector has no panel; expected at least one")

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
 
 from tilesim.errors import InputError
+from tilesim.model import checks
 from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED, Beam
 from tilesim.model.crystal import Crystal
 from tilesim.model.detector import Detector
 from tilesim.model.factors import StructureFactors
 from tilesim.model.mask import PixelMask
+from tilesim.model.noun import Noun
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.model.serial import from_plain, to_plain
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Noun):
     """Beam, crystal, detector, spindle, sampling, structure factors; equality by value."""
 
     beam: Beam
@@ -30,15 +31,30 @@ class Experiment:
     scan: Scan = Scan()
     sampling: Sampling = Sampling()
     water_size: float = 0.0
-    """Edge of a cube of water around the crystal, metres."""
+    """Edge of a cube of water around the crystal, metres, zero or more."""
     mask: PixelMask | None = None
     """Pixels to render, of the first panel; None renders all."""
 
     def __post_init__(self) -> None:
+        for name, kind in PARTS.items():
+            checks.instance(f"{name} of the experiment", getattr(self, name), kind)
+        if self.mask is not None:
+            checks.instance("mask of the experiment", self.mask, PixelMask)
+        checks.coerce(self, water_size=checks.number("water size", self.water_size))
+        if not self.sampling.strict_c:
+            self._check_values()
         if self.mask is not None and self.mask.active.shape != self.shape:
             raise InputError(
                 f"the mask has {self.mask.active.shape} pixels (slow, fast) but the detector has {self.shape}"
             )
+
+    def _check_values(self) -> None:
+        """What only the reproduction of the reference's own images can do without. Raises InputError."""
+        self.beam.check()
+        checks.unit_vector("spindle axis", self.scan.axis)
+        checks.not_negative("water size", self.water_size)
+        if not self.factors.finite:
+            raise InputError("the structure factors hold NaN or infinity; expected finite amplitudes")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,7 +79,7 @@ class Experiment:
     def steps(self) -> int:
         """What the sum over a pixel is divided by; sensor layers are not in it (spec intensity 2)."""
         orientations = len(self.crystal.mosaic_rotations) * self.scan.steps
-        return len(self.beam.sources) * orientations * self.sampling.oversample**2
+        return len(self.beam.waves) * orientations * self.sampling.oversample**2
 
     @property
     def evaluations(self) -> int:
@@ -103,6 +119,12 @@ class Experiment:
         plain["factors"] = self.factors.digest
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
-    def replace(self, **changes) -> Experiment:
-        """A new experiment with some fields changed."""
-        return dataclasses.replace(self, **changes)
+
+PARTS = {
+    "beam": Beam,
+    "crystal": Crystal,
+    "detector": Detector,
+    "factors": StructureFactors,
+    "scan": Scan,
+    "sampling": Sampling,
+}

@@ -9,10 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.model import checks
+from tilesim.model.noun import Noun
 
 
-@dataclass(frozen=True, eq=False)
-class StructureFactors:
+@dataclass(frozen=True, eq=False, repr=False)
+class StructureFactors(Noun):
     """Amplitudes F(h,k,l) in electrons; equal when their digests are equal."""
 
     grid: np.ndarray
@@ -27,13 +29,23 @@ class StructureFactors:
     """Name of the file it came from; for reports."""
 
     def __post_init__(self) -> None:
+        if np.asarray(self.grid).dtype.kind not in "iuf":
+            hint = "; take the absolute values" if np.iscomplexobj(self.grid) else ""
+            raise InputError(f"structure factors of type {np.asarray(self.grid).dtype}; expected real numbers{hint}")
         grid = np.ascontiguousarray(self.grid, dtype=np.float64)
         if grid.flags.writeable:
             grid = grid.copy()  # the caller's array stays his own
         if grid.ndim != 3:
             raise InputError(f"structure factors have {grid.ndim} dimensions; expected a grid over h, k, l")
         grid.setflags(write=False)
-        object.__setattr__(self, "grid", grid)
+        checks.coerce(
+            self,
+            grid=grid,
+            minimum=checks.whole_numbers("minimum of the structure factors", self.minimum, 3),
+            default=checks.number("default structure factor", self.default),
+            reflections=checks.whole_number("reflections", self.reflections, at_least=0),
+            source=checks.text("source of the structure factors", self.source),
+        )
 
     @classmethod
     def constant(cls, amplitude: float) -> StructureFactors:
@@ -50,6 +62,12 @@ class StructureFactors:
         return self.grid.size == 0
 
     @cached_property
+    def finite(self) -> bool:
+        """No NaN, no infinity. The reference reads them and goes on, so the table may hold them."""
+        extremes = (self.default,) if self.empty else (self.default, self.grid.min(), self.grid.max())
+        return bool(np.isfinite(extremes).all())
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that changes a pixel: grid, position, default."""
         sha = hashlib.sha256(self.grid.tobytes())
@@ -61,6 +79,10 @@ class StructureFactors:
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+    def __repr__(self) -> str:
+        shown = f"shape={self.grid.shape}, minimum={self.minimum}, maximum={self.maximum}, default={self.default:g}"
+        return f"StructureFactors({shown}, digest={self.digest[:12]})"
 
     def to_dict(self) -> dict:
         """What describes the table without its values."""

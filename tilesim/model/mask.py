@@ -8,9 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
+from tilesim.errors import InputError
+from tilesim.model.noun import Noun
 
-@dataclass(frozen=True, eq=False)
-class PixelMask:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PixelMask(Noun):
     """True where a pixel is rendered; equal when shape and values are equal."""
 
     active: np.ndarray
@@ -18,6 +21,8 @@ class PixelMask:
 
     def __post_init__(self) -> None:
         active = np.ascontiguousarray(self.active, dtype=bool)
+        if np.ndim(self.active) != 2:
+            raise InputError(f"the mask has {np.ndim(self.active)} dimensions; expected pixels (slow, fast)")
         if active.flags.writeable:
             active = active.copy()  # the caller's array stays his own
         active.setflags(write=False)
@@ -32,6 +37,10 @@ class PixelMask:
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+    def __repr__(self) -> str:
+        skipped = int((~self.active).sum())
+        return f"PixelMask(shape={self.active.shape}, skipped={skipped}, digest={self.digest[:12]})"
 
     def to_dict(self) -> dict:
         return {"digest": self.digest, "shape": list(self.active.shape), "skipped": int((~self.active).sum())}

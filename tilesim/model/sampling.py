@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tilesim.errors import InputError
+from tilesim.model import checks
+from tilesim.model.noun import Noun
+
+MAX_DMIN = 1e-6
+"""Metres; a larger cut-off would leave nothing."""
+FLAGS = ("interpolate", "oversample_thick", "oversample_polar", "oversample_omega", "point_pixel", "strict_c")
 
 
 @dataclass(frozen=True)
-class Region:
-    """A half-open rectangle of pixels, zero-based: start <= index < stop."""
+class Region(Noun):
+    """A half-open rectangle of pixels, zero-based: start <= index < stop; it may be empty."""
 
     slow_start: int
     slow_stop: int
     fast_start: int
     fast_stop: int
+
+    def __post_init__(self) -> None:
+        for name in ("slow_start", "slow_stop", "fast_start", "fast_stop"):
+            checks.coerce(self, **{name: checks.whole_number(f"{name} of a region", getattr(self, name))})
 
     @property
     def pixels(self) -> int:
@@ -28,13 +37,13 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Sampling:
+class Sampling(Noun):
     """Sub-pixels, cut-offs and options of the sum over a pixel (spec intensity 2, 5, 6)."""
 
     oversample: int = 1
     """Sub-pixels along each edge of a pixel."""
     dmin: float = 0.0
-    """Contributions of smaller d-spacing, in metres, are left out; 0 keeps all."""
+    """Contributions of smaller d-spacing, in metres, at most 1e-6, are left out; 0 keeps all."""
     interpolate: bool = False
     """Tricubic interpolation between structure factors instead of the nearest one."""
     oversample_thick: bool = False
@@ -51,5 +60,11 @@ class Sampling:
     """Reproduce the reference's defects K1 to K5 and K9 (docs/corrections.md)."""
 
     def __post_init__(self) -> None:
-        if self.oversample < 1:
-            raise InputError(f"oversample is {self.oversample}; expected at least 1")
+        checks.coerce(
+            self,
+            oversample=checks.whole_number("oversample", self.oversample, at_least=1),
+            dmin=checks.length("dmin", self.dmin, 0.0, MAX_DMIN, checks.ANGSTROM),
+            roi=None if self.roi is None else checks.instance("roi", self.roi, Region),
+        )
+        for name in FLAGS:
+            checks.coerce(self, **{name: checks.flag(name, getattr(self, name))})

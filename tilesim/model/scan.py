@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from tilesim.errors import InputError
+from tilesim.model import checks
+from tilesim.model.noun import Noun
 from tilesim.model.vectors import Vector
 
 
 @dataclass(frozen=True)
-class Scan:
+class Scan(Noun):
     """Equal rotation steps about one axis; the end of the range is not sampled (spec geometry 11)."""
 
     axis: Vector = (0.0, 0.0, 1.0)
-    """Unit vector, right-handed rotation."""
+    """Unit vector, right-handed rotation. Zero is for reproducing the reference (strict_c) alone."""
     start: float = 0.0
     """Radians."""
     step: float = 0.0
@@ -22,10 +22,13 @@ class Scan:
     steps: int = 1
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise InputError(f"{self.steps} phi steps; expected at least one")
-        if not (math.isfinite(self.start) and math.isfinite(self.step)):
-            raise InputError("a phi angle is NaN or infinite; expected a finite number")
+        checks.coerce(
+            self,
+            axis=checks.unit_vector("spindle axis", self.axis, or_zero=True),
+            start=checks.finite("phi start", self.start),
+            step=checks.finite("phi step", self.step),
+            steps=checks.whole_number("phi steps", self.steps, at_least=1),
+        )
 
     @property
     def angles(self) -> tuple[float, ...]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tilesim.errors import InputError
@@ -47,15 +50,42 @@ def read_command(args: Sequence[str], strict_c: bool = False, *, write_fdump: bo
     return resolve(settings, strict_c=strict_c, arguments=tuple(args), write_fdump=write_fdump, parsed=parsed)
 
 
-def from_nanobragg(args: Sequence[str], strict_c: bool = False) -> Experiment:
-    """The experiment that a nanoBragg argument list describes, such as ["-mat", "A.mat", "-hkl", "P1.hkl", ...].
+def from_nanobragg(args: str | Iterable, strict_c: bool = False) -> Experiment:
+    """The experiment that a nanoBragg command line describes, such as "-mat A.mat -hkl P1.hkl -distance 180".
 
-    args      without the program's name; files are read from the working folder, output flags are ignored
+    args      without the program's name: one text, split as a shell does, or its words, which may be numbers and paths
+              too; files are read from the working folder, output flags are ignored
     strict_c  read the arguments and files as the reference does, and reproduce its defects
+
+    Issues a UserWarning for every flag that does not do what it seems to say, and one that names the corrections
+    which make this experiment another than nanoBragg's (docs/corrections.md). K12 and K14 are not among them, as they
+    concern files that are not written here, nor is K3, which shows only in rendering.
 
     Raises InputError, naming the flag or the file and line.
     """
-    return read_command(args, strict_c).experiment
+    words = _words(args)
+    if "--strict-c" in words:
+        raise InputError("--strict-c is an option of the command line; expected strict_c=True beside the arguments")
+    command = read_command(words, strict_c)
+    for line in command.warnings:
+        warnings.warn(line, UserWarning, stacklevel=2)
+    corrections = [number for number in command.corrections if number not in ("K12", "K14")]
+    if corrections:
+        line = f"this experiment departs from nanoBragg by {', '.join(corrections)}; docs/corrections.md says why, "
+        warnings.warn(f"{line}strict_c=True reproduces nanoBragg", UserWarning, stacklevel=2)
+    return command.experiment
+
+
+def _words(args: str | Iterable) -> list[str]:
+    """The arguments one by one, as a shell would pass them. Raises InputError."""
+    if isinstance(args, str):
+        try:
+            return shlex.split(args)
+        except ValueError as error:
+            raise InputError(f"the command line cannot be split into words: {error}") from None
+    if isinstance(args, bytes | os.PathLike) or not isinstance(args, Iterable):
+        raise InputError(f"the arguments are a {type(args).__name__}; expected one text or a list of words")
+    return [os.fsdecode(word) if isinstance(word, bytes | os.PathLike) else str(word) for word in args]
 
 
 def resolve(
@@ -260,7 +290,7 @@ def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
         scan=Scan(g.spindle, settings.phi, setup.phi.step, setup.phi.count),
         sampling=Sampling(
             oversample=setup.sample.oversample,
-            dmin=settings.dmin,
+            dmin=settings.dmin if settings.dmin > 0.0 else 0.0,  # any other cuts nothing in the reference
             interpolate=setup.interpolate and setup.reflections > 0,
             oversample_thick=settings.oversample_thick,
             oversample_polar=settings.oversample_polar,

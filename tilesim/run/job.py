@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from tilesim.errors import InputError, PlanError
 from tilesim.model import Experiment
+from tilesim.model.checks import instance, whole_numbers
 from tilesim.tiling.plan import TilePlan
 
 
@@ -50,27 +53,41 @@ class Job:
 
 def make_job(
     experiment: Experiment,
-    tile: tuple[int, int] | None = None,
+    tile: int | tuple[int, int] | None = None,
     precision: str = "mixed",
     device: str = "auto",
     backend: str = "auto",
 ) -> Job:
-    """Resolve device, backend and tiling for one image. Raises PlanError.
+    """Resolve device, backend and tiling for one image. Raises PlanError, InputError where there is no experiment.
 
-    tile  pixels (slow, fast) of a tile; None chooses
+    tile  pixels (slow, fast) of a tile, or the edge of a square one; None chooses
     """
     from tilesim.compute import PRECISIONS, find_latch
     from tilesim.run.backend import resolve_backend, resolve_device
     from tilesim.tiling.plan import DEFAULT_TILE, TilePlan
 
+    instance("experiment", experiment, Experiment)
+    panels = len(experiment.detector.panels)
+    if panels != 1:
+        raise PlanError(f"the detector has {panels} panels; one panel is simulated so far")
+    for name, value in (("precision", precision), ("device", device), ("backend", backend)):
+        if not isinstance(value, str):
+            raise PlanError(f"{name} is {value!r}; expected text")
     if precision not in PRECISIONS:
-        from tilesim.errors import PlanError
-
         raise PlanError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
-    plan = TilePlan((1, *experiment.shape), tile or (DEFAULT_TILE, DEFAULT_TILE))
+    plan = TilePlan((1, *experiment.shape), _tile_shape(DEFAULT_TILE if tile is None else tile))
     steps = experiment.rendered_pixels * experiment.evaluations
     latch = find_latch(experiment) if experiment.sampling.strict_c else None
     return Job(experiment, plan, precision, resolve_device(device), resolve_backend(backend, steps), latch)
+
+
+def _tile_shape(tile) -> tuple[int, int]:
+    """Pixels (slow, fast) from what a caller gave. Raises PlanError."""
+    single = isinstance(tile, str) or not isinstance(tile, Iterable)
+    try:
+        return whole_numbers("tile", (tile, tile) if single else tile, 2, at_least=1)
+    except InputError:
+        raise PlanError(f"tile is {tile!r}; expected pixels such as 512 or (256, 1024), (slow, fast)") from None
 
 
 def lower_job(job: Job, accumulate=None):

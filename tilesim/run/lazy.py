@@ -11,7 +11,7 @@ from tilesim.run.job import Job, lower_job, make_job
 
 def simulate(
     experiment: Experiment,
-    tile: tuple[int, int] | None = None,
+    tile: int | tuple[int, int] | None = None,
     precision: str = "mixed",
     device: str = "auto",
     backend: str = "auto",
@@ -19,7 +19,7 @@ def simulate(
     """The image of an experiment as a lazy `dask.array` (slow, fast) float32, in photons per pixel.
 
     experiment  what to simulate; `tilesim.from_nanobragg` makes one from a command line
-    tile        pixels (slow, fast) of a tile, which is a chunk of the array; None chooses 512 x 512
+    tile        pixels (slow, fast) of a tile, which is a chunk of the array; one number for a square; None is 512
     precision   "mixed" (float64 phases, float32 sums; within 1e-5 of double) or "double"
     device      "auto", "cpu", "cuda" or "cuda:N"
     backend     "auto", "eager" or "compiled"
@@ -52,12 +52,13 @@ def simulate_now(
     """The whole image at once, (slow, fast) float32 photons per pixel; arguments as for `simulate`."""
     from tilesim.run.inline import run_inline
 
+    job = make_job(experiment, None, precision, device, backend)
     image = np.empty(experiment.shape, np.float32)
 
     def keep(tile, values):
         image[tile.slices] = values
 
-    for _ in run_inline(make_job(experiment, None, precision, device, backend), [keep]):
+    for _ in run_inline(job, [keep]):
         pass
     return image
 

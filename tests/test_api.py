@@ -1,0 +1,133 @@
+"""What `import tilesim` offers: its names, command lines as text or words, arguments checked at once."""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from experiments import plain
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tilesim
+from tilesim import InputError, PlanError
+from tilesim.run.job import make_job
+
+TINY = "-cell 50 60 70 90 90 90 -default_F 1 -N 1 -nointerpolate -oversample 1 -detpixels 4 -pixel 0.1"
+HERE = {"device": "cpu", "backend": "eager"}
+
+
+def test_dir_lists_the_public_names_and_each_of_them_is_there():
+    assert dir(tilesim) == sorted(tilesim.__all__)
+    assert all(getattr(tilesim, name) is not None for name in dir(tilesim))
+    with pytest.raises(AttributeError, match="no attribute 'Beem'"):
+        _ = tilesim.Beem
+
+
+# --- command lines
+
+
+def test_a_command_line_is_one_text_or_its_words_of_any_kind():
+    words = ["-cell", 50, 60.0, np.float64(70), 90, 90, 90, "-default_F", 1, "-N", np.int64(1), *TINY.split()[11:]]
+    expected = tilesim.from_nanobragg(TINY.split())
+    assert tilesim.from_nanobragg(TINY) == expected
+    assert tilesim.from_nanobragg(words) == expected
+    assert tilesim.from_nanobragg(iter(words)) == expected
+
+
+def test_paths_are_words_and_quotes_keep_a_blank(tmp_path):
+    table = tmp_path / "my table.hkl"
+    table.write_text("1 2 3 4\n")
+    for args in ([*TINY.split(), "-hkl", table], f"{TINY} -hkl '{table}'"):
+        assert tilesim.from_nanobragg(args).factors.grid.tolist() == [[[4.0]]]
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (f"{TINY} --strict-c", "strict_c=True"),
+        ([*TINY.split(), "--strict-c"], "strict_c=True"),
+        (f"{TINY} -hkl 'A", "No closing quotation"),
+        (Path("A.mat"), "expected one text or a list of words"),
+        (None, "expected one text or a list of words"),
+        ([*TINY.split(), "-N", None], "-N"),
+        ([*TINY.split(), "-lambda", np.nan], "-lambda"),
+    ],
+)
+def test_other_arguments_are_refused(args, named):
+    with pytest.raises(InputError) as error:
+        tilesim.from_nanobragg(args)
+    assert named in str(error.value) and "\n" not in str(error.value)
+
+
+def test_corrections_of_pixels_and_surprising_flags_are_warned_of():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tilesim.from_nanobragg(f"{TINY} -phi 0 -osc 1 -phisteps 2 -intfile a.img -pivot beam")
+    first, second = (str(w.message) for w in caught)
+    assert "-pivot is not used" in first
+    assert "departs from nanoBragg by K1;" in second and "strict_c=True" in second
+    assert all(w.category is UserWarning and w.filename == __file__ for w in caught)
+
+
+def test_nothing_is_warned_of_where_only_files_would_differ():
+    tilesim.from_nanobragg(f"{TINY} -intfile a.img")
+    tilesim.from_nanobragg(f"{TINY} -phi 0 -osc 1 -phisteps 2", strict_c=True)
+
+
+def test_a_warning_points_at_the_line_of_the_caller(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(f"import tilesim\ntilesim.from_nanobragg({TINY + ' -pivot beam'!r})\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert "script.py:2: UserWarning: -pivot is not used" in done.stderr
+
+
+# --- simulating
+
+
+@given(st.integers(1, 40), st.sampled_from([int, np.int64, float]))
+def test_one_number_is_a_square_tile(edge, spelled):
+    expected = make_job(plain(), (edge, edge), **HERE)
+    assert make_job(plain(), spelled(edge), **HERE).plan == expected.plan
+    assert make_job(plain(), np.array([edge, edge]), **HERE).plan == expected.plan
+
+
+def test_an_image_in_square_tiles_is_the_image():
+    lazy = tilesim.simulate(plain(), 10, **HERE)
+    assert lazy.chunks == ((10, 10, 3), (10, 10, 10, 1))
+    np.testing.assert_array_equal(lazy.compute(scheduler="synchronous"), tilesim.simulate_now(plain(), **HERE))
+
+
+WRONG = {
+    "no tile": ({"tile": 0}, "tile is 0; expected pixels"),
+    "negative tile": ({"tile": (4, -4)}, "tile is (4, -4)"),
+    "three edges": ({"tile": (4, 4, 4)}, "tile is (4, 4, 4)"),
+    "half a pixel": ({"tile": 4.5}, "tile is 4.5"),
+    "a tile in words": ({"tile": "512"}, "tile is '512'"),
+    "precision": ({"precision": "half"}, "precision is 'half'"),
+    "type of a precision": ({"precision": np.float64}, "precision is"),
+    "device": ({"device": "abacus"}, "device is 'abacus'"),
+    "type of a device": ({"device": 0}, "device is 0; expected text"),
+    "backend": ({"backend": None}, "backend is None; expected text"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_arguments_are_refused_at_once(case):
+    options, named = WRONG[case]
+    functions = [tilesim.simulate] if "tile" in options else [tilesim.simulate, tilesim.simulate_now]
+    for simulate in functions:
+        with pytest.raises(PlanError) as error:
+            simulate(plain(), **options)
+        assert named in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("simulate", [tilesim.simulate, tilesim.simulate_now])
+def test_what_is_no_experiment_or_has_two_panels_is_refused(simulate):
+    with pytest.raises(InputError, match=r"experiment is '-cell 50.*; expected an Experiment"):
+        simulate("-cell 50 -default_F 1")
+    panel = plain().detector.panels[0]
+    with pytest.raises(PlanError, match="the detector has 2 panels; one panel is simulated so far"):
+        simulate(plain(detector=tilesim.Detector([panel, panel])))
