@@ -6,6 +6,18 @@ from collections.abc import Callable
 
 import click
 
+EXAMPLES = (
+    "-hkl P1.hkl -mat A.mat -distance 100 -N 5 -floatfile out.bin",
+    "-default_F 100 -cell 78 78 38 90 90 90 -N 5 --preview out.png",
+    "-hkl P1.hkl -mat A.mat -osc 1 -phisteps 10 -N 5 --zarr out.zarr",
+)
+EXIT_STATUSES = (
+    ("0", "done"),
+    ("1", "a tile failed, or standard output could not be written"),
+    ("2", "bad input, or an output that cannot be written"),
+    ("130", "interrupted (Ctrl-C); nothing was written"),
+)
+
 
 class MixedCommand(click.Command):
     """A click command whose words that are not its own options are nanoBragg's; they go to `ctx.args`.
@@ -14,6 +26,8 @@ class MixedCommand(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args == ["-h"]:
+            args = ["--help"]
         own, others = self._split(ctx, args)
         super().parse_args(ctx, own)
         unknown = [word for word in others if word.startswith("--")]
@@ -22,13 +36,26 @@ class MixedCommand(click.Command):
         ctx.args = others
         return others
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Examples"):
+            # Not wrapped: they are there to be copied.
+            for example in EXAMPLES:
+                formatter.write(f"{'':{formatter.current_indent}}tilesim {self.name} {example}\n")
+        with formatter.section("Exit status"):
+            formatter.write_dl(EXIT_STATUSES)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from tilesim.nanobragg.flags import flag_help
 
         super().format_options(ctx, formatter)
+        idle = []
         for group, flags in flag_help():
+            idle += [flag for flag in flags if _idle(flag)]
             with formatter.section(f"nanoBragg flags: {group}"):
-                formatter.write_dl(flags)
+                formatter.write_dl([flag for flag in flags if not _idle(flag)])
+        with formatter.section("nanoBragg flags without effect, accepted so that its command lines run"):
+            formatter.write_dl(idle)
 
     def _options(self) -> dict[str, bool]:
         """Every spelling of an option of ours, and whether a value follows."""
@@ -58,6 +85,11 @@ class MixedCommand(click.Command):
         return own, others
 
 
+def _idle(flag: tuple[str, str]) -> bool:
+    """Whether a flag, (spelling, help), changes nothing at all."""
+    return flag[1].startswith(("no effect", "read, without effect"))
+
+
 def _similar(word: str, options: dict[str, bool]) -> list[str]:
     from difflib import get_close_matches
 
@@ -79,7 +111,7 @@ def simulation_options(function: Callable) -> Callable:
     precisions, backends = click.Choice(["mixed", "double"]), click.Choice(["auto", "eager", "compiled"])
     options = [
         click.option("--zarr", metavar="DIR", help="Write a zarr store."),
-        click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [512]."),
+        click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [up to 512]."),
         click.option("--device", metavar="auto|cpu|cuda[:n]", default="auto", help="Where the kernel runs [auto]."),
         click.option("--precision", type=precisions, default="mixed", help="Sums in float32, or all float64 [mixed]."),
         click.option("--backend", type=backends, default="auto", help="Form of the kernel [auto]."),

@@ -47,7 +47,12 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool)
     ctx.exit()
 
 
-@click.group(cls=Commands, epilog="Say `tilesim run --help` for every flag.")
+# Commands inherit the short form; run and plan, whose words are nanoBragg's, take it only alone.
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Say `tilesim run --help` for every flag.",
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Versions.")
 def tilesim() -> None:
     """X-ray diffraction images from nanoBragg's own command lines, tiled and distributed."""

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
+ECHO_ROOM = 5
+"""Columns for two echoes of Ctrl-C and the cursor; a bar that wraps is drawn twice."""
+
 
 @contextmanager
 def progress(tiles: int, steps: int, wanted: bool) -> Iterator:
@@ -22,15 +25,32 @@ def progress(tiles: int, steps: int, wanted: bool) -> Iterator:
 
 @contextmanager
 def _bar(tiles: int, steps: int) -> Iterator:
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
     from rich.progress import (
         BarColumn,
         Progress,
+        ProgressColumn,
         TaskProgressColumn,
         TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Narrower(Console):
+        """A terminal whose last columns stay free: a ^C that it echoes there must not wrap onto another line."""
+
+        @property
+        def size(self) -> ConsoleDimensions:
+            width, height = super().size
+            return ConsoleDimensions(max(1, width - ECHO_ROOM), height)
+
+    class Clock(ProgressColumn):
+        """Time so far and time left, without hours while there are none: the bar needs the room."""
+
+        max_refresh = 0.5
+
+        def render(self, task) -> Text:
+            past = task.finished_time if task.finished else task.elapsed
+            return Text(f"{_clock(past)} left {_clock(task.time_remaining)}")
 
     columns = (
         TextColumn("simulating"),
@@ -38,11 +58,9 @@ def _bar(tiles: int, steps: int) -> Iterator:
         TaskProgressColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f} tiles"),
         TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        Clock(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Narrower(stderr=True)) as bar:
         task = bar.add_task("", total=tiles, rate="")
         start, done = perf_counter(), 0
 
@@ -52,6 +70,14 @@ def _bar(tiles: int, steps: int) -> Iterator:
             bar.update(task, advance=1, rate=_rate(steps * done / tiles, perf_counter() - start))
 
         yield advance
+
+
+def _clock(seconds: float | None) -> str:
+    """m:ss, or h:mm:ss from an hour on."""
+    if seconds is None:
+        return "-:--"
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def _lines(tiles: int, steps: int):

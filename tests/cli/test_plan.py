@@ -21,11 +21,100 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(tilesim, made, comman
     assert said["steps"] == ("576 = pixels x 1^2 sub-pixels x 1 layers x 1 sources x 4 phi steps x 1 mosaic domains")
     assert said["tiles"] == "3 of 5 x 12 pixels"
     assert " MB besides the libraries" in said["memory"]
-    assert said["expected"].endswith(" s of computing")
+    assert said["expected"].endswith("s of computing")
     written = dict(line.split(": ") for name, line in rows(result.out) if name == "writes")
-    assert list(written) == ["floatimage.bin", "i.img", "n.img", "p.pgm", "z.zarr"]
-    assert written["floatimage.bin"] == written["z.zarr"] == "576 bytes"
+    assert list(written) == ["floatimage.bin", "i.img", "n.img", "p.pgm", "Fdump.bin", "z.zarr"]
+    assert written["floatimage.bin"] == "576 bytes"
+    # Three tiles of 5 x 12 pixels, the last one padded, with a checksum each.
+    assert written["z.zarr"] == "732 bytes"
+    assert "disk" not in said
     assert made() == []
+
+
+def test_the_sizes_are_those_that_a_run_writes(tilesim, folder):
+    words = (*FLAGS, "-floatfile", "f.bin", "--write-fdump", "--preview", "v.png", "--json", "j.json")
+    result = tilesim("run", "--dry-run", *words)
+    plan = json.loads((folder / "j.json").read_text())
+    assert "writes    v.png: small" in result.out and "writes    j.json: small" in result.out
+    assert plan["files"]["v.png"] is None and plan["files"]["j.json"] is None
+    assert tilesim("run", *words).status == 0
+    for name in ("f.bin", "i.img", "n.img", "Fdump.bin"):
+        assert 0 <= plan["files"][name] - (folder / name).stat().st_size <= 72, name
+    chunks = (folder / "z.zarr" / "0" / "intensity" / "c").rglob("*")
+    assert plan["files"]["z.zarr"] == sum(p.stat().st_size for p in chunks if p.is_file())
+
+
+def test_a_disk_without_room_is_said(tilesim, monkeypatch, folder):
+    import shutil
+
+    full = shutil.disk_usage(folder)._replace(free=700)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    assert "disk" not in dict(rows(tilesim("plan", *BASE, "-floatfile", "f.bin").out))
+    # The float image that the SMV image is made from needs room too.
+    result = tilesim("plan", *BASE, "-intfile", "i.img", "--json", "p.json")
+    assert dict(rows(result.out))["disk"].startswith(f"TOO SMALL: {folder} has")
+    (short,) = json.loads((folder / "p.json").read_text())["short_disks"]
+    assert short == {"folder": str(folder), "needed_bytes": 512 + 288 + 576, "free_bytes": 700}
+
+
+def test_a_cache_without_a_folder_does_not_stop_a_plan(tilesim):
+    assert tilesim("plan", *BASE, "--write-fdump", "-dump", "missing/F.bin").status == 0
+
+
+def test_threads_without_a_tile_do_not_count(tilesim, monkeypatch):
+    from tilesim.run import calibrate, inline
+
+    monkeypatch.setattr(calibrate, "try_out", lambda job: calibrate.Trial(100.0, 0.0))
+    monkeypatch.setattr(inline, "default_threads", lambda job: 8)
+    for tile, threads in (("12", 1), ("6", 4), ("2", 8)):
+        plan = json.loads(tilesim("plan", *BASE, "--tile", tile, "--json", "-").out)
+        assert plan["steps_per_second"] == 100 * threads
+        assert plan["expected_seconds"] == pytest.approx(144 / (100 * threads))
+
+
+def test_compiling_is_said_apart(tilesim, monkeypatch):
+    from tilesim.run import calibrate
+
+    monkeypatch.setattr(calibrate, "try_out", lambda job: calibrate.Trial(100.0, 12.3))
+    assert dict(rows(tilesim("plan", *BASE).out))["compiling"] == "12 s, once"
+
+
+def test_the_trial_runs_on_one_thread_and_is_short(tilesim, monkeypatch):
+    import torch
+
+    from tilesim.run import calibrate
+
+    seen, simulate_tile = [], calibrate.simulate_tile
+
+    def spy(*arguments):
+        seen.append(torch.get_num_threads())
+        return simulate_tile(*arguments)
+
+    monkeypatch.setattr(calibrate, "simulate_tile", spy)
+    before = torch.get_num_threads()
+    assert tilesim("plan", *BASE, *"-detector_thick 300 -detector_abs 500 -thicksteps 999999".split()).status == 0
+    assert set(seen) == {1} and 2 <= len(seen) <= 4
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0, "0.0 s"),
+        (0.01, "less than 0.1 s"),
+        (0.84, "0.8 s"),
+        (9.97, "10 s"),
+        (99, "99 s"),
+        (240, "4 min"),
+        (3599, "1 h"),
+        (4620, "1 h 17 min"),
+        (9e5, "11 days"),
+    ],
+)
+def test_times_are_readable(seconds, text):
+    from tilesim_cli.plan import readable_time
+
+    assert readable_time(seconds) == text
 
 
 def test_a_plan_as_json(tilesim, folder, made):

@@ -1,0 +1,90 @@
+"""Help and the progress bar: what they say, and that they fit."""
+
+import os
+import pty
+import signal
+import time
+
+import pytest
+from commands import BASE, CRYSTAL
+
+from tilesim_cli.progress import _clock
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("plan",), ("info",), ("example",)])
+def test_the_short_form_of_help(tilesim, command):
+    short, long = tilesim(*command, "-h"), tilesim(*command, "--help")
+    assert short.status == long.status == 0
+    assert short.out == long.out and short.out.startswith("Usage: ")
+
+
+def test_among_flags_the_short_form_is_not_help(tilesim):
+    assert "Usage" not in tilesim("run", *BASE, "-h", "--quiet", "-floatfile", "f.bin").out
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_examples_and_exit_statuses_come_first_and_idle_flags_last(tilesim, command):
+    text = tilesim(command, "--help").out
+    places = [text.index(word) for word in ("Examples:", "Exit status:", "\nOptions:", "nanoBragg flags: crystal")]
+    assert places == sorted(places)
+    assert text.count(f"\n  tilesim {command} -") == 3
+    for line in ("\n  0 ", "\n  1 ", "\n  2 ", "\n  130 "):
+        assert places[1] < text.index(line) < places[2]
+    before, _, after = text.partition("nanoBragg flags without effect")
+    assert "no effect" not in before and "without effect on the image" not in before
+    assert after.count("no effect") == 7 and "-stol FILE" in after and "nanoBragg flags" not in after
+
+
+def test_the_examples_run(tilesim, made):
+    text = tilesim("run", "--help").out
+    examples = [line.split()[2:] for line in text.splitlines() if line.startswith("  tilesim run -")]
+    for words in examples:
+        result = tilesim("run", *words, "-detpixels", "12", "-oversample", "1")
+        assert result.status == 0
+        assert set(word for word in words if word.startswith("out.")) <= set(made())
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(None, "-:--"), (-1, "0:00"), (5.9, "0:05"), (754, "12:34"), (3600, "1:00:00"), (36061, "10:01:01")],
+)
+def test_clocks_have_hours_when_there_are_any(seconds, text):
+    assert _clock(seconds) == text
+
+
+def test_the_bar_leaves_room_for_the_echo_of_an_interrupt(process):
+    """A terminal of 80 columns: the drawn lines are shorter, so that ^C does not wrap."""
+    import fcntl
+    import re
+    import struct
+    import termios
+
+    parent, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    long = (*CRYSTAL, *"-N 3 -pixel 1 -detpixels 64 -oversample 2 -mosaic 1 -mosaic_domains 999 --tile 8".split())
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    child = process("run", *long, "-floatfile", "f.bin", stderr=terminal, env=environment)
+    os.close(terminal)
+    os.set_blocking(parent, False)
+    drawn, end, sent = b"", time.monotonic() + 60, False
+    while time.monotonic() < end:
+        try:
+            piece = os.read(parent, 65536)
+        except BlockingIOError:
+            time.sleep(0.02)
+            continue
+        except OSError:
+            break
+        if not piece:
+            break
+        drawn += piece
+        if not sent and b"steps/s" in drawn:
+            child.send_signal(signal.SIGINT)
+            sent = True
+    os.close(parent)
+    assert child.wait(timeout=10) == 130
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
+    bars = [line for line in re.split(r"[\r\n]+", plain) if line.startswith("simulating")]
+    assert bars and max(map(len, bars)) <= 80 - 5
+    assert "tiles" in bars[-1] and " left " in bars[-1]
