@@ -322,7 +322,7 @@ REFUSED = {
     "panel of one number": (lambda: make_panel(shape=5), "expected 2 whole numbers"),
     "NaN pixel": (lambda: make_panel(pixel_size=NAN), "pixel size"),
     "no pixel": (lambda: make_panel(pixel_size=0), "pixel size"),
-    "pixel in micrometres": (lambda: make_panel(pixel_size=75), "did you mean 0.075"),
+    "pixel in micrometres": (lambda: make_panel(pixel_size=75), "did you mean 7.5e-05?"),
     "no fast axis": (lambda: make_panel(fast=(0, 0, 0)), "fast axis"),
     "origin of two numbers": (lambda: make_panel(origin=(0, 0)), "origin of a panel is (0, 0); expected 3 numbers"),
     "inward normal": (lambda: make_panel(normal=(0, 0, -1)), "away from the sample"),
@@ -354,7 +354,7 @@ REFUSED = {
     "phi of True": (lambda: Scan(start=True), "phi start is True"),
     "no sub-pixel": (lambda: Sampling(oversample=0), "oversample is 0; expected at least 1"),
     "negative dmin": (lambda: Sampling(dmin=-1e-10), "dmin"),
-    "dmin in angstrom": (lambda: Sampling(dmin=2.0), "did you mean 2e-10?"),
+    "NaN for dmin": (lambda: Sampling(dmin=NAN), "dmin is nan"),
     "a switch that is a number": (lambda: Sampling(interpolate=1), "interpolate is 1; expected True or False"),
     "a region of numbers": (lambda: Sampling(roi=(0, 1, 0, 1)), "roi is (0, 1, 0, 1); expected a Region"),
     "a region of fractions": (lambda: Region(0, 1.5, 0, 1), "slow_stop of a region is 1.5"),
@@ -399,9 +399,10 @@ def test_reproducing_the_reference_takes_what_it_took():
         beam=Beam((0, 0, 0), INF, INF, sources=(Source(Z, 1e-10),)),
         scan=Scan((0, 0, 0)),
         factors=StructureFactors(np.full((1, 1, 1), NAN)),
+        crystal=Crystal(*CUBE, fudge=INF),
         water_size=-1.0,
     )
-    for field, usual in (("beam", Beam(Z, 1e-10)), ("scan", Scan()), ("water_size", 0.0)):
+    for field, usual in (("beam", Beam(Z, 1e-10)), ("scan", Scan()), ("crystal", Crystal(*CUBE)), ("water_size", 0.0)):
         with pytest.raises(InputError):
             make_experiment(sampling=Sampling(), **{field: getattr(odd, field)})
         assert getattr(odd.replace(**{field: usual}), field) == usual

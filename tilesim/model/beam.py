@@ -15,8 +15,8 @@ CLASSICAL_ELECTRON_RADIUS_SQUARED = 7.94079248018965e-30
 DEFAULT_FLUENCE = 125932015286227086360700780544.0
 """Photons/m^2; r_e^2 times this is one (spec intensity 1)."""
 
-WAVELENGTHS = (1e-13, 1e-6)
-"""Metres; no experiment in earnest is outside."""
+WAVELENGTHS = (1e-18, 1e-2)
+"""Metres: wide enough for any use, narrow enough to show angstrom or nanometres."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Source(Noun):
     direction: Vector
     """Unit vector along which the light travels, from source to sample."""
     wavelength: float
-    """Metres, 1e-13 to 1e-6."""
+    """Metres, 1e-18 to 1e-2."""
     weight: float = 1.0
     """Multiplies every contribution of this source; a beam's weights average one."""
 
@@ -49,7 +49,7 @@ class Beam(Noun):
     direction: Vector
     """Unit vector, source to sample."""
     wavelength: float
-    """Central wavelength, metres, 1e-13 to 1e-6. With explicit sources it decides no pixel."""
+    """Central wavelength, metres, 1e-18 to 1e-2. With explicit sources it decides no pixel."""
     fluence: float = DEFAULT_FLUENCE
     """Photons per square metre."""
     polarization_axis: Vector = (0.0, 0.0, 1.0)

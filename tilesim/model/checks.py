@@ -24,7 +24,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 UNIT_TOLERANCE = 1e-6
 """How far a direction's length may be from one: more than rounding, less than a forgotten normalisation."""
 
-ANGSTROM, MILLIMETRE = 1e-10, 1e-3
+ANGSTROM, MICROMETRE = 1e-10, 1e-6
 
 
 def coerce(noun: Any, **fields: Any) -> None:
@@ -70,7 +70,7 @@ def not_negative(name: str, value: Any) -> float:
 
 
 def length(name: str, value: Any, low: float, high: float, unit: float) -> float:
-    """Metres between limits that no use in earnest exceeds; `unit` (m) is the one most likely to be forgotten."""
+    """Metres between limits that no use exceeds; `unit`, in metres, is the one that was most likely forgotten."""
     result = finite(name, value)
     if not low <= result <= high:
         meant = result * unit

@@ -13,8 +13,8 @@ from tilesim.model import checks
 from tilesim.model.noun import Noun
 from tilesim.model.vectors import IDENTITY, Matrix, Vector, cross, dot, norm, scale
 
-LENGTHS = (1e-11, 1e-4)
-"""Metres; no cell vector in earnest is outside."""
+LENGTHS = (1e-15, 1e-2)
+"""Metres: wide enough for any use, narrow enough to show angstrom or nanometres."""
 FLAT = 1e-12
 """A cell of less volume, relative to that of a box with the same edges, lies in a plane but for rounding."""
 ANGLES = ("alpha", "beta", "gamma")
@@ -34,7 +34,7 @@ class Crystal(Noun):
     """A stack of unit cells, unrotated by the spindle."""
 
     a: Vector
-    """Real-space cell vector, metres, 1e-11 to 1e-4 long."""
+    """Real-space cell vector, metres, 1e-15 to 1e-2 long."""
     b: Vector
     c: Vector
     cells: tuple[int, int, int] = (1, 1, 1)
@@ -62,7 +62,7 @@ class Crystal(Noun):
             self,
             cells=checks.whole_numbers("cells of the crystal", self.cells, 3, at_least=1),
             shape=checks.choice("shape of the crystal", self.shape, Shape),
-            fudge=checks.finite("fudge factor", self.fudge),
+            fudge=checks.number("fudge factor", self.fudge),
             mosaic_rotations=checks.rotations("mosaic rotations", self.mosaic_rotations),
         )
         if not self.mosaic_rotations:

@@ -13,8 +13,8 @@ from tilesim.model.vectors import Vector, cross, dot
 
 MAX_PIXELS = 2**40
 """More pixels than this on one panel is taken for a mistake."""
-PIXEL_SIZES = (1e-9, 1.0)
-"""Metres; no pixel in earnest is outside."""
+PIXEL_SIZES = (1e-12, 10.0)
+"""Metres: wide enough for any use, narrow enough to show micrometres."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Panel(Noun):
     normal: Vector
     """Outward normal (odet)."""
     pixel_size: float
-    """Edge of the square pixels, metres, 1e-9 to 1."""
+    """Edge of the square pixels, metres, 1e-12 to 10."""
     shape: tuple[int, int]
     """Pixels along (slow, fast)."""
     close_distance: float | None = None
@@ -65,7 +65,7 @@ class Panel(Noun):
             fast=checks.direction("fast axis of a panel", self.fast),
             slow=checks.direction("slow axis of a panel", self.slow),
             normal=checks.direction("normal of a panel", self.normal),
-            pixel_size=checks.length("pixel size", self.pixel_size, *PIXEL_SIZES, checks.MILLIMETRE),
+            pixel_size=checks.length("pixel size", self.pixel_size, *PIXEL_SIZES, checks.MICROMETRE),
             shape=checks.whole_numbers("pixels (slow, fast) of a panel", self.shape, 2),
             sensor=None if self.sensor is None else checks.instance("sensor", self.sensor, Sensor),
         )
@@ -118,7 +118,7 @@ class Panel(Noun):
         Raises InputError.
         """
         distance = checks.positive("distance of a panel", distance)
-        pixel_size = checks.length("pixel size", pixel_size, *PIXEL_SIZES, checks.MILLIMETRE)
+        pixel_size = checks.length("pixel size", pixel_size, *PIXEL_SIZES, checks.MICROMETRE)
         shape = checks.whole_numbers("pixels (slow, fast) of a panel", shape, 2)
         beam, fast = checks.unit_vector("beam direction", beam), checks.unit_vector("fast axis of a panel", fast)
         if abs(dot(beam, fast)) > checks.UNIT_TOLERANCE:

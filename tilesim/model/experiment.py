@@ -52,6 +52,7 @@ class Experiment(Noun):
         """What only the reproduction of the reference's own images can do without. Raises InputError."""
         self.beam.check()
         checks.unit_vector("spindle axis", self.scan.axis)
+        checks.finite("fudge factor", self.crystal.fudge)
         checks.not_negative("water size", self.water_size)
         if not self.factors.finite:
             raise InputError("the structure factors hold NaN or infinity; expected finite amplitudes")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.noun import Noun
 
-MAX_DMIN = 1e-6
-"""Metres; a larger cut-off would leave nothing."""
 FLAGS = ("interpolate", "oversample_thick", "oversample_polar", "oversample_omega", "point_pixel", "strict_c")
 
 
@@ -43,7 +42,7 @@ class Sampling(Noun):
     oversample: int = 1
     """Sub-pixels along each edge of a pixel."""
     dmin: float = 0.0
-    """Contributions of smaller d-spacing, in metres, at most 1e-6, are left out; 0 keeps all."""
+    """Contributions of smaller d-spacing, in metres, are left out; 0 keeps all."""
     interpolate: bool = False
     """Tricubic interpolation between structure factors instead of the nearest one."""
     oversample_thick: bool = False
@@ -60,10 +59,13 @@ class Sampling(Noun):
     """Reproduce the reference's defects K1 to K5 and K9 (docs/corrections.md)."""
 
     def __post_init__(self) -> None:
+        dmin = checks.number("dmin", self.dmin)
+        if not dmin >= 0.0:  # infinity is a cut-off too
+            raise InputError(f"dmin is {dmin:g}; expected metres, 0 or more")
         checks.coerce(
             self,
             oversample=checks.whole_number("oversample", self.oversample, at_least=1),
-            dmin=checks.length("dmin", self.dmin, 0.0, MAX_DMIN, checks.ANGSTROM),
+            dmin=dmin,
             roi=None if self.roi is None else checks.instance("roi", self.roi, Region),
         )
         for name in FLAGS:
