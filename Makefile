@@ -11,7 +11,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 demo: $(VENV)/ready
 	$(VENV)/bin/python -m tilesim_cli.main example demo --overwrite
-	sh demo/run.sh $(abspath $(VENV))/bin/tilesim
+	sh demo/run.sh $(VENV)/bin/tilesim
 	@echo "demo/out.png shows the frame; demo/out.bin, demo/out.zarr and demo/noise.img hold it"
 
 test: $(VENV)/ready

@@ -27,12 +27,9 @@ def command(ctx: click.Context, **options) -> None:
     if options["dry_run"]:
         print_plan(prepared, job, options)
         return
-    import torch
-
     from tilesim.run.extras import extras_of
     from tilesim.run.render import carry_out, note, noted
 
-    torch.set_num_threads(1)  # tiles run side by side, each on one thread
     # JSON on standard output stands there alone.
     say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
     for line in prepared.report:

@@ -52,3 +52,10 @@ def test_an_unexpected_error_names_the_tile(monkeypatch):
     monkeypatch.setattr(inline, "simulate_tile", fail)
     with pytest.raises(TileError, match="slow 0:4 fast 0:4: RuntimeError: no memory"):
         list(run_inline(job(), [], threads=2))
+
+
+def test_omp_num_threads_sets_the_threads_as_for_the_reference(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert inline.default_threads(job()) == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert inline.default_threads(job()) >= 1

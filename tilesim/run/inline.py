@@ -123,5 +123,8 @@ def run_inline(job: Job, sinks: Sequence[Sink], threads: int | None = None) -> I
 
 
 def default_threads(job: Job) -> int:
-    """One thread per core that this process may use; one for a GPU, which is fed by it alone."""
-    return 1 if job.device != "cpu" else len(os.sched_getaffinity(0))
+    """One thread per core that this process may use, or OMP_NUM_THREADS as for the reference; one feeds a GPU."""
+    if job.device != "cpu":
+        return 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else len(os.sched_getaffinity(0))

@@ -64,7 +64,7 @@ def make_job(
     """
     from tilesim.compute import PRECISIONS, find_latch
     from tilesim.run.backend import resolve_backend, resolve_device
-    from tilesim.tiling.plan import DEFAULT_TILE, TilePlan
+    from tilesim.tiling.plan import TilePlan, default_tile
 
     instance("experiment", experiment, Experiment)
     panels = len(experiment.detector.panels)
@@ -75,7 +75,7 @@ def make_job(
             raise PlanError(f"{name} is {value!r}; expected text")
     if precision not in PRECISIONS:
         raise PlanError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
-    plan = TilePlan((1, *experiment.shape), _tile_shape(DEFAULT_TILE if tile is None else tile))
+    plan = TilePlan((1, *experiment.shape), default_tile(experiment.shape) if tile is None else _tile_shape(tile))
     steps = experiment.rendered_pixels * experiment.evaluations
     latch = find_latch(experiment) if experiment.sampling.strict_c else None
     return Job(experiment, plan, precision, resolve_device(device), resolve_backend(backend, steps), latch)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tilesim.compute import Lowered, simulate_tile
 from tilesim.model import Experiment
-from tilesim.run.job import Job, lower_job, make_job
+from tilesim.run.job import lower_job, make_job
 
 
 def simulate(
@@ -19,12 +19,13 @@ def simulate(
     """The image of an experiment as a lazy `dask.array` (slow, fast) float32, in photons per pixel.
 
     experiment  what to simulate; `tilesim.from_nanobragg` makes one from a command line
-    tile        pixels (slow, fast) of a tile, which is a chunk of the array; one number for a square; None is 512
+    tile        pixels (slow, fast) of a tile, which is a chunk of the array; one number for a square; None chooses
     precision   "mixed" (float64 phases, float32 sums; within 1e-5 of double) or "double"
     device      "auto", "cpu", "cuda" or "cuda:N"
     backend     "auto", "eager" or "compiled"
 
-    Raises InputError or PlanError at once; nothing is computed before the array is.
+    Raises InputError or PlanError at once; no pixel is computed before the array is. (Strict interpolation is looked
+    through for its first evaluation outside the table.)
     """
     import dask
     import dask.array as da
@@ -70,6 +71,3 @@ def _block(plan, lowered: Lowered, block_id=None) -> np.ndarray:
 def _edges(length: int, chunk: int) -> tuple[int, ...]:
     full, rest = divmod(length, chunk)
     return (chunk,) * full + ((rest,) if rest else ())
-
-
-__all__ = ["Job", "simulate", "simulate_now"]
