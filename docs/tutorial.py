@@ -4,7 +4,7 @@
 # Run it as a script (`python docs/tutorial.py`) or cell by cell in an editor that knows `# %%`.
 # It needs no input files: the structure factors are synthetic.
 
-# %% An experiment from a nanoBragg command line; it warns that one sub-pixel is coarse, which keeps this quick
+# %% An experiment from a nanoBragg command line
 from pathlib import Path
 from tempfile import mkdtemp
 

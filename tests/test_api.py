@@ -1,8 +1,5 @@
 """What `import tilesim` offers: its names, command lines as text or words, arguments checked at once."""
 
-import subprocess
-import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -62,26 +59,11 @@ def test_other_arguments_are_refused(args, named):
     assert named in str(error.value) and "\n" not in str(error.value)
 
 
-def test_corrections_of_pixels_and_surprising_flags_are_warned_of():
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        tilesim.from_nanobragg(f"{TINY} -phi 0 -osc 1 -phisteps 2 -intfile a.img -pivot beam")
-    first, second = (str(w.message) for w in caught)
-    assert "-pivot is not used" in first
-    assert "departs from nanoBragg by K1;" in second and "strict_c=True" in second
-    assert all(w.category is UserWarning and w.filename == __file__ for w in caught)
-
-
-def test_nothing_is_warned_of_where_only_files_would_differ():
-    tilesim.from_nanobragg(f"{TINY} -intfile a.img")
-    tilesim.from_nanobragg(f"{TINY} -phi 0 -osc 1 -phisteps 2", strict_c=True)
-
-
-def test_a_warning_points_at_the_line_of_the_caller(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(f"import tilesim\ntilesim.from_nanobragg({TINY + ' -pivot beam'!r})\n")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert "script.py:2: UserWarning: -pivot is not used" in done.stderr
+def test_read_command_names_corrections_and_surprising_flags():
+    command = tilesim.read_command(f"{TINY} -phi 0 -osc 1 -phisteps 2 -intfile a.img -pivot beam".split())
+    assert command.corrections == ("K1", "K12")
+    assert any("-pivot is not used" in line for line in command.warnings)
+    assert command.experiment == tilesim.from_nanobragg(f"{TINY} -phi 0 -osc 1 -phisteps 2 -pivot beam")
 
 
 # --- simulating

@@ -27,6 +27,7 @@ _HOMES = {
     "TileError": "tilesim.errors",
     "TilesimError": "tilesim.errors",
     "from_nanobragg": "tilesim.nanobragg.resolve",
+    "read_command": "tilesim.nanobragg.resolve",
     "read_hkl": "tilesim.io.hkl",
     "simulate": "tilesim.run.lazy",
     "simulate_now": "tilesim.run.lazy",

@@ -6,7 +6,6 @@ import math
 import os
 import shlex
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -57,23 +56,14 @@ def from_nanobragg(args: str | Iterable, strict_c: bool = False) -> Experiment:
               too; files are read from the working folder, output flags are ignored
     strict_c  read the arguments and files as the reference does, and reproduce its defects
 
-    Issues a UserWarning for every flag that does not do what it seems to say, and one that names the corrections
-    which make this experiment another than nanoBragg's (docs/corrections.md). K12 and K14 are not among them, as they
-    concern files that are not written here, nor is K3, which shows only in rendering.
+    `read_command` tells more: surprising flags, and the corrections (docs/corrections.md) that affect the image.
 
     Raises InputError, naming the flag or the file and line.
     """
     words = _words(args)
     if "--strict-c" in words:
         raise InputError("--strict-c is an option of the command line; expected strict_c=True beside the arguments")
-    command = read_command(words, strict_c)
-    for line in command.warnings:
-        warnings.warn(line, UserWarning, stacklevel=2)
-    corrections = [number for number in command.corrections if number not in ("K12", "K14")]
-    if corrections:
-        line = f"this experiment departs from nanoBragg by {', '.join(corrections)}; docs/corrections.md says why, "
-        warnings.warn(f"{line}strict_c=True reproduces nanoBragg", UserWarning, stacklevel=2)
-    return command.experiment
+    return read_command(words, strict_c).experiment
 
 
 def _words(args: str | Iterable) -> list[str]:
