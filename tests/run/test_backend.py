@@ -38,6 +38,14 @@ def test_the_compiled_kernel_gives_the_same_bytes_for_any_tiling():
     np.testing.assert_array_max_ulp(image_of((23, 31)), image_of((5, 12)), maxulp=2)
 
 
+@compiler
+@pytest.mark.filterwarnings("ignore")
+def test_the_compiled_kernel_can_be_sent_to_another_process():
+    import pickle
+
+    assert isinstance(pickle.loads(pickle.dumps(backend.make_accumulate("compiled"))), backend.Compiled)
+
+
 def test_small_jobs_never_start_a_compiler():
     assert resolve_backend("auto", 128 * 128 * 100) == "eager"
 

@@ -51,17 +51,17 @@ def make_accumulate(backend: str):
 
 
 class Compiled:
-    """`intensity.accumulate` compiled by torch when it is first called; a process that it is sent to compiles anew."""
+    """`intensity.accumulate`, compiled by torch at its first call; a process that it is sent to compiles anew."""
 
     def __init__(self) -> None:
-        self._step = None
+        import torch
+
+        # One thread per call: tiles, not loops, are what runs in parallel.
+        self._step = torch.compile(_accumulate_tensors, dynamic=True, options={"cpp.threads": 1})
 
     def __call__(self, total, q, cell, lattice, allowed=None):
         import torch
 
-        if self._step is None:
-            # One thread per call: tiles, not loops, are what runs in parallel.
-            self._step = torch.compile(_accumulate_tensors, dynamic=True, options={"cpp.threads": 1})
         cell = torch.tensor(cell, dtype=torch.float64, device=total.device)
         return self._step(total, *q, cell, lattice, allowed)
 
