@@ -13,9 +13,9 @@ EXAMPLES = (
 )
 EXIT_STATUSES = (
     ("0", "done"),
-    ("1", "a tile failed, or standard output could not be written"),
+    ("1", "something is missing: a tile failed, the cluster was lost, standard output could not be written"),
     ("2", "bad input, or an output that cannot be written"),
-    ("130", "interrupted (Ctrl-C); nothing was written"),
+    ("130", "interrupted (Ctrl-C); no file is half written, and a store can be resumed"),
 )
 
 
@@ -106,6 +106,25 @@ def parse_tile(ctx: click.Context, parameter: click.Parameter, value: str | None
     return (int(edges[0]), int(edges[-1]))
 
 
+ENGINE = [
+    click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Compute in N processes of this machine."),
+    click.option("--scheduler", metavar="ADDRESS", help="Compute on the workers of a dask scheduler, tcp://host:8786."),
+    click.option("--scheduler-file", metavar="FILE", help="The same, found by the file that a scheduler wrote."),
+    click.option("--tls-ca", metavar="FILE", help="Authority for a scheduler with TLS (PEM), with the next two."),
+    click.option("--tls-cert", metavar="FILE", help="Certificate."),
+    click.option("--tls-key", metavar="FILE", help="Key."),
+    click.option("--patience", type=float, default=300.0, metavar="S", help="Wait so long for a worker [300]."),
+]
+"""Where tiles are computed; by default in threads of this process."""
+
+
+def engine_options(function: Callable) -> Callable:
+    """The options of `ENGINE`, for commands without nanoBragg's flags."""
+    for option in reversed(ENGINE):
+        function = option(function)
+    return function
+
+
 def simulation_options(function: Callable) -> Callable:
     """The options that `run` and `plan` share."""
     precisions, backends = click.Choice(["mixed", "double"]), click.Choice(["auto", "eager", "compiled"])
@@ -120,6 +139,10 @@ def simulation_options(function: Callable) -> Callable:
         click.option("--preview", metavar="FILE.png", help="Draw the image for the eye."),
         click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
         click.option("--overwrite", is_flag=True, help="Replace an existing store."),
+        click.option("--resume", is_flag=True, help="Go on with the store of an interrupted run; mend damaged tiles."),
+        click.option("--frames", type=click.IntRange(min=1), default=1, metavar="N", help="A series of N images [1]."),
+        click.option("--frame-osc", type=float, metavar="DEG", help="Advance of phi from frame to frame [-osc]."),
+        *ENGINE,
         click.option("--quiet", is_flag=True, help="Print errors and the NOTE only."),
     ]
     for option in reversed(options):

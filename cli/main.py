@@ -12,9 +12,11 @@ import click
 
 COMMANDS = {
     "run": "simulate an image from a nanoBragg command line",
+    "batch": "simulate a list or grid of experiments from a TOML file",
     "plan": "say what `run` would do, and how long it would take",
     "example": "write realistic synthetic input and the command to run",
     "info": "say what a store holds",
+    "verify": "read a store again and name what is missing or damaged",
 }
 
 EXIT_INPUT = 2
@@ -68,7 +70,7 @@ def _terminate(*_: object) -> None:
 
 def main() -> None:
     """Run the command line; never shows a traceback for what a user can mend."""
-    from tilesim.errors import TileError, TilesimError
+    from tilesim.errors import ClusterError, TileError, TilesimError
 
     try:
         signal.signal(signal.SIGTERM, _terminate)
@@ -83,17 +85,17 @@ def main() -> None:
     except click.ClickException as error:
         _complain(error.format_message())
         status = error.exit_code
-    except TileError as error:
-        _complain(str(error))
+    except (ClusterError, TileError) as error:
+        _complain(_with_notes(str(error), error))
         status = EXIT_FAILURE
     except TilesimError as error:
-        _complain(str(error))
+        _complain(_with_notes(str(error), error))
         status = EXIT_INPUT
-    except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted; nothing was written")
+    except (KeyboardInterrupt, click.Abort) as error:
+        _complain(_with_notes("interrupted", error, "nothing was written"))
         status = EXIT_INTERRUPTED
-    except Terminated:
-        _complain("terminated; nothing was written")
+    except Terminated as error:
+        _complain(_with_notes("terminated", error, "nothing was written"))
         status = EXIT_TERMINATED
     except OSError as error:
         # Outputs have errors of their own: without a name it is standard output, full or without a reader.
@@ -112,6 +114,13 @@ def _leave(status: int) -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
     os._exit(status or 0)
+
+
+def _with_notes(text: str, error: BaseException, otherwise: str = "") -> str:
+    """What ended the run, and what it says of what is kept."""
+    # click makes an Abort of a KeyboardInterrupt.
+    notes = getattr(error, "__notes__", None) or getattr(error.__context__, "__notes__", None) or [otherwise]
+    return "; ".join(filter(None, (text, *notes)))
 
 
 def _complain(message: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import click
 
@@ -15,70 +14,54 @@ from tilesim_cli.arguments import MixedCommand, simulation_options
 @click.pass_context
 def command(ctx: click.Context, **options) -> None:
     """Say what `tilesim run` with the same arguments would do and how long it would take, and stop."""
-    prepared, job = prepare(ctx.args, options)
-    print_plan(prepared, job, options)
+    from tilesim_cli.launch import launched, read
+
+    with launched(read(ctx.args, options), options) as launch:
+        print_plan(launch, options)
 
 
-def prepare(arguments: Sequence[str], options: dict):
-    """The resolved command and the job for it, checked as far as can be without computing. Raises tilesim's errors."""
-    from tilesim.nanobragg.resolve import read_command
-
-    prepared = read_command(arguments, options["strict_c"], write_fdump=options["write_fdump"])
-    if not options["quiet"]:
-        for warning in prepared.warnings:
-            click.echo(f"WARNING: {warning}", err=True)
-
-    from tilesim.run.extras import check_outputs, extras_of
-
-    check_outputs(prepared, extras_of(options))
-
-    # torch from here on: what can be refused without it has been.
-    from tilesim.run.inline import default_threads
-    from tilesim.run.job import make_job
-    from tilesim.tiling.budget import check_budget, memory_budget
-
-    job = make_job(prepared.experiment, options["tile"], options["precision"], options["device"], options["backend"])
-    check_budget(memory_budget(job.experiment, job.plan, job.block, default_threads(job)))
-    return prepared, job
-
-
-def print_plan(prepared, job, options: dict) -> None:
-    """Tiles, steps, bytes, memory and expected time; JSON as well where asked for."""
-    from tilesim.run.calibrate import try_out
+def print_plan(launch, options: dict) -> None:
+    """Workers, tiles, steps, bytes, memory and expected time; JSON as well where asked for."""
     from tilesim.run.extras import extras_of, output_sizes, short_disks
-    from tilesim.run.inline import default_threads
     from tilesim.tiling.budget import memory_budget
 
-    extras = extras_of(options)
-    threads = default_threads(job)
-    memory = memory_budget(job.experiment, job.plan, job.block, threads)
+    job, frames, extras = launch.job, launch.frames, extras_of(options)
+    where = here(job) if launch.cluster is None else there(job, launch.cluster)
+    memory = memory_budget(job.experiment, job.plan, job.block, where["threads_each"])
     # Before the trial: it takes a moment, and these do not depend on it.
-    files = output_sizes(prepared, extras, job.plan)
-    disks = short_disks(prepared, extras, files)
-    trial = try_out(job)
+    files = output_sizes(frames, extras, job.plan)
+    disks = short_disks(files, hidden(launch))
+    trial = where.pop("trial")()
     # A thread without a tile does nothing.
-    rate = trial.steps_per_second * min(threads, len(job.plan)) if trial else None
+    rate = trial.steps_per_second * min(where["threads"], len(job.plan)) if trial else None
     seconds = job.evaluations / rate if rate else 0.0
-    experiment = job.experiment
-    tile = job.plan.tile
+    experiment, tile = job.experiment, job.plan.tile
+    listed = list(files.items())
     rows = [
         ("image", f"{experiment.shape[0]} x {experiment.shape[1]} pixels (slow x fast)"),
+        *([("frames", str(len(frames)))] if len(frames) > 1 else []),
         ("rendered", f"{experiment.rendered_pixels} pixels"),
         (
             "steps",
             f"{job.evaluations:.4g} = pixels x {experiment.sampling.oversample}^2 sub-pixels"
             f" x {experiment.layers} layers x {len(experiment.beam.waves)} sources"
-            f" x {experiment.scan.steps} phi steps x {len(experiment.crystal.mosaic_rotations)} mosaic domains",
+            f" x {experiment.scan.steps} phi steps x {len(experiment.crystal.mosaic_rotations)} mosaic domains"
+            + (" x frames" if len(frames) > 1 else ""),
         ),
         ("tiles", f"{len(job.plan)} of {tile[0]} x {tile[1]} pixels"),
-        ("device", f"{job.device}, {threads} threads, {job.backend} kernel, {job.precision} precision"),
+        ("device", f"{job.device}, {where['threads']} threads, {job.backend} kernel, {job.precision} precision"),
+        *where["rows"],
         (
             "memory",
             f"{memory.total / 1e6:.1f} MB besides the libraries: {memory.per_thread / 1e6:.1f} MB per thread"
             f" (tile {memory.tile / 1e6:.1f}, kernel {memory.block / 1e6:.1f}, orientations"
             f" {memory.orientations / 1e6:.1f}), structure factors {memory.table / 1e6:.1f} MB",
         ),
-        *(("writes", f"{name}: {'small' if size is None else f'{size} bytes'}") for name, size in files.items()),
+        *(
+            ("writes", f"{name}: {'small' if size is None else f'{size} bytes'}")
+            for name, size in listed[:SHOWN_FILES] + listed[max(SHOWN_FILES, len(listed) - 1) :]
+        ),
+        *([("", f"and {len(listed) - SHOWN_FILES - 1} more")] if len(listed) > SHOWN_FILES + 1 else []),
         *(
             ("disk", f"TOO SMALL: {folder} has {free / 1e6:.1f} MB free, the files need {need / 1e6:.1f} MB")
             for folder, need, free in disks
@@ -99,6 +82,7 @@ def print_plan(prepared, job, options: dict) -> None:
             options["json_file"],
             {
                 "shape": experiment.shape,
+                "frames": len(frames),
                 "rendered_pixels": experiment.rendered_pixels,
                 "steps": job.evaluations,
                 "tiles": len(job.plan),
@@ -106,7 +90,9 @@ def print_plan(prepared, job, options: dict) -> None:
                 "device": job.device,
                 "backend": job.backend,
                 "precision": job.precision,
-                "threads": threads,
+                "threads": where["threads"],
+                "workers": where["workers"],
+                "in_flight": where["in_flight"],
                 "memory_bytes": memory.total,
                 "memory_per_thread_bytes": memory.per_thread,
                 "files": files,
@@ -119,6 +105,63 @@ def print_plan(prepared, job, options: dict) -> None:
                 "digest": job.digest,
             },
         )
+
+
+SHOWN_FILES = 8
+"""Of those that a run writes; of more the last one is named too."""
+
+
+def here(job) -> dict:
+    """Threads of this process."""
+    from tilesim.run.calibrate import try_out
+    from tilesim.run.inline import default_threads
+
+    threads = default_threads(job)
+    return {
+        "threads": threads,
+        "threads_each": threads,
+        "workers": 0,
+        "in_flight": 2 * threads,
+        "rows": [],
+        "trial": lambda: try_out(job),
+    }
+
+
+def there(job, cluster) -> dict:
+    """Workers that are fit, and those that are not."""
+    from tilesim.run.dispatch import window
+
+    fit = list(cluster.fit.values())
+    threads, memory = cluster.threads, min(worker.memory for worker in fit)
+    gpus = sum(worker.gpus for worker in fit)
+    limit = f", {memory / 1e9:.1f} GB each" if memory else ""
+    flight = window(threads)
+    rows = [
+        ("workers", f"{len(fit)} at {cluster.address}: {threads} threads, {gpus} GPUs{limit}"),
+        ("in flight", f"{flight[0]} to {flight[1]} tiles"),
+        *(("unfit", f"{address}: {reason}") for address, reason in cluster.unfit.items()),
+    ]
+    return {
+        "threads": threads,
+        "threads_each": max(worker.threads for worker in fit),
+        "workers": len(fit),
+        "in_flight": flight[0],
+        "rows": rows,
+        "trial": lambda: cluster.try_out(job),
+    }
+
+
+def hidden(launch) -> tuple[str, int] | None:
+    """Path and bytes of what is on disk only while a run lasts."""
+    from tilesim.run.frames import file_names
+    from tilesim.store.layout import Layout
+
+    if launch.place is not None:
+        return None if launch.kept else (launch.place, Layout.of_plan(launch.job.plan).image_bytes)
+    frame = launch.frames[0]
+    if frame.command.outputs.float_file is not None:
+        return None
+    return file_names(frame)[0], 4 * math.prod(launch.job.experiment.shape)
 
 
 def readable_time(seconds: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 
 import click
 
@@ -17,57 +16,152 @@ from tilesim_cli.progress import progress
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop (as `tilesim plan`).")
 @click.pass_context
 def command(ctx: click.Context, **options) -> None:
-    """Simulate an image: take a nanoBragg command line and put `tilesim run` in front of its flags.
+    """Simulate an image, or a series: take a nanoBragg command line and put `tilesim run` in front of its flags.
 
     Options with two dashes are tilesim's and may stand anywhere among the flags.
     """
-    from tilesim_cli.plan import prepare, print_plan
+    from tilesim_cli.launch import launched, read
 
-    prepared, job = prepare(ctx.args, options)
+    prepared = read(ctx.args, options)
     if options["dry_run"]:
-        print_plan(prepared, job, options)
-        return
-    from tilesim.run.extras import extras_of
-    from tilesim.run.render import carry_out, note, noted
+        from tilesim_cli.plan import print_plan
 
-    # JSON on standard output stands there alone.
-    say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
-    for line in prepared.report:
-        say(line)
-    prepared = noted(prepared)
-    remark = note(prepared)
+        with launched(prepared, options) as launch:
+            print_plan(launch, options)
+        return
+    with launched(prepared, options, begin=True) as launch:
+        # JSON on standard output stands there alone.
+        say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
+        for line in prepared.report:
+            say(line)
+        results = carry_out(launch, options, say)
+    for warning in results.warnings:
+        click.echo(f"WARNING: {warning}", err=True)
+    for path in (*results.stores, *(r.frame.preview for r in results.frames if r.frame.preview and r.files)):
+        say(f"wrote {path}")
+    if options["json_file"]:
+        write_json(options["json_file"], account(launch, results))
+    complain_of_missing(results, len(launch.job.plan))
+
+
+def carry_out(launch, options: dict, say):
+    """Compute and write, showing progress; lines of the report go to `say`."""
+    from tilesim.run.provenance import corrections, note
+
+    remark = note(corrections(launch.frames))
     if remark:
         click.echo(remark, err=True)
     if sys.stdout is not None:
         sys.stdout.flush()
-    shown = not options["quiet"] and prepared.settings.progress and not prepared.settings.printout
+    settings = launch.frames[0].command.settings
+    shown = not options["quiet"] and settings.progress and not settings.printout
+    job = launch.job
     with progress(len(job.plan), job.evaluations, shown) as on_tile:
-        outcome = carry_out(prepared, job, extras_of(options), on_tile, say=say)
-    for line in outcome.report:
-        say(line)
-    for warning in outcome.warnings:
-        click.echo(f"WARNING: {warning}", err=True)
-    for path in (options["zarr"], options["preview"]):
-        if path:
-            say(f"wrote {path}")
-    if options["json_file"]:
-        write_json(options["json_file"], _account(prepared, job, outcome))
+        if launch.place is None:
+            from tilesim.run.render import carry_out
+
+            results = carry_out(launch.frames[0], job, on_tile, say=say)
+        else:
+            from tilesim.run.stored import carry_out_series
+
+            results = carry_out_series([launch.series], on_tile=on_tile, **how(launch, options))
+    for result in results.frames:
+        for line in frame_lines(result, len(results.frames)):
+            say(line)
+    return results
 
 
-def _account(prepared, job, outcome) -> dict:
-    from tilesim.run.render import describe
+def how(launch, options: dict) -> dict:
+    """The engine, and what to do with a store that is there."""
+    chosen = {"resume": options["resume"], "overwrite": options["overwrite"]}
+    if launch.cluster is not None:
+        from functools import partial
 
-    about = describe(prepared, job)
-    return {
-        **about,
-        "statistics": asdict(outcome.summary),
-        "files": list(outcome.files),
-        "seconds": outcome.seconds,
+        from tilesim.run.dispatch import run_on_workers
+        from tilesim_cli.launch import warn
+
+        chosen["engine"] = partial(run_on_workers, launch.cluster, warn=warn)
+    return chosen
+
+
+def frame_lines(result, count: int) -> tuple[str, ...]:
+    """What to print of a frame: the reference's lines on a single image, one line on each of a series."""
+    if count == 1 or result.summary is None:
+        return result.lines
+    s = result.summary
+    name = f" {result.frame.name}" if result.frame.name else ""
+    return (f"frame {result.frame.number}{name}: max {s.max_I:g} mean {s.mean:g} total {s.total:g} photons",)
+
+
+def account(launch, results) -> dict:
+    """What was done, as plain values."""
+    from dataclasses import asdict
+
+    from tilesim.run.provenance import describe
+
+    job = launch.job
+    first = results.frames[0]
+    plain = {
+        **describe(launch.frames, job),
+        "statistics": asdict(first.summary) if len(results.frames) == 1 and first.summary else None,
+        **account_of(results),
         "steps": job.evaluations,
-        "steps_per_second": job.evaluations / outcome.seconds,
-        "dtype": outcome.dtype,
+        "steps_per_second": job.evaluations / results.seconds if not results.restored else None,
         "tiles": len(job.plan),
     }
+    if len(results.frames) > 1:
+        plain["frames"] = frames_account(results)
+    return plain
+
+
+def account_of(results) -> dict:
+    """Files, time, what is missing."""
+    from dataclasses import asdict
+
+    return {
+        "files": [*(path for result in results.frames for path in result.files), *results.stores],
+        "seconds": results.seconds,
+        "dtype": "/".join(results.dtypes),
+        "computed_tiles": results.computed,
+        "restored_tiles": results.restored,
+        "workers": results.workers,
+        "complete": not results.missing,
+        "missing": [asdict(missing) for missing in results.missing],
+    }
+
+
+def frames_account(results) -> list[dict]:
+    """One entry per frame."""
+    from dataclasses import asdict
+
+    return [
+        {
+            "frame": result.frame.number,
+            "name": result.frame.name,
+            "parameters": dict(result.frame.parameters),
+            "complete": result.summary is not None,
+            "statistics": asdict(result.summary) if result.summary else None,
+            "files": list(result.files),
+        }
+        for result in results.frames
+    ]
+
+
+SHOWN = 10
+"""Missing tiles that are named on standard error; the JSON has all."""
+
+
+def complain_of_missing(results, tiles: int) -> None:
+    """Leave with status 1 where something is missing, naming it."""
+    if not results.missing:
+        return
+    for missing in results.missing[:SHOWN]:
+        click.echo(f"tilesim: frame {missing.frame}: {missing.why}", err=True)
+    rest = len(results.missing) - SHOWN
+    more = f" ({rest} more are not shown)" if rest > 0 else ""
+    count = f"{len(results.missing)} of {tiles} tiles or files are missing{more}"
+    click.echo(f"tilesim: {count}; --resume tries them again", err=True)
+    click.get_current_context().exit(1)
 
 
 def write_json(path: str, value: dict) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from tilesim.errors import PlanError
-from tilesim.model import Experiment
+from tilesim.model import Experiment, StructureFactors
 from tilesim.model.vectors import scale
 from tilesim.physics.background import water_background
-from tilesim.physics.factors import make_table
-from tilesim.physics.intensity import Accumulate, Pixels, Setup, accumulate, photons
+from tilesim.physics.factors import FactorTable, make_table
+from tilesim.physics.intensity import Accumulate, Pixels, Setup, accumulate, photons, rays
 from tilesim.physics.lattice import Lattice
 from tilesim.physics.rotate import carried_over, spindle_cells
 from tilesim.physics.strict import first_exit, strict_photons
@@ -66,6 +66,7 @@ def lower(
     latch: int | None = None,
     convert: Callable[[Lattice], Lattice] | None = None,
     block: int = CPU_BLOCK,
+    table: FactorTable | None = None,
 ) -> Lowered:
     """Tensors on `device` from the nouns of `experiment`.
 
@@ -73,6 +74,7 @@ def lower(
     latch      strict only, from `find_latch`
     convert    what a compiled kernel makes of the lattice's numbers
     block      pixels per pass
+    table      from `lower_table` for the same structure factors, dtype and device; None makes it
     """
     if precision not in PRECISIONS:
         raise PlanError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
@@ -88,11 +90,8 @@ def lower(
         first_pixel = _first_pixel(experiment) if angles[0] == 0.0 else None
         angles = carried_over(angles)
 
-    highest = max(abs(factors.default), float(np.abs(factors.grid).max()) if not factors.empty else 0.0)
     volume = math.prod(map(float, crystal.cells))
-    tallest = highest * volume
-    too_large = tallest * tallest > FLOAT32_ROOM
-    dtype = torch.float64 if precision == "double" or too_large else torch.float32
+    dtype = summed_dtype(experiment, precision)
 
     # Without a sensor nothing is absorbed; the reference's -oversample_thick then captures nothing at all.
     sensor = panel.sensor
@@ -105,7 +104,7 @@ def lower(
             volume=volume,
             fudge=crystal.fudge,
             reciprocal=tuple(scale(v, 1e-10) for v in crystal.star),
-            table=make_table(torch.tensor(factors.grid), factors.minimum, factors.default, dtype, device),
+            table=table or lower_table(factors, dtype, device),
             dtype=dtype,
         ),
         cell=cell,
@@ -145,6 +144,20 @@ def lower(
     return Lowered(experiment, setup, device, accumulate, block, first_pixel)
 
 
+def lower_table(factors: StructureFactors, dtype: torch.dtype, device: str | torch.device) -> FactorTable:
+    """The structure factors on a device, ready for look-up."""
+    return make_table(torch.tensor(factors.grid), factors.minimum, factors.default, dtype, torch.device(device))
+
+
+def summed_dtype(experiment: Experiment, precision: str) -> torch.dtype:
+    """Of the terms of the sum: float64 also where one could leave the range of float32."""
+    factors = experiment.factors
+    highest = max(abs(factors.default), float(np.abs(factors.grid).max()) if not factors.empty else 0.0)
+    tallest = highest * math.prod(map(float, experiment.crystal.cells))
+    too_large = tallest * tallest > FLOAT32_ROOM
+    return torch.float64 if precision == "double" or too_large else torch.float32
+
+
 def simulate_tile(lowered: Lowered, tile: Tile) -> TileImage:
     """Compute one tile. The result depends on the experiment and the pixel only, not on the tile's shape."""
     image = np.zeros(tile.pixels, dtype=np.float32)
@@ -158,6 +171,17 @@ def simulate_tile(lowered: Lowered, tile: Tile) -> TileImage:
             image[(slow - tile.slow_start) * tile.shape[1] + (fast - tile.fast_start)] = values
         solid_angle += float(omega.sum())
     return TileImage(tile, image.reshape(tile.shape), solid_angle)
+
+
+def known_tile(lowered: Lowered, tile: Tile, values: np.ndarray) -> TileImage:
+    """What `simulate_tile` gave when it made `values` (slow, fast): only the solid angle is computed anew."""
+    wanted = rendered_pixels(lowered.experiment, tile)
+    solid_angle = 0.0
+    for start in range(0, len(wanted), lowered.block):
+        chosen = wanted[start : start + lowered.block]
+        omega = sum(ray.omega for ray in rays(lowered.setup, _pixels(chosen, lowered)))
+        solid_angle += float(omega[: len(chosen)].cpu().numpy().sum())
+    return TileImage(tile, values, solid_angle)
 
 
 def rendered_pixels(experiment: Experiment, tile: Tile) -> np.ndarray:

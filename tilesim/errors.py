@@ -19,3 +19,11 @@ class StoreError(TilesimError):
 
 class TileError(TilesimError):
     """One tile could not be computed; the message names the tile and the cause."""
+
+
+class ClusterError(TilesimError):
+    """The scheduler cannot be reached, or no worker of it can do the job."""
+
+
+class IncompleteError(TilesimError):
+    """A run ended before all was done; the message says what is kept and how to go on."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tilesim.nanobragg.resolve import read_command
-from tilesim.run.extras import Extras
+from tilesim.run.frames import Frame
 from tilesim.run.job import make_job
 from tilesim.run.render import carry_out
 
@@ -45,7 +45,7 @@ def run_case(case: dict, folder: Path, tmp_path: Path, monkeypatch, *, strict_c:
         shutil.copy(source, tmp_path)
     monkeypatch.chdir(tmp_path)
     command = read_command(["-floatfile", "out.bin", *case["args"]], strict_c)
-    carry_out(command, make_job(command.experiment, None, precision, "cpu", "eager"), Extras())
+    carry_out(Frame(0, command), make_job(command.experiment, None, precision, "cpu", "eager"))
     image = np.fromfile("out.bin", "<f4").reshape(case["shape"])
     if "region" in case:
         slow0, slow1, fast0, fast1 = case["region"]

@@ -11,7 +11,7 @@ from tilesim.run.inline import run_inline
 from tilesim.run.job import make_job
 from tilesim.run.lazy import simulate_now
 
-compiler = pytest.mark.skipif(backend._compiler() is None, reason="no C++ compiler")
+compiler = pytest.mark.skipif(backend.compiler() is None, reason="no C++ compiler")
 
 
 @compiler
@@ -56,7 +56,7 @@ def test_jobs_of_minutes_are_compiled():
 
 
 def test_without_a_compiler_everything_is_eager_and_asking_for_more_is_refused(monkeypatch):
-    monkeypatch.setattr(backend, "_compiler", lambda: None)
+    monkeypatch.setattr(backend, "compiler", lambda: None)
     assert resolve_backend("auto", 1e12) == "eager"
     with pytest.raises(PlanError, match="compiler"):
         resolve_backend("compiled", 1e12)

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from tilesim.compute import lower
+from tilesim.compute import find_latch, lower
 from tilesim.nanobragg.resolve import read_command
-from tilesim.run.extras import Extras
+from tilesim.run.frames import Frame
 from tilesim.run.job import make_job
 from tilesim.run.printout import print_rendering, printout_lines
 from tilesim.run.render import carry_out
@@ -110,13 +110,14 @@ def rendering(arguments: str, *, strict_c: bool = True) -> list[str]:
     """All lines up to the solid angle."""
     command = read_command([*arguments.split(), "-nonoise", "-nopgm"], strict_c)
     lines = []
-    unfinished = print_rendering(command, make_job(command.experiment, None, "mixed", "cpu", "eager"), lines.append)
+    unfinished = print_rendering(command, find_latch(command.experiment), lines.append)
     return [*lines, unfinished]
 
 
 def outcome(arguments: str, **options):
     command = read_command(arguments.split(), True)
-    return carry_out(command, make_job(command.experiment, None, "double", "cpu", "eager"), Extras(), **options)
+    job = make_job(command.experiment, None, "double", "cpu", "eager")
+    return carry_out(Frame(0, command), job, **options).frames[0]
 
 
 def test_one_pixel_with_spindle_steps_and_mosaic_domains(folder):
@@ -193,7 +194,7 @@ def test_the_second_line_of_the_warning_stays_open(folder):
     later = rendering(f"{INTERPOLATED} -printout_pixel 3 0")
     assert later[:2] == [WARNING, OPEN + "   3    0 : stol = 7.4937e+08 or 0.0751751"]
     assert later[-1] == ""
-    report = outcome(f"{INTERPOLATED} -nonoise -nopgm").report
+    report = outcome(f"{INTERPOLATED} -nonoise -nopgm").lines
     assert report[:2] == (WARNING, OPEN)
     assert report[2].startswith("solid angle")
 
@@ -205,9 +206,9 @@ def test_the_corrected_sum_does_not_warn(folder):
 def test_blocks_come_before_the_solid_angle_or_are_said_at_once(folder):
     arguments = f"{SWEEP} -printout_pixel 3 1 -nonoise -nopgm"
     block = tuple(SWEEP_BLOCK.split("\n"))
-    collected, said = outcome(arguments).report, []
+    collected, said = outcome(arguments).lines, []
     assert collected[:14] == block
     assert collected[14] == ""
     assert collected[15].startswith("solid angle")
-    assert outcome(arguments, say=said.append).report == collected[14:]
+    assert outcome(arguments, say=said.append).lines == collected[14:]
     assert tuple(said) == block

@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tilesim.errors import InputError
@@ -41,12 +41,27 @@ from tilesim.nanobragg.setup import FactorsFrom, Setup
 from tilesim.nanobragg.sources import resolve_sources
 from tilesim.nanobragg.steps import MAX_STEPS, angular_sweep, mosaic_domains, phi_sweep, sensor_sweep
 
+ReadTable = Callable[..., tuple[StructureFactors, bool]]
+"""`read_hkl`, or a form of it that remembers."""
 
-def read_command(args: Sequence[str], strict_c: bool = False, *, write_fdump: bool = False) -> Command:
-    """A nanoBragg argument list (without the program's name) as a command. Raises InputError."""
+
+def read_command(
+    args: Sequence[str], strict_c: bool = False, *, write_fdump: bool = False, read_table: ReadTable = read_hkl
+) -> Command:
+    """A nanoBragg argument list (without the program's name) as a command. Raises InputError.
+
+    read_table  reads the file of -hkl; commands that share one may share what it gives
+    """
     settings = read_settings(args, strict_c=strict_c)
     parsed = () if strict_c or not settings_differ(args) else ("K8",)
-    return resolve(settings, strict_c=strict_c, arguments=tuple(args), write_fdump=write_fdump, parsed=parsed)
+    return resolve(
+        settings,
+        strict_c=strict_c,
+        arguments=tuple(args),
+        write_fdump=write_fdump,
+        parsed=parsed,
+        read_table=read_table,
+    )
 
 
 def from_nanobragg(args: str | Iterable, strict_c: bool = False) -> Experiment:
@@ -85,6 +100,7 @@ def resolve(
     arguments: Sequence[str] = (),
     write_fdump: bool = False,
     parsed: Sequence[str] = (),
+    read_table: ReadTable = read_hkl,
 ) -> Command:
     """Settings to a command (spec command-line 3). Reads the files that the settings name; writes none.
 
@@ -92,7 +108,7 @@ def resolve(
     factors outside strict mode (K13). `parsed` are corrections that parsing found (K8). Raises InputError.
     """
     draws, clock = Draws(), -int(time.time())
-    setup = _setup(settings, draws, clock, strict_c)
+    setup = _setup(settings, draws, clock, strict_c, read_table)
     experiment = _experiment(setup, _mosaic_rotations(setup, draws))
     outputs = _outputs(setup, write_fdump)
     return Command(
@@ -109,7 +125,7 @@ def resolve(
     )
 
 
-def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool) -> Setup:
+def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool, read_table: ReadTable) -> Setup:
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
     _check_angles(settings)
     size, clipped = clip_to_beam(settings)
@@ -130,7 +146,7 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool) -> Setu
         misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
     cell = resolve_cell(settings, misset, random=settings.misset == "random", strict_c=strict_c)
     sample = resolve_sample(settings, size, cell.real, geometry.distance)
-    factors, factors_from, factors_differ = _structure_factors(settings, strict_c)
+    factors, factors_from, factors_differ = _structure_factors(settings, strict_c, read_table)
     stol_differs = _check_stol(settings, strict_c)
     sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c)
     steps = len(sources.sources) * mosaic.domains * phi.count * sample.oversample**2
@@ -183,10 +199,12 @@ def _check_angles(settings: Settings) -> None:
             raise InputError(f"{flag} holds NaN or infinity; expected finite numbers")
 
 
-def _structure_factors(settings: Settings, strict_c: bool) -> tuple[StructureFactors, FactorsFrom, bool]:
+def _structure_factors(
+    settings: Settings, strict_c: bool, read_table: ReadTable
+) -> tuple[StructureFactors, FactorsFrom, bool]:
     """The table, where it came from, whether the reference would have read it differently (spec files 1, 3)."""
     if settings.hkl_file is not None:
-        factors, differ = read_hkl(settings.hkl_file, settings.default_f, strict=strict_c)
+        factors, differ = read_table(settings.hkl_file, settings.default_f, strict=strict_c)
         return factors, FactorsFrom.HKL, differ
     cache = Path(settings.dump_file)
     # K13: the reference reads the cache even where -default_F is given.

@@ -35,8 +35,8 @@ def resolve_backend(name: str, steps: float) -> str:
     if name not in BACKENDS:
         raise PlanError(f"backend is {name!r}; expected one of {', '.join(BACKENDS)}")
     if name == "auto":
-        return "compiled" if steps >= COMPILE_FROM and _compiler() else "eager"
-    if name == "compiled" and not _compiler():
+        return "compiled" if steps >= COMPILE_FROM and compiler() else "eager"
+    if name == "compiled" and not compiler():
         raise PlanError("backend compiled needs a C++ compiler (CXX, g++ or clang++); none found")
     return name
 
@@ -92,5 +92,6 @@ def as_tensors(lattice, device):
     return dataclasses.replace(fields(lattice, ("cells", "volume", "fudge", "reciprocal")), table=table)
 
 
-def _compiler() -> str | None:
+def compiler() -> str | None:
+    """The C++ compiler that torch would use; None where there is none."""
     return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)

@@ -49,9 +49,10 @@ def _time(job: Job) -> Trial:
     columns = region.fast_stop - region.fast_start
     rows = max(1, min(region.slow_stop - region.slow_start, job.block // columns))
     middle = (region.slow_start + region.slow_stop - rows) // 2
-    trial = replace(job, experiment=experiment, plan=TilePlan(job.plan.shape, (rows, job.plan.shape[2])), latch=None)
+    plan = TilePlan((1, *job.plan.shape[1:]), (rows, job.plan.shape[2]))
+    trial = replace(job, experiments=(experiment,), plan=plan, latches=(None,))
     tile = replace(trial.plan[0], slow_start=middle, slow_stop=middle + rows)
-    lowered = lower_job(trial, make_accumulate(job.backend))
+    lowered = lower_job(trial, 0, make_accumulate(job.backend))
 
     def one_pass() -> float:
         start = perf_counter()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from tilesim.io.flat import convert_bands, write_banded
-from tilesim.io.floatfile import FloatImage
 from tilesim.io.pgm import pgm_header, pgm_pixels
 from tilesim.io.smv import int_pixels
 from tilesim.model.sampling import Region
@@ -18,6 +18,16 @@ from tilesim.run.statistics import Summary
 
 BAND_PIXELS = 2**20
 """Pixels that are in memory at a time."""
+
+
+class Image(Protocol):
+    """A finished image that is read in bands: a `FloatImage`, or a frame of a store."""
+
+    shape: tuple[int, int]
+    """Pixels (slow, fast)."""
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and float32 pixels (up to `rows`, fast), from top to bottom."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +40,18 @@ class Scales:
     overloads: int = 0
 
 
-def write_images(command: Command, image: FloatImage, summary: Summary) -> Scales:
-    """Write the SMV, PGM and noise images that the command names (spec files 7, 8; noise 7). Raises StoreError."""
+def band_rows(image: Image) -> int:
+    """Rows of a band."""
+    return max(1, BAND_PIXELS // image.shape[1])
+
+
+def write_images(command: Command, image: Image, summary: Summary, frame: int = 0) -> Scales:
+    """Write the SMV, PGM and noise images that the command names (spec files 7, 8; noise 7). Raises StoreError.
+
+    frame  number in a series: its noise is its own
+    """
     outputs, region = command.outputs, command.experiment.region
-    rows = max(1, BAND_PIXELS // image.shape[1])
+    rows = band_rows(image)
     int_scale = outputs.scale if outputs.scale > 0 else 55000.0 / summary.max_I if summary.max_I > 0 else 1.0
     pgm_scale = outputs.pgm_scale
     if not pgm_scale > 0:
@@ -46,7 +64,7 @@ def write_images(command: Command, image: FloatImage, summary: Summary) -> Scale
         write_banded(outputs.pgm_file, pgm_header(image.shape, pgm_scale), pixels)
     photons, overloads = 0.0, 0
     if outputs.noise_file is not None:
-        noise = _replayed(command) if command.strict_c else _Counted(region, outputs.adc, -outputs.seed)
+        noise = _replayed(command) if command.strict_c else _Counted(region, outputs.adc, -outputs.seed, frame)
         write_banded(outputs.noise_file, smv_header(command), noise.bands(band for _, band in image.bands(rows)))
         photons, overloads = noise.photons, noise.overloads
     return Scales(int_scale, pgm_scale, photons, overloads)
@@ -60,12 +78,12 @@ def _replayed(command: Command):
 
 
 class _Counted:
-    """Photon counts that depend on seed and pixel only; the totals add up as bands are drawn."""
+    """Photon counts that depend on seed, frame and pixel only; the totals add up as bands are drawn."""
 
-    def __init__(self, region: Region, adc: float, seed: int) -> None:
+    def __init__(self, region: Region, adc: float, seed: int, frame: int) -> None:
         self.photons = 0.0
         self.overloads = 0
-        self._region, self._adc, self._seed = region, adc, seed % 2**64
+        self._region, self._adc, self._seed, self._frame = region, adc, seed % 2**64, frame
 
     def bands(self, bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """uint16 (rows, fast) for each float32 (rows, fast), the whole image in order."""
@@ -80,7 +98,8 @@ class _Counted:
             noisy = np.zeros(band.shape, np.uint16)
             means = torch.from_numpy(band[rows, columns].astype(np.float64))
             numbers = torch.arange(band.size).reshape(band.shape)[rows, columns] + top * band.shape[1]
-            counts = poisson_counts(means.reshape(-1), numbers.reshape(-1), seed=self._seed)
+            source = {"seed": self._seed, "frame": self._frame}
+            counts = poisson_counts(means.reshape(-1), numbers.reshape(-1), **source)
             pixels, overloads = noise_pixels(counts, self._adc)
             noisy[rows, columns] = pixels.numpy().reshape(means.shape)
             self.photons += float(counts.sum())

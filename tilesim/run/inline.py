@@ -7,35 +7,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from threading import Condition
 from time import perf_counter
 
 import numpy as np
 
-from tilesim.compute import Lowered, simulate_tile
-from tilesim.errors import TileError, TilesimError
-from tilesim.run.job import Job, lower_job
-from tilesim.run.statistics import Statistics, tile_statistics
+from tilesim.errors import TileError
+from tilesim.run.job import Job
+from tilesim.run.task import Frames, TileFailure, TileReport, compute_tile, report_tile
 from tilesim.tiling.tile import Tile
 
 Sink = Callable[[Tile, np.ndarray], None]
 """Stores the float32 pixels (slow, fast) of one tile; called from several threads."""
-
-
-@dataclass(frozen=True)
-class TileReport:
-    """What became of one tile."""
-
-    tile: Tile
-    statistics: Statistics
-    seconds: float
-    device: str
-    dtype: str
-    """Of the sum's terms."""
-    digest: str
-    """Of the job that was really computed."""
+Known = Callable[[Tile], np.ndarray | None]
+"""The pixels of a tile that an earlier run has stored already, or None."""
 
 
 class Stopped(Exception):
@@ -71,51 +57,54 @@ class Gate:
             self._changed.wait_for(lambda: self._inside == 0)
 
 
-def run_tile(job: Job, lowered: Lowered, tile: Tile, sinks: Sequence[Sink], gate: Gate) -> TileReport:
+def run_tile(
+    frames: Frames, tile: Tile, sinks: Sequence[Sink], gate: Gate, known: Known | None = None
+) -> TileReport | TileFailure:
     """Compute one tile and hand it to every sink, unless `gate` is closed meanwhile.
 
-    Raises TileError, naming the tile, a sink's StoreError, or Stopped.
+    A tile that is known already is not computed, and no sink gets it.
+    Raises a sink's StoreError, or Stopped.
     """
-    start = perf_counter()
+    start, job = perf_counter(), frames.job
+    stored = known(tile) if known else None
     try:
-        image = simulate_tile(lowered, tile)
-    except TilesimError:
-        raise
-    except Exception as error:
-        raise TileError(f"{tile}: {type(error).__name__}: {error}") from error
-    with gate.passing():
-        for sink in sinks:
-            sink(tile, image.photons)
-    return TileReport(
-        tile,
-        tile_statistics(job.experiment, image),
-        perf_counter() - start,
-        str(lowered.device),
-        str(lowered.setup.lattice.dtype).removeprefix("torch."),
-        job.digest,
-    )
+        lowered = frames[tile.frame]
+        image = compute_tile(lowered, tile, stored)
+    except TileError as error:
+        return TileFailure(tile, str(error))
+    if stored is None:
+        with gate.passing():
+            for sink in sinks:
+                sink(tile, image.photons)
+    return report_tile(job, lowered, image, start, restored=stored is not None)
 
 
-def run_inline(job: Job, sinks: Sequence[Sink], threads: int | None = None) -> Iterator[TileReport]:
-    """Compute every tile of a job; reports come in storage order, a bounded number of tiles is in flight.
+def run_inline(
+    job: Job, sinks: Sequence[Sink], threads: int | None = None, known: Known | None = None
+) -> Iterator[TileReport | TileFailure]:
+    """Compute every tile of a job; what became of them comes in storage order, a bounded number is in flight.
 
     Stopping the iteration early (or an error, or Ctrl-C) drops what has not started and does not wait for what
     has: such a tile is computed to its end, but not stored.
     """
     import torch
 
-    lowered = lower_job(job)
+    frames = Frames(job)
     threads = threads or default_threads(job)
     tiles, gate = iter(job.plan), Gate()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tile")
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # tiles run side by side, each on one thread
+
+    def begin(count: int):
+        return [pool.submit(run_tile, frames, tile, sinks, gate, known) for tile in islice(tiles, count)]
+
     try:
-        running = deque(pool.submit(run_tile, job, lowered, tile, sinks, gate) for tile in islice(tiles, 2 * threads))
+        running = deque(begin(2 * threads))
         while running:
-            report = running.popleft().result()
-            running.extend(pool.submit(run_tile, job, lowered, tile, sinks, gate) for tile in islice(tiles, 1))
-            yield report
+            done = running.popleft().result()
+            running.extend(begin(1))
+            yield done
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         gate.close()
@@ -124,7 +113,10 @@ def run_inline(job: Job, sinks: Sequence[Sink], threads: int | None = None) -> I
 
 def default_threads(job: Job) -> int:
     """One thread per core that this process may use, or OMP_NUM_THREADS as for the reference; one feeds a GPU."""
-    if job.device != "cpu":
-        return 1
+    return usable_cores() if job.device == "cpu" else 1
+
+
+def usable_cores() -> int:
+    """Cores to compute on: those that this process may use, or OMP_NUM_THREADS."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else len(os.sched_getaffinity(0))

@@ -1,33 +1,39 @@
-"""The job: everything that decides the bytes of an image, and so everything that a task must know."""
+"""The job: everything that decides the bytes of one image or a series, and so everything that a task must know."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from tilesim.errors import InputError, PlanError
 from tilesim.model import Experiment
 from tilesim.model.checks import instance, whole_numbers
-from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.plan import TilePlan, default_tile
 
 
 @dataclass(frozen=True)
 class Job:
-    """An experiment, its tiling, and how to compute it; a value that travels to any process."""
+    """Experiments of one detector shape, their tiling, and how to compute them; a value that travels to any process."""
 
-    experiment: Experiment
+    experiments: tuple[Experiment, ...]
+    """One per frame."""
     plan: TilePlan
     precision: str
     """mixed or double"""
     device: str
-    """Resolved: cpu or cuda:N"""
+    """Resolved: cpu, cuda:N, or cuda for the device that a worker owns"""
     backend: str
     """Resolved: eager or compiled"""
-    latch: int | None = None
-    """Strict only: see `compute.find_latch`"""
+    latches: tuple[int | None, ...]
+    """One per frame, strict only: see `compute.find_latch`"""
+
+    @property
+    def experiment(self) -> Experiment:
+        """That of the first frame; all have its detector shape."""
+        return self.experiments[0]
 
     @property
     def block(self) -> int:
@@ -40,45 +46,85 @@ class Job:
 
     @property
     def evaluations(self) -> int:
-        """Lattice evaluations of the whole image: pixels x sub-pixels x layers x sources x phi x mosaic."""
-        return self.plan.shape[0] * self.experiment.rendered_pixels * self.experiment.evaluations
+        """Lattice evaluations of all frames: pixels x sub-pixels x layers x sources x phi x mosaic."""
+        return steps_of(self.experiments)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 that names the image's bytes; of the device only its kind matters."""
+        """SHA-256 that names the bytes of all frames; of the device only its kind matters."""
         kind = self.device.partition(":")[0]
-        parts = [self.experiment.digest, self.plan.shape, self.plan.tile, self.precision, kind, self.backend]
+        frames = [experiment.digest for experiment in self.experiments]
+        parts = [frames, self.plan.shape, self.plan.tile, self.precision, kind, self.backend]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def make_job(
-    experiment: Experiment,
+    experiments: Experiment | Sequence[Experiment],
     tile: int | tuple[int, int] | None = None,
     precision: str = "mixed",
     device: str = "auto",
     backend: str = "auto",
 ) -> Job:
-    """Resolve device, backend and tiling for one image. Raises PlanError, InputError where there is no experiment.
+    """The job of one experiment, or of one per frame, on this machine. Raises PlanError, InputError.
 
-    tile  pixels (slow, fast) of a tile, or the edge of a square one; None chooses
+    tile     pixels (slow, fast) of a tile, or the edge of a square one; None chooses
+    device   auto, cpu, cuda or cuda:N, found on this machine
+    backend  auto, eager or compiled
     """
-    from tilesim.compute import PRECISIONS, find_latch
     from tilesim.run.backend import resolve_backend, resolve_device
-    from tilesim.tiling.plan import TilePlan, default_tile
 
-    instance("experiment", experiment, Experiment)
-    panels = len(experiment.detector.panels)
-    if panels != 1:
-        raise PlanError(f"the detector has {panels} panels; one panel is simulated so far")
-    for name, value in (("precision", precision), ("device", device), ("backend", backend)):
-        if not isinstance(value, str):
-            raise PlanError(f"{name} is {value!r}; expected text")
+    experiments = _experiments(experiments)
+    _check_text(device=device, backend=backend)
+    device, backend = resolve_device(device), resolve_backend(backend, steps_of(experiments))
+    return lay_out(experiments, tile, precision, device, backend)
+
+
+def lay_out(
+    experiments: Experiment | Sequence[Experiment],
+    tile: int | tuple[int, int] | None,
+    precision: str,
+    device: str,
+    backend: str,
+) -> Job:
+    """A job whose device and backend are resolved already; raises as `make_job`."""
+    from tilesim.compute import PRECISIONS, find_latch
+
+    experiments = _experiments(experiments)
+    _check_text(precision=precision)
     if precision not in PRECISIONS:
         raise PlanError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
-    plan = TilePlan((1, *experiment.shape), default_tile(experiment.shape) if tile is None else _tile_shape(tile))
-    steps = experiment.rendered_pixels * experiment.evaluations
-    latch = find_latch(experiment) if experiment.sampling.strict_c else None
-    return Job(experiment, plan, precision, resolve_device(device), resolve_backend(backend, steps), latch)
+    shape = experiments[0].shape
+    plan = TilePlan((len(experiments), *shape), default_tile(shape) if tile is None else _tile_shape(tile))
+    latches = tuple(find_latch(e) if e.sampling.strict_c else None for e in experiments)
+    return Job(experiments, plan, precision, device, backend, latches)
+
+
+def steps_of(experiments: Sequence[Experiment]) -> int:
+    """Lattice evaluations of all of them."""
+    return sum(e.rendered_pixels * e.evaluations for e in experiments)
+
+
+def _experiments(given: Experiment | Sequence[Experiment]) -> tuple[Experiment, ...]:
+    """One per frame, all of one panel and one shape. Raises InputError, PlanError."""
+    experiments = (given,) if isinstance(given, Experiment) or not isinstance(given, Sequence) else tuple(given)
+    if not experiments:
+        raise PlanError("a series without frames; expected at least one experiment")
+    for experiment in experiments:
+        instance("experiment", experiment, Experiment)
+        panels = len(experiment.detector.panels)
+        if panels != 1:
+            raise PlanError(f"the detector has {panels} panels; one panel is simulated so far")
+        if experiment.shape != experiments[0].shape:
+            raise PlanError(
+                f"frames of {experiments[0].shape} and {experiment.shape} pixels (slow, fast); expected one shape"
+            )
+    return experiments
+
+
+def _check_text(**named: str) -> None:
+    for name, value in named.items():
+        if not isinstance(value, str):
+            raise PlanError(f"{name} is {value!r}; expected text")
 
 
 def _tile_shape(tile) -> tuple[int, int]:
@@ -90,8 +136,8 @@ def _tile_shape(tile) -> tuple[int, int]:
         raise PlanError(f"tile is {tile!r}; expected pixels such as 512 or (256, 1024), (slow, fast)") from None
 
 
-def lower_job(job: Job, accumulate=None):
-    """The job's experiment as tensors on its device, with its kernel (made here unless given)."""
+def lower_job(job: Job, frame: int = 0, accumulate=None, table=None):
+    """One frame of a job as tensors on its device, with its kernel and table (made here unless given)."""
     import torch
 
     from tilesim.compute import lower
@@ -99,4 +145,5 @@ def lower_job(job: Job, accumulate=None):
 
     convert = None if job.backend == "eager" else lambda lattice: as_tensors(lattice, torch.device(job.device))
     kernel = accumulate or make_accumulate(job.backend)
-    return lower(job.experiment, job.precision, job.device, kernel, job.latch, convert, job.block)
+    experiment, latch = job.experiments[frame], job.latches[frame]
+    return lower(experiment, job.precision, job.device, kernel, latch, convert, job.block, table)

@@ -51,7 +51,9 @@ def simulate_now(
     backend: str = "auto",
 ) -> np.ndarray:
     """The whole image at once, (slow, fast) float32 photons per pixel; arguments as for `simulate`."""
+    from tilesim.errors import TileError
     from tilesim.run.inline import run_inline
+    from tilesim.run.task import TileFailure
 
     job = make_job(experiment, None, precision, device, backend)
     image = np.empty(experiment.shape, np.float32)
@@ -59,8 +61,9 @@ def simulate_now(
     def keep(tile, values):
         image[tile.slices] = values
 
-    for _ in run_inline(job, [keep]):
-        pass
+    for event in run_inline(job, [keep]):
+        if isinstance(event, TileFailure):
+            raise TileError(event.reason)
     return image
 
 

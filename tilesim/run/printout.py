@@ -30,7 +30,6 @@ from tilesim.physics.intensity import (
 from tilesim.physics.lattice import Axes, Lattice, lattice_squared, miller_indices, nearest_node
 from tilesim.physics.rotate import mosaic_cells
 from tilesim.physics.strict import strict_photons
-from tilesim.run.job import Job
 from tilesim.tiling.tile import Tile
 
 
@@ -58,18 +57,18 @@ class Account:
     photons: Tensor
 
 
-def print_rendering(command: Command, job: Job, say: Callable[[str], None]) -> str:
+def print_rendering(command: Command, latch: int | None, say: Callable[[str], None]) -> str:
     """Hand over, line by line, what is printed during rendering; the start of a line that is left unfinished.
 
     The pixels that -printout and -printout_pixel choose come in raster order; a block of pixels is in memory
     at a time. All is computed again, in double precision on the host.
     """
-    settings, latch = command.settings, job.latch
+    settings, experiment = command.settings, command.experiment
     if not settings.printout and latch is None:
         return ""
-    lowered = lower(job.experiment, "double", latch=latch)
+    lowered = lower(experiment, "double", latch=latch)
     unfinished, switched_at = "", None if latch is None else latch // lowered.setup.evaluations
-    for numbers in _chosen(job.experiment, settings.printout_pixel) if settings.printout else ():
+    for numbers in _chosen(experiment, settings.printout_pixel) if settings.printout else ():
         # The first pixel of the image may start unrotated, and so goes alone.
         lead = 1 if numbers[0] == lowered.first_pixel else 0
         for part in filter(len, (numbers[:lead], numbers[lead:])):

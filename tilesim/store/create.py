@@ -1,12 +1,8 @@
-"""Creating a store, hidden beside its final place, and moving it there when it is complete."""
+"""Creating a store in its place, where tiles then fill it, and whether one may be created, resumed or replaced."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,127 +16,129 @@ from tilesim.model import Panel
 from tilesim.store.layout import (
     DIMENSIONS,
     DTYPE,
+    FORMAT,
     IMAGE,
     LEVEL,
+    FrameCoordinate,
     Layout,
     ome_attributes,
     pixel_mm,
-    read_attributes,
     tilesim_attributes,
 )
+from tilesim.store.place import ROOT, delete_store, is_taken, is_url, open_place, read_json, store_errors
 from tilesim.tiling.plan import TilePlan
+
+CREATING = "creating"
+"""Status of a store that has no room for tiles yet."""
+COMPARED = ("tile", "precision", "device", "backend")
+"""What distinguishes jobs of one experiment."""
 
 
 @dataclass(frozen=True)
 class StoreHandle:
-    """A store under construction; small and picklable, it travels to workers."""
+    """A store that tiles go to; small and picklable, it travels to workers."""
 
-    path: str
-    """Where the store will be when it is complete; absolute, links followed."""
-    folder: str
-    """Where it is being built, beside `path`."""
+    place: str
+    """Absolute path or URL."""
     layout: Layout
-    overwrite: bool
-    digest: str | None
-    """Of the experiment; None where the provenance names none."""
+    job_digest: str | None
+    """Of the job whose tiles it takes; None where the provenance names none."""
 
 
 def create_store(
-    path: str | os.PathLike, plan: TilePlan, panel: Panel, provenance: dict, *, overwrite: bool = False
+    place: str,
+    plan: TilePlan,
+    panel: Panel,
+    provenance: dict,
+    *,
+    coordinates: Sequence[FrameCoordinate] = (),
+    overwrite: bool = False,
+    resume: bool = False,
 ) -> StoreHandle:
-    """Write the metadata of an empty store into a hidden folder beside `path`; nothing appears at `path` yet.
+    """Write the metadata of an empty store at `place`, or take the one of the same job that is there.
 
-    path        folder of the store, such as result.zarr
-    plan        tiles of the image (frame, slow, fast); a tile becomes a chunk, or a shard where it is large
-    provenance  what made the image, see `layout.tilesim_attributes`
-    overwrite   whether `finish_store` may replace a store of tilesim's at `path`
+    place        from `normal_place`
+    plan         tiles of the image (frame, slow, fast); a tile becomes a chunk, or a shard where it is large
+    provenance   what made the image, see `layout.tilesim_attributes`
+    coordinates  values for every frame
+    overwrite    whether a store of tilesim's may be removed first
+    resume       whether one of the same job may be gone on with
 
-    Raises StoreError where `path` is taken, its folder is missing or it cannot be written.
+    Raises StoreError where `place` is taken, its folder is missing or it cannot be written.
     """
-    final = Path(os.path.realpath(path))
-    digest = provenance.get("digest")
-    check_target(final, digest, overwrite=overwrite)
-    folder = final.with_name(f".{final.name}.partial-{secrets.token_hex(6)}")
-    handle = StoreHandle(str(final), str(folder), Layout.of_plan(plan), overwrite, digest)
-    try:
-        with store_errors(final):
-            folder.mkdir()
-            uninterrupted(_write_metadata, handle, panel, provenance)
-    except BaseException:
-        discard_store(handle)
-        raise
+    check_target(place, provenance, overwrite=overwrite, resume=resume)
+    handle = StoreHandle(place, Layout.of_plan(plan), provenance.get("job_digest"))
+    status = (read_attributes(place) or {}).get("status")
+    if status is not None and (overwrite or status == CREATING):
+        delete_store(place)
+    elif status is not None:
+        return handle
+    with store_errors(place):
+        uninterrupted(_write_metadata, handle, panel, provenance, coordinates)
     return handle
 
 
-def discard_store(handle: StoreHandle) -> None:
-    """Remove what was built; a store at its final place is left alone. Does no harm when repeated."""
-    shutil.rmtree(handle.folder, ignore_errors=True)
+def read_attributes(place: str) -> dict | None:
+    """The `tilesim` attributes of the store at `place`, or None where it is no store of tilesim's."""
+    plain = read_json(place, ROOT)
+    try:
+        attributes = plain["attributes"]["tilesim"]
+        return attributes if "format" in attributes and plain["node_type"] == "group" else None
+    except (KeyError, TypeError):
+        return None
+
+
+def check_target(place: str, provenance: dict, *, overwrite: bool, resume: bool) -> None:
+    """Raise StoreError unless a store of this provenance may be made at `place`; touches nothing."""
+    if not is_url(place) and not Path(place).parent.is_dir():
+        raise StoreError(f"cannot create {place}: there is no folder {Path(place).parent}")
+    if not is_taken(place):
+        return
+    found = read_attributes(place)
+    if found is None:
+        raise StoreError(f"{place} exists and is not a store made by tilesim; it is left alone, choose another name")
+    if overwrite or found.get("status") == CREATING:
+        return
+    differs = difference(found, provenance)
+    if not resume:
+        state = f"{'a complete' if found.get('status') == 'complete' else 'an incomplete'} run of"
+        whose = f"holds {state} {f'another job: {differs}' if differs else 'this job'}"
+        go_on = "" if differs else "--resume to go on with it, "
+        raise StoreError(f"{place} exists and {whose}; expected {go_on}--overwrite to replace it, or another name")
+    if differs:
+        raise StoreError(f"{place} cannot be resumed, it holds another job: {differs}")
+
+
+def difference(found: dict, wanted: dict) -> str:
+    """How the job of a store differs from another one, in words; empty where it is the same."""
+    if found.get("format") != FORMAT:
+        return f"its format is {found.get('format')}, not {FORMAT}"
+    if found.get("job_digest") == wanted.get("job_digest"):
+        return ""
+    if found.get("digest") != wanted.get("digest"):
+        return f"its experiment is {str(found.get('digest'))[:12]}, not {str(wanted.get('digest'))[:12]}"
+    pairs = [(name, found.get(name), wanted.get(name)) for name in COMPARED]
+    said = ", ".join(f"{name} {old} instead of {new}" for name, old, new in pairs if old != new)
+    return f"it was computed with {said or 'another layout'}"
 
 
 def uninterrupted(function: Callable, *arguments: object) -> None:
-    """Call `function`, and let it come to its end even where Ctrl-C ends this thread's work meanwhile.
-
-    zarr writes in a thread of its own, which would otherwise go on writing into a folder that is being removed.
-    """
+    """Call `function`, and let it come to its end even where Ctrl-C ends this thread's work meanwhile."""
     with ThreadPoolExecutor(1, thread_name_prefix="store") as pool:
         pool.submit(function, *arguments).result()
 
 
-def check_target(final: Path, digest: str | None, *, overwrite: bool) -> None:
-    """Raise StoreError unless a store may be put at `final`; nothing but a store of tilesim's is ever replaced."""
-    if not final.parent.is_dir():
-        raise StoreError(f"cannot create {final}: there is no folder {final.parent}")
-    if not os.path.lexists(final):
-        return
-    found = read_attributes(final)
-    if found is None:
-        raise StoreError(f"{final} exists and is not a store made by tilesim; it is left alone, choose another name")
-    if overwrite:
-        return
-    other = found.get("digest")
-    whose = ""
-    if digest is not None and other is not None:
-        same = f"this experiment ({digest[:12]})"
-        whose = f" and holds {same if other == digest else f'another experiment ({other[:12]}, not {digest[:12]})'}"
-    raise StoreError(f"{final} exists already{whose}; choose another name, or --overwrite to replace it")
-
-
-@contextlib.contextmanager
-def store_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Turn the operating system's errors (read-only, disk full) into one StoreError line that names the store."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"cannot write {os.fspath(path)}: {error.strerror or error}") from error
-
-
-def move_into_place(handle: StoreHandle) -> None:
-    """Rename the built folder to its final place; an older store there goes only once the new one is in."""
-    final, folder = Path(handle.path), Path(handle.folder)
-    # Asked again: the place may have been taken while the tiles were computed.
-    check_target(final, handle.digest, overwrite=handle.overwrite)
-    old = folder.with_name(folder.name.replace(".partial-", ".replaced-"))
-    replaces = final.exists()
-    if replaces:
-        os.rename(final, old)
-    try:
-        os.rename(folder, final)
-    except OSError:
-        if replaces:
-            os.rename(old, final)
-        raise
-    if replaces:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _write_metadata(handle: StoreHandle, panel: Panel, provenance: dict) -> None:
+def _write_metadata(
+    handle: StoreHandle, panel: Panel, provenance: dict, coordinates: Sequence[FrameCoordinate]
+) -> None:
     layout, pixel = handle.layout, pixel_mm(panel)
     attributes = {
-        "ome": ome_attributes(panel, Path(handle.path).stem),
-        "tilesim": tilesim_attributes(provenance, "incomplete"),
+        "ome": ome_attributes(panel, Path(handle.place).stem),
+        "tilesim": tilesim_attributes(provenance, CREATING),
     }
-    root = zarr.create_group(handle.folder, attributes=attributes)
+    root = zarr.create_group(open_place(handle.place), attributes=attributes)
     level = root.create_group(LEVEL)
+    named = [coordinate.name for coordinate in coordinates if coordinate.name not in DIMENSIONS]
     level.create_array(
         IMAGE,
         shape=layout.shape,
@@ -152,22 +150,34 @@ def _write_metadata(handle: StoreHandle, panel: Panel, provenance: dict) -> None
         # NaN shows a tile that is missing for what it is.
         fill_value=float("nan"),
         dimension_names=DIMENSIONS,
-        attributes={"units": "photons/pixel", "long_name": "diffracted intensity"},
+        attributes={
+            "units": "photons/pixel",
+            "long_name": "diffracted intensity",
+            **({"coordinates": " ".join(named)} if named else {}),
+        },
     )
-    _write_coordinate(level, "frame", np.arange(layout.shape[0]), {"long_name": "frame number"})
+    if not any(coordinate.name == "frame" for coordinate in coordinates):
+        write_coordinate(level, "frame", np.arange(layout.shape[0]), ("frame",), {"long_name": "frame number"})
     for name, count in zip(DIMENSIONS[1:], layout.shape[1:], strict=True):
         about = {"units": "mm", "long_name": f"pixel centre along the {name} axis, from the corner of the panel"}
-        _write_coordinate(level, name, (np.arange(count) + 0.5) * pixel, about)
+        write_coordinate(level, name, (np.arange(count) + 0.5) * pixel, (name,), about)
+    for coordinate in coordinates:
+        write_coordinate(level, coordinate.name, *coordinate.encoded())
+    root.attrs["tilesim"] = tilesim_attributes(provenance, "incomplete")
 
 
-def _write_coordinate(level: zarr.Group, name: str, values: np.ndarray, attributes: dict) -> None:
+def write_coordinate(
+    level: zarr.Group, name: str, values: np.ndarray, dimensions: tuple[str, ...], attributes: dict
+) -> None:
+    """One small array beside the image, replaced where it is there already."""
     array = level.create_array(
         name,
         shape=values.shape,
         dtype=values.dtype,
         chunks=values.shape,
         compressors=[Crc32cCodec()],
-        dimension_names=(name,),
+        dimension_names=dimensions,
         attributes=attributes,
+        overwrite=True,
     )
-    array[:] = values
+    array[...] = values

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from tilesim.model import Panel
 from tilesim.tiling.plan import TilePlan
@@ -89,7 +91,7 @@ def ome_attributes(panel: Panel, name: str) -> dict:
 
 
 def tilesim_attributes(provenance: dict, status: str, statistics: dict | None = None) -> dict:
-    """What tilesim says of its own store: format, status ("incomplete", "complete"), statistics, provenance.
+    """What tilesim says of its own store: format, status (creating, incomplete, complete), statistics, provenance.
 
     Of the provenance tilesim itself reads `digest` (Experiment.digest), other keys ending in "digest",
     `experiment` (Experiment.to_dict), `command_line` and `corrections` (lists), `versions` and `seeds` (dicts),
@@ -112,11 +114,25 @@ def jsonable(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else str(value)
 
 
-def read_attributes(folder: Any) -> dict | None:
-    """The `tilesim` attributes of the store in `folder` (a Path), or None where it is no store of tilesim."""
-    try:
-        plain = json.loads((folder / "zarr.json").read_text())
-        attributes = plain["attributes"]["tilesim"]
-        return attributes if "format" in attributes and plain["node_type"] == "group" else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+@dataclass(frozen=True)
+class FrameCoordinate:
+    """A value for every frame: a parameter of the experiments, or a figure of the images."""
+
+    name: str
+    values: Sequence[Any]
+    """Numbers, tuples of equally many numbers, or texts."""
+    units: str | None = None
+    long_name: str | None = None
+
+    def encoded(self) -> tuple[np.ndarray, tuple[str, ...], dict]:
+        """Array, its dimensions, its attributes; texts are numbered, and the attributes tell their meanings (CF)."""
+        about = {key: text for key, text in (("units", self.units), ("long_name", self.long_name)) if text}
+        if any(isinstance(value, str) for value in self.values):
+            meanings = sorted({*self.values})
+            place = {text: number for number, text in enumerate(meanings)}
+            numbers = np.array([place[value] for value in self.values], np.int64)
+            return numbers, DIMENSIONS[:1], about | {"flag_values": list(range(len(meanings))), "meanings": meanings}
+        values = np.array(self.values)
+        values = values.astype(np.int64 if values.dtype.kind in "iub" else np.float64)
+        dimensions = DIMENSIONS[:1] if values.ndim == 1 else (DIMENSIONS[0], f"{self.name}_component")
+        return values, dimensions, about

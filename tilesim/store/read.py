@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import zarr
 
-from tilesim.errors import InputError
+from tilesim.errors import InputError, StoreError
 from tilesim.model import Beam, Panel
 from tilesim.model.resolution import beam_centre, resolution_limits
 from tilesim.model.serial import from_plain
-from tilesim.store.layout import IMAGE_PATH, read_attributes
-from tilesim.store.write import present_tiles
+from tilesim.store.create import CREATING, read_attributes
+from tilesim.store.layout import IMAGE_PATH
+from tilesim.store.place import is_taken, is_url, normal_place, open_place, store_errors
+from tilesim.store.write import UNREADABLE, count_present, layout_of
 from tilesim.tiling.plan import TilePlan
 
 
@@ -23,20 +24,22 @@ def describe_store(path: str | os.PathLike) -> dict:
 
     What the store does not say is None. Raises InputError where `path` is no store of tilesim's.
     """
-    attributes, image = _open(path)
+    attributes, image = open_store(path)
+    place = normal_place(path)
     tile = (image.shards or image.chunks)[1:]
     plan = TilePlan(image.shape, tile)
     return {
         "path": os.fspath(path),
         "status": attributes.get("status"),
+        "missing": attributes.get("missing") or [],
         "shape": list(image.shape),
         "dimensions": list(image.metadata.dimension_names or ()),
         "dtype": str(image.dtype),
         "units": image.attrs.get("units"),
         "chunks": list(image.chunks),
         "shards": list(image.shards) if image.shards else None,
-        "tiles": {"present": len(present_tiles(path, plan)), "total": len(plan), "shape": list(tile)},
-        "bytes_on_disk": _bytes_below(path),
+        "tiles": {"present": count_present(place, plan), "total": len(plan), "shape": list(tile)},
+        "bytes_on_disk": None if is_url(place) else _bytes_below(place),
         **_geometry(attributes.get("experiment")),
         "statistics": attributes.get("statistics"),
         "command_line": attributes.get("command_line"),
@@ -52,28 +55,57 @@ def describe_store(path: str | os.PathLike) -> dict:
     }
 
 
-def read_bands(path: str | os.PathLike, frame: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-    """The image of one frame from top to bottom: pairs of (first slow index, photons (rows, fast) float32).
+class StoredFrame:
+    """One frame of a store, read in bands of rows; opened when it is first read."""
 
-    A band is one row of chunks, so each chunk is read once. Tiles that are missing are NaN.
-    """
-    _, image = _open(path)
-    rows = image.chunks[1]
-    return ((start, image[frame, start : start + rows]) for start in range(0, image.shape[1], rows))
+    def __init__(self, place: str, frame: int, shape: tuple[int, int]) -> None:
+        self.place = place
+        self.frame = frame
+        self.shape = shape
+        """Pixels (slow, fast)."""
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and float32 photons (up to `rows`, fast), from top to bottom; NaN where tiles are missing.
+
+        A row of chunks is in memory at a time, and each chunk is read once. Raises StoreError on damage.
+        """
+        with store_errors(self.place, "read"):
+            image = open_stored(self.place)
+            height = image.chunks[1]
+            for top in range(0, self.shape[0], height):
+                try:
+                    band = image[self.frame, top : top + height]
+                except UNREADABLE as error:
+                    raise StoreError(f"cannot read {self.place}: rows {top} on are damaged ({error})") from error
+                for first in range(0, len(band), rows):
+                    yield top + first, band[first : first + rows]
 
 
-def _open(path: str | os.PathLike) -> tuple[dict, zarr.Array]:
-    """The attributes and the image of a store."""
-    folder = Path(path)
-    if not folder.exists():
-        raise InputError(f"{os.fspath(path)}: there is no such store")
-    attributes = read_attributes(folder)
-    if attributes is None:
-        raise InputError(f"{os.fspath(path)}: expected a store made by tilesim (a zarr folder), found something else")
+def stored_tile(place: str) -> tuple[int, int] | None:
+    """Pixels (slow, fast) of the tiles of a store; None where none is there yet."""
+    attributes = read_attributes(place)
+    if attributes is None or attributes.get("status") == CREATING:
+        return None
+    return layout_of(open_stored(place)).tile
+
+
+def open_stored(place: str) -> zarr.Array:
+    """The image of a store, to be read. Raises InputError where it is damaged."""
     try:
-        return attributes, zarr.open_array(folder / IMAGE_PATH, mode="r")
+        return zarr.open_array(open_place(place, read_only=True), path=IMAGE_PATH, mode="r")
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{os.fspath(path)}: the store is damaged, its {IMAGE_PATH} cannot be opened") from error
+        raise InputError(f"{place}: the store is damaged, its {IMAGE_PATH} cannot be opened") from error
+
+
+def open_store(path: str | os.PathLike) -> tuple[dict, zarr.Array]:
+    """The attributes and the image of a store. Raises InputError where `path` is none of tilesim's."""
+    place, given = normal_place(path), os.fspath(path)
+    if not is_taken(place):
+        raise InputError(f"{given}: there is no such store")
+    attributes = read_attributes(place)
+    if attributes is None:
+        raise InputError(f"{given}: expected a store made by tilesim (a zarr folder), found something else")
+    return attributes, open_stored(place)
 
 
 def _geometry(experiment: dict | None) -> dict:
@@ -96,5 +128,5 @@ def _geometry(experiment: dict | None) -> dict:
     return dict(zip(names, values, strict=True))
 
 
-def _bytes_below(path: str | os.PathLike) -> int:
+def _bytes_below(path: str) -> int:
     return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)

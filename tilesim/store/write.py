@@ -2,34 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import zarr
 
 from tilesim.errors import StoreError
-from tilesim.store.create import StoreHandle, move_into_place, store_errors, uninterrupted
-from tilesim.store.layout import IMAGE_PATH, LEVEL, Layout, jsonable
+from tilesim.store.create import StoreHandle, read_attributes, uninterrupted, write_coordinate
+from tilesim.store.layout import IMAGE_PATH, LEVEL, FrameCoordinate, Layout, jsonable
+from tilesim.store.place import ROOT, has_object, is_url, list_objects, open_place, store_errors
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
-Place = StoreHandle | str | os.PathLike
-"""A store under construction, or the folder of one."""
+UNREADABLE = (ValueError, RuntimeError, TypeError, EOFError, OSError)
+"""What zarr raises on a chunk that is truncated or has another checksum."""
 
 
-def write_tile(place: Place, tile: Tile, values: np.ndarray) -> None:
-    """Write the photons (slow, fast) of one tile: exactly one object, replaced atomically.
+class StoredImage:
+    """The image of a store, open for writing and reading tiles from any thread; from `open_image`."""
 
-    May be called from any thread or process, and again for the same tile.
-    Raises StoreError where the tile is not one of the store's, or cannot be written.
+    def __init__(self, place: str, array: zarr.Array) -> None:
+        self.place = place
+        self.layout = layout_of(array)
+        # Tiles equal to the fill value are stored too, and so count as written.
+        self._array = array.with_config({"write_empty_chunks": True})
+        self._store = open_place(place)
+        self._local = None if is_url(place) else Path(place) / IMAGE_PATH / ROOT
+
+    def write(self, tile: Tile, values: np.ndarray) -> None:
+        """Write the photons (slow, fast) of one tile: exactly one object, replaced atomically.
+
+        May be repeated. Raises StoreError where the tile is not one of the store's, or cannot be written.
+        """
+        check_tile(self.layout, tile, np.shape(values))
+        with store_errors(self.place):
+            # zarr would make the folders of a store anew that was removed meanwhile.
+            if self._local is not None and not self._local.exists():
+                raise StoreError(f"cannot write {self.place}: the store has vanished while it was being filled")
+            self._array[(tile.frame, *tile.slices)] = np.asarray(values, dtype=self._array.dtype)
+
+    def read(self, tile: Tile) -> np.ndarray | None:
+        """The photons (slow, fast) of one tile; None where it is missing or damaged. Raises StoreError."""
+        with store_errors(self.place, "read"):
+            return self._read(tile) if self.has(tile) else None
+
+    def has(self, tile: Tile) -> bool:
+        """Whether there is an object for the tile, sound or not."""
+        return has_object(self._store, self.layout.object_name(tile))
+
+    def _read(self, tile: Tile) -> np.ndarray | None:
+        try:
+            return np.asarray(self._array[(tile.frame, *tile.slices)])
+        except UNREADABLE:
+            return None
+
+
+def open_image(handle: StoreHandle) -> StoredImage:
+    """The image of a store that was created, in this or any process that sees the place.
+
+    Raises StoreError where there is no such store, or that of another job.
     """
-    folder = _folder(place)
-    array = _open_image(folder)
-    check_tile(_layout_of(array), tile, np.shape(values))
-    with store_errors(folder):
-        array[(tile.frame, *tile.slices)] = np.asarray(values, dtype=array.dtype)
+    found = read_attributes(handle.place)
+    if found is None:
+        where = "the URL" if is_url(handle.place) else "a folder shared with the client, or a URL such as s3://"
+        raise StoreError(f"there is no store at {handle.place} as seen from {os.uname().nodename}; expected {where}")
+    if found.get("job_digest") != handle.job_digest:
+        raise StoreError(f"{handle.place} holds another job as seen from {os.uname().nodename}")
+    with store_errors(handle.place):
+        return StoredImage(handle.place, zarr.open_array(open_place(handle.place), path=IMAGE_PATH, mode="r+"))
 
 
 def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
@@ -51,58 +95,60 @@ def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
         raise StoreError(f"{tile} has {tile.shape} pixels (slow, fast) but the values have shape {tuple(shape)}")
 
 
-def present_tiles(place: Place, plan: TilePlan) -> list[Tile]:
-    """The tiles of `plan` that have been written whole, dark ones included, in storage order.
+def count_present(place: str, plan: TilePlan) -> int:
+    """Tiles of the plan for which there is an object, dark ones included."""
+    depth = IMAGE_PATH.count("/") + 5
+    names = list_objects(place, f"{IMAGE_PATH}/c")
+    return sum(name.count("/") + 1 == depth and name.rpartition("/")[2].isdecimal() for name in names)
 
-    Raises StoreError where the store is laid out for another plan.
+
+def finish_store(
+    handle: StoreHandle,
+    statistics: dict | None,
+    *,
+    per_frame: Sequence[FrameCoordinate] = (),
+    missing: Sequence[Mapping] = (),
+) -> None:
+    """Record statistics and what is missing; where that is nothing, the store is complete.
+
+    Raises StoreError where tiles are not there, or writing fails.
     """
-    folder = _folder(place)
-    layout = _layout_of(_open_image(folder))
-    if (layout.shape, layout.tile) != (plan.shape, plan.tile):
-        raise StoreError(
-            f"{folder} holds tiles of {layout.tile} pixels of an image {layout.shape}, but the plan has tiles of"
-            f" {plan.tile} of an image {plan.shape}: its tiles would not match. Use the plan of the store"
-        )
-    return [tile for tile in plan if (folder / layout.object_name(tile)).is_file()]
+    lacking = len(handle.layout.plan) - count_present(handle.place, handle.layout.plan)
+    if lacking and not missing:
+        raise StoreError(f"{handle.place} is not complete: {lacking} of {len(handle.layout.plan)} tiles are not there")
+    with store_errors(handle.place):
+        uninterrupted(_finish, handle, statistics, per_frame, missing)
 
 
-def finish_store(handle: StoreHandle, statistics: dict) -> str:
-    """Record `statistics` and the status "complete", consolidate the metadata, move the store into place.
-
-    Returns the final path. Raises StoreError where tiles are missing, the place was taken meanwhile, or
-    writing fails; the unfinished store then stays hidden, for `discard_store`.
-    """
-    missing = len(handle.layout.plan) - len(present_tiles(handle, handle.layout.plan))
-    if missing:
-        raise StoreError(
-            f"{handle.path} is not complete: {missing} of {len(handle.layout.plan)} tiles were not written"
-        )
-    with store_errors(handle.path):
-        with warnings.catch_warnings():
-            # zarr warns that consolidation is not in the v3 specification yet; xarray warns without it.
-            warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
-            uninterrupted(_complete, handle.folder, statistics)
-        move_into_place(handle)
-    return handle.path
-
-
-def _complete(folder: str, statistics: dict) -> None:
-    root = zarr.open_group(folder, mode="r+")
-    root.attrs["tilesim"] = {**root.attrs["tilesim"], "statistics": jsonable(statistics), "status": "complete"}
-    zarr.consolidate_metadata(folder, path=LEVEL)
-    zarr.consolidate_metadata(folder)
+def _finish(handle: StoreHandle, statistics, per_frame: Sequence[FrameCoordinate], missing: Sequence[Mapping]) -> None:
+    store = open_place(handle.place)
+    root = zarr.open_group(store, mode="r+", use_consolidated=False)
+    level = zarr.open_group(store, path=LEVEL, mode="r+", use_consolidated=False)
+    for figure in per_frame:
+        write_coordinate(level, figure.name, *figure.encoded())
+    root.attrs["tilesim"] = {
+        **root.attrs["tilesim"],
+        "statistics": jsonable(statistics),
+        "missing": jsonable(list(missing)),
+        "status": "incomplete" if missing else "complete",
+    }
+    _drop_unfinished(handle.place)
+    with warnings.catch_warnings():
+        # zarr warns that consolidation is not in the v3 specification yet; xarray warns without it.
+        warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
+        zarr.consolidate_metadata(store, path=LEVEL)
+        zarr.consolidate_metadata(store)
 
 
-def _folder(place: Place) -> Path:
-    return Path(place.folder if isinstance(place, StoreHandle) else place)
+def _drop_unfinished(place: str) -> None:
+    """Remove what writers left who were killed while they wrote (zarr writes beside the object and renames)."""
+    if is_url(place):
+        return
+    for path in Path(place, IMAGE_PATH).rglob("*.partial"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
-def _open_image(folder: Path) -> zarr.Array:
-    """The image, such that tiles equal to the fill value are stored too and so count as written."""
-    with store_errors(folder):
-        array = zarr.open_array(folder / IMAGE_PATH, mode="r+")
-    return array.with_config({"write_empty_chunks": True})
-
-
-def _layout_of(array: zarr.Array) -> Layout:
+def layout_of(array: zarr.Array) -> Layout:
+    """The layout of an image that is there."""
     return Layout(array.shape, (array.shards or array.chunks)[1:], array.chunks[1:])

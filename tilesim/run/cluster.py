@@ -1,0 +1,262 @@
+"""Workers of a dask scheduler: started here or found, what they have, and which of them are fit."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from time import monotonic, sleep
+
+from tilesim.errors import ClusterError, InputError
+from tilesim.run.access import Access
+from tilesim.run.calibrate import Trial, try_out
+from tilesim.run.inline import usable_cores
+from tilesim.run.job import Job
+from tilesim.run.worker import facts, versions
+
+CONNECT_SECONDS = 10.0
+ALLOWED_FAILURES = 2
+"""Workers of our own that one tile may kill before its future fails; a facility's scheduler has its own number."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker process that is fit for tilesim."""
+
+    address: str
+    threads: int
+    memory: int
+    """Bytes that it may use; 0 where nobody limits it."""
+    gpus: int
+    """CUDA devices that it sees."""
+    gpu_resource: float
+    """What it declares as GPU to the scheduler."""
+    compiler: bool
+
+
+class Cluster:
+    """A connected scheduler. `refresh` looks who is there; `fit` and `unfit` say who may compute."""
+
+    def __init__(self, client, patience: float) -> None:
+        self.client = client
+        self.patience = patience
+        self.fit: dict[str, Worker] = {}
+        self.unfit: dict[str, str] = {}
+        """Why a worker may not compute, by its address."""
+        self.stale: set[str] = set()
+        """Names of jobs on workers, whoever sent them."""
+
+    @property
+    def address(self) -> str:
+        return self.client.scheduler.address
+
+    @property
+    def threads(self) -> int:
+        return sum(worker.threads for worker in self.fit.values())
+
+    @property
+    def lost(self) -> bool:
+        """The scheduler is gone, or this client for it."""
+        return self.client.status != "running"
+
+    def refresh(self) -> None:
+        """Ask the scheduler who is there, and newcomers what they have. Raises ClusterError where it is lost."""
+        try:
+            known = self.client.scheduler_info(n_workers=-1)["workers"]
+            self.fit = {address: worker for address, worker in self.fit.items() if address in known}
+            new = [address for address in known if address not in self.fit and address not in self.unfit]
+            found = self.client.run(facts, workers=new, on_error="return") if new else {}
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(f"the scheduler at {self.address} does not answer: {error}") from error
+        for address, told in found.items():
+            self._admit(address, known[address], told)
+
+    def _admit(self, address: str, known: Mapping, told: object) -> None:
+        if isinstance(told, OSError):
+            return  # gone again, or not up yet: asked once more at the next look
+        if not isinstance(told, Mapping):
+            self.unfit[address] = f"tilesim {versions()['tilesim']} does not run there ({type(told).__name__}: {told})"
+            return
+        for name, wanted in versions().items():
+            if told["versions"][name] != wanted:
+                self.unfit[address] = f"it has {name} {told['versions'][name]}, this client has {wanted}"
+                return
+        self.stale.update(told["jobs"])
+        self.fit[address] = Worker(
+            address,
+            known["nthreads"],
+            known.get("memory_limit") or 0,
+            told["gpus"],
+            known.get("resources", {}).get("GPU", 0.0),
+            told["compiler"],
+        )
+
+    def await_workers(self, say=lambda line: None) -> None:
+        """Return when a worker is there and fit. Raises ClusterError where that takes longer than the patience."""
+        start, told = monotonic(), False
+        self.refresh()
+        while not self.fit:
+            if self.unfit and not told:
+                raise ClusterError(f"no worker at {self.address} is fit: {_reasons(self.unfit)}")
+            if monotonic() - start > self.patience:
+                raise ClusterError(f"no worker has come to {self.address} in {self.patience:g} s")
+            if not told:
+                say(f"waiting for workers at {self.address}")
+                told = True
+            sleep(0.5)
+            self.refresh()
+
+    def resolve(self, device: str, backend: str, steps: float) -> tuple[str, str]:
+        """Device kind and backend for a job on these workers; those without become unfit. Raises ClusterError."""
+        from tilesim.run.backend import COMPILE_FROM
+
+        if device not in ("auto", "cpu", "cuda"):
+            raise InputError(f"--device {device} names one machine's device; expected auto, cpu or cuda for workers")
+        if device == "auto":
+            device = "cuda" if any(worker.gpus for worker in self.fit.values()) else "cpu"
+        if device == "cuda":
+            self._dismiss(lambda worker: worker.gpus > 0, "it has no CUDA device, which the job asks for")
+        if backend == "auto":
+            able = steps >= COMPILE_FROM and all(worker.compiler for worker in self.fit.values())
+            backend = "compiled" if able else "eager"
+        elif backend == "compiled":
+            self._dismiss(lambda worker: worker.compiler, "it has no C++ compiler, which --backend compiled asks for")
+        return device, backend
+
+    def _dismiss(self, able, reason: str) -> None:
+        for address, worker in list(self.fit.items()):
+            if not able(worker):
+                self.unfit[address] = reason
+                del self.fit[address]
+        if not self.fit:
+            raise ClusterError(f"no worker at {self.address} is fit: {_reasons(self.unfit)}")
+
+    def try_out(self, job: Job) -> Trial | None:
+        """The rate of one thread of one worker. Raises ClusterError where the trial fails there."""
+        worker = max(self.fit.values(), key=lambda w: w.gpus)
+        resources = {"GPU": 1} if job.device != "cpu" and worker.gpu_resource else None
+        try:
+            # A future of its own: as an argument of the task the job would stay with the scheduler.
+            [sent] = self.client.scatter([job], workers=[worker.address], hash=False)
+            done = self.client.submit(try_out, sent, workers=[worker.address], resources=resources, pure=False)
+            return done.result()
+        except Exception as error:
+            raise ClusterError(f"worker {worker.address} fails in a trial: {_one_line(error)}") from error
+
+    def drop_stale_jobs(self) -> None:
+        """Take from the workers what clients left that are no longer there."""
+        with contextlib.suppress(OSError, TimeoutError, ValueError):
+            clients = self.client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.clients))
+            for name in self.stale:
+                if name.split()[1] not in clients:
+                    self.client.unregister_worker_plugin(name)
+        self.stale.clear()
+
+
+@contextlib.contextmanager
+def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
+    """The cluster of `access`, until the block ends; workers that were started here end with it.
+
+    Raises ClusterError, naming the address or file, where no scheduler answers.
+    """
+    from distributed import Client
+
+    # What happens to workers is told by us, in one line each.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    security = _security(access.tls)
+    with contextlib.ExitStack() as stack:
+        options = {"security": security, "timeout": CONNECT_SECONDS, "set_as_default": False}
+        if access.processes:
+            target = {"address": stack.enter_context(_local(access.processes, device))}
+        elif access.scheduler_file:
+            target = {"scheduler_file": _existing(access.scheduler_file)}
+        else:
+            target = {"address": access.scheduler}
+        where = access.scheduler or access.scheduler_file or "this machine"
+        try:
+            client = stack.enter_context(_closing(Client(**target, **options)))
+        except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            raise ClusterError(f"no scheduler answers at {where}: {_one_line(error)}") from error
+        yield Cluster(client, access.patience)
+
+
+def local_threads(processes: int) -> int:
+    """Threads of each of so many worker processes, such that all cores are used and none twice."""
+    return max(1, usable_cores() // processes)
+
+
+@contextlib.contextmanager
+def _local(processes: int, device: str) -> Iterator[object]:
+    """Worker processes on this machine, on loopback: one per GPU, or sharing the cores."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    gpus = _gpus() if device in ("auto", "cuda") else 0
+    if device == "cuda" and gpus < processes:
+        raise ClusterError(f"--workers {processes} with --device cuda: torch finds {gpus} CUDA devices, one for each")
+    on_gpu = gpus >= processes
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // processes
+    options = {
+        "nthreads": 1 if on_gpu else local_threads(processes),
+        "memory_limit": memory,
+        "host": "127.0.0.1",
+        "silence_logs": logging.CRITICAL,
+        "dashboard": False,
+        "resources": {"GPU": 1} if on_gpu else {},
+    }
+
+    def environment(number: int) -> dict:
+        return {"CUDA_VISIBLE_DEVICES": _visible(number) if on_gpu else ""}
+
+    workers = {n: {"cls": Nanny, "options": {**options, "env": environment(n)}} for n in range(processes)}
+    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "allowed_failures": ALLOWED_FAILURES}
+    with SpecCluster(
+        workers=workers, scheduler={"cls": Scheduler, "options": scheduler}, silence_logs=logging.CRITICAL
+    ) as cluster:
+        yield cluster
+
+
+def _visible(number: int) -> str:
+    """The device of worker `number`, among those that this process may see."""
+    mine = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return mine.split(",")[number] if mine else str(number)
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()  # asks the driver, makes no context
+
+
+def _security(tls: tuple[str, str, str] | None):
+    if tls is None:
+        return None
+    from distributed import Security
+
+    authority, certificate, key = map(_existing, tls)
+    return Security(
+        tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True
+    )
+
+
+def _existing(path: str) -> str:
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: there is no such file")
+    return path
+
+
+@contextlib.contextmanager
+def _closing(client) -> Iterator:
+    try:
+        yield client
+    finally:
+        client.close(timeout=2)
+
+
+def _reasons(unfit: Mapping[str, str]) -> str:
+    return "; ".join(f"{address}: {reason}" for address, reason in list(unfit.items())[:3])
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

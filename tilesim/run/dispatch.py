@@ -1,0 +1,230 @@
+"""Sending tiles to workers: a bounded number in flight, each failure answered, nothing waited for in vain."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from time import monotonic
+
+from distributed import Future, KilledWorker
+
+from tilesim.errors import ClusterError, StoreError
+from tilesim.run.cluster import Cluster
+from tilesim.run.task import TileFailure, TileReport
+from tilesim.run.work import Event, Work
+from tilesim.run.worker import JobPlugin, run_remote
+
+LOOK_SECONDS = 2.0
+"""Between two looks at who is there."""
+ATTEMPTS = 3
+"""Of a tile that fails without harm to its worker."""
+LEAD_SECONDS = 0.3
+"""Work that is sent ahead for each thread, so that none waits for the client."""
+LEAD_TILES = (2, 64)
+"""At least and at most so many tiles for each thread."""
+
+
+@dataclass
+class Item:
+    """One tile on its way."""
+
+    work: int
+    number: int
+    failed_on: list[str] = field(default_factory=list)
+    """Workers on which it failed."""
+    attempt: int = 0
+    suspected: bool = False
+    """Workers died while they had it, once too often."""
+    future: Future | None = None
+
+
+def run_on_workers(
+    cluster: Cluster, works: Sequence[Work], warn: Callable[[str], None] = lambda line: None
+) -> Iterator[Event]:
+    """Compute every tile of some works; yields the number of the work and what became of a tile, as they finish.
+
+    Every tile is answered exactly once. A tile that fails is tried on other workers; one that kills its workers is
+    tried once more alone at the end, so that its neighbours are not blamed, and then given up as a TileFailure.
+
+    Raises StoreError where tiles cannot be stored from any worker, ClusterError where scheduler or workers are lost.
+    """
+    name = f"tilesim {cluster.client.id} {secrets.token_hex(4)}"
+    run = _Run(cluster, works, name, warn)
+    try:
+        cluster.client.register_plugin(JobPlugin(name, tuple(works)))
+        yield from run.events()
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(f"the scheduler at {cluster.address} was lost ({error})") from error
+    finally:
+        run.close()
+
+
+def window(threads: int) -> tuple[int, int]:
+    """Tiles in flight, at least and at most, by how long they take."""
+    fewest, most = LEAD_TILES
+    return max(1, threads) * fewest, max(1, threads) * most
+
+
+class _Run:
+    """The tiles in flight of one run."""
+
+    def __init__(self, cluster: Cluster, works: Sequence[Work], name: str, warn: Callable[[str], None]) -> None:
+        self._cluster = cluster
+        self._works = works
+        self._name = name
+        self._warn = warn
+        self._warned: set[str] = set()
+        self._flight: dict[tuple, Item] = {}
+        """By the keys of their futures."""
+        self._finished: SimpleQueue[Future] = SimpleQueue()
+        self._again: deque[Item] = deque()
+        self._suspects: deque[Item] = deque()
+        self._seconds = LEAD_SECONDS
+        self._on_gpu = works[0].job.device != "cpu"
+        self._looked = monotonic()
+        self._deserted: float | None = None
+
+    def events(self) -> Iterator[Event]:
+        fresh = (Item(w, n) for w, work in enumerate(self._works) for n in range(len(work.job.plan)))
+        while True:
+            self._fill(fresh)
+            if not self._flight:
+                if not self._suspects:
+                    return
+                self._send([self._suspects.popleft()])
+            for item, result in self._wait():
+                event = self._answer(item, result)
+                if event is not None:
+                    yield event
+            self._look()
+
+    def close(self) -> None:
+        """Take back what is in flight, and the works from the workers."""
+        client = self._cluster.client
+        with suppress(OSError, TimeoutError, ValueError):
+            if not self._cluster.lost:
+                client.cancel([item.future for item in self._flight.values()], force=True)
+                client.unregister_worker_plugin(self._name)
+        self._flight.clear()
+
+    @property
+    def _window(self) -> int:
+        fewest, most = window(self._cluster.threads)
+        ahead = math.ceil(LEAD_SECONDS / max(self._seconds, 1e-6)) + 1
+        return min(max(self._cluster.threads * ahead, fewest), most)
+
+    def _fill(self, fresh: Iterator[Item]) -> None:
+        room = self._window - len(self._flight)
+        # Half empty before it is filled: tiles sent together cost less.
+        if room < self._window // 4 and self._flight:
+            return
+        while self._again:
+            self._send([self._again.popleft()])
+            room -= 1
+        batch = [item for _, item in zip(range(room), fresh, strict=False)]
+        if batch:
+            self._send(batch)
+
+    def _send(self, items: list[Item]) -> None:
+        fit = list(self._cluster.fit)
+        failed_on = {address for item in items for address in item.failed_on}
+        others = [address for address in fit if address not in failed_on]
+        chosen = others if failed_on and others else fit if self._cluster.unfit else None
+        futures = self._cluster.client.map(
+            run_remote,
+            [self._name] * len(items),
+            [item.work for item in items],
+            [item.number for item in items],
+            key=[(self._name, item.work, item.number, item.attempt) for item in items],
+            pure=False,
+            workers=chosen,
+            resources={"GPU": 1} if self._on_gpu and self._declared() else None,
+        )
+        for item, future in zip(items, futures, strict=True):
+            item.attempt += 1
+            item.future = future
+            self._flight[future.key] = item
+            future.add_done_callback(self._finished.put)
+
+    def _declared(self) -> bool:
+        """Whether workers say that they have a GPU, so that the scheduler can count."""
+        return any(worker.gpu_resource for worker in self._cluster.fit.values())
+
+    def _wait(self) -> list[tuple[Item, object]]:
+        """Items that are done, with what came back or None: what there is now, or the next until it is time to look."""
+        done: list[Future] = []
+        with suppress(Empty):
+            done.append(self._finished.get(timeout=LOOK_SECONDS))
+            while True:
+                done.append(self._finished.get_nowait())
+        if self._cluster.lost:
+            raise ClusterError(f"the scheduler at {self._cluster.address} was lost")
+        well = [future for future in done if future.status == "finished"]
+        # What was lost with its worker meanwhile is left out.
+        results = self._cluster.client.gather({future.key: future for future in well}, errors="skip")
+        return [(self._flight.pop(future.key), results.get(future.key)) for future in done]
+
+    def _answer(self, item: Item, result: TileReport | TileFailure | None) -> Event | None:
+        """What to tell of a tile whose future is done; None where it is tried again."""
+        future, item.future = item.future, None
+        if isinstance(result, TileReport):
+            self._seconds += 0.1 * (result.seconds - self._seconds)
+            return item.work, result
+        if isinstance(result, TileFailure):
+            return self._failed(item, result)
+        if future.status == "error":
+            return self._broken(item, future.exception())
+        self._again.append(item)
+        return None
+
+    def _failed(self, item: Item, failure: TileFailure) -> Event | None:
+        tile = self._works[item.work].job.plan[item.number]
+        if failure.kind == "refusing":
+            self._cluster.fit.pop(failure.worker, None)
+            self._cluster.unfit[failure.worker] = failure.reason
+            self._again.append(item)
+            return None
+        item.failed_on.append(failure.worker)
+        if len(item.failed_on) < ATTEMPTS:
+            self._again.append(item)
+            return None
+        if failure.kind == "storing":
+            raise StoreError(f"{failure.reason} (worker {failure.worker})")
+        return item.work, TileFailure(tile, failure.reason, failure.worker)
+
+    def _broken(self, item: Item, error: BaseException) -> Event | None:
+        """A task that raised: its workers died, or they could not even read it."""
+        tile = self._works[item.work].job.plan[item.number]
+        if not isinstance(error, KilledWorker):
+            return self._failed(item, TileFailure(tile, f"{tile}: {type(error).__name__}: {error}"))
+        if item.suspected:
+            last = error.last_worker.address
+            return item.work, TileFailure(tile, f"{tile}: every worker that had it died, the last was {last}", last)
+        item.suspected = True
+        self._suspects.append(item)
+        return None
+
+    def _look(self) -> None:
+        """Every while: who came, who left, who is unfit. Raises ClusterError where nobody is left for too long."""
+        now = monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        self._cluster.refresh()
+        for address, reason in self._cluster.unfit.items():
+            if address not in self._warned:
+                self._warned.add(address)
+                self._warn(f"worker {address} is not used: {reason}")
+        if self._cluster.fit:
+            self._deserted = None
+            return
+        if self._deserted is None:
+            self._deserted = now
+            self._warn(f"no worker is left at {self._cluster.address}; waiting for one")
+        elif now - self._deserted > self._cluster.patience:
+            raise ClusterError(f"no worker has come back to {self._cluster.address} in {self._cluster.patience:g} s")

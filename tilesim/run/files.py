@@ -1,0 +1,57 @@
+"""The files of one finished image, made from its bands: float file, SMV, PGM, noise, picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from tilesim.errors import StoreError
+from tilesim.io.flat import write_banded
+from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.report import result_lines, scale_lines
+from tilesim.run.frames import Frame
+from tilesim.run.images import Image, band_rows, write_images
+from tilesim.run.printout import print_rendering
+from tilesim.run.statistics import Summary
+
+
+def report_frame(
+    frame: Frame, latch: int | None, summary: Summary, say: Callable[[str], None] | None = None
+) -> tuple[str, ...]:
+    """The reference's lines on an image before its files (spec files 9, items 23 and 24).
+
+    say  takes what the reference prints while it renders, line by line; without it the lines begin with that
+    """
+    printed: list[str] = []
+    unfinished = print_rendering(frame.command, latch, say or printed.append)
+    return (*printed, *result_lines(frame.command, summary, unfinished))
+
+
+def write_float_file(frame: Frame, image: Image) -> None:
+    """The float file that the frame names, if it does; all or nothing. Raises StoreError."""
+    path = frame.command.outputs.float_file
+    if path is not None:
+        write_banded(path, b"", (band for _, band in image.bands(band_rows(image))))
+
+
+def make_files(frame: Frame, image: Image, summary: Summary) -> tuple[str, ...]:
+    """Write all that is made of the float image; the reference's lines on it (items 25 to 30). Raises StoreError."""
+    scales = write_images(frame.command, image, summary, frame.number)
+    if frame.preview is not None:
+        from tilesim.preview import draw_preview
+
+        draw_preview(frame.preview, image.bands(band_rows(image)), frame.command.experiment)
+    return scale_lines(frame.command.outputs, **asdict(scales))
+
+
+def write_cache(command: Command) -> tuple[str, ...]:
+    """Write the cache of the structure factors, a convenience: where that fails, one warning, as in the reference."""
+    if command.outputs.fdump_file is None:
+        return ()
+    from tilesim.io.fdump import write_fdump
+
+    try:
+        write_fdump(command.outputs.fdump_file, command.experiment.factors)
+    except StoreError as error:
+        return (f"unable to write the dump file: {error}",)
+    return ()

@@ -1,0 +1,49 @@
+"""What a run made, and what it could not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tilesim.run.frames import Frame
+from tilesim.run.statistics import Summary
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What could not be done."""
+
+    frame: int
+    what: str
+    why: str
+
+
+@dataclass
+class FrameResult:
+    """What became of one frame."""
+
+    frame: Frame
+    summary: Summary | None = None
+    """None where tiles are missing."""
+    lines: tuple[str, ...] = ()
+    """The reference's report on it (spec files 9, items 23 to 30)."""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run made."""
+
+    frames: tuple[FrameResult, ...]
+    stores: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    seconds: float = 0.0
+    """Of computing, reading back and storing tiles."""
+    computed: int = 0
+    """Tiles"""
+    restored: int = 0
+    """Tiles that were in the store already."""
+    dtypes: tuple[str, ...] = ()
+    """Of the terms that were summed, as the tiles report it."""
+    workers: int = 0
+    """That did at least one tile; 0 where this process did all."""
+    warnings: tuple[str, ...] = ()

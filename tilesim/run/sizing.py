@@ -1,0 +1,68 @@
+"""Tiles sized for workers: not too small for the scheduler, not too large for memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tilesim.errors import PlanError
+from tilesim.run.cluster import Cluster
+from tilesim.run.job import Job
+from tilesim.tiling.budget import memory_budget
+from tilesim.tiling.plan import TilePlan
+
+WORTH_SECONDS = 0.1
+"""A tile of less is mostly the scheduler's work, where there are many of them."""
+MANY_TILES = 64
+"""For each thread: with fewer, larger tiles would leave threads idle at the end."""
+LARGEST_TILE = 4096
+"""Edge, pixels."""
+SHARE_OF_MEMORY = 0.6
+"""Of a worker, for its tiles; the libraries and the structure factors need the rest."""
+
+
+def sized_job(job: Job, cluster: Cluster, chosen: bool) -> Job:
+    """The job with tiles that suit the workers, unless they were `chosen`. Raises PlanError where memory is short.
+
+    Tiles grow only where there are very many of them and the trial of the kernel finds them short: a job that
+    takes no longer than minutes has the same tiles on every machine.
+    """
+    if not chosen and len(job.plan) > MANY_TILES * cluster.threads:
+        job = replace(job, plan=grown(job.plan, trial_seconds(job, cluster), cluster.threads))
+    while short := _short_of_memory(job, cluster):
+        if chosen or min(job.plan.tile) <= 64:
+            raise PlanError(f"{short}; use a smaller --tile, or fewer threads for each worker")
+        job = replace(job, plan=TilePlan(job.plan.shape, tuple(n // 2 for n in job.plan.tile)))
+    return job
+
+
+def grown(plan: TilePlan, seconds: float, threads: int) -> TilePlan:
+    """The plan with edges doubled while a tile takes less than is worth a task and tiles are many.
+
+    seconds  of one tile of `plan`
+    """
+    while (
+        seconds < WORTH_SECONDS
+        and len(plan) > MANY_TILES * threads
+        and max(plan.tile) * 2 <= min(LARGEST_TILE, max(plan.shape[1:]))
+    ):
+        larger = TilePlan(plan.shape, (plan.tile[0] * 2, plan.tile[1] * 2))
+        seconds *= larger.tile[0] * larger.tile[1] / (plan.tile[0] * plan.tile[1])
+        plan = larger
+    return plan
+
+
+def trial_seconds(job: Job, cluster: Cluster) -> float:
+    """Seconds of one tile on one thread of a worker, by a trial of the kernel there."""
+    trial = cluster.try_out(job)
+    return job.evaluations / len(job.plan) / trial.steps_per_second if trial else 0.0
+
+
+def _short_of_memory(job: Job, cluster: Cluster) -> str:
+    for worker in cluster.fit.values():
+        budget = memory_budget(job.experiment, job.plan, job.block, worker.threads)
+        if worker.memory and budget.total > SHARE_OF_MEMORY * worker.memory:
+            return (
+                f"the job needs {budget.total / 1e6:.0f} MB on a worker of {worker.threads} threads, "
+                f"{worker.address} has {worker.memory / 1e6:.0f} MB"
+            )
+    return ""

@@ -1,0 +1,273 @@
+"""Series carried out through stores: tiles by any engine, then each frame's files from the store as it completes."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+
+from tilesim.compute import summed_dtype
+from tilesim.errors import TileError, TilesimError
+from tilesim.io.replace import all_together
+from tilesim.run.files import make_files, report_frame, write_cache, write_float_file
+from tilesim.run.frames import Frame, file_names
+from tilesim.run.job import Job
+from tilesim.run.provenance import describe
+from tilesim.run.results import FrameResult, Missing, Results
+from tilesim.run.statistics import Summary, summarize
+from tilesim.run.tally import Tally
+from tilesim.run.task import TileFailure, TileReport
+from tilesim.run.work import Engine, Work, compute_here
+from tilesim.store.create import StoreHandle, create_store
+from tilesim.store.layout import FrameCoordinate
+from tilesim.store.place import delete_store
+from tilesim.store.read import StoredFrame
+from tilesim.store.write import finish_store
+
+WAITING_FRAMES = 4
+"""Complete frames whose files are still to be made; beyond that the tiles wait."""
+FIGURES = {"max_I": "photons/pixel", "mean": "photons/pixel", "total": "photons"}
+"""Of each frame of a series, in its store."""
+UNITS = {"phi": "degree", "osc": "degree", "misset": "degree", "lambda": "angstrom", "distance": "mm", "pixel": "mm"}
+"""Of parameters that are coordinates, as nanoBragg's flags take them."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Frames of one shape, and the store that their tiles go to."""
+
+    frames: tuple[Frame, ...]
+    job: Job
+    place: str
+    """Folder or URL of the store."""
+    kept: bool = True
+    """Whether somebody asked for the store; otherwise it goes when all files are made of it."""
+
+
+@dataclass
+class _Progress:
+    """One series while its tiles come in."""
+
+    series: Series
+    store: StoreHandle
+    results: list[FrameResult]
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    """Of the frames that have begun and are not complete, by their place in the series."""
+    tiles: int = 0
+    """That are stored."""
+
+
+def carry_out_series(
+    series: Sequence[Series],
+    *,
+    engine: Engine = compute_here,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_tile: Callable[[TileReport | TileFailure], None] = lambda event: None,
+    on_frame: Callable[[FrameResult], None] = lambda result: None,
+) -> Results:
+    """Compute what is missing in the stores, and make the files of every frame as it completes.
+
+    resume    whether stores of the same jobs may be there; their tiles are read back, and computed where damaged
+    on_tile   called in this thread with every tile
+    on_frame  called in this thread with every frame whose files are made
+
+    A tile or a frame's file that fails is told of in the results, and the rest is completed. Raises StoreError,
+    InputError and ClusterError; then, and when interrupted, the stores keep what was done, which a note says.
+    """
+    start = perf_counter()
+    commands = {id(f.command.experiment.factors): f.command for one in series for f in one.frames}
+    warnings = tuple(line for command in commands.values() for line in write_cache(command))
+    running = [_begin(one, resume, overwrite) for one in series]
+    works = [Work(one.series.job, one.store, resume) for one in running]
+    missing: list[Missing] = []
+    dtypes, workers, restored = set(), set(), 0
+    with _telling_what_is_kept(running), _Finisher(on_frame) as finisher:
+        with closing(engine(works)) as events:
+            for number, event in events:
+                one = running[number]
+                if isinstance(event, TileFailure):
+                    missing.append(Missing(one.series.frames[event.tile.frame].number, str(event.tile), event.reason))
+                else:
+                    _check(event, one.series.job)
+                    dtypes.add(event.dtype)
+                    workers.add(event.worker)
+                    restored += event.restored
+                    _take_in(one, event, finisher)
+                on_tile(event)
+        missing += finisher.wait()
+        for one in running:
+            _end(one, missing)
+    return Results(
+        frames=tuple(result for one in running for result in one.results),
+        stores=tuple(one.series.place for one in running if one.series.kept),
+        missing=tuple(missing),
+        seconds=perf_counter() - start,
+        computed=sum(one.tiles for one in running) - restored,
+        restored=restored,
+        dtypes=tuple(sorted(dtypes)),
+        workers=len(workers - {""}),
+        warnings=warnings,
+    )
+
+
+def _begin(series: Series, resume: bool, overwrite: bool) -> _Progress:
+    store = create_store(
+        series.place,
+        series.job.plan,
+        series.job.experiment.detector.panels[0],
+        describe(series.frames, series.job),
+        coordinates=coordinates(series.frames),
+        # Nobody looks after a store that is not kept.
+        overwrite=overwrite or not (series.kept or resume),
+        resume=resume,
+    )
+    return _Progress(series, store, [FrameResult(frame) for frame in series.frames])
+
+
+def _check(report: TileReport, job: Job) -> None:
+    """Raise TileError where a tile was computed otherwise than the job says."""
+    experiment = job.experiments[report.tile.frame]
+    asked = {
+        "job": job.digest,
+        "device": job.device.partition(":")[0],
+        "backend": job.backend,
+        "dtype": str(summed_dtype(experiment, job.precision)).removeprefix("torch."),
+    }
+    used = {
+        "job": report.digest,
+        "device": report.device.partition(":")[0],
+        "backend": report.backend,
+        "dtype": report.dtype,
+    }
+    for name, value in asked.items():
+        if used[name] != value:
+            raise TileError(f"{report.tile} was computed by {name} {used[name]} at {report.worker}; expected {value}")
+
+
+def _take_in(one: _Progress, report: TileReport, finisher: _Finisher) -> None:
+    """Count a tile; with the last one of a frame begin its files."""
+    plan, place = one.series.job.plan, report.tile.frame
+    _, rows, columns = plan.grid
+    number = report.tile.slow_start // plan.tile[0] * columns + report.tile.fast_start // plan.tile[1]
+    tally = one.tallies.setdefault(place, Tally(rows * columns))
+    tally.add(number, report.statistics)
+    one.tiles += 1
+    if tally.complete:
+        del one.tallies[place]
+        result = one.results[place]
+        result.summary = summarize(one.series.job.experiments[place], tally.total)
+        finisher.begin(result, StoredFrame(one.store.place, place, plan.shape[1:]), one.series.job.latches[place])
+
+
+def _end(one: _Progress, missing: Sequence[Missing]) -> None:
+    """Record what became of the series in its store, or remove a store that nobody asked for."""
+    numbers = {frame.number for frame in one.series.frames}
+    mine = [asdict(m) for m in missing if m.frame in numbers]
+    if not one.series.kept and not mine:
+        delete_store(one.store.place)
+        return
+    single = len(one.results) == 1 and one.results[0].summary is not None
+    figures = () if len(one.results) == 1 else _figures(one.results)
+    statistics = asdict(one.results[0].summary) if single else None
+    finish_store(one.store, statistics, per_frame=figures, missing=mine)
+
+
+def _figures(results: Sequence[FrameResult]) -> tuple[FrameCoordinate, ...]:
+    """Statistics per frame; NaN where tiles are missing."""
+
+    def values(name: str) -> list[float]:
+        return [getattr(r.summary, name) if r.summary else math.nan for r in results]
+
+    return tuple(FrameCoordinate(name, values(name), units=unit) for name, unit in FIGURES.items())
+
+
+def coordinates(frames: Sequence[Frame]) -> tuple[FrameCoordinate, ...]:
+    """Numbers and parameters of the frames of a series; none for a single image."""
+    if len(frames) == 1 and not frames[0].parameters:
+        return ()
+    names = dict.fromkeys(name for frame in frames for name in frame.parameters)
+    found = [FrameCoordinate("frame", [frame.number for frame in frames], long_name="frame number")]
+    if any(frame.name for frame in frames):
+        found.append(FrameCoordinate("name", [frame.name for frame in frames]))
+    for name in names:
+        values = [frame.parameters.get(name) for frame in frames]
+        found.append(FrameCoordinate(name, _alike(values), units=UNITS.get(name)))
+    return tuple(found)
+
+
+def _alike(values: list) -> list:
+    """Values of one kind: numbers with NaN where there is none, tuples of one length, or else text."""
+    given = [value for value in values if value is not None]
+    lengths = {len(value) if isinstance(value, tuple) else 0 for value in given}
+    if len(lengths) == 1 and not any(isinstance(value, str | bool) for value in given):
+        [length] = lengths
+        if all(not isinstance(x, str) for value in given for x in (value if length else (value,))):
+            nothing = (math.nan,) * length if length else math.nan
+            return [nothing if value is None else value for value in values]
+    return ["" if value is None else _text(value) for value in values]
+
+
+def _text(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@contextmanager
+def _telling_what_is_kept(running: Sequence[_Progress]) -> Iterator[None]:
+    """Add to whatever ends the run what it leaves behind."""
+    try:
+        yield
+    except BaseException as error:
+        done, total = sum(one.tiles for one in running), sum(len(one.series.job.plan) for one in running)
+        where = ", ".join(one.series.place for one in running[:3])
+        error.add_note(f"{done} of {total} tiles are kept in {where}: the same command with --resume goes on")
+        raise
+
+
+class _Finisher:
+    """Makes the files of complete frames beside the computing, one frame after the other."""
+
+    def __init__(self, on_frame: Callable[[FrameResult], None]) -> None:
+        self._on_frame = on_frame
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
+        self._waiting: deque[tuple[FrameResult, Future]] = deque()
+        self._missing: list[Missing] = []
+
+    def begin(self, result: FrameResult, image: StoredFrame, latch: int | None) -> None:
+        """Make the files of one frame soon."""
+        self._waiting.append((result, self._pool.submit(_make, result.frame, image, result.summary, latch)))
+        while self._waiting and (len(self._waiting) > WAITING_FRAMES or self._waiting[0][1].done()):
+            self._settle()
+
+    def wait(self) -> list[Missing]:
+        """Return when all files are made, with those that could not be."""
+        while self._waiting:
+            self._settle()
+        return self._missing
+
+    def _settle(self) -> None:
+        result, future = self._waiting.popleft()
+        try:
+            result.lines = future.result()
+        except TilesimError as error:
+            self._missing.append(Missing(result.frame.number, "files", str(error)))
+            return
+        result.files = file_names(result.frame)
+        self._on_frame(result)
+
+    def __enter__(self) -> _Finisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _make(frame: Frame, image: StoredFrame, summary: Summary, latch: int | None) -> tuple[str, ...]:
+    lines = report_frame(frame, latch, summary)
+    with all_together():
+        write_float_file(frame, image)
+        return (*lines, *make_files(frame, image, summary))

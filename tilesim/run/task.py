@@ -1,0 +1,111 @@
+"""One tile of a job, computed or read back, and what is reported of it: the same on a thread and on a worker."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from time import perf_counter
+
+import numpy as np
+
+from tilesim.compute import Lowered, TileImage, known_tile, lower_table, simulate_tile, summed_dtype
+from tilesim.errors import TileError, TilesimError
+from tilesim.run.backend import make_accumulate
+from tilesim.run.job import Job, lower_job
+from tilesim.run.statistics import Statistics, tile_statistics
+from tilesim.tiling.tile import Tile
+
+KEPT_FRAMES = 16
+"""Frames that stay lowered: more than are in work at a time, and small, since they share their tables."""
+KEPT_TABLES = 2
+
+
+@dataclass(frozen=True)
+class TileReport:
+    """What became of one tile."""
+
+    tile: Tile
+    statistics: Statistics
+    seconds: float
+    device: str
+    dtype: str
+    """Of the sum's terms."""
+    backend: str
+    digest: str
+    """Of the job that was really computed."""
+    restored: bool = False
+    """Found in the store and read back, not computed."""
+    worker: str = ""
+    """Address; empty in this process."""
+
+
+@dataclass(frozen=True)
+class TileFailure:
+    """A tile that could not be computed, or not stored."""
+
+    tile: Tile | None
+    """None where the worker did not look at it."""
+    reason: str
+    worker: str = ""
+    """Address; empty in this process."""
+    kind: str = "computing"
+    """Or "storing", or "refusing" where the worker is unfit for the job."""
+
+
+class Frames:
+    """The frames of a job as tensors, each made when its first tile comes; the last few are kept.
+
+    For several threads of one process, which share kernel and tables.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._kernel = make_accumulate(job.backend)
+        self._lowered: OrderedDict[int, Lowered] = OrderedDict()
+        self._tables: OrderedDict[tuple, object] = OrderedDict()
+        self._lock = Lock()
+
+    def __getitem__(self, frame: int) -> Lowered:
+        with self._lock:
+            if frame not in self._lowered:
+                self._lowered[frame] = lower_job(self.job, frame, self._kernel, self._table(frame))
+            self._lowered.move_to_end(frame)
+            while len(self._lowered) > KEPT_FRAMES:
+                self._lowered.popitem(last=False)
+            return self._lowered[frame]
+
+    def _table(self, frame: int):
+        experiment = self.job.experiments[frame]
+        dtype = summed_dtype(experiment, self.job.precision)
+        key = (experiment.factors.digest, dtype)
+        if key not in self._tables:
+            self._tables[key] = lower_table(experiment.factors, dtype, self.job.device)
+        self._tables.move_to_end(key)
+        while len(self._tables) > KEPT_TABLES:
+            self._tables.popitem(last=False)
+        return self._tables[key]
+
+
+def compute_tile(lowered: Lowered, tile: Tile, known: np.ndarray | None = None) -> TileImage:
+    """The pixels of one tile, computed unless they are `known`. Raises TileError, which names the tile."""
+    try:
+        return simulate_tile(lowered, tile) if known is None else known_tile(lowered, tile, known)
+    except TilesimError:
+        raise
+    except Exception as error:
+        raise TileError(f"{tile}: {type(error).__name__}: {error}") from error
+
+
+def report_tile(job: Job, lowered: Lowered, image: TileImage, start: float, **more) -> TileReport:
+    """What to tell of a tile that was begun at `start` (perf_counter) and is stored now."""
+    return TileReport(
+        image.tile,
+        tile_statistics(job.experiments[image.tile.frame], image),
+        perf_counter() - start,
+        str(lowered.device),
+        str(lowered.setup.lattice.dtype).removeprefix("torch."),
+        job.backend,
+        job.digest,
+        **more,
+    )

@@ -1,0 +1,38 @@
+"""Work: a job with the store that its tiles go to, and the engine that carries works out in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from tilesim.run.inline import run_inline
+from tilesim.run.job import Job
+from tilesim.run.task import TileFailure, TileReport
+from tilesim.store.create import StoreHandle
+from tilesim.store.write import open_image
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job and the store that its tiles go to."""
+
+    job: Job
+    store: StoreHandle
+    known: bool = False
+    """Whether the store may hold tiles already, which are read back rather than computed."""
+
+
+Event = tuple[int, TileReport | TileFailure]
+"""Number of a work, and what became of one of its tiles."""
+Engine = Callable[[Sequence[Work]], Iterator[Event]]
+"""Carries works out: every tile is answered once, in any order."""
+
+
+def compute_here(works: Sequence[Work], threads: int | None = None) -> Iterator[Event]:
+    """The engine of this process. Raises StoreError where a tile cannot be stored."""
+    for number, work in enumerate(works):
+        image = open_image(work.store)
+        with closing(run_inline(work.job, [image.write], threads, image.read if work.known else None)) as events:
+            for event in events:
+                yield number, event

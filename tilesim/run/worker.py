@@ -1,0 +1,127 @@
+"""What runs on a worker: the jobs that it was sent once, the task of one tile, and what it says of itself."""
+
+from __future__ import annotations
+
+import pickle
+from threading import Lock
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from distributed import WorkerPlugin, get_worker
+
+from tilesim.errors import StoreError, TileError
+from tilesim.run.task import Frames, TileFailure, TileReport, compute_tile, report_tile
+from tilesim.run.work import Work
+
+if TYPE_CHECKING:
+    from tilesim.store.write import StoredImage
+
+
+class JobPlugin(WorkerPlugin):
+    """Holds works for the tasks of one run; every worker gets it once, also those that join later.
+
+    It is pickled in two layers: a worker with another version of tilesim can still say why it refuses.
+    """
+
+    def __init__(self, name: str, works: tuple[Work, ...]) -> None:
+        self.name = name
+        self._versions = versions()
+        self._device = works[0].job.device
+        self._payload = pickle.dumps(works)
+
+    def setup(self, worker) -> None:
+        """Unpack the works, unless this worker is unfit; that is told by each task that reaches it."""
+        self._lock = Lock()
+        self._images: dict[int, StoredImage] = {}
+        self.refusal = unfit(self._versions, self._device)
+        if self.refusal:
+            return
+        import torch
+
+        self._before = torch.get_num_threads()
+        torch.set_num_threads(1)  # tiles run side by side, each on one thread
+        self._works = pickle.loads(self._payload)
+        self._payload = b""
+        self._frames = [Frames(work.job) for work in self._works]
+
+    def teardown(self, worker) -> None:
+        """Let go of tables, experiments and tensors."""
+        if not self.refusal:
+            import torch
+
+            torch.set_num_threads(self._before)
+            del self._works, self._frames
+        self._images.clear()
+
+    def run(self, work: int, number: int, address: str) -> TileReport | TileFailure:
+        """Compute (or read back) and store one tile of one work."""
+        start = perf_counter()
+        job, known = self._works[work].job, self._works[work].known
+        tile = job.plan[number]
+        try:
+            image = self._image(work)
+            stored = image.read(tile) if known else None
+            lowered = self._frames[work][tile.frame]
+            computed = compute_tile(lowered, tile, stored)
+            if stored is None:
+                image.write(tile, computed.photons)
+        except TileError as error:
+            return TileFailure(tile, str(error), address)
+        except StoreError as error:
+            return TileFailure(tile, str(error), address, "storing")
+        return report_tile(job, lowered, computed, start, restored=stored is not None, worker=address)
+
+    def _image(self, work: int) -> StoredImage:
+        from tilesim.store.write import open_image
+
+        with self._lock:
+            if work not in self._images:
+                self._images[work] = open_image(self._works[work].store)
+            return self._images[work]
+
+
+def run_remote(name: str, work: int, number: int) -> TileReport | TileFailure:
+    """The task of one tile: three small values; all else is in the plugin `name`. Errors come back as values."""
+    worker = get_worker()
+    plugin = worker.plugins.get(name)
+    refusal = plugin.refusal if plugin else "it has not received the job"
+    if refusal:
+        return TileFailure(None, refusal, worker.address, "refusing")
+    return plugin.run(work, number, worker.address)
+
+
+def versions() -> dict[str, str]:
+    """Of what decides the bytes of a tile; of torch without its build, which may be for CPU or CUDA."""
+    from importlib.metadata import version
+
+    import tilesim
+
+    return {"tilesim": tilesim.__version__, "torch": version("torch").partition("+")[0]}
+
+
+def unfit(expected: dict[str, str], device: str) -> str:
+    """Why this process must not compute for a client with these versions, on this device; empty where it may."""
+    found = versions()
+    for name, wanted in expected.items():
+        if found[name] != wanted:
+            return f"it has {name} {found[name]}, the client has {wanted}"
+    if device.startswith("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            return "it has no CUDA device, which the job asks for"
+    return ""
+
+
+def facts(dask_worker) -> dict:
+    """What a client wants to know of this worker beyond what the scheduler knows."""
+    import torch
+
+    from tilesim.run.backend import compiler
+
+    return {
+        "versions": versions(),
+        "gpus": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "compiler": bool(compiler()),
+        "jobs": [name for name in dask_worker.plugins if str(name).startswith("tilesim ")],
+    }

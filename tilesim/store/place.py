@@ -1,0 +1,109 @@
+"""Where a store is: a local folder, or a URL of an object store (s3://, gs://, az://), opened and listed alike."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+
+from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore
+
+from tilesim.errors import InputError, StoreError
+
+ROOT = "zarr.json"
+"""The object without which there is no store."""
+
+
+def is_url(place: str) -> bool:
+    return "://" in place
+
+
+def normal_place(path: str | os.PathLike) -> str:
+    """A URL as it is, a local folder as an absolute path with links followed."""
+    place = os.fspath(path)
+    return place.rstrip("/") if is_url(place) else os.path.realpath(place)
+
+
+def open_place(place: str, read_only: bool = False) -> Store:
+    """zarr's access to a place; nothing needs to be there. Raises InputError where a URL cannot be served."""
+    if not is_url(place):
+        return LocalStore(place, read_only=read_only)
+    try:
+        import obstore.store
+        from obstore.exceptions import BaseError
+    except ModuleNotFoundError:
+        raise InputError(f"{place} needs the package obstore; pip install 'tilesim[cloud]'") from None
+    from zarr.storage import ObjectStore
+
+    try:
+        # Address and credentials come from the process's own environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...).
+        return ObjectStore(obstore.store.from_url(place, retry_config=RETRY), read_only=read_only)
+    except (BaseError, ValueError, TypeError) as error:
+        raise InputError(f"{place}: expected the URL of a folder such as s3://bucket/name.zarr ({error})") from None
+
+
+RETRY = {"max_retries": 4}
+"""Of a request to an object store; after some seconds a user wants to know."""
+
+
+@contextlib.contextmanager
+def store_errors(place: str, verb: str = "write") -> Iterator[None]:
+    """Turn errors of the system or of the object store into one StoreError line that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot {verb} {place}: {error.strerror or error}") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("obstore"):
+            raise
+        # Its messages end in a dump of the request.
+        raise StoreError(f"cannot {verb} {place}: {str(error).splitlines()[0]}") from error
+
+
+def read_json(place: str, key: str) -> dict | None:
+    """The JSON object under `key`, or None where there is none. Raises StoreError where the place cannot be read."""
+    with store_errors(place, "read"):
+        try:
+            found = sync(open_place(place, read_only=True).get(key, default_buffer_prototype()))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    try:
+        return json.loads(found.to_bytes()) if found is not None else None
+    except ValueError:
+        return None
+
+
+def has_object(store: Store, key: str) -> bool:
+    """Whether there is an object under `key`."""
+    return sync(store.exists(key))
+
+
+def list_objects(place: str, prefix: str) -> Iterator[str]:
+    """Names of the objects below `prefix`."""
+
+    async def listed() -> list[str]:
+        return [name async for name in open_place(place, read_only=True).list_prefix(prefix)]
+
+    with store_errors(place, "read"):
+        yield from sync(listed())
+
+
+def is_taken(place: str) -> bool:
+    """Whether anything is there, be it a store or not."""
+    if not is_url(place):
+        return os.path.lexists(place)
+    with store_errors(place, "read"):
+        return not sync(open_place(place, read_only=True).is_empty(""))
+
+
+def delete_store(place: str) -> None:
+    """Remove a store whole. Raises StoreError."""
+    store = open_place(place)
+    with store_errors(place):
+        # Its root first: what is left of a removal that is cut short is no store.
+        sync(store.delete(ROOT))
+        sync(store.delete_dir(""))
