@@ -77,12 +77,20 @@ class MixedCommand(click.Command):
             if options[name] and not assigned:
                 value = next(words, "")
                 # The next flag is no value: nobody wants a file of that name.
-                if value.startswith("-") and value != "-":
+                if value.startswith("-") and value != "-" and not _is_number(value):
                     raise click.BadOptionUsage(name, f"{name} needs a value; found {value!r}", ctx=ctx)
                 own.append(value)
             if options[name] and not value:
                 raise click.BadOptionUsage(name, f"{name} needs a value", ctx=ctx)
         return own, others
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _idle(flag: tuple[str, str]) -> bool:
@@ -118,33 +126,52 @@ ENGINE = [
 """Where tiles are computed; by default in threads of this process."""
 
 
-def engine_options(function: Callable) -> Callable:
-    """The options of `ENGINE`, for commands without nanoBragg's flags."""
-    for option in reversed(ENGINE):
-        function = option(function)
-    return function
+KERNEL = [
+    click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [up to 512]."),
+    click.option("--device", metavar="auto|cpu|cuda[:n]", default="auto", help="Where the kernel runs [auto]."),
+    click.option(
+        "--precision",
+        type=click.Choice(["mixed", "double"]),
+        default="mixed",
+        help="Sums in float32, or all float64 [mixed].",
+    ),
+    click.option(
+        "--backend",
+        type=click.Choice(["auto", "eager", "compiled"]),
+        default="auto",
+        help="Form of the kernel [auto].",
+    ),
+    click.option("--strict-c", is_flag=True, help="Reproduce nanoBragg's defects too (docs/corrections.md)."),
+]
+"""How tiles are computed."""
+ENDING = [
+    click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
+    click.option("--overwrite", is_flag=True, help="Replace an existing store."),
+    click.option("--resume", is_flag=True, help="Go on with the store of an interrupted run; mend damaged tiles."),
+    click.option("--quiet", is_flag=True, help="Print errors and the NOTE only."),
+]
 
 
 def simulation_options(function: Callable) -> Callable:
     """The options that `run` and `plan` share."""
-    precisions, backends = click.Choice(["mixed", "double"]), click.Choice(["auto", "eager", "compiled"])
-    options = [
-        click.option("--zarr", metavar="DIR", help="Write a zarr store."),
-        click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [up to 512]."),
-        click.option("--device", metavar="auto|cpu|cuda[:n]", default="auto", help="Where the kernel runs [auto]."),
-        click.option("--precision", type=precisions, default="mixed", help="Sums in float32, or all float64 [mixed]."),
-        click.option("--backend", type=backends, default="auto", help="Form of the kernel [auto]."),
-        click.option("--strict-c", is_flag=True, help="Reproduce nanoBragg's defects too (docs/corrections.md)."),
-        click.option("--write-fdump", is_flag=True, help="Write the structure factor cache (-dump, Fdump.bin)."),
+    own = [
+        click.option(
+            "--zarr", metavar="DIR", help="Write a zarr store: a folder, or a URL such as s3://bucket/x.zarr."
+        ),
         click.option("--preview", metavar="FILE.png", help="Draw the image for the eye."),
-        click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
-        click.option("--overwrite", is_flag=True, help="Replace an existing store."),
-        click.option("--resume", is_flag=True, help="Go on with the store of an interrupted run; mend damaged tiles."),
+        click.option("--write-fdump", is_flag=True, help="Write the structure factor cache (-dump, Fdump.bin)."),
         click.option("--frames", type=click.IntRange(min=1), default=1, metavar="N", help="A series of N images [1]."),
         click.option("--frame-osc", type=float, metavar="DEG", help="Advance of phi from frame to frame [-osc]."),
-        *ENGINE,
-        click.option("--quiet", is_flag=True, help="Print errors and the NOTE only."),
     ]
+    return _with_options(function, [*own, *KERNEL, *ENGINE, *ENDING])
+
+
+def batch_options(function: Callable) -> Callable:
+    """The options of `batch`, whose outputs stand in its file."""
+    return _with_options(function, [*KERNEL, *ENGINE, *ENDING])
+
+
+def _with_options(function: Callable, options: list[Callable]) -> Callable:
     for option in reversed(options):
         function = option(function)
     return function

@@ -41,7 +41,7 @@ def command(ctx: click.Context, **options) -> None:
         say(f"wrote {path}")
     if options["json_file"]:
         write_json(options["json_file"], account(launch, results))
-    complain_of_missing(results, len(launch.job.plan))
+    complain_of_missing(results.missing)
 
 
 def carry_out(launch, options: dict, say):
@@ -64,23 +64,23 @@ def carry_out(launch, options: dict, say):
         else:
             from tilesim.run.stored import carry_out_series
 
-            results = carry_out_series([launch.series], on_tile=on_tile, **how(launch, options))
+            results = carry_out_series([launch.series], on_tile=on_tile, **how(launch.cluster, options))
     for result in results.frames:
         for line in frame_lines(result, len(results.frames)):
             say(line)
     return results
 
 
-def how(launch, options: dict) -> dict:
+def how(cluster, options: dict) -> dict:
     """The engine, and what to do with a store that is there."""
     chosen = {"resume": options["resume"], "overwrite": options["overwrite"]}
-    if launch.cluster is not None:
+    if cluster is not None:
         from functools import partial
 
         from tilesim.run.dispatch import run_on_workers
         from tilesim_cli.launch import warn
 
-        chosen["engine"] = partial(run_on_workers, launch.cluster, warn=warn)
+        chosen["engine"] = partial(run_on_workers, cluster, warn=warn)
     return chosen
 
 
@@ -88,9 +88,14 @@ def frame_lines(result, count: int) -> tuple[str, ...]:
     """What to print of a frame: the reference's lines on a single image, one line on each of a series."""
     if count == 1 or result.summary is None:
         return result.lines
+    return (frame_line(result),)
+
+
+def frame_line(result) -> str:
+    """One line on a frame of a series."""
     s = result.summary
     name = f" {result.frame.name}" if result.frame.name else ""
-    return (f"frame {result.frame.number}{name}: max {s.max_I:g} mean {s.mean:g} total {s.total:g} photons",)
+    return f"frame {result.frame.number}{name}: max {s.max_I:g} mean {s.mean:g} total {s.total:g} photons"
 
 
 def account(launch, results) -> dict:
@@ -151,16 +156,14 @@ SHOWN = 10
 """Missing tiles that are named on standard error; the JSON has all."""
 
 
-def complain_of_missing(results, tiles: int) -> None:
+def complain_of_missing(missing) -> None:
     """Leave with status 1 where something is missing, naming it."""
-    if not results.missing:
+    if not missing:
         return
-    for missing in results.missing[:SHOWN]:
-        click.echo(f"tilesim: frame {missing.frame}: {missing.why}", err=True)
-    rest = len(results.missing) - SHOWN
-    more = f" ({rest} more are not shown)" if rest > 0 else ""
-    count = f"{len(results.missing)} of {tiles} tiles or files are missing{more}"
-    click.echo(f"tilesim: {count}; --resume tries them again", err=True)
+    for one in missing[:SHOWN]:
+        click.echo(f"tilesim: frame {one.frame}: {one.why}", err=True)
+    more = f", {SHOWN} of them are named here" if len(missing) > SHOWN else ""
+    click.echo(f"tilesim: {len(missing)} tiles, files or frames are missing{more}; --resume tries them again", err=True)
     click.get_current_context().exit(1)
 
 

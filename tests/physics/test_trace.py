@@ -106,7 +106,7 @@ def test_the_worked_pixels_and_images_are_reproduced(job, request):
 def test_the_latch_is_the_first_evaluation_outside_the_table(job):
     latch = find_latch(job.experiment)
     pixel, evaluation = divmod(latch, job.experiment.evaluations)
-    assert job.latch == latch
+    assert job.latches == (latch,)
     assert 0 <= evaluation < job.experiment.evaluations
     # Without that pixel and those after it nothing lies outside the table; with it, it is the first.
     active = np.zeros(job.experiment.shape, bool)

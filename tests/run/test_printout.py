@@ -110,7 +110,8 @@ def rendering(arguments: str, *, strict_c: bool = True) -> list[str]:
     """All lines up to the solid angle."""
     command = read_command([*arguments.split(), "-nonoise", "-nopgm"], strict_c)
     lines = []
-    unfinished = print_rendering(command, find_latch(command.experiment), lines.append)
+    latch = find_latch(command.experiment) if strict_c else None
+    unfinished = print_rendering(command, latch, lines.append)
     return [*lines, unfinished]
 
 

@@ -235,9 +235,7 @@ def _security(tls: tuple[str, str, str] | None):
     from distributed import Security
 
     authority, certificate, key = map(_existing, tls)
-    return Security(
-        tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True
-    )
+    return Security(tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
 
 
 def _existing(path: str) -> str:

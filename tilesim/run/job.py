@@ -106,7 +106,7 @@ def steps_of(experiments: Sequence[Experiment]) -> int:
 
 def _experiments(given: Experiment | Sequence[Experiment]) -> tuple[Experiment, ...]:
     """One per frame, all of one panel and one shape. Raises InputError, PlanError."""
-    experiments = (given,) if isinstance(given, Experiment) or not isinstance(given, Sequence) else tuple(given)
+    experiments = tuple(given) if isinstance(given, tuple | list) else (given,)
     if not experiments:
         raise PlanError("a series without frames; expected at least one experiment")
     for experiment in experiments:

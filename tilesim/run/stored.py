@@ -76,17 +76,16 @@ def carry_out_series(
     on_tile   called in this thread with every tile
     on_frame  called in this thread with every frame whose files are made
 
-    A tile or a frame's file that fails is told of in the results, and the rest is completed. Raises StoreError,
-    InputError and ClusterError; then, and when interrupted, the stores keep what was done, which a note says.
+    A tile that fails is told of in the results, in a series a frame's file too, and the rest is completed. Raises
+    StoreError, InputError and ClusterError; then, and when interrupted, the stores keep what was done: a note says so.
     """
     start = perf_counter()
-    commands = {id(f.command.experiment.factors): f.command for one in series for f in one.frames}
-    warnings = tuple(line for command in commands.values() for line in write_cache(command))
     running = [_begin(one, resume, overwrite) for one in series]
     works = [Work(one.series.job, one.store, resume) for one in running]
     missing: list[Missing] = []
     dtypes, workers, restored = set(), set(), 0
-    with _telling_what_is_kept(running), _Finisher(on_frame) as finisher:
+    several = sum(len(one.frames) for one in series) > 1
+    with _telling_what_is_kept(running), _Finisher(on_frame, tolerant=several) as finisher:
         with closing(engine(works)) as events:
             for number, event in events:
                 one = running[number]
@@ -99,13 +98,14 @@ def carry_out_series(
                     restored += event.restored
                     _take_in(one, event, finisher)
                 on_tile(event)
-        missing += finisher.wait()
+        unmade = finisher.wait()
         for one in running:
-            _end(one, missing)
+            _end(one, missing, bool(unmade))
+        warnings = write_cache(series[0].frames[0].command)
     return Results(
         frames=tuple(result for one in running for result in one.results),
         stores=tuple(one.series.place for one in running if one.series.kept),
-        missing=tuple(missing),
+        missing=(*missing, *unmade),
         seconds=perf_counter() - start,
         computed=sum(one.tiles for one in running) - restored,
         restored=restored,
@@ -164,11 +164,14 @@ def _take_in(one: _Progress, report: TileReport, finisher: _Finisher) -> None:
         finisher.begin(result, StoredFrame(one.store.place, place, plan.shape[1:]), one.series.job.latches[place])
 
 
-def _end(one: _Progress, missing: Sequence[Missing]) -> None:
-    """Record what became of the series in its store, or remove a store that nobody asked for."""
+def _end(one: _Progress, missing: Sequence[Missing], unmade: bool) -> None:
+    """Record what became of the series in its store, or remove a store that nobody asked for.
+
+    unmade  whether files are still to be made of it
+    """
     numbers = {frame.number for frame in one.series.frames}
     mine = [asdict(m) for m in missing if m.frame in numbers]
-    if not one.series.kept and not mine:
+    if not (one.series.kept or mine or unmade):
         delete_store(one.store.place)
         return
     single = len(one.results) == 1 and one.results[0].summary is not None
@@ -231,8 +234,9 @@ def _telling_what_is_kept(running: Sequence[_Progress]) -> Iterator[None]:
 class _Finisher:
     """Makes the files of complete frames beside the computing, one frame after the other."""
 
-    def __init__(self, on_frame: Callable[[FrameResult], None]) -> None:
+    def __init__(self, on_frame: Callable[[FrameResult], None], tolerant: bool) -> None:
         self._on_frame = on_frame
+        self._tolerant = tolerant
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
         self._waiting: deque[tuple[FrameResult, Future]] = deque()
         self._missing: list[Missing] = []
@@ -254,6 +258,8 @@ class _Finisher:
         try:
             result.lines = future.result()
         except TilesimError as error:
+            if not self._tolerant:
+                raise
             self._missing.append(Missing(result.frame.number, "files", str(error)))
             return
         result.files = file_names(result.frame)

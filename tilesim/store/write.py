@@ -111,8 +111,10 @@ def finish_store(
 ) -> None:
     """Record statistics and what is missing; where that is nothing, the store is complete.
 
-    Raises StoreError where tiles are not there, or writing fails.
+    Raises StoreError where tiles are not there, another job has taken the place meanwhile, or writing fails.
     """
+    if (read_attributes(handle.place) or {}).get("job_digest") != handle.job_digest:
+        raise StoreError(f"{handle.place} was replaced or removed by somebody else while it was being filled")
     lacking = len(handle.layout.plan) - count_present(handle.place, handle.layout.plan)
     if lacking and not missing:
         raise StoreError(f"{handle.place} is not complete: {lacking} of {len(handle.layout.plan)} tiles are not there")
