@@ -48,7 +48,7 @@ def ready(batch, frames, options: dict, cluster) -> list:
     for name, members in grouped(frames, batch.zarr or store_place(frames[0], None)).items():
         place = store_place(members[0], name)
         job = make(members, options, cluster, place if kept or options["resume"] else None)
-        series.append(Series(members, job, place, kept))
+        series.append(Series(members, job, place, name, kept))
     return series
 
 

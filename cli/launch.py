@@ -28,14 +28,14 @@ class Launch:
     cluster: Cluster | None
     place: str | None
     """Of the store; None where tiles go straight into the float image."""
-    kept: bool
-    """Whether the store was asked for."""
+    zarr: str | None
+    """The store as the user named it; None where nobody asked for one."""
 
     @property
     def series(self) -> Series:
         from tilesim.run.stored import Series
 
-        return Series(self.frames, self.job, self.place, self.kept)
+        return Series(self.frames, self.job, self.place, self.zarr or self.place, self.zarr is not None)
 
 
 def read(arguments: Sequence[str], options: dict) -> Command:
@@ -74,7 +74,7 @@ def launched(command: Command, options: dict, begin: bool = False) -> Iterator[L
         place = store_place(frames[0], extras.zarr)
     with workers(access, options) as cluster:
         job = make(frames, options, cluster, place if kept or options["resume"] else None)
-        yield Launch(frames, job, cluster, place, kept)
+        yield Launch(frames, job, cluster, place, extras.zarr)
 
 
 def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place: str | None) -> Job:

@@ -157,7 +157,7 @@ def hidden(launch) -> tuple[str, int] | None:
     from tilesim.store.layout import Layout
 
     if launch.place is not None:
-        return None if launch.kept else (launch.place, Layout.of_plan(launch.job.plan).image_bytes)
+        return None if launch.zarr else (launch.place, Layout.of_plan(launch.job.plan).image_bytes)
     frame = launch.frames[0]
     if frame.command.outputs.float_file is not None:
         return None

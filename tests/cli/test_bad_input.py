@@ -1,6 +1,7 @@
 """What is refused: exit status 2, one line that says why, and no file left behind."""
 
 import errno
+import json
 import os
 import resource
 
@@ -242,7 +243,8 @@ def test_a_read_only_file_is_refused(tilesim, folder, made, monkeypatch):
 
 # --- a disk that fills up
 
-ALL = (*OUTPUTS, "--zarr", "z.zarr", "--write-fdump", "--tile", "4")
+ALL = (*OUTPUTS, "--write-fdump", "--tile", "4")
+STORED = (*ALL, "--zarr", "z.zarr")
 
 
 def full(*_):
@@ -273,7 +275,7 @@ def test_a_disk_too_small_for_the_float_image_shows_at_once(tilesim, made, monke
 
 
 @pytest.mark.parametrize("count", [0, 3, 8])
-def test_a_full_disk_at_a_chunk_of_the_store_leaves_nothing(tilesim, made, monkeypatch, count):
+def test_a_full_disk_at_a_chunk_of_the_store_leaves_what_can_be_resumed(tilesim, folder, made, monkeypatch, count):
     from zarr.storage import LocalStore
 
     put, chunks = LocalStore.set, []
@@ -285,24 +287,35 @@ def test_a_full_disk_at_a_chunk_of_the_store_leaves_nothing(tilesim, made, monke
                 full()
         await put(store, key, value)
 
-    monkeypatch.setattr(LocalStore, "set", failing)
-    message = check_refused(tilesim("run", *BASE, *ALL), made)
-    assert "z.zarr" in message and message.endswith("No space left on device")
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStore, "set", failing)
+        result = tilesim("run", *BASE, *STORED, "--quiet")
+    assert result.status == 2 and len(result.err.splitlines()) == 2
+    assert "z.zarr: No space left on device" in result.err and "with --resume goes on" in result.err
+    assert made() == ["z.zarr"]
+    objects = [path for path in (folder / "z.zarr" / "0" / "intensity" / "c").rglob("*") if path.is_file()]
+    assert len(objects) <= count
+    account = tilesim("run", *BASE, *STORED, "--resume", "--json", "-")
+    assert json.loads(account.out)["restored_tiles"] == len(objects)
+    assert tilesim("verify", "z.zarr").status == 0
 
 
-@pytest.mark.parametrize("at", ["int_pixels", "pgm_pixels", "noise_pixels", "preview", "finish_store"])
-def test_a_full_disk_at_a_later_output_leaves_nothing_of_the_others(tilesim, folder, made, monkeypatch, at):
+LATER = ["int_pixels", "pgm_pixels", "noise_pixels", "preview"]
+
+
+@pytest.mark.parametrize("words", [ALL, STORED], ids=["files", "store"])
+@pytest.mark.parametrize("at", LATER)
+def test_a_full_disk_at_a_later_output_leaves_nothing_of_the_others(tilesim, folder, made, monkeypatch, at, words):
     from tilesim import preview
     from tilesim.physics import poisson
     from tilesim.run import images
-    from tilesim.store import write
 
-    place = {"noise_pixels": (poisson, at), "preview": (preview, "_draw"), "finish_store": (write, "_complete")}
+    place = {"noise_pixels": (poisson, at), "preview": (preview, "_draw")}
     monkeypatch.setattr(*place.get(at, (images, at)), full)
     (folder / "i.img").write_bytes(b"old")
-    result = tilesim("run", *BASE, *ALL)
+    result = tilesim("run", *BASE, *words)
     assert result.status in (1, 2) and "No space left" in result.err
-    assert made() == ["i.img"]
+    assert [name for name in made() if name != "z.zarr"] == ["i.img"]
     assert (folder / "i.img").read_bytes() == b"old"
 
 

@@ -180,7 +180,7 @@ def test_an_existing_store_is_refused_and_then_replaced(tilesim, folder, made):
     before = (folder / "z.zarr" / "zarr.json").read_bytes()
     refused = tilesim("run", *BASE, "-floatfile", "g.bin", "--zarr", "z.zarr", "-lambda", "1.4")
     assert refused.status == 2
-    assert "--overwrite" in refused.err and "another experiment" in refused.err
+    assert "--overwrite" in refused.err and "another job: its experiment is" in refused.err
     assert made() == ["f.bin", "z.zarr"]
     assert (folder / "z.zarr" / "zarr.json").read_bytes() == before
     again = tilesim("run", *BASE, "-floatfile", "g.bin", "--zarr", "z.zarr", "-lambda", "1.4", "--overwrite")
@@ -189,38 +189,22 @@ def test_an_existing_store_is_refused_and_then_replaced(tilesim, folder, made):
     assert made() == ["f.bin", "g.bin", "z.zarr"]
 
 
-def test_a_store_is_kept_where_the_run_that_would_replace_it_fails(tilesim, folder, made, monkeypatch):
-    tilesim("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr")
-    before = (folder / "z.zarr" / "zarr.json").read_bytes()
+def test_a_store_that_another_job_takes_meanwhile_is_left_to_it(tilesim, made, monkeypatch):
+    from tilesim.run import stored
 
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", fail)
-    failed = tilesim("run", *BASE, "-floatfile", "g.bin", "--zarr", "z.zarr", "-lambda", "1.4", "--overwrite")
-    assert failed.status == 2
-    assert made() == ["f.bin", "z.zarr"]
-    assert (folder / "z.zarr" / "zarr.json").read_bytes() == before
-
-
-def test_of_two_runs_to_one_store_the_later_is_refused_and_leaves_nothing(tilesim, made, monkeypatch):
-    from tilesim.run import render
-
-    summarize, first = render.summarize, []
+    summarize, first = stored.summarize, []
 
     def overtaken(*arguments):
         if not first:
             first.append(True)
-            with monkeypatch.context() as inner:
-                inner.setattr(render, "summarize", summarize)
-                assert tilesim("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr").status == 0
+            words = "-lambda 1.4 -floatfile f.bin --zarr z.zarr --overwrite".split()
+            assert tilesim("run", *BASE, *words).status == 0
         return summarize(*arguments)
 
-    monkeypatch.setattr(render, "summarize", overtaken)
-    flags = "-floatfile g.bin -intfile i.img --write-fdump --preview v.png --zarr z.zarr".split()
-    late = tilesim("run", *BASE, *flags)
-    assert late.status == 2 and "exists already" in late.err
-    assert made() == ["f.bin", "z.zarr"]
+    monkeypatch.setattr(stored, "summarize", overtaken)
+    late = tilesim("run", *BASE, "--zarr", "z.zarr")
+    assert late.status == 2 and "replaced or removed by somebody else" in late.err
+    assert tilesim("verify", "z.zarr").status == 0
 
 
 # --- what is said
@@ -383,16 +367,34 @@ def wait_for(child, folder, beginnings):
     raise AssertionError(f"status {child.poll()}: {child.communicate(timeout=1)}")
 
 
-@pytest.mark.parametrize("sent, status, word", [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+SIGNALS = [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")]
+
+
+@pytest.mark.parametrize("sent, status, word", SIGNALS)
 def test_a_signal_ends_the_run_within_seconds_and_leaves_nothing(process, folder, made, sent, status, word):
-    child = process("run", *LONG, "-floatfile", "f.bin", "--zarr", "z.zarr", "--strict-c", "-nonoise", "-nopgm")
-    wait_for(child, folder, (".tilesim-", ".z.zarr.partial-"))
+    child = process("run", *LONG, "-floatfile", "f.bin", "--strict-c", "-nonoise", "-nopgm")
+    wait_for(child, folder, (".tilesim-",))
     child.send_signal(getattr(signal, sent))
     _, err = child.communicate(timeout=10)
     assert child.returncode == status
     assert err.splitlines()[-1] == f"tilesim: {word}; nothing was written"
     assert "Traceback" not in err
     assert made() == []
+
+
+@pytest.mark.parametrize("sent, status, word", SIGNALS)
+def test_a_signal_leaves_a_store_that_can_be_resumed(process, tilesim, folder, made, sent, status, word):
+    child = process("run", *LONG, "-floatfile", "f.bin", "--zarr", "z.zarr")
+    wait_for(child, folder, ("z.zarr",))
+    child.send_signal(getattr(signal, sent))
+    _, err = child.communicate(timeout=10)
+    assert child.returncode == status
+    assert err.splitlines()[-1].startswith(f"tilesim: {word}; 0 of 16 tiles are kept in z.zarr")
+    assert "Traceback" not in err
+    assert made() == ["z.zarr"]
+    assert tilesim("verify", "z.zarr").status == 1
+    again = tilesim("run", *LONG, "-floatfile", "f.bin", "--zarr", "z.zarr")
+    assert again.status == 2 and "--resume" in again.err
 
 
 def test_a_reader_that_goes_away_is_no_traceback(process):

@@ -17,10 +17,13 @@ from ome_zarr_models.v05.image import Image
 
 from tilesim.errors import InputError, StoreError
 from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, StructureFactors
-from tilesim.store.create import create_store, discard_store
-from tilesim.store.layout import Layout
-from tilesim.store.read import describe_store, read_bands
-from tilesim.store.write import finish_store, present_tiles, write_tile
+from tilesim.store import create
+from tilesim.store.create import create_store
+from tilesim.store.layout import FrameCoordinate, Layout
+from tilesim.store.place import delete_store, normal_place
+from tilesim.store.read import StoredFrame, describe_store, stored_tile
+from tilesim.store.verify import verify_store
+from tilesim.store.write import count_present, finish_store, open_image
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 from tilesim_cli.info import command as info
@@ -45,7 +48,7 @@ def make_provenance(shape, wavelength=1e-10):
     experiment = make_experiment(shape, wavelength)
     return {
         "digest": experiment.digest,
-        "job_digest": "ab" * 32,
+        "job_digest": experiment.digest[::-1],
         "experiment": experiment.to_dict(),
         "command_line": ["-hkl", "a b.hkl"],
         "precision": "mixed",
@@ -62,16 +65,31 @@ def make_image(shape):
 
 def start(path, plan, wavelength=1e-10, **options):
     shape = plan.shape[1:]
-    return create_store(path, plan, make_panel(shape), make_provenance(shape, wavelength), **options)
+    provenance = make_provenance(shape, wavelength) | {"tile": list(plan.tile)}
+    provenance["job_digest"] += str(plan.tile)
+    return create_store(normal_place(path), plan, make_panel(shape), provenance, **options)
 
 
 def fill(path, plan, image=None, **options):
     image = make_image(plan.shape) if image is None else image
     handle = start(path, plan, **options)
-    for tile in plan:
-        write_tile(handle, tile, image[(tile.frame, *tile.slices)])
+    write_all(handle, image)
     finish_store(handle, STATISTICS)
     return image
+
+
+def write_all(handle, image):
+    stored = open_image(handle)
+    for tile in handle.layout.plan:
+        stored.write(tile, image[(tile.frame, *tile.slices)])
+
+
+def read_all(path):
+    return zarr.open_array(Path(path) / "0" / "intensity", mode="r")[:]
+
+
+def chunk_of(path, plan, number=0):
+    return Path(path) / Layout.of_plan(plan).object_name(plan[number])
 
 
 RAGGED = TilePlan((2, 50, 70), (20, 32))
@@ -94,7 +112,9 @@ def test_tools_of_users_read_the_store(tmp_path, plan):
         assert tree["0"]["intensity"].shape == plan.shape
         assert tree.attrs["tilesim"]["status"] == "complete"
     np.testing.assert_array_equal(dask.array.from_zarr(str(path / "0" / "intensity")), image)
-    np.testing.assert_array_equal(np.concatenate([band for _, band in read_bands(path)]), image[0])
+    np.testing.assert_array_equal(
+        np.concatenate([band for _, band in StoredFrame(str(path), 0, plan.shape[1:]).bands(3)]), image[0]
+    )
     model = Image.from_zarr(zarr.open_group(path, mode="r"))
     scale, translation = model.ome_attributes.multiscales[0].datasets[0].coordinateTransformations
     assert scale.scale == pytest.approx([1, 0.1, 0.1])
@@ -124,23 +144,26 @@ def test_large_tiles_are_shards(tile, chunk):
 @pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["ragged", "sharded"])
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_dark_and_empty_tiles_count_as_written(tmp_path, plan, value):
-    handle = start(tmp_path / "a.zarr", plan)
-    assert present_tiles(handle, plan) == []
-    write_tile(pickle.loads(pickle.dumps(handle)), plan[0], np.full(plan[0].shape, value))
-    last = plan[len(plan) - 1]
-    write_tile(handle.folder, last, np.full(last.shape, value))
-    assert present_tiles(handle, plan) == [plan[0], last]
-    with pytest.raises(StoreError, match=f"{len(plan) - 2} of {len(plan)} tiles were not written"):
+    handle = pickle.loads(pickle.dumps(start(tmp_path / "a.zarr", plan)))
+    assert count_present(handle.place, plan) == 0
+    image, last = open_image(handle), plan[len(plan) - 1]
+    for tile in (plan[0], last):
+        image.write(tile, np.full(tile.shape, value))
+    assert count_present(handle.place, plan) == 2
+    np.testing.assert_array_equal(image.read(last), np.full(last.shape, value, np.float32))
+    assert image.read(plan[1]) is None
+    with pytest.raises(StoreError, match=f"{len(plan) - 2} of {len(plan)} tiles are not there"):
         finish_store(handle, {})
 
 
 def test_threads_write_and_rewrite(tmp_path):
     image = make_image(RAGGED.shape)
     handle = start(tmp_path / "a.zarr", RAGGED)
+    stored = open_image(handle)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda t: write_tile(handle, t, image[(t.frame, *t.slices)]), [*RAGGED, *RAGGED]))
-    path = finish_store(handle, {})
-    np.testing.assert_array_equal(zarr.open_array(Path(path) / "0" / "intensity", mode="r")[:], image)
+        list(pool.map(lambda t: stored.write(t, image[(t.frame, *t.slices)]), [*RAGGED, *RAGGED]))
+    finish_store(handle, {})
+    np.testing.assert_array_equal(read_all(handle.place), image)
 
 
 @pytest.mark.parametrize(
@@ -158,37 +181,94 @@ def test_threads_write_and_rewrite(tmp_path):
 def test_misaligned_writes_are_refused(tmp_path, tile, shape, reason):
     handle = start(tmp_path / "a.zarr", RAGGED)
     with pytest.raises(StoreError, match=reason):
-        write_tile(handle, tile, np.zeros(shape))
-    assert present_tiles(handle, RAGGED) == []
-
-
-def test_tiles_of_another_plan_are_not_looked_for(tmp_path):
-    handle = start(tmp_path / "a.zarr", RAGGED)
-    with pytest.raises(StoreError, match="Use the plan of the store"):
-        present_tiles(handle, TilePlan(RAGGED.shape, (10, 10)))
+        open_image(handle).write(tile, np.zeros(shape))
+    assert count_present(handle.place, RAGGED) == 0
 
 
 def test_an_existing_store_is_refused_and_named(tmp_path):
     path = tmp_path / "a.zarr"
     fill(path, RAGGED)
-    with pytest.raises(StoreError, match=r"a\.zarr exists already and holds this experiment .*--overwrite"):
+    with pytest.raises(
+        StoreError, match=r"a\.zarr exists and holds a complete run of this job; .*--resume .*--overwrite"
+    ):
         start(path, RAGGED)
-    with pytest.raises(StoreError, match="holds another experiment"):
+    with pytest.raises(StoreError, match=r"another job: its experiment is \w+, not \w+; expected --overwrite"):
         start(path, RAGGED, wavelength=2e-10)
     assert os.listdir(tmp_path) == ["a.zarr"]
 
 
-def test_overwriting_keeps_the_old_store_until_the_new_one_is_complete(tmp_path):
+def test_a_store_is_in_its_place_from_the_start_and_says_that_it_is_incomplete(tmp_path):
+    handle = start(tmp_path / "a.zarr", RAGGED)
+    open_image(handle).write(RAGGED[0], np.ones(RAGGED[0].shape))
+    assert os.listdir(tmp_path) == ["a.zarr"]
+    assert describe_store(tmp_path / "a.zarr")["status"] == "incomplete"
+    assert np.nansum(read_all(tmp_path / "a.zarr")) == RAGGED[0].pixels
+    with pytest.raises(StoreError, match="an incomplete run of this job; expected --resume"):
+        start(tmp_path / "a.zarr", RAGGED)
+
+
+def test_resuming_goes_on_with_the_store_of_the_same_job_only(tmp_path):
+    path = tmp_path / "a.zarr"
+    image = open_image(start(path, RAGGED, resume=True))
+    image.write(RAGGED[3], np.full(RAGGED[3].shape, 5))
+    again = open_image(start(path, RAGGED, resume=True))
+    assert again.read(RAGGED[3]).sum() == 5 * RAGGED[3].pixels
+    with pytest.raises(StoreError, match="cannot be resumed, it holds another job: its experiment is"):
+        start(path, RAGGED, wavelength=2e-10, resume=True)
+    with pytest.raises(StoreError, match=r"it was computed with tile \[20, 32\] instead of \[10, 10\]"):
+        start(path, TilePlan(RAGGED.shape, (10, 10)), resume=True)
+    assert stored_tile(str(path)) == (20, 32)
+    assert stored_tile(str(tmp_path / "b.zarr")) is None
+
+
+def test_overwriting_removes_the_old_store(tmp_path):
     path = tmp_path / "a.zarr"
     image = fill(path, RAGGED)
-    handle = start(path, RAGGED, overwrite=True)
-    np.testing.assert_array_equal(zarr.open_array(path / "0" / "intensity", mode="r")[:], image)
-    discard_store(handle)
-    discard_store(handle)
-    assert os.listdir(tmp_path) == ["a.zarr"]
-    fill(path, RAGGED, image + 1, overwrite=True)
-    np.testing.assert_array_equal(zarr.open_array(path / "0" / "intensity", mode="r")[:], image + 1)
-    assert os.listdir(tmp_path) == ["a.zarr"]
+    handle = start(path, TilePlan(RAGGED.shape, (10, 10)), overwrite=True)
+    assert count_present(handle.place, handle.layout.plan) == 0
+    write_all(handle, image + 1)
+    finish_store(handle, {})
+    np.testing.assert_array_equal(read_all(path), image + 1)
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_creation_that_was_cut_off_is_done_again(tmp_path, monkeypatch, step):
+    path, write, calls = tmp_path / "a.zarr", create.write_coordinate, []
+
+    def dies(*arguments):
+        calls.append(1)
+        if len(calls) > step:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    coordinates = [FrameCoordinate("phi", [0.0, 0.5], "degree")]
+    with monkeypatch.context() as patched:
+        patched.setattr(create, "write_coordinate", dies)
+        with pytest.raises(KeyboardInterrupt):
+            start(path, RAGGED, coordinates=coordinates)
+    fill(path, RAGGED, resume=True)
+    assert verify_store(path).intact
+
+
+def test_parameters_and_figures_of_frames_are_coordinates(tmp_path):
+    path = tmp_path / "a.zarr"
+    coordinates = [
+        FrameCoordinate("frame", [4, 7]),
+        FrameCoordinate("phi", [0.0, 0.5], "degree", "spindle angle"),
+        FrameCoordinate("misset", [(0, 0, 0), (1.5, 2, 3)]),
+        FrameCoordinate("hkl", ["b.hkl", "a.hkl"]),
+    ]
+    handle = start(path, RAGGED, coordinates=coordinates)
+    write_all(handle, make_image(RAGGED.shape))
+    for total in (9.0, 10.0):
+        finish_store(handle, None, per_frame=[FrameCoordinate("total", [8.0, total], "photons")])
+    with xarray.open_zarr(path, group="0") as data:
+        assert set(data.coords) == {"frame", "slow", "fast", "phi", "misset", "hkl"}
+        assert list(data.frame) == [4, 7]
+        assert data.phi.attrs["units"] == "degree" and float(data.phi[1]) == 0.5
+        assert data.misset.values.tolist() == [[0, 0, 0], [1.5, 2, 3]]
+        assert [data.hkl.attrs["meanings"][n] for n in data.hkl.values] == ["b.hkl", "a.hkl"]
+        assert data.total.values.tolist() == [8, 10]
 
 
 def test_nothing_but_our_own_store_is_replaced(tmp_path):
@@ -210,44 +290,110 @@ def test_nothing_but_our_own_store_is_replaced(tmp_path):
 def test_a_place_taken_meanwhile_is_left_alone(tmp_path):
     path = tmp_path / "a.zarr"
     handle = start(path, RAGGED)
-    for tile in RAGGED:
-        write_tile(handle, tile, np.zeros(tile.shape))
-    path.mkdir()
-    with pytest.raises(StoreError, match="not a store"):
+    write_all(handle, make_image(RAGGED.shape))
+    fill(path, RAGGED, wavelength=2e-10, overwrite=True)
+    with pytest.raises(StoreError, match="replaced or removed by somebody else"):
         finish_store(handle, {})
-    discard_store(handle)
-    assert os.listdir(tmp_path) == ["a.zarr"]
+    with pytest.raises(StoreError, match="holds another job"):
+        open_image(handle)
+    assert verify_store(path).intact
 
 
-def test_a_failed_start_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_at_the_start_is_one_line(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tilesim.store.create._write_coordinate", full)
+    monkeypatch.setattr("tilesim.store.create.write_coordinate", full)
     with pytest.raises(StoreError, match=r"cannot write .*a\.zarr: No space left on device"):
         start(tmp_path / "a.zarr", RAGGED)
-    assert os.listdir(tmp_path) == []
 
 
 def test_errors_of_writing_are_one_line(tmp_path):
     with pytest.raises(StoreError, match="there is no folder"):
         start(tmp_path / "missing" / "a.zarr", RAGGED)
     handle = start(tmp_path / "a.zarr", RAGGED)
-    discard_store(handle)
-    with pytest.raises(StoreError, match="cannot write") as caught:
-        write_tile(handle, RAGGED[0], np.zeros(RAGGED[0].shape))
+    image = open_image(handle)
+    delete_store(handle.place)
+    with pytest.raises(StoreError, match="vanished") as caught:
+        image.write(RAGGED[0], np.zeros(RAGGED[0].shape))
     assert "\n" not in str(caught.value)
+    with pytest.raises(StoreError, match=r"there is no store at .*expected a folder shared with the client"):
+        open_image(handle)
 
 
-def test_damage_is_noticed(tmp_path):
-    path = tmp_path / "a.zarr"
-    fill(path, RAGGED)
-    chunk = path / Layout.of_plan(RAGGED).object_name(RAGGED[0])
-    data = bytearray(chunk.read_bytes())
+def flip(path):
+    data = bytearray(path.read_bytes())
     data[100] ^= 1
-    chunk.write_bytes(data)
-    with pytest.raises(ValueError, match="checksum"):
-        zarr.open_array(path / "0" / "intensity", mode="r")[0]
+    path.write_bytes(data)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+@pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["chunks", "shards"])
+@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+def test_damage_is_found_and_mended(tmp_path, plan, harm):
+    path = tmp_path / "a.zarr"
+    image = fill(path, plan)
+    assert verify_store(path).intact
+    number, seen = len(plan) - 1, []
+    harm(chunk_of(path, plan, number))
+    stored, tile = open_image(start(path, plan, resume=True)), plan[number]
+    assert stored.read(tile) is None
+    found = verify_store(path, seen.append)
+    assert (found.missing, found.damaged) == (((tile,), ()) if harm is Path.unlink else ((), (tile,)))
+    assert not found.intact and seen == list(plan)
+    stored.write(tile, image[(tile.frame, *tile.slices)])
+    assert verify_store(path).intact
+    np.testing.assert_array_equal(read_all(path), image)
+
+
+def test_a_damaged_coordinate_is_found(tmp_path):
+    fill(tmp_path / "a.zarr", RAGGED)
+    flip(tmp_path / "a.zarr" / "0" / "fast" / "c" / "0")
+    found = verify_store(tmp_path / "a.zarr")
+    assert found.coordinates == ("fast",) and not found.intact
+
+
+def test_a_damaged_band_is_no_image(tmp_path):
+    fill(tmp_path / "a.zarr", RAGGED)
+    flip(chunk_of(tmp_path / "a.zarr", RAGGED))
+    with pytest.raises(StoreError, match="rows 0 on are damaged"):
+        list(StoredFrame(str(tmp_path / "a.zarr"), 0, (50, 70)).bands(10))
+
+
+@pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["chunks", "shards"])
+@pytest.mark.parametrize("rows", [1, 7, 20, 33, 4000])
+def test_bands_of_any_height_are_the_image(tmp_path, plan, rows):
+    image = fill(tmp_path / "a.zarr", plan)
+    first = 0
+    for top, band in StoredFrame(str(tmp_path / "a.zarr"), 0, plan.shape[1:]).bands(rows):
+        assert top == first and len(band) <= rows
+        np.testing.assert_array_equal(band, image[0, top : top + len(band)])
+        first += len(band)
+    assert first == plan.shape[1]
+
+
+def test_what_a_killed_writer_left_is_removed_at_the_end(tmp_path):
+    handle = start(tmp_path / "a.zarr", RAGGED)
+    write_all(handle, make_image(RAGGED.shape))
+    left = chunk_of(tmp_path / "a.zarr", RAGGED).with_suffix(".0123.partial")
+    left.write_bytes(b"half")
+    assert count_present(handle.place, RAGGED) == len(RAGGED)
+    finish_store(handle, {})
+    assert not left.exists()
+
+
+def test_what_is_missing_is_recorded(tmp_path):
+    handle = start(tmp_path / "a.zarr", RAGGED)
+    finish_store(handle, None, missing=[{"frame": 0, "what": str(RAGGED[0]), "why": "no memory"}])
+    about = describe_store(tmp_path / "a.zarr")
+    assert about["status"] == "incomplete" and about["missing"][0]["why"] == "no memory"
+    write_all(handle, make_image(RAGGED.shape))
+    finish_store(handle, {})
+    about = describe_store(tmp_path / "a.zarr")
+    assert about["status"] == "complete" and about["missing"] == []
 
 
 def test_a_store_describes_itself(tmp_path):
@@ -273,10 +419,10 @@ def test_a_store_describes_itself(tmp_path):
 
 def test_a_partial_store_describes_itself(tmp_path):
     handle = start(tmp_path / "a.zarr", SHARDED)
-    write_tile(handle, SHARDED[0], np.zeros(SHARDED[0].shape))
-    about = describe_store(handle.folder)
+    open_image(handle).write(SHARDED[0], np.zeros(SHARDED[0].shape))
+    about = describe_store(handle.place)
     assert (about["status"], about["tiles"]["present"], about["statistics"]) == ("incomplete", 1, None)
-    assert np.isnan(next(iter(read_bands(handle.folder)))[1][0, -1])
+    assert np.isnan(next(iter(StoredFrame(handle.place, 0, SHARDED.shape[1:]).bands(5)))[1][0, -1])
 
 
 def test_info_prints_two_columns_or_json(tmp_path):
@@ -305,10 +451,10 @@ def test_info_says_units_seeds_and_corrections(tmp_path):
     made = {"strict_c": False, "corrections": ["K1", "K12"], "seeds": {"noise": 5, "mosaic": 7, "misset": None}}
     shape = RAGGED.shape[1:]
     about = {**make_provenance(shape), **made}
-    handle = create_store(tmp_path / "a.zarr", RAGGED, make_panel(shape), about)
-    for tile in RAGGED:
-        write_tile(handle, tile, np.zeros(tile.shape))
-    path = finish_store(handle, summary)
+    handle = create_store(str(tmp_path / "a.zarr"), RAGGED, make_panel(shape), about)
+    write_all(handle, make_image(RAGGED.shape))
+    finish_store(handle, summary)
+    path = handle.place
     lines = CliRunner().invoke(info, [path], catch_exceptions=False).output.splitlines()
     rows = dict(re.split(r"  +", line, maxsplit=1) for line in lines)
     assert (rows["max x"], rows["total"], rows["solid angle"]) == ("12.5 mm", "12.5 photons", "0.25 sr")
@@ -323,9 +469,8 @@ def test_info_says_units_seeds_and_corrections(tmp_path):
 @pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["chunks", "shards"])
 def test_the_layout_knows_its_size_on_disk(tmp_path, plan):
     handle = start(tmp_path / "a.zarr", plan)
-    for tile in plan:
-        write_tile(handle, tile, np.zeros(tile.shape))
-    objects = (Path(handle.folder) / "0" / "intensity" / "c").rglob("*")
+    write_all(handle, make_image(plan.shape))
+    objects = (Path(handle.place) / "0" / "intensity" / "c").rglob("*")
     assert Layout.of_plan(plan).image_bytes == sum(p.stat().st_size for p in objects if p.is_file())
 
 

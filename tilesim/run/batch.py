@@ -89,7 +89,12 @@ def _command(batch: Batch, entry: BatchEntry, strict_c: bool, read_table) -> Com
         if getattr(settings, field) is not None:
             raise InputError(f"{flag} names one file; expected the key {TEMPLATES[field]} at the top of the file")
     files = {field: getattr(batch, key) for field, key in TEMPLATES.items()}
-    return replace(command, outputs=replace(command.outputs, fdump_file=None, **files))
+    # K12 and K14 depend on the files, which the batch names.
+    corrections = tuple(number for number in command.corrections if number not in ("K12", "K14"))
+    if not strict_c and (files["int_file"] or files["noise_file"]):
+        corrections += ("K12",)
+    outputs = replace(command.outputs, fdump_file=None, **files)
+    return replace(command, outputs=outputs, corrections=corrections)
 
 
 def _which(batch: Batch, entry: BatchEntry, place: int) -> str:

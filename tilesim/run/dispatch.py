@@ -106,7 +106,8 @@ class _Run:
     def close(self) -> None:
         """Take back what is in flight, and the works from the workers."""
         client = self._cluster.client
-        with suppress(OSError, TimeoutError, ValueError):
+        # A worker may have come without the job, or be gone.
+        with suppress(OSError, TimeoutError, ValueError, KeyError):
             if not self._cluster.lost:
                 client.cancel([item.future for item in self._flight.values()], force=True)
                 client.unregister_worker_plugin(self._name)

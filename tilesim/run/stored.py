@@ -44,6 +44,8 @@ class Series:
     job: Job
     place: str
     """Folder or URL of the store."""
+    name: str
+    """The same as the user wrote it, for messages."""
     kept: bool = True
     """Whether somebody asked for the store; otherwise it goes when all files are made of it."""
 
@@ -80,12 +82,14 @@ def carry_out_series(
     StoreError, InputError and ClusterError; then, and when interrupted, the stores keep what was done: a note says so.
     """
     start = perf_counter()
-    running = [_begin(one, resume, overwrite) for one in series]
-    works = [Work(one.series.job, one.store, resume) for one in running]
+    running: list[_Progress] = []
     missing: list[Missing] = []
     dtypes, workers, restored = set(), set(), 0
     several = sum(len(one.frames) for one in series) > 1
-    with _telling_what_is_kept(running), _Finisher(on_frame, tolerant=several) as finisher:
+    with _telling_what_is_kept(series, running), _Finisher(on_frame, tolerant=several) as finisher:
+        for one in series:
+            running.append(_begin(one, resume, overwrite))
+        works = [Work(one.series.job, one.store, resume) for one in running]
         with closing(engine(works)) as events:
             for number, event in events:
                 one = running[number]
@@ -104,7 +108,7 @@ def carry_out_series(
         warnings = write_cache(series[0].frames[0].command)
     return Results(
         frames=tuple(result for one in running for result in one.results),
-        stores=tuple(one.series.place for one in running if one.series.kept),
+        stores=tuple(one.series.name for one in running if one.series.kept),
         missing=(*missing, *unmade),
         seconds=perf_counter() - start,
         computed=sum(one.tiles for one in running) - restored,
@@ -220,14 +224,16 @@ def _text(value: object) -> str:
 
 
 @contextmanager
-def _telling_what_is_kept(running: Sequence[_Progress]) -> Iterator[None]:
+def _telling_what_is_kept(series: Sequence[Series], running: Sequence[_Progress]) -> Iterator[None]:
     """Add to whatever ends the run what it leaves behind."""
     try:
         yield
     except BaseException as error:
-        done, total = sum(one.tiles for one in running), sum(len(one.series.job.plan) for one in running)
-        where = ", ".join(one.series.place for one in running[:3])
-        error.add_note(f"{done} of {total} tiles are kept in {where}: the same command with --resume goes on")
+        done, total = sum(one.tiles for one in running), sum(len(one.job.plan) for one in series)
+        where = ", ".join(one.name for one in series[:3])
+        # A store that could not even be begun is no use.
+        if running or not isinstance(error, TilesimError):
+            error.add_note(f"{done} of {total} tiles are kept in {where}: the same command with --resume goes on")
         raise
 
 

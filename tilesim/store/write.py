@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from zarr.core.sync import sync
 
 from tilesim.errors import StoreError
 from tilesim.store.create import StoreHandle, read_attributes, uninterrupted, write_coordinate
@@ -43,7 +44,13 @@ class StoredImage:
             # zarr would make the folders of a store anew that was removed meanwhile.
             if self._local is not None and not self._local.exists():
                 raise StoreError(f"cannot write {self.place}: the store has vanished while it was being filled")
-            self._array[(tile.frame, *tile.slices)] = np.asarray(values, dtype=self._array.dtype)
+            pixels = np.asarray(values, dtype=self._array.dtype)
+            try:
+                self._array[(tile.frame, *tile.slices)] = pixels
+            except ValueError:
+                # zarr reads a shard before it fills it in part, as at the edges: a damaged one must go first.
+                sync(self._store.delete(self.layout.object_name(tile)))
+                self._array[(tile.frame, *tile.slices)] = pixels
 
     def read(self, tile: Tile) -> np.ndarray | None:
         """The photons (slow, fast) of one tile; None where it is missing or damaged. Raises StoreError."""

@@ -1,0 +1,186 @@
+"""Faults on worker processes, injected by a plugin that every worker gets, also one that comes back after its death."""
+
+import os
+import signal
+import time
+
+import pytest
+from distribution import QUIET, expected, pixels, work
+from experiments import plain
+
+from tilesim.errors import ClusterError, StoreError
+from tilesim.run.cluster import Cluster
+from tilesim.run.dispatch import run_on_workers
+from tilesim.run.task import TileFailure, TileReport
+
+pytestmark = [pytest.mark.filterwarnings(*QUIET)]
+
+
+def fault(what, tiles, folder, times=10**6):
+    """A plugin that does harm where a worker computes one of some tiles, so many times at most for each.
+
+    Defined in a function, so that it is sent by value: workers do not see the tests.
+    """
+    import distributed
+
+    class Fault(distributed.WorkerPlugin):
+        name = "fault"
+
+        def setup(self, worker):
+            from tilesim.run import worker as module
+
+            compute = module.compute_tile
+
+            def harmed(lowered, tile, known=None):
+                from tilesim.errors import StoreError, TileError
+
+                count = os.path.join(folder, f"{tile.slow_start}-{tile.fast_start}")
+                done = os.path.getsize(count) if os.path.exists(count) else 0
+                if (tile.slow_start, tile.fast_start) in tiles and done < times:
+                    with open(count, "a") as file:
+                        file.write("x")
+                    if what == "die":
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    raise StoreError("cannot write z: full") if what == "full" else TileError(f"{tile}: no memory")
+                return compute(lowered, tile, known)
+
+            module.compute_tile = harmed
+
+    return Fault()
+
+
+@pytest.fixture
+def harmed(connected, tmp_path):
+    """`harmed(2, what, tiles, ...)` is a cluster with that fault; `harmed.count(tile)` says how often it struck."""
+    folder = tmp_path / "faults"
+    folder.mkdir()
+
+    def start(workers, *how, **options):
+        found = connected(workers)
+        found.client.register_plugin(fault(*how, folder=str(folder), **options))
+        return found
+
+    start.count = lambda slow, fast: (folder / f"{slow}-{fast}").stat().st_size
+    return start
+
+
+def answers(found, one):
+    """What became of every tile, by its place."""
+    done = {}
+    for _, event in run_on_workers(found, [one]):
+        done[event.tile.slow_start, event.tile.fast_start] = event
+    assert len(done) == len(one.job.plan)
+    return done
+
+
+def test_a_tile_that_fails_once_is_computed_by_another_worker(harmed, tmp_path):
+    one = work(tmp_path / "a.zarr", [plain()])
+    found = harmed(2, "fail", {(7, 11)}, times=1)
+    done = answers(found, one)
+    assert all(isinstance(event, TileReport) for event in done.values())
+    assert harmed.count(7, 11) == 1
+    assert pixels(one) == expected(tmp_path / "here.zarr", one)
+
+
+def test_a_tile_that_always_fails_is_named_and_the_rest_is_done(harmed, tmp_path):
+    one = work(tmp_path / "a.zarr", [plain()])
+    done = answers(harmed(2, "fail", {(7, 11)}), one)
+    failures = [event for event in done.values() if isinstance(event, TileFailure)]
+    assert [event.reason for event in failures] == ["tile frame 0 panel 0 slow 7:14 fast 11:22: no memory"]
+    assert 1 < harmed.count(7, 11) < 5
+    stored, wanted = pixels(one), expected(tmp_path / "here.zarr", one)
+    missing = [number for number in wanted if stored[number] is None]
+    assert [one.job.plan[number] for number in missing] == [failures[0].tile]
+    assert all(stored[number] == wanted[number] for number in wanted if number not in missing)
+
+
+def test_a_tile_that_kills_its_workers_is_set_aside_and_its_neighbours_are_not_blamed(harmed, tmp_path):
+    one = work(tmp_path / "a.zarr", [plain()])
+    found = harmed(2, "die", {(7, 11)})
+    done = answers(found, one)
+    failures = [event for event in done.values() if isinstance(event, TileFailure)]
+    assert [(event.tile.slow_start, event.tile.fast_start) for event in failures] == [(7, 11)]
+    assert "every worker that had it died" in failures[0].reason
+    assert harmed.count(7, 11) <= 10
+
+
+def test_a_worker_that_dies_once_of_a_tile_costs_nothing(harmed, tmp_path):
+    one = work(tmp_path / "a.zarr", [plain()])
+    done = answers(harmed(2, "die", {(0, 0), (14, 22)}, times=1), one)
+    assert all(isinstance(event, TileReport) for event in done.values())
+    assert pixels(one) == expected(tmp_path / "here.zarr", one)
+
+
+def test_tiles_that_no_worker_can_store_end_the_run(harmed, tmp_path):
+    with pytest.raises(StoreError, match=r"cannot write z: full \(worker tcp://127"):
+        answers(harmed(2, "full", {(7, 11)}), work(tmp_path / "a.zarr", [plain()]))
+
+
+def test_a_store_that_vanishes_ends_the_run(connected, tmp_path):
+    one = work(tmp_path / "a.zarr", [plain()], (2, 2))
+    reports = run_on_workers(connected(1), [one])
+    next(reports)
+    os.rename(tmp_path / "a.zarr", tmp_path / "b.zarr")
+    with pytest.raises(StoreError, match=r"vanished|no store"):
+        list(reports)
+    assert not (tmp_path / "a.zarr" / "zarr.json").exists()
+
+
+def test_a_store_that_workers_cannot_see_is_told(connected, tmp_path):
+    one = work(tmp_path / "a.zarr", [plain()])
+    os.rename(tmp_path / "a.zarr", tmp_path / "b.zarr")
+    with pytest.raises(StoreError, match="a folder shared with the client"):
+        list(run_on_workers(connected(1), [one]))
+
+
+def test_a_scheduler_that_dies_is_told_within_seconds(connected, tmp_path):
+    found = connected(1)
+    one = work(tmp_path / "a.zarr", [plain()], (2, 2))
+    reports = run_on_workers(found, [one])
+    next(reports)
+    found.client.cluster.sync(found.client.cluster.scheduler.close)
+    start = time.monotonic()
+    with pytest.raises(ClusterError, match="was lost"):
+        list(reports)
+    assert time.monotonic() - start < 20
+
+
+def test_a_cluster_without_workers_is_told_after_the_patience(connected, tmp_path):
+    found = connected(1)
+    found.patience = 1.0
+    said = []
+    reports = run_on_workers(found, [work(tmp_path / "a.zarr", [plain()], (2, 2))], said.append)
+    next(reports)
+    found.client.cluster.scale(0)
+    with pytest.raises(ClusterError, match="no worker has come back"):
+        list(reports)
+    assert any("no worker is left" in line for line in said)
+
+
+@pytest.mark.parametrize("name", ["tilesim", "torch"])
+def test_a_worker_with_another_version_is_not_used(connected, tmp_path, name):
+    found = connected(2)
+    other = next(iter(found.fit))
+
+    def age(dask_worker):
+        from tilesim.run import worker
+
+        found = worker.versions()
+        worker.versions = lambda: {**found, name: "0.0.1"}
+
+    found.client.run(age, workers=[other])
+    late = Cluster(found.client, 5.0)
+    late.refresh()
+    assert list(late.fit) == [address for address in found.fit if address != other]
+    assert late.unfit[other].startswith(f"it has {name} 0.0.1, this client has ")
+    workers = {event.worker for _, event in run_on_workers(late, [work(tmp_path / "a.zarr", [plain()])])}
+    assert workers == set(late.fit)
+    # One that the client did not ask beforehand refuses by itself.
+    refused = {event.worker for _, event in run_on_workers(found, [work(tmp_path / "b.zarr", [plain()])])}
+    assert other not in refused and f"it has {name} 0.0.1" in found.unfit[other]
+
+
+def test_a_device_that_no_worker_has_is_refused(connected):
+    found = connected(1)
+    with pytest.raises(ClusterError, match="no CUDA device"):
+        found.resolve("cuda", "eager", 1.0)
