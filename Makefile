@@ -6,7 +6,7 @@ VENV ?= .venv
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[dev,cluster]'
+	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[dev,cluster,cloud]'
 	touch $@
 
 demo: $(VENV)/ready

@@ -22,8 +22,4 @@ class TileError(TilesimError):
 
 
 class ClusterError(TilesimError):
-    """The scheduler cannot be reached, or no worker of it can do the job."""
-
-
-class IncompleteError(TilesimError):
-    """A run ended before all was done; the message says what is kept and how to go on."""
+    """The scheduler was lost, or no worker of it can do the job."""

@@ -159,12 +159,11 @@ class Cluster:
 def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
     """The cluster of `access`, until the block ends; workers that were started here end with it.
 
-    Raises ClusterError, naming the address or file, where no scheduler answers.
+    Raises InputError, naming the address or file, where no scheduler answers.
     """
     from distributed import Client
 
-    # What happens to workers is told by us, in one line each.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _silence()
     security = _security(access.tls)
     with contextlib.ExitStack() as stack:
         options = {"security": security, "timeout": CONNECT_SECONDS, "set_as_default": False}
@@ -178,7 +177,7 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
         try:
             client = stack.enter_context(_closing(Client(**target, **options)))
         except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            raise ClusterError(f"no scheduler answers at {where}: {_one_line(error)}") from error
+            raise InputError(f"no scheduler answers at {where}: {_one_line(error)}") from error
         yield Cluster(client, access.patience)
 
 
@@ -227,6 +226,13 @@ def _gpus() -> int:
     import torch
 
     return torch.cuda.device_count()  # asks the driver, makes no context
+
+
+def _silence() -> None:
+    """What happens to workers is told by us, in one line each; dask's loggers each have a level of their own."""
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _security(tls: tuple[str, str, str] | None):

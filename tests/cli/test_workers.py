@@ -1,0 +1,258 @@
+"""The program on worker processes: the files of one process, faults told in one line, and runs that go on."""
+
+import datetime
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commands import BASE
+from distribution import QUIET
+
+pytest.importorskip("distributed")
+pytestmark = [pytest.mark.filterwarnings(*QUIET)]
+
+LONG = (*BASE, *"-detpixels 96 -oversample 4 -mosaic 1 -mosaic_domains 25 --tile 8 -noprogress".split())
+SERIES = (*BASE, *"-osc 1 -phisteps 2 --frames 4 --tile 5 -noprogress".split())
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def dask(folder):
+    """`dask("scheduler", ...)` starts a process of dask's command line in `folder`; all end with the test."""
+    running = []
+
+    def start(*words):
+        command = [sys.executable, "-m", "dask", *words]
+        with open(folder.parent / f"dask{len(running)}.log", "w") as log:
+            running.append(subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True))
+        return running[-1]
+
+    yield start
+    for child in running:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+@pytest.fixture
+def scheduler(dask):
+    """`scheduler(2)` starts a scheduler and so many workers, and gives its process and address."""
+
+    def start(workers, *options):
+        address = f"{'tls' if options else 'tcp'}://127.0.0.1:{(port := free_port())}"
+        first = dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", *options)
+        for _ in range(workers):
+            dask("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", *options)
+        return first, address
+
+    return start
+
+
+def test_local_workers_make_the_files_of_one_process(tilesim, folder, made):
+    files = ("-floatfile", "f.bin", "-intfile", "i.img", "-noisefile", "n.img", "-seed", "3")
+    assert tilesim("run", *BASE, *files, "--tile", "5").status == 0
+    alone = {name: (folder / name).read_bytes() for name in made()}
+    result = tilesim("run", *BASE, *files, "--tile", "5", "--workers", "2", "--json", "j.json")
+    assert result.status == 0 and "max_I = " in result.out
+    assert {name: (folder / name).read_bytes() for name in alone} == alone
+    assert made() == sorted([*alone, "j.json"])
+    account = json.loads((folder / "j.json").read_text())
+    assert account["workers"] in (1, 2) and account["complete"] and account["computed_tiles"] == account["tiles"] == 9
+
+
+def test_a_series_is_that_of_single_runs(tilesim, folder, made):
+    words = ("-floatfile", "s{frame}.bin", "--zarr", "s.zarr")
+    assert tilesim("run", *SERIES, *words, "--workers", "2").status == 0
+    assert made() == ["s.zarr", "s0.bin", "s1.bin", "s2.bin", "s3.bin"]
+    for frame in range(4):
+        single = [*SERIES[: SERIES.index("--frames")], "-phi", str(frame)]
+        assert tilesim("run", *single, "-floatfile", "one.bin").status == 0
+        assert (folder / "one.bin").read_bytes() == (folder / f"s{frame}.bin").read_bytes()
+    assert tilesim("run", *SERIES, "-floatfile", "t{frame}.bin").status == 0
+    assert (folder / "t3.bin").read_bytes() == (folder / "s3.bin").read_bytes()
+    assert "t.bin" not in made() and not any(name.startswith(".") for name in made())
+
+
+def test_a_series_needs_names_that_tell_its_frames_apart(tilesim, made):
+    result = tilesim("run", *SERIES, "-floatfile", "s.bin")
+    assert result.status == 2 and "-floatfile s.bin is one file for 4 frames" in result.err
+    assert "s_{frame:05d}.bin" in result.err
+    still = tilesim("run", *BASE, "--frames", "2", "-floatfile", "s{frame}.bin")
+    assert still.status == 2 and "--frame-osc" in still.err
+    assert made() == []
+
+
+def test_the_noise_of_frames_differs_with_one_seed(tilesim, folder):
+    words = "-seed 7 -noisefile n{frame}.img --frames 2 --frame-osc 0".split()
+    assert tilesim("run", *BASE, *words).status == 0
+    assert (folder / "n0.img").read_bytes() != (folder / "n1.img").read_bytes()
+    assert tilesim("run", *BASE, "-seed", "7", "-noisefile", "n.img").status == 0
+    assert (folder / "n0.img").read_bytes() == (folder / "n.img").read_bytes()
+
+
+def test_plan_says_what_the_workers_have(tilesim, scheduler):
+    _, address = scheduler(2)
+    result = tilesim("plan", *SERIES, "-floatfile", "f{frame}.bin", "--scheduler", address, "--json", "-")
+    assert result.status == 0
+    plan = json.loads(result.out)
+    assert plan["workers"] >= 1 and plan["frames"] == 4 and plan["tiles"] == 36 and plan["in_flight"] >= 2
+    told = tilesim("plan", *BASE, "--scheduler", address).out
+    assert f"at {address}" in told and "in flight" in told
+
+
+@pytest.mark.parametrize("word", ["--scheduler", "--scheduler-file"])
+def test_a_scheduler_that_is_not_there_is_one_line(tilesim, folder, made, monkeypatch, word):
+    from tilesim.run import cluster
+
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
+    where = f"tcp://127.0.0.1:{free_port()}" if word == "--scheduler" else "nowhere.json"
+    result = tilesim("run", *BASE, "-floatfile", "f.bin", "--quiet", word, where)
+    assert result.status == 2
+    [line] = result.err.splitlines()
+    assert where in line
+    assert made() == []
+
+
+def test_options_that_exclude_each_other_are_refused(tilesim, made):
+    for words in (["--workers", "2", "--scheduler", "tcp://x:1"], ["--tls-ca", "a.pem"], ["--workers", "0"]):
+        assert tilesim("run", *BASE, *words).status == 2
+    assert made() == []
+
+
+def some_tiles(store: Path, count: int, child) -> None:
+    """Wait until so many tiles are stored."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end and child.poll() is None:
+        if sum(path.is_file() for path in (store / "0" / "intensity" / "c").rglob("*")) >= count:
+            return
+        time.sleep(0.02)
+    raise AssertionError(child.communicate(timeout=5))
+
+
+@pytest.fixture
+def whole(tilesim, folder):
+    """The float file of LONG, made by one process."""
+    assert tilesim("run", *LONG, "-floatfile", "whole.bin").status == 0
+    return (folder / "whole.bin").read_bytes()
+
+
+def test_a_run_whose_scheduler_was_killed_goes_on_with_another(tilesim, process, scheduler, folder, whole):
+    first, address = scheduler(2)
+    words = (*LONG, "-floatfile", "f.bin", "--zarr", "z.zarr")
+    child = process("run", *words, "--scheduler", address)
+    some_tiles(folder / "z.zarr", 10, child)
+    os.killpg(first.pid, signal.SIGKILL)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert "was lost" in err.splitlines()[-1] and "--resume" in err.splitlines()[-1]
+    assert "Traceback" not in err and not (folder / "f.bin").exists()
+    result = tilesim("run", *words, "--workers", "2", "--resume", "--json", "-")
+    account = json.loads(result.out)
+    assert account["restored_tiles"] >= 10 and account["computed_tiles"] > 0
+    assert (folder / "f.bin").read_bytes() == whole
+    assert tilesim("verify", "z.zarr").status == 0
+
+
+@pytest.mark.parametrize("sent, status", [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
+def test_a_client_that_ends_leaves_a_store_that_can_be_resumed(tilesim, process, folder, whole, sent, status):
+    words = (*LONG, "-floatfile", "f.bin", "--workers", "2")
+    child = process("run", *words)
+    some_tiles(folder / ".f.bin.tiles.zarr", 10, child)
+    child.send_signal(getattr(signal, sent))
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == status and "Traceback" not in err
+    if status > 0:
+        assert "144 tiles are kept in" in err.splitlines()[-1]
+    assert tilesim("run", *LONG, "-floatfile", "f.bin", "--resume").status == 0
+    assert (folder / "f.bin").read_bytes() == whole
+    assert not (folder / ".f.bin.tiles.zarr").exists()
+
+
+def test_workers_of_a_dead_client_are_gone(process, folder):
+    child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", "--zarr", "z.zarr")
+    some_tiles(folder / "z.zarr", 3, child)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    end = time.monotonic() + 30
+    while members(child.pid) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert members(child.pid) == []
+
+
+def members(session: int) -> list[int]:
+    """Processes of a session that are no zombies."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                state, _, _, leader = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            except OSError:
+                continue
+            if int(leader) == session and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def test_resuming_another_experiment_is_refused(tilesim, made):
+    assert tilesim("run", *BASE, "--zarr", "z.zarr").status == 0
+    for words in (["-lambda", "1.6"], ["--precision", "double"], ["--tile", "3"]):
+        result = tilesim("run", *BASE, *words, "--zarr", "z.zarr", "--resume", "--workers", "1")
+        assert result.status == 2 and "cannot be resumed" in result.err
+
+
+def test_tls_is_offered_and_required(tilesim, scheduler, folder, made, monkeypatch):
+    from tilesim.run import cluster
+
+    authority, certificate, key = certificates(folder.parent)
+    files = ("--tls-ca-file", authority, "--tls-cert", certificate, "--tls-key", key)
+    _, address = scheduler(1, *files)
+    mine = ("--tls-ca", authority, "--tls-cert", certificate, "--tls-key", key)
+    assert tilesim("run", *BASE, "-floatfile", "f.bin", "--scheduler", address, *mine).status == 0
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
+    for words in ((), (*mine[:1], certificate, *mine[2:])):
+        refused = tilesim("run", *BASE, "-floatfile", "g.bin", "--quiet", "--scheduler", address, *words)
+        assert refused.status == 2 and len(refused.err.splitlines()) == 1
+    missing = tilesim("run", *BASE, "--scheduler", address, *mine[:-1], "nowhere.pem")
+    assert missing.status == 2 and "nowhere.pem: there is no such file" in missing.err
+    assert made() == ["f.bin"]
+
+
+def certificates(folder: Path) -> tuple[str, str, str]:
+    """Authority, certificate and key for 127.0.0.1, good for a day."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now = datetime.datetime.now(datetime.UTC)
+
+    def name(text):
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+    def signed(subject, public, issuer, by, authority):
+        builder = x509.CertificateBuilder(name(issuer), name(subject), public, x509.random_serial_number())
+        builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
+        builder = builder.not_valid_after(now + datetime.timedelta(days=1))
+        return builder.add_extension(x509.BasicConstraints(authority, None), True).sign(by, hashes.SHA256())
+
+    root, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    parts = {
+        "ca.pem": signed("test authority", root.public_key(), "test authority", root, True),
+        "cert.pem": signed("test host", own.public_key(), "test authority", root, False),
+    }
+    for file, certificate in parts.items():
+        (folder / file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "key.pem").write_bytes(own.private_bytes(serialization.Encoding.PEM, form, plain))
+    return tuple(str(folder / file) for file in ("ca.pem", "cert.pem", "key.pem"))
