@@ -73,7 +73,6 @@ def test_reports_name_worker_device_and_backend(connected, tmp_path):
     assert {(event.device, event.backend, event.restored) for event in done.values()} == {("cpu", "eager", False)}
 
 
-
 @pytest.mark.parametrize("seed", [1, 2])
 def test_workers_killed_at_seeded_moments_cost_only_their_tiles(connected, tmp_path, seed):
     found = connected(3)

@@ -1,0 +1,131 @@
+"""`tilesim batch` as users have it: grids, lists, series, stores by shape, and what becomes of failures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import BASE
+from distribution import QUIET
+
+pytestmark = [pytest.mark.filterwarnings(*QUIET)]
+COMMON = f'flags = "{" ".join(BASE)}"\n'
+GRID = f"""{COMMON}
+zarr = "b.zarr"
+floatfile = "b{{frame}}.bin"
+[grid]
+lambda = [1.5, 1.4]
+misset = [[0, 0, 0], [1, 2, 3]]
+"""
+
+
+@pytest.fixture
+def batch(tilesim, folder):
+    """`batch(text, ...)` runs a file with that text."""
+
+    def run(text, *words):
+        (folder / "b.toml").write_text(text)
+        return tilesim("batch", "b.toml", *words)
+
+    return run
+
+
+def test_every_frame_is_the_image_of_its_flags(batch, tilesim, folder, made):
+    result = batch(GRID)
+    assert result.status == 0 and result.note == []
+    assert len([line for line in result.out.splitlines() if line.startswith("frame ")]) == 4
+    assert made() == ["b.toml", "b.zarr", "b0.bin", "b1.bin", "b2.bin", "b3.bin"]
+    tilesim("run", *BASE, *"-lambda 1.4 -misset 1 2 3 -floatfile one.bin".split())
+    assert (folder / "one.bin").read_bytes() == (folder / "b3.bin").read_bytes()
+
+
+def test_workers_make_the_same_files(batch, folder):
+    pytest.importorskip("distributed")
+    batch(GRID)
+    alone = {n: (folder / f"b{n}.bin").read_bytes() for n in range(4)}
+    assert batch(GRID, "--workers", "2", "--overwrite", "--tile", "5").status == 0
+    assert {n: (folder / f"b{n}.bin").read_bytes() for n in range(4)} == alone
+
+
+def test_the_store_has_frames_and_their_parameters(batch, folder):
+    xarray = pytest.importorskip("xarray")
+    batch(GRID + '[[experiment]]\nname = "a"\n[[experiment]]\nname = "b"\nframes = 2\nframe_osc = 1\n')
+    with xarray.open_zarr(folder / "b.zarr", group="0") as store:
+        assert store.intensity.shape == (12, 12, 12)
+        assert store["lambda"].values.tolist() == [1.5, 1.5, 1.4, 1.4] + [1.5] * 4 + [1.4] * 4
+        assert store.phi.values[4:8].tolist() == [0, 1, 0, 1] and np.isnan(store.phi.values[0])
+        assert store["name"].attrs["meanings"] == ["a", "b"]
+        for frame in (0, 5, 11):
+            pixels = np.fromfile(folder / f"b{frame}.bin", "<f4").reshape(12, 12)
+            np.testing.assert_array_equal(store.intensity[frame], pixels)
+            assert float(store.max_I[frame]) == pixels.max()
+
+
+def test_other_shapes_go_to_other_stores(batch, made):
+    result = batch(COMMON + 'zarr = "b.zarr"\n[grid]\ndetpixels = [12, 8]\n', "--json", "j.json")
+    assert result.status == 0
+    assert made() == ["b-12x12.zarr", "b-8x8.zarr", "b.toml", "j.json"]
+
+
+def test_an_experiment_that_cannot_be_read_ends_the_batch_before_it_begins(batch, made):
+    text = COMMON + 'floatfile = "b{frame}.bin"\n[[experiment]]\n[[experiment]]\nname = "odd"\nhkl = "none.hkl"\n'
+    result = batch(text, "--quiet")
+    assert result.status == 2
+    assert result.err.startswith("tilesim: b.toml, experiment 2 (odd): cannot read none.hkl")
+    assert made() == ["b.toml"]
+    result = batch(text, "--keep-going", "--json", "j.json")
+    assert result.status == 1 and "experiment 2 (odd): cannot read none.hkl" in result.err
+    assert made() == ["b.toml", "b0.bin", "j.json"]
+    account = json.loads(Path("j.json").read_text())
+    assert not account["complete"]
+    assert [(one["frame"], one["what"]) for one in account["missing"]] == [(1, "experiment")]
+
+
+def test_a_frame_with_a_failing_tile_is_told_and_the_others_are_done(batch, tilesim, made, monkeypatch):
+    from tilesim.run import task
+
+    compute = task.simulate_tile
+
+    def failing(lowered, tile):
+        if tile.frame == 2 and tile.slow_start == 5:
+            raise MemoryError("no room")
+        return compute(lowered, tile)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(task, "simulate_tile", failing)
+        result = batch(GRID, "--tile", "5x12", "--json", "j.json")
+    assert result.status == 1
+    assert "frame 2: tile frame 2 panel 0 slow 5:10 fast 0:12: MemoryError: no room" in result.err
+    assert [name for name in made() if name.endswith(".bin")] == ["b0.bin", "b1.bin", "b3.bin"]
+    account = json.loads(Path("j.json").read_text())
+    assert [frame["complete"] for frame in account["frames"]] == [True, True, False, True]
+    verified = tilesim("verify", "b.zarr", "--json")
+    assert verified.status == 1
+    assert json.loads(verified.out)["missing"] == ["tile frame 2 panel 0 slow 5:10 fast 0:12"]
+    again = batch(GRID, "--resume", "--json", "-")
+    assert again.status == 0
+    assert json.loads(again.out)["computed_tiles"] == 1
+    assert tilesim("verify", "b.zarr").status == 0
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (COMMON, "names no output"),
+        (COMMON + 'floatfile = "b.bin"\n[grid]\nN = [1, 2]\n', "floatfile b.bin is one file for 2 frames"),
+        (COMMON + 'floatfile = "b.bin"\nbogus = 2\n', "-bogus"),
+        (COMMON + 'zarr = "b.zarr"\n[[experiment]]\nflags = "-floatfile x.bin"\n', "expected the key floatfile"),
+        (COMMON + 'zarr = "b.zarr"\nframes = 2\n', "--frame-osc"),
+    ],
+)
+def test_bad_batches_are_told_in_one_line(batch, made, text, said):
+    result = batch(text, "--quiet")
+    assert result.status == 2 and said in result.err
+    assert len(result.err.splitlines()) == 1
+    assert made() == ["b.toml"]
+
+
+def test_a_dry_run_writes_nothing(batch, made):
+    result = batch(GRID, "--dry-run")
+    assert result.status == 0 and "4 frames of 12 x 12 pixels" in result.out
+    assert made() == ["b.toml"]

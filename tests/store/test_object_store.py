@@ -1,0 +1,143 @@
+"""Stores in an object store, here an S3-compatible server on loopback: as in a folder."""
+
+import logging
+
+import numpy as np
+import pytest
+
+pytest.importorskip("obstore")
+boto3 = pytest.importorskip("boto3")
+server = pytest.importorskip("moto.server")
+
+from tilesim.errors import InputError, StoreError  # noqa: E402
+from tilesim.model import Panel  # noqa: E402
+from tilesim.store.create import create_store  # noqa: E402
+from tilesim.store.place import delete_store, is_taken  # noqa: E402
+from tilesim.store.read import StoredFrame, describe_store, stored_tile  # noqa: E402
+from tilesim.store.verify import verify_store  # noqa: E402
+from tilesim.store.write import count_present, finish_store, open_image  # noqa: E402
+from tilesim.tiling.plan import TilePlan  # noqa: E402
+
+PLAN = TilePlan((2, 20, 30), (8, 16))
+PANEL = Panel((0.1, 0, 0), (0, 0, 1), (0, -1, 0), (1, 0, 0), 1e-4, (20, 30), 0.1)
+PLACE = "s3://images/run/a.zarr"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    running = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def bucket(endpoint, monkeypatch):
+    """An empty bucket called images, and an environment that leads to it."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    found = boto3.resource("s3", endpoint_url=endpoint).create_bucket(Bucket="images")
+    yield found
+    found.objects.all().delete()
+
+
+def start(place=PLACE, job="ab" * 32, **options):
+    return create_store(place, PLAN, PANEL, {"digest": "c" * 64, "job_digest": job}, **options)
+
+
+def fill(handle):
+    image = np.arange(2 * 20 * 30, dtype=np.float32).reshape(PLAN.shape)
+    stored = open_image(handle)
+    for tile in PLAN:
+        stored.write(tile, image[(tile.frame, *tile.slices)])
+    finish_store(handle, {"max_I": 1.0})
+    return image
+
+
+def test_a_store_is_made_read_and_verified(bucket):
+    assert not is_taken(PLACE) and stored_tile(PLACE) is None
+    image = fill(start())
+    assert verify_store(PLACE).intact and count_present(PLACE, PLAN) == len(PLAN)
+    about = describe_store(PLACE)
+    assert (about["status"], about["tiles"]["present"], stored_tile(PLACE)) == ("complete", len(PLAN), (8, 16))
+    bands = [band for _, band in StoredFrame(PLACE, 1, (20, 30)).bands(6)]
+    np.testing.assert_array_equal(np.concatenate(bands), image[1])
+
+
+def test_it_is_resumed_refused_and_replaced_as_in_a_folder(bucket):
+    fill(start())
+    with pytest.raises(StoreError, match=r"s3://images/run/a\.zarr exists and holds a complete run of this job"):
+        start()
+    with pytest.raises(StoreError, match="cannot be resumed"):
+        start(job="cd" * 32, resume=True)
+    assert open_image(start(resume=True)).read(PLAN[0]) is not None
+    open_image(start(overwrite=True))
+    assert count_present(PLACE, PLAN) == 0
+    bucket.put_object(Key="run/b.zarr/thesis.txt", Body=b"years of work")
+    with pytest.raises(StoreError, match="not a store made by tilesim"):
+        start("s3://images/run/b.zarr", overwrite=True)
+    delete_store(PLACE)
+    assert [found.key for found in bucket.objects.all()] == ["run/b.zarr/thesis.txt"]
+
+
+def test_damage_is_found_and_mended(bucket):
+    handle = start()
+    fill(handle)
+    body = bucket.Object("run/a.zarr/0/intensity/c/0/0/0")
+    data = bytearray(body.get()["Body"].read())
+    data[40] ^= 1
+    body.put(Body=bytes(data))
+    bucket.Object("run/a.zarr/0/intensity/c/1/2/1").delete()
+    found = verify_store(PLACE)
+    assert (found.damaged, found.missing) == ((PLAN[0],), (PLAN[len(PLAN) - 1],))
+    stored = open_image(start(resume=True))
+    for tile in (*found.damaged, *found.missing):
+        assert stored.read(tile) is None
+        stored.write(tile, np.zeros(tile.shape))
+    assert verify_store(PLACE).intact
+
+
+def test_a_bucket_that_is_not_there_is_one_line(bucket):
+    with pytest.raises(StoreError, match=r"s3://nowhere/a\.zarr") as caught:
+        start("s3://nowhere/a.zarr")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_url_that_nobody_serves_is_one_line():
+    with pytest.raises(InputError, match=r"gopher://x/a\.zarr: expected the URL of a folder"):
+        start("gopher://x/a.zarr")
+
+
+def test_workers_write_to_it(bucket, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    from distribution import expected, pixels
+    from experiments import plain
+
+    from tilesim.run.cluster import Cluster
+    from tilesim.run.dispatch import run_on_workers
+    from tilesim.run.job import make_job
+    from tilesim.run.work import Work
+
+    job = make_job([plain()], (7, 11), "mixed", "cpu", "eager")
+    panel = job.experiment.detector.panels[0]
+    work = Work(job, create_store(PLACE, job.plan, panel, {"digest": "e", "job_digest": job.digest}))
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+        ) as local,
+        distributed.Client(local, set_as_default=False) as client,
+    ):
+        cluster = Cluster(client, 30.0)
+        cluster.await_workers()
+        assert len(list(run_on_workers(cluster, [work]))) == len(job.plan)
+    assert pixels(work) == expected(tmp_path / "here.zarr", work)
