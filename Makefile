@@ -7,6 +7,8 @@ VENV ?= .venv
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[dev,cluster,cloud]'
+	# For the definitions of its resources alone, to which tests hold deploy/kubernetes.
+	$(VENV)/bin/python -m pip install --quiet --no-deps dask-kubernetes
 	touch $@
 
 demo: $(VENV)/ready

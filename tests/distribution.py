@@ -1,5 +1,9 @@
 """What tests of distribution share: a job with its store, and the bytes that it must give."""
 
+import datetime
+import socket
+from pathlib import Path
+
 from tilesim.run.job import Job, make_job
 from tilesim.run.work import Work, compute_here
 from tilesim.store.create import create_store
@@ -34,3 +38,39 @@ def expected(path, one: Work) -> dict:
     here = stored(path, one.job)
     assert len(list(compute_here([here]))) == len(one.job.plan)
     return pixels(here)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def certificates(folder: Path) -> tuple[str, str, str]:
+    """Authority, certificate and key for 127.0.0.1, good for a day."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now = datetime.datetime.now(datetime.UTC)
+
+    def name(text):
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+    def signed(subject, public, issuer, by, authority):
+        builder = x509.CertificateBuilder(name(issuer), name(subject), public, x509.random_serial_number())
+        builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
+        builder = builder.not_valid_after(now + datetime.timedelta(days=1))
+        return builder.add_extension(x509.BasicConstraints(authority, None), True).sign(by, hashes.SHA256())
+
+    root, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    parts = {
+        "ca.pem": signed("test authority", root.public_key(), "test authority", root, True),
+        "cert.pem": signed("test host", own.public_key(), "test authority", root, False),
+    }
+    for file, certificate in parts.items():
+        (folder / file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "key.pem").write_bytes(own.private_bytes(serialization.Encoding.PEM, form, plain))
+    return tuple(str(folder / file) for file in ("ca.pem", "cert.pem", "key.pem"))

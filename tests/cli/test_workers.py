@@ -1,10 +1,8 @@
 """The program on worker processes: the files of one process, faults told in one line, and runs that go on."""
 
-import datetime
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,19 +10,13 @@ from pathlib import Path
 
 import pytest
 from commands import BASE
-from distribution import QUIET
+from distribution import QUIET, certificates, free_port
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 
 LONG = (*BASE, *"-detpixels 96 -oversample 4 -mosaic 1 -mosaic_domains 25 --tile 8 -noprogress".split())
 SERIES = (*BASE, *"-osc 1 -phisteps 2 --frames 4 --tile 5 -noprogress".split())
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture
@@ -226,33 +218,3 @@ def test_tls_is_offered_and_required(tilesim, scheduler, folder, made, monkeypat
     missing = tilesim("run", *BASE, "--scheduler", address, *mine[:-1], "nowhere.pem")
     assert missing.status == 2 and "nowhere.pem: there is no such file" in missing.err
     assert made() == ["f.bin"]
-
-
-def certificates(folder: Path) -> tuple[str, str, str]:
-    """Authority, certificate and key for 127.0.0.1, good for a day."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    now = datetime.datetime.now(datetime.UTC)
-
-    def name(text):
-        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
-
-    def signed(subject, public, issuer, by, authority):
-        builder = x509.CertificateBuilder(name(issuer), name(subject), public, x509.random_serial_number())
-        builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
-        builder = builder.not_valid_after(now + datetime.timedelta(days=1))
-        return builder.add_extension(x509.BasicConstraints(authority, None), True).sign(by, hashes.SHA256())
-
-    root, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    parts = {
-        "ca.pem": signed("test authority", root.public_key(), "test authority", root, True),
-        "cert.pem": signed("test host", own.public_key(), "test authority", root, False),
-    }
-    for file, certificate in parts.items():
-        (folder / file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    form = serialization.PrivateFormat.PKCS8
-    (folder / "key.pem").write_bytes(own.private_bytes(serialization.Encoding.PEM, form, plain))
-    return tuple(str(folder / file) for file in ("ca.pem", "cert.pem", "key.pem"))

@@ -170,7 +170,7 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
         if access.processes:
             target = {"address": stack.enter_context(_local(access.processes, device))}
         elif access.scheduler_file:
-            target = {"scheduler_file": _existing(access.scheduler_file)}
+            target = {"scheduler_file": _appearing(access.scheduler_file)}
         else:
             target = {"address": access.scheduler}
         where = access.scheduler or access.scheduler_file or "this machine"
@@ -209,7 +209,9 @@ def _local(processes: int, device: str) -> Iterator[object]:
         return {"CUDA_VISIBLE_DEVICES": _visible(number) if on_gpu else ""}
 
     workers = {n: {"cls": Nanny, "options": {**options, "env": environment(n)}} for n in range(processes)}
-    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "allowed_failures": ALLOWED_FAILURES}
+    # Without its page dask still opens a port for health.
+    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    scheduler["allowed_failures"] = ALLOWED_FAILURES
     with SpecCluster(
         workers=workers, scheduler={"cls": Scheduler, "options": scheduler}, silence_logs=logging.CRITICAL
     ) as cluster:
@@ -242,6 +244,14 @@ def _security(tls: tuple[str, str, str] | None):
 
     authority, certificate, key = map(_existing, tls)
     return Security(tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
+
+
+def _appearing(path: str) -> str:
+    """A scheduler that was started just now has its file a moment later."""
+    end = monotonic() + CONNECT_SECONDS
+    while not os.path.isfile(path) and monotonic() < end:
+        sleep(0.1)
+    return _existing(path)
 
 
 def _existing(path: str) -> str:

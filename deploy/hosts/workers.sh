@@ -1,0 +1,53 @@
+#!/bin/sh
+# Start dask workers for tilesim on this host: one process per GPU, or processes that share the cores.
+# All of them end on Ctrl-C or SIGTERM.
+#
+#   sh workers.sh tcp://10.0.0.5:8786 [any option of `dask worker`]
+#   sh workers.sh --scheduler-file FILE [any option of `dask worker`]
+#
+# HOST       address to listen on [127.0.0.1: workers of other hosts do not reach it; set it on a cluster]
+# GPUS       GPUs to use, by number, such as "0 1 2 3" [all that nvidia-smi lists; "" for none]
+# CORES      cores to use where there are no GPUs [all]
+# THREADS    threads of a worker process without GPU [8, or the cores where there are fewer]
+# MEMORY     limit of a worker process, such as 16GB [auto: its share of the host]
+# TLS_CA, TLS_CERT, TLS_KEY  PEM files, as for the scheduler
+# DASK       the program [dask]
+set -eu
+
+dask=${DASK:-dask}
+if [ -z "${GPUS+given}" ]; then
+    GPUS=
+    if command -v nvidia-smi >/dev/null; then
+        GPUS=$(nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null || true)
+    fi
+fi
+# A worker without a scheduler for a minute gives up, so that nothing is left of a cluster that died.
+set -- --host "${HOST:-127.0.0.1}" --memory-limit "${MEMORY:-auto}" --dashboard-address 127.0.0.1:0 --death-timeout 60 "$@"
+if [ -n "${TLS_CA:-}" ]; then
+    set -- --tls-ca-file "$TLS_CA" --tls-cert "$TLS_CERT" --tls-key "$TLS_KEY" "$@"
+fi
+
+children=
+stop() {
+    trap - INT TERM
+    # shellcheck disable=SC2086
+    kill -TERM $children 2>/dev/null || true
+    wait
+    exit 0
+}
+trap stop INT TERM
+
+if [ -n "$GPUS" ]; then
+    for gpu in $GPUS; do
+        # tilesim sends one tile at a time to each GPU: it asks for the resource, and the scheduler counts.
+        CUDA_VISIBLE_DEVICES=$gpu "$dask" worker --nworkers 1 --nthreads 1 --resources GPU=1 "$@" &
+        children="$children $!"
+    done
+else
+    cores=${CORES:-$(nproc)}
+    threads=${THREADS:-$((cores < 8 ? cores : 8))}
+    processes=$((cores / threads > 0 ? cores / threads : 1))
+    CUDA_VISIBLE_DEVICES='' "$dask" worker --nworkers "$processes" --nthreads "$threads" "$@" &
+    children=$!
+fi
+wait
