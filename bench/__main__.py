@@ -1,10 +1,11 @@
 """`python -m bench NAME`: run one benchmark."""
 
 import sys
+from importlib import import_module
 
-from bench.kernel import main
+NAMES = ("kernel", "scaling")
 
 if __name__ == "__main__":
-    if sys.argv[1:2] != ["kernel"]:
-        sys.exit("usage: python -m bench kernel [--repeats N]")
-    main(sys.argv[2:])
+    if sys.argv[1:2] not in [[name] for name in NAMES]:
+        sys.exit(f"usage: python -m bench {'|'.join(NAMES)} [--help]")
+    import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:])

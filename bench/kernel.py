@@ -122,17 +122,22 @@ def main(arguments: list[str]) -> None:
     for row in rows:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         print(f"{row['kernel']:<26} {row['million_steps_per_second']:>10.1f} {row['spread']:>8.0%} {ratio:>12}")
-    result = {
+    save("kernel", {**machine(), "structure_factors": source, "steps": steps, "repeats": options.repeats, "rows": rows})
+
+
+def machine() -> dict:
+    """What the figures were measured on, and when."""
+    return {
         "date": date.today().isoformat(),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "versions": {"python": platform.python_version(), "torch": version("torch"), "tilesim": version("tilesim")},
-        "structure_factors": source,
-        "steps": steps,
-        "repeats": options.repeats,
-        "rows": rows,
     }
-    path = HERE / "results" / f"kernel-{result['date']}.json"
+
+
+def save(name: str, result: dict) -> None:
+    """Write bench/results/NAME-DATE.json."""
+    path = HERE / "results" / f"{name}-{date.today().isoformat()}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"wrote {path.relative_to(HERE.parent)}")
 

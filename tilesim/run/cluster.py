@@ -20,6 +20,9 @@ CONNECT_SECONDS = 10.0
 ALLOWED_FAILURES = 2
 """Workers of our own that one tile may kill before its future fails; a facility's scheduler has its own number."""
 
+UNWATCHED = {"distributed.worker.profile.enabled": False}
+"""For a cluster without a status page: dask would sample the stacks of every process a hundred times a second."""
+
 
 @dataclass(frozen=True)
 class Worker:
@@ -189,6 +192,7 @@ def local_threads(processes: int) -> int:
 @contextlib.contextmanager
 def _local(processes: int, device: str) -> Iterator[object]:
     """Worker processes on this machine, on loopback: one per GPU, or sharing the cores."""
+    import dask.config
     from distributed import Nanny, Scheduler, SpecCluster
 
     gpus = _gpus() if device in ("auto", "cuda") else 0
@@ -212,9 +216,8 @@ def _local(processes: int, device: str) -> Iterator[object]:
     # Without its page dask still opens a port for health.
     scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     scheduler["allowed_failures"] = ALLOWED_FAILURES
-    with SpecCluster(
-        workers=workers, scheduler={"cls": Scheduler, "options": scheduler}, silence_logs=logging.CRITICAL
-    ) as cluster:
+    spec = {"workers": workers, "scheduler": {"cls": Scheduler, "options": scheduler}}
+    with dask.config.set(UNWATCHED), SpecCluster(**spec, silence_logs=logging.CRITICAL) as cluster:
         yield cluster
 
 
