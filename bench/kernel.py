@@ -135,9 +135,11 @@ def machine() -> dict:
     }
 
 
-def save(name: str, result: dict) -> None:
-    """Write bench/results/NAME-DATE.json."""
+def save(name: str, result: dict, add: bool = False) -> None:
+    """Write bench/results/NAME-DATE.json, or `add` to what is there."""
     path = HERE / "results" / f"{name}-{date.today().isoformat()}.json"
+    if add and path.exists():
+        result = json.loads(path.read_text()) | result
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"wrote {path.relative_to(HERE.parent)}")
 

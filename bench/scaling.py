@@ -30,7 +30,7 @@ PARTS = ("speedup", "tiles", "memory", "table")
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, print a table and write bench/results/scaling-DATE.json."""
+    """Measure, print, and write bench/results/scaling-DATE.json; parts that are there of the same day are kept."""
     parser = argparse.ArgumentParser(prog="python -m bench scaling", description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--repeats", type=int, default=3, help="of the speed-up")
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
     for part in options.parts:
         results[part] = measure[part]()
         print(f"{part}: {json.dumps(results[part])}", flush=True)
-    save("scaling", results)
+    save("scaling", results, add=True)
 
 
 def speedup(frames: int, repeats: int) -> dict:

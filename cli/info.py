@@ -48,6 +48,7 @@ def info_rows(d: dict) -> list[tuple[str, str]]:
         ("shape", " x ".join(map(str, d["shape"])) + f" ({', '.join(d['dimensions'])})"),
         ("values", f"{d['dtype']}, {d['units']}"),
         ("tiles", f"{tiles['present']} of {tiles['total']} present, {size} pixels, {stored}"),
+        ("missing", _missing(d["missing"])),
         ("size on disk", _bytes(d["bytes_on_disk"])),
         ("wavelength", _number(d["wavelength_angstrom"], "A")),
         ("distance", _number(d["distance_mm"], "mm")),
@@ -115,7 +116,18 @@ def _resolution(limits: dict | None) -> str | None:
     return f"{limits['corner']:.3f} A at the corner{complete}"
 
 
-def _bytes(count: int) -> str:
+def _missing(missing: list[dict]) -> str | None:
+    """Which frames lack tiles, and why the first one does."""
+    if not missing:
+        return None
+    frames = sorted({one["frame"] for one in missing})
+    shown = ", ".join(map(str, frames[:10])) + (", ..." if len(frames) > 10 else "")
+    return f"{len(missing)} tiles of frame {shown}; {missing[0]['why']}"
+
+
+def _bytes(count: int | None) -> str | None:
+    if count is None:
+        return None
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

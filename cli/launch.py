@@ -81,7 +81,6 @@ def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place:
     """The job of some frames, for `cluster` or this process, that fits memory and the store that is at `place`."""
     from tilesim.run.inline import default_threads
     from tilesim.run.job import lay_out, make_job, steps_of
-    from tilesim.run.sizing import sized_job
     from tilesim.tiling.budget import check_budget, memory_budget
 
     experiments = tuple(frame.command.experiment for frame in frames)
@@ -95,6 +94,8 @@ def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place:
         job = make_job(experiments, tile, precision, device, backend)
         check_budget(memory_budget(job.experiment, job.plan, job.block, default_threads(job)))
     else:
+        from tilesim.run.sizing import sized_job
+
         device, backend = cluster.resolve(device, backend, steps_of(experiments))
         job = lay_out(experiments, tile, precision, device, backend)
         job = sized_job(job, cluster, chosen=tile is not None)

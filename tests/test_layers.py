@@ -21,7 +21,14 @@ ALLOWED = {
     "nanobragg": {"errors", "model", "io", "physics"},
     "run": {"errors", "model", "tiling", "io", "store", "compute", "preview", "nanobragg", "physics"},
 }
-HEAVY = {"torch": {"physics", "compute", "run", "nanobragg"}, "dask": {"run"}, "zarr": {"store"}, "click": set()}
+HEAVY = {
+    "torch": {"physics", "compute", "run", "nanobragg"},
+    "dask": {"run"},
+    "distributed": {"run"},
+    "zarr": {"store"},
+    "obstore": {"store"},
+    "click": set(),
+}
 
 
 def imports(path: Path):
@@ -70,6 +77,18 @@ def test_importing_tilesim_imports_neither_torch_nor_dask():
     code = "import sys, tilesim; tilesim.Experiment; print([m for m in ('torch', 'dask', 'zarr') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_run_in_this_process_does_without_distributed_and_zarr(tmp_path):
+    code = """
+import sys
+from tilesim_cli import main as program
+program._leave = lambda status: print([m for m in ("distributed", "dask", "zarr") if m in sys.modules])
+sys.argv = "tilesim run -default_F 1 -cell 50 50 50 90 90 90 -N 2 -detpixels 8 -distance 100 --quiet".split()
+program.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
 
 
 def test_physics_modules_import_torch_and_each_other_only():

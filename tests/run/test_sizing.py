@@ -1,0 +1,70 @@
+"""Tiles for workers: larger where they would be mostly the scheduler's work, smaller where memory is short."""
+
+import pytest
+from experiments import panel, plain
+
+from tilesim.errors import PlanError
+from tilesim.model import Detector
+from tilesim.run.calibrate import Trial
+from tilesim.run.job import make_job
+from tilesim.tiling.plan import TilePlan
+
+sizing = pytest.importorskip("tilesim.run.sizing")
+cluster = pytest.importorskip("tilesim.run.cluster")
+
+LARGE = TilePlan((100, 16384, 16384), (512, 512))
+
+
+class Found:
+    """What `sized_job` asks of a cluster."""
+
+    def __init__(self, threads=2, memory=10**10, rate=1e9):
+        worker = cluster.Worker("tcp://a:1", threads, memory, 0, 0.0, False)
+        self.fit, self.threads, self.rate, self.asked = {worker.address: worker}, threads, rate, 0
+
+    def try_out(self, job):
+        self.asked += 1
+        return Trial(self.rate, 0.0)
+
+
+def test_many_short_tiles_grow_until_they_are_worth_a_task():
+    assert sizing.grown(LARGE, 0.01, 4).tile == (2048, 2048)
+    assert sizing.grown(LARGE, 0.06, 4).tile == (1024, 1024)
+    assert sizing.grown(LARGE, 0.5, 4).tile == (512, 512)
+    assert sizing.grown(LARGE, 1e-9, 4).tile == (4096, 4096)
+
+
+def test_tiles_do_not_grow_where_threads_would_run_out_of_them():
+    few = TilePlan((1, 4096, 4096), (512, 512))
+    assert sizing.grown(few, 1e-6, 2).tile == (512, 512)
+    assert sizing.grown(LARGE, 1e-6, 10**6).tile == (512, 512)
+    assert sizing.grown(TilePlan((10**4, 64, 64), (64, 64)), 1e-6, 1).tile == (64, 64)
+
+
+def job(tile=None, edge=600):
+    return make_job(plain(detector=Detector((panel((edge, edge)),))), tile, "mixed", "cpu", "eager")
+
+
+def test_small_jobs_and_chosen_tiles_stay_as_they_are_without_a_trial():
+    for one, chosen in ((job(), False), (job((4, 4)), True)):
+        found = Found()
+        assert sizing.sized_job(one, found, chosen).plan == one.plan
+        assert found.asked == 0
+
+
+def test_many_tiles_are_tried_out_and_sized():
+    found, one = Found(threads=1), job((16, 16))
+    assert max(sizing.sized_job(one, found, False).plan.tile) > 16
+    assert found.asked == 1
+    assert sizing.sized_job(one, Found(threads=1, rate=100.0), False).plan == one.plan
+
+
+def test_tiles_shrink_to_the_memory_of_the_workers_or_are_refused():
+    one = job(edge=3000)
+    need = sizing.memory_budget(one.experiment, one.plan, one.block, 1).total
+    small = sizing.sized_job(one, Found(1, int(need / sizing.SHARE_OF_MEMORY) - 1), False)
+    assert small.plan.tile == tuple(n // 2 for n in one.plan.tile)
+    with pytest.raises(PlanError, match=r"tcp://a:1 has 1 MB; use a smaller --tile"):
+        sizing.sized_job(one, Found(1, 10**6), False)
+    with pytest.raises(PlanError, match="use a smaller --tile"):
+        sizing.sized_job(one, Found(1, need), True)
