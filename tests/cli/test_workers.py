@@ -171,6 +171,17 @@ def test_a_client_that_ends_leaves_a_store_that_can_be_resumed(tilesim, process,
     assert not (folder / ".f.bin.tiles.zarr").exists()
 
 
+def test_ctrl_c_at_a_terminal_reaches_workers_too_and_is_told_in_one_line(process, folder):
+    child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", "--zarr", "z.zarr", "--quiet")
+    some_tiles(folder / "z.zarr", 3, child)
+    os.killpg(child.pid, signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    [line] = [line for line in err.splitlines() if line and not line.startswith(("NOTE", "WARNING"))]
+    assert line.startswith("tilesim: interrupted; ")
+    assert members(child.pid) == []
+
+
 def test_workers_of_a_dead_client_are_gone(process, folder):
     child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", "--zarr", "z.zarr")
     some_tiles(folder / "z.zarr", 3, child)

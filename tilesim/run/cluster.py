@@ -207,6 +207,7 @@ def _local(processes: int, device: str) -> Iterator[object]:
         "silence_logs": logging.CRITICAL,
         "dashboard": False,
         "resources": {"GPU": 1} if on_gpu else {},
+        "preload": ["tilesim.run.deaf"],
     }
 
     def environment(number: int) -> dict:
