@@ -116,6 +116,35 @@ def test_tiles_that_no_worker_can_store_end_the_run(harmed, tmp_path):
         answers(harmed(2, "full", {(7, 11)}), work(tmp_path / "a.zarr", [plain()]))
 
 
+def test_a_tile_that_waits_for_a_worker_that_has_gone_is_sent_to_another(harmed, tmp_path):
+    one = work(tmp_path / "a.zarr", [plain()], (3, 4))
+    found = harmed(2, "fail", {(6, 8)}, times=1)
+    first, second = found.fit
+    found.unfit["tcp://127.0.0.1:1"] = "it is not there"  # so that tiles are sent to the fit ones by name
+    events = run_on_workers(found, [one])
+    done = [next(events)[1]]
+    for pid in found.client.run(os.getpid, workers=[first, second]).values():
+        os.kill(pid, signal.SIGKILL)
+    done += [event for _, event in events]
+    assert len(done) == len(one.job.plan) and all(isinstance(event, TileReport) for event in done)
+    assert pixels(one) == expected(tmp_path / "here.zarr", one)
+
+
+def test_where_every_worker_refuses_the_run_ends_after_the_patience(connected, tmp_path):
+    found, said = connected(1), []
+    found.patience = 1.0
+
+    def age():
+        from tilesim.run import worker
+
+        worker.versions = lambda: {"tilesim": "0", "torch": "0"}
+
+    found.client.run(age)
+    with pytest.raises(ClusterError, match="no worker"):
+        list(run_on_workers(found, [work(tmp_path / "a.zarr", [plain()])], said.append))
+    assert any("is not used" in line for line in said)
+
+
 def test_a_store_that_vanishes_ends_the_run(connected, tmp_path):
     one = work(tmp_path / "a.zarr", [plain()], (2, 2))
     reports = run_on_workers(connected(1), [one])

@@ -40,6 +40,8 @@ class Item:
     attempt: int = 0
     suspected: bool = False
     """Workers died while they had it, once too often."""
+    only_on: tuple[str, ...] = ()
+    """Workers that may have it; empty for all."""
     future: Future | None = None
 
 
@@ -91,15 +93,16 @@ class _Run:
 
     def events(self) -> Iterator[Event]:
         fresh = (Item(w, n) for w, work in enumerate(self._works) for n in range(len(work.job.plan)))
-        while True:
-            self._fill(fresh)
-            if not self._flight:
-                if not self._suspects:
-                    return
-                self._send([self._suspects.popleft()])
+        unanswered = sum(len(work.job.plan) for work in self._works)
+        while unanswered:
+            if self._cluster.fit:
+                self._fill(fresh)
+                if not self._flight and self._suspects:
+                    self._send([self._suspects.popleft()])
             for item, result in self._wait():
                 event = self._answer(item, result)
                 if event is not None:
+                    unanswered -= 1
                     yield event
             self._look()
 
@@ -121,7 +124,7 @@ class _Run:
 
     def _fill(self, fresh: Iterator[Item]) -> None:
         room = self._window - len(self._flight)
-        # Half empty before it is filled: tiles sent together cost less.
+        # A quarter empty before it is filled: tiles sent together cost less.
         if room < self._window // 4 and self._flight:
             return
         while self._again:
@@ -135,7 +138,7 @@ class _Run:
         fit = list(self._cluster.fit)
         failed_on = {address for item in items for address in item.failed_on}
         others = [address for address in fit if address not in failed_on]
-        chosen = others if failed_on and others else fit if self._cluster.unfit else None
+        chosen = others if failed_on and others else fit if self._cluster.unfit else ()
         futures = self._cluster.client.map(
             run_remote,
             [self._name] * len(items),
@@ -143,12 +146,13 @@ class _Run:
             [item.number for item in items],
             key=[(self._name, item.work, item.number, item.attempt) for item in items],
             pure=False,
-            workers=chosen,
+            workers=chosen or None,
             resources={"GPU": 1} if self._on_gpu and self._declared() else None,
         )
         for item, future in zip(items, futures, strict=True):
             item.attempt += 1
             item.future = future
+            item.only_on = tuple(chosen)
             self._flight[future.key] = item
             future.add_done_callback(self._finished.put)
 
@@ -221,6 +225,10 @@ class _Run:
             if address not in self._warned:
                 self._warned.add(address)
                 self._warn(f"worker {address} is not used: {reason}")
+        # A tile for workers that are all gone would wait for ever: cancelled, it is sent again.
+        stuck = [i.future for i in self._flight.values() if i.only_on and not self._cluster.fit.keys() & set(i.only_on)]
+        if stuck:
+            self._cluster.client.cancel(stuck, force=True)
         if self._cluster.fit:
             self._deserted = None
             return
