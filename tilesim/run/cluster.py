@@ -20,8 +20,13 @@ CONNECT_SECONDS = 10.0
 ALLOWED_FAILURES = 2
 """Workers of our own that one tile may kill before its future fails; a facility's scheduler has its own number."""
 
-UNWATCHED = {"distributed.worker.profile.enabled": False}
-"""For a cluster without a status page: dask would sample the stacks of every process a hundred times a second."""
+UNWATCHED = {
+    # Stacks of every process are sampled a hundred times a second otherwise.
+    "distributed.worker.profile.enabled": False,
+    # Of messages and transitions, for dask's developers.
+    "distributed.admin.low-level-log-length": 100,
+}
+"""For a cluster without a status page."""
 
 
 @dataclass(frozen=True)
