@@ -19,6 +19,8 @@ from tilesim.run.task import TileFailure, TileReport
 from tilesim.run.work import Event, Work
 from tilesim.run.worker import JobPlugin, run_remote
 
+FETCH_SECONDS = 5.0
+"""For the reports of tiles that are done."""
 LOOK_SECONDS = 2.0
 """Between two looks at who is there."""
 ATTEMPTS = 3
@@ -169,10 +171,21 @@ class _Run:
                 done.append(self._finished.get_nowait())
         if self._cluster.lost:
             raise ClusterError(f"the scheduler at {self._cluster.address} was lost")
-        well = [future for future in done if future.status == "finished"]
-        # What was lost with its worker meanwhile is left out.
-        results = self._cluster.client.gather({future.key: future for future in well}, errors="skip")
+        results = self._fetch({future.key: future for future in done if future.status == "finished"})
         return [(self._flight.pop(future.key), results.get(future.key)) for future in done]
+
+    def _fetch(self, futures: dict[tuple, Future]) -> dict[tuple, TileReport | TileFailure]:
+        """Results by key. One that was lost with its worker is left out, and its tile is sent again.
+
+        dask itself would wait until it is computed anew, which a worker that has gone may never do.
+        """
+        client = self._cluster.client
+        try:
+            return client.sync(
+                lambda: client.gather(futures, errors="skip", asynchronous=True), callback_timeout=FETCH_SECONDS
+            )
+        except TimeoutError:
+            return {}
 
     def _answer(self, item: Item, result: TileReport | TileFailure | None) -> Event | None:
         """What to tell of a tile whose future is done; None where it is tried again."""
