@@ -74,3 +74,17 @@ def certificates(folder: Path) -> tuple[str, str, str]:
     form = serialization.PrivateFormat.PKCS8
     (folder / "key.pem").write_bytes(own.private_bytes(serialization.Encoding.PEM, form, plain))
     return tuple(str(folder / file) for file in ("ca.pem", "cert.pem", "key.pem"))
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session that are no zombies."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                state, _, _, owner = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            except OSError:
+                continue
+            if int(owner) == leader and state != "Z":
+                found.append(int(entry.name))
+    return found

@@ -67,6 +67,18 @@ def test_other_shapes_go_to_other_stores(batch, made):
     assert made() == ["b-12x12.zarr", "b-8x8.zarr", "b.toml", "j.json"]
 
 
+def test_stores_are_named_by_their_shape_alone(batch, made):
+    text = COMMON + 'zarr = "b.zarr"\n[[experiment]]\ndetpixels_y = 12\ndetpixels_x = 12\n'
+    text += "[[experiment]]\ndetpixels_y = 12\ndetpixels_x = 1\n[[experiment]]\npixel = 2\n"
+    assert batch(text).status == 0
+    assert made() == ["b-12x1.zarr", "b-12x12-2.zarr", "b-12x12.zarr", "b.toml"]
+
+
+def test_the_note_of_a_batch_names_the_edge_of_the_table_too(batch):
+    near = COMMON.replace("-nointerpolate", "-interpolate").replace("-N 3", "-N 2")
+    assert "K3" in batch(near + 'zarr = "b.zarr"\n').note
+
+
 def test_an_experiment_that_cannot_be_read_ends_the_batch_before_it_begins(batch, made):
     text = COMMON + 'floatfile = "b{frame}.bin"\n[[experiment]]\n[[experiment]]\nname = "odd"\nhkl = "none.hkl"\n'
     result = batch(text, "--quiet")

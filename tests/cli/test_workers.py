@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import BASE
-from distribution import QUIET, certificates, free_port
+from distribution import QUIET, certificates, free_port, session
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
@@ -179,7 +179,7 @@ def test_ctrl_c_at_a_terminal_reaches_workers_too_and_is_told_in_one_line(proces
     assert child.returncode == 130
     [line] = [line for line in err.splitlines() if line and not line.startswith(("NOTE", "WARNING"))]
     assert line.startswith("tilesim: interrupted; ")
-    assert members(child.pid) == []
+    assert session(child.pid) == []
 
 
 def test_workers_of_a_dead_client_are_gone(process, folder):
@@ -188,23 +188,9 @@ def test_workers_of_a_dead_client_are_gone(process, folder):
     child.send_signal(signal.SIGKILL)
     child.wait()
     end = time.monotonic() + 30
-    while members(child.pid) and time.monotonic() < end:
+    while session(child.pid) and time.monotonic() < end:
         time.sleep(0.1)
-    assert members(child.pid) == []
-
-
-def members(session: int) -> list[int]:
-    """Processes of a session that are no zombies."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                state, _, _, leader = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-            except OSError:
-                continue
-            if int(leader) == session and state != "Z":
-                found.append(int(entry.name))
-    return found
+    assert session(child.pid) == []
 
 
 def test_resuming_another_experiment_is_refused(tilesim, made):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from commands import BASE, MATRIX, REFLECTIONS
-from distribution import QUIET, certificates, free_port
+from distribution import QUIET, certificates, free_port, session
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
@@ -45,20 +45,6 @@ def script(tmp_path, dask):
         for process in session(child.pid):
             os.kill(process, signal.SIGKILL)
         child.wait()
-
-
-def session(leader: int) -> list[int]:
-    """The processes of a session that are no zombies."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                state, _, _, owner = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-            except OSError:
-                continue
-            if int(owner) == leader and state != "Z":
-                found.append(int(entry.name))
-    return found
 
 
 def ends(child) -> None:

@@ -201,7 +201,7 @@ def test_a_worker_with_another_version_is_not_used(connected, tmp_path, name):
     late = Cluster(found.client, 5.0)
     late.refresh()
     assert list(late.fit) == [address for address in found.fit if address != other]
-    assert late.unfit[other].startswith(f"it has {name} 0.0.1, this client has ")
+    assert late.unfit[other].startswith(f"it has {name} 0.0.1, the client has ")
     workers = {event.worker for _, event in run_on_workers(late, [work(tmp_path / "a.zarr", [plain()])])}
     assert workers == set(late.fit)
     # One that the client did not ask beforehand refuses by itself.

@@ -67,7 +67,7 @@ def fill(handle):
 def test_a_store_is_made_read_and_verified(bucket):
     assert not is_taken(PLACE) and stored_tile(PLACE) is None
     image = fill(start())
-    assert verify_store(PLACE).intact and count_present(PLACE, PLAN) == len(PLAN)
+    assert verify_store(PLACE).intact and count_present(PLACE) == len(PLAN)
     about = describe_store(PLACE)
     assert (about["status"], about["tiles"]["present"], stored_tile(PLACE)) == ("complete", len(PLAN), (8, 16))
     bands = [band for _, band in StoredFrame(PLACE, 1, (20, 30)).bands(6)]
@@ -82,7 +82,7 @@ def test_it_is_resumed_refused_and_replaced_as_in_a_folder(bucket):
         start(job="cd" * 32, resume=True)
     assert open_image(start(resume=True)).read(PLAN[0]) is not None
     open_image(start(overwrite=True))
-    assert count_present(PLACE, PLAN) == 0
+    assert count_present(PLACE) == 0
     bucket.put_object(Key="run/b.zarr/thesis.txt", Body=b"years of work")
     with pytest.raises(StoreError, match="not a store made by tilesim"):
         start("s3://images/run/b.zarr", overwrite=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -13,6 +14,7 @@ from tilesim.io.hkl import read_hkl
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.resolve import read_command
 from tilesim.run.frames import FILES, Frame, expand
+from tilesim.run.provenance import noted
 from tilesim.run.results import Missing
 
 KEPT_TABLES = 8
@@ -43,7 +45,7 @@ def frames_of_batch(
     number, told = 0, set()
     for place, entry in enumerate(batch.entries, 1):
         try:
-            command = _command(batch, entry, strict_c, read_table)
+            command = noted(_command(batch, entry, strict_c, read_table))
             frames += expand(
                 command,
                 entry.frames,
@@ -74,11 +76,12 @@ def grouped(frames: Sequence[Frame], zarr: str) -> dict[str, tuple[Frame, ...]]:
     if len(kinds) == 1:
         return {zarr: tuple(frames)}
     stem, suffix = os.path.splitext(zarr)
+    seen: Counter = Counter()
     named: dict[str, tuple[Frame, ...]] = {}
     for (shape, _), members in kinds.items():
-        name = f"{stem}-{shape[0]}x{shape[1]}"
-        again = sum(key.startswith(name) for key in named)
-        named[f"{name}-{again + 1}{suffix}" if again else f"{name}{suffix}"] = tuple(members)
+        seen[shape] += 1
+        again = f"-{seen[shape]}" if seen[shape] > 1 else ""
+        named[f"{stem}-{shape[0]}x{shape[1]}{again}{suffix}"] = tuple(members)
     return named
 
 

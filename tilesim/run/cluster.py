@@ -14,7 +14,7 @@ from tilesim.run.access import Access
 from tilesim.run.calibrate import Trial, try_out
 from tilesim.run.inline import usable_cores
 from tilesim.run.job import Job
-from tilesim.run.worker import facts, versions
+from tilesim.run.worker import NO_COMPILER, NO_DEVICE, facts, mismatch, versions
 
 CONNECT_SECONDS = 10.0
 ALLOWED_FAILURES = 2
@@ -87,10 +87,9 @@ class Cluster:
         if not isinstance(told, Mapping):
             self.unfit[address] = f"tilesim {versions()['tilesim']} does not run there ({type(told).__name__}: {told})"
             return
-        for name, wanted in versions().items():
-            if told["versions"][name] != wanted:
-                self.unfit[address] = f"it has {name} {told['versions'][name]}, this client has {wanted}"
-                return
+        if differs := mismatch(told["versions"], versions()):
+            self.unfit[address] = differs
+            return
         self.stale.update(told["jobs"])
         self.fit[address] = Worker(
             address,
@@ -125,12 +124,12 @@ class Cluster:
         if device == "auto":
             device = "cuda" if any(worker.gpus for worker in self.fit.values()) else "cpu"
         if device == "cuda":
-            self._dismiss(lambda worker: worker.gpus > 0, "it has no CUDA device, which the job asks for")
+            self._dismiss(lambda worker: worker.gpus > 0, NO_DEVICE)
         if backend == "auto":
             able = steps >= COMPILE_FROM and all(worker.compiler for worker in self.fit.values())
             backend = "compiled" if able else "eager"
         elif backend == "compiled":
-            self._dismiss(lambda worker: worker.compiler, "it has no C++ compiler, which --backend compiled asks for")
+            self._dismiss(lambda worker: worker.compiler, NO_COMPILER)
         return device, backend
 
     def _dismiss(self, able, reason: str) -> None:

@@ -70,13 +70,11 @@ def carry_out_series(
     resume: bool = False,
     overwrite: bool = False,
     on_tile: Callable[[TileReport | TileFailure], None] = lambda event: None,
-    on_frame: Callable[[FrameResult], None] = lambda result: None,
 ) -> Results:
     """Compute what is missing in the stores, and make the files of every frame as it completes.
 
     resume    whether stores of the same jobs may be there; their tiles are read back, and computed where damaged
     on_tile   called in this thread with every tile
-    on_frame  called in this thread with every frame whose files are made
 
     A tile that fails is told of in the results, in a series a frame's file too, and the rest is completed. Raises
     StoreError, InputError and ClusterError; then, and when interrupted, the stores keep what was done: a note says so.
@@ -86,7 +84,7 @@ def carry_out_series(
     missing: list[Missing] = []
     dtypes, workers, restored = set(), set(), 0
     several = sum(len(one.frames) for one in series) > 1
-    with _telling_what_is_kept(series, running), _Finisher(on_frame, tolerant=several) as finisher:
+    with _telling_what_is_kept(series, running), _Finisher(tolerant=several) as finisher:
         for one in series:
             running.append(_begin(one, resume, overwrite))
         works = [Work(one.series.job, one.store, resume) for one in running]
@@ -240,8 +238,7 @@ def _telling_what_is_kept(series: Sequence[Series], running: Sequence[_Progress]
 class _Finisher:
     """Makes the files of complete frames beside the computing, one frame after the other."""
 
-    def __init__(self, on_frame: Callable[[FrameResult], None], tolerant: bool) -> None:
-        self._on_frame = on_frame
+    def __init__(self, tolerant: bool) -> None:
         self._tolerant = tolerant
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
         self._waiting: deque[tuple[FrameResult, Future]] = deque()
@@ -269,7 +266,6 @@ class _Finisher:
             self._missing.append(Missing(result.frame.number, "files", str(error)))
             return
         result.files = file_names(result.frame)
-        self._on_frame(result)
 
     def __enter__(self) -> _Finisher:
         return self

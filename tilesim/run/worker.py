@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 from distributed import WorkerPlugin, get_worker
 
 from tilesim.errors import StoreError, TileError
+from tilesim.run.backend import compiler
 from tilesim.run.task import Frames, TileFailure, TileReport, compute_tile, report_tile
 from tilesim.run.work import Work
 
 if TYPE_CHECKING:
     from tilesim.store.write import StoredImage
+
+NO_DEVICE = "it has no CUDA device, which the job asks for"
+NO_COMPILER = "it has no C++ compiler, which the compiled kernel asks for"
 
 
 class JobPlugin(WorkerPlugin):
@@ -26,14 +30,14 @@ class JobPlugin(WorkerPlugin):
     def __init__(self, name: str, works: tuple[Work, ...]) -> None:
         self.name = name
         self._versions = versions()
-        self._device = works[0].job.device
+        self._device, self._backend = works[0].job.device, works[0].job.backend
         self._payload = pickle.dumps(works)
 
     def setup(self, worker) -> None:
         """Unpack the works, unless this worker is unfit; that is told by each task that reaches it."""
         self._lock = Lock()
         self._images: dict[int, StoredImage] = {}
-        self.refusal = unfit(self._versions, self._device)
+        self.refusal = unfit(self._versions, self._device, self._backend)
         if self.refusal:
             return
         import torch
@@ -99,25 +103,26 @@ def versions() -> dict[str, str]:
     return {"tilesim": tilesim.__version__, "torch": version("torch").partition("+")[0]}
 
 
-def unfit(expected: dict[str, str], device: str) -> str:
-    """Why this process must not compute for a client with these versions, on this device; empty where it may."""
-    found = versions()
-    for name, wanted in expected.items():
-        if found[name] != wanted:
-            return f"it has {name} {found[name]}, the client has {wanted}"
+def mismatch(found: dict[str, str], wanted: dict[str, str]) -> str:
+    """How the versions of a worker differ from the client's; empty where they agree."""
+    return next((f"it has {n} {found[n]}, the client has {wanted[n]}" for n in wanted if found[n] != wanted[n]), "")
+
+
+def unfit(wanted: dict[str, str], device: str, backend: str) -> str:
+    """Why this process must not compute for a client with these versions in this way; empty where it may."""
+    if differs := mismatch(versions(), wanted):
+        return differs
     if device.startswith("cuda"):
         import torch
 
         if not torch.cuda.is_available():
-            return "it has no CUDA device, which the job asks for"
-    return ""
+            return NO_DEVICE
+    return NO_COMPILER if backend == "compiled" and not compiler() else ""
 
 
 def facts(dask_worker) -> dict:
     """What a client wants to know of this worker beyond what the scheduler knows."""
     import torch
-
-    from tilesim.run.backend import compiler
 
     return {
         "versions": versions(),

@@ -38,7 +38,7 @@ def describe_store(path: str | os.PathLike) -> dict:
         "units": image.attrs.get("units"),
         "chunks": list(image.chunks),
         "shards": list(image.shards) if image.shards else None,
-        "tiles": {"present": count_present(place, plan), "total": len(plan), "shape": list(tile)},
+        "tiles": {"present": count_present(place), "total": len(plan), "shape": list(tile)},
         "bytes_on_disk": None if is_url(place) else _bytes_below(place),
         **_geometry(attributes.get("experiment")),
         "statistics": attributes.get("statistics"),

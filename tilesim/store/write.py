@@ -16,7 +16,6 @@ from tilesim.errors import StoreError
 from tilesim.store.create import StoreHandle, read_attributes, uninterrupted, write_coordinate
 from tilesim.store.layout import IMAGE_PATH, LEVEL, FrameCoordinate, Layout, jsonable
 from tilesim.store.place import ROOT, has_object, is_url, list_objects, open_place, store_errors
-from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
 UNREADABLE = (ValueError, RuntimeError, TypeError, EOFError, OSError)
@@ -102,8 +101,8 @@ def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
         raise StoreError(f"{tile} has {tile.shape} pixels (slow, fast) but the values have shape {tuple(shape)}")
 
 
-def count_present(place: str, plan: TilePlan) -> int:
-    """Tiles of the plan for which there is an object, dark ones included."""
+def count_present(place: str) -> int:
+    """Tiles for which there is an object, dark ones included."""
     depth = IMAGE_PATH.count("/") + 5
     names = list_objects(place, f"{IMAGE_PATH}/c")
     return sum(name.count("/") + 1 == depth and name.rpartition("/")[2].isdecimal() for name in names)
@@ -122,7 +121,7 @@ def finish_store(
     """
     if (read_attributes(handle.place) or {}).get("job_digest") != handle.job_digest:
         raise StoreError(f"{handle.place} was replaced or removed by somebody else while it was being filled")
-    lacking = len(handle.layout.plan) - count_present(handle.place, handle.layout.plan)
+    lacking = len(handle.layout.plan) - count_present(handle.place)
     if lacking and not missing:
         raise StoreError(f"{handle.place} is not complete: {lacking} of {len(handle.layout.plan)} tiles are not there")
     with store_errors(handle.place):
