@@ -121,6 +121,12 @@ ENGINE = [
     click.option("--tls-ca", metavar="FILE", help="Authority for a scheduler with TLS (PEM), with the next two."),
     click.option("--tls-cert", metavar="FILE", help="Certificate."),
     click.option("--tls-key", metavar="FILE", help="Key."),
+    click.option(
+        "--assemble",
+        type=click.Choice(["client", "workers"]),
+        default="client",
+        help="Who makes float files and images from stored tiles; workers then need their folder too [client].",
+    ),
     click.option("--patience", type=float, default=300.0, metavar="S", help="Wait so long for a worker [300]."),
 ]
 """Where tiles are computed; by default in threads of this process."""

@@ -130,6 +130,8 @@ def access_of(options: dict) -> Access | None:
         raise click.UsageError("--tls-ca, --tls-cert and --tls-key go together")
     if any(tls) and (not ways or ways == ["workers"]):
         raise click.UsageError("--tls-ca, --tls-cert and --tls-key go with --scheduler or --scheduler-file")
+    if options["assemble"] == "workers" and not ways:
+        raise click.UsageError("--assemble workers goes with --workers, --scheduler or --scheduler-file")
     if not ways:
         return None
     from tilesim.run.access import Access

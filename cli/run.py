@@ -71,8 +71,12 @@ def carry_out(launch, options: dict, say):
     return results
 
 
+MOST_MAKERS = 32
+"""Frames whose files are made at a time by workers; each has a thread of this process that waits."""
+
+
 def how(cluster, options: dict) -> dict:
-    """The engine, and what to do with a store that is there."""
+    """The engine, who makes files, and what to do with a store that is there."""
     chosen = {"resume": options["resume"], "overwrite": options["overwrite"]}
     if cluster is not None:
         from functools import partial
@@ -81,6 +85,10 @@ def how(cluster, options: dict) -> dict:
         from tilesim_cli.launch import warn
 
         chosen["engine"] = partial(run_on_workers, cluster, warn=warn)
+        if options["assemble"] == "workers":
+            from tilesim.run.assemble import make_on_workers
+
+            chosen |= {"maker": partial(make_on_workers, cluster), "makers": min(len(cluster.fit), MOST_MAKERS)}
     return chosen
 
 

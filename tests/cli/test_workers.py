@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 
 LONG = (*BASE, *"-detpixels 96 -oversample 4 -mosaic 1 -mosaic_domains 25 --tile 8 -noprogress".split())
 SERIES = (*BASE, *"-osc 1 -phisteps 2 --frames 4 --tile 5 -noprogress".split())
+NOISY = ("-floatfile", "s{frame}.bin", "-noisefile", "n{frame}.img", "-seed", "3")
 
 
 @pytest.fixture
@@ -74,6 +75,21 @@ def test_a_series_is_that_of_single_runs(tilesim, folder, made):
     assert tilesim("run", *SERIES, "-floatfile", "t{frame}.bin").status == 0
     assert (folder / "t3.bin").read_bytes() == (folder / "s3.bin").read_bytes()
     assert "t.bin" not in made() and not any(name.startswith(".") for name in made())
+
+
+def test_workers_assemble_the_files_of_a_series(tilesim, folder, made):
+    assert tilesim("run", *SERIES, *NOISY).status == 0
+    alone = {name: (folder / name).read_bytes() for name in made()}
+    for name in alone:
+        (folder / name).unlink()
+    words = (*NOISY, "--workers", "2", "--assemble", "workers")
+    assert tilesim("run", *SERIES, *words).status == 0
+    assert {name: (folder / name).read_bytes() for name in made()} == alone
+
+
+def test_without_workers_nobody_else_assembles(tilesim):
+    result = tilesim("run", *BASE, "-floatfile", "f.bin", "--assemble", "workers")
+    assert result.status == 2 and "--assemble" in result.err
 
 
 def test_a_series_needs_names_that_tell_its_frames_apart(tilesim, made):

@@ -7,10 +7,11 @@ from dataclasses import asdict
 
 from tilesim.errors import StoreError
 from tilesim.io.flat import write_banded
+from tilesim.io.replace import all_together
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
 from tilesim.run.frames import Frame
-from tilesim.run.images import Image, band_rows, write_images
+from tilesim.run.images import Image, Scales, band_rows, write_images
 from tilesim.run.printout import print_rendering
 from tilesim.run.statistics import Summary
 
@@ -34,13 +35,25 @@ def write_float_file(frame: Frame, image: Image) -> None:
         write_banded(path, b"", (band for _, band in image.bands(band_rows(image))))
 
 
-def make_files(frame: Frame, image: Image, summary: Summary) -> tuple[str, ...]:
-    """Write all that is made of the float image; the reference's lines on it (items 25 to 30). Raises StoreError."""
+def write_files(frame: Frame, image: Image, summary: Summary) -> Scales:
+    """All files of a frame, or none: the float file and what `make_files` makes. Raises StoreError."""
+    with all_together():
+        write_float_file(frame, image)
+        return make_files(frame, image, summary)
+
+
+def make_files(frame: Frame, image: Image, summary: Summary) -> Scales:
+    """Write all that is made of the float image. Raises StoreError."""
     scales = write_images(frame.command, image, summary, frame.number)
     if frame.preview is not None:
         from tilesim.preview import draw_preview
 
         draw_preview(frame.preview, image.bands(band_rows(image)), frame.command.experiment)
+    return scales
+
+
+def report_files(frame: Frame, scales: Scales) -> tuple[str, ...]:
+    """The reference's lines on the files of a frame (items 25 to 30)."""
     return scale_lines(frame.command.outputs, **asdict(scales))
 
 

@@ -10,7 +10,7 @@ from time import perf_counter
 from tilesim.errors import TileError
 from tilesim.io.floatfile import FloatImage
 from tilesim.io.replace import all_together
-from tilesim.run.files import make_files, report_frame, write_cache
+from tilesim.run.files import make_files, report_files, report_frame, write_cache
 from tilesim.run.frames import Frame, file_names
 from tilesim.run.inline import run_inline
 from tilesim.run.job import Job
@@ -46,7 +46,7 @@ def carry_out(
         summary = summarize(job.experiment, tally.total)
         lines = report_frame(frame, job.latches[0], summary, say)
         warnings = write_cache(frame.command)
-        lines += make_files(frame, image, summary)
+        lines += report_files(frame, make_files(frame, image, summary))
         if frame.command.outputs.float_file is not None:
             image.commit()
     result = FrameResult(frame, summary, lines, file_names(frame))

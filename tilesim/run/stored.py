@@ -12,9 +12,9 @@ from time import perf_counter
 
 from tilesim.compute import summed_dtype
 from tilesim.errors import TileError, TilesimError
-from tilesim.io.replace import all_together
-from tilesim.run.files import make_files, report_frame, write_cache, write_float_file
+from tilesim.run.files import report_files, report_frame, write_cache, write_files
 from tilesim.run.frames import Frame, file_names
+from tilesim.run.images import Scales
 from tilesim.run.job import Job
 from tilesim.run.provenance import describe
 from tilesim.run.results import FrameResult, Missing, Results
@@ -34,6 +34,10 @@ FIGURES = {"max_I": "photons/pixel", "mean": "photons/pixel", "total": "photons"
 """Of each frame of a series, in its store."""
 UNITS = {"phi": "degree", "osc": "degree", "misset": "degree", "lambda": "angstrom", "distance": "mm", "pixel": "mm"}
 """Of parameters that are coordinates, as nanoBragg's flags take them."""
+
+
+Maker = Callable[[Frame, StoredFrame, Summary], Scales]
+"""Makes all files of a complete frame, or none; raises StoreError."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,15 @@ def carry_out_series(
     series: Sequence[Series],
     *,
     engine: Engine = compute_here,
+    maker: Maker = write_files,
+    makers: int = 1,
     resume: bool = False,
     overwrite: bool = False,
     on_tile: Callable[[TileReport | TileFailure], None] = lambda event: None,
 ) -> Results:
     """Compute what is missing in the stores, and make the files of every frame as it completes.
 
+    maker     makes the files of one frame, `makers` of them at a time
     resume    whether stores of the same jobs may be there; their tiles are read back, and computed where damaged
     on_tile   called in this thread with every tile
 
@@ -84,7 +91,7 @@ def carry_out_series(
     missing: list[Missing] = []
     dtypes, workers, restored = set(), set(), 0
     several = sum(len(one.frames) for one in series) > 1
-    with _telling_what_is_kept(series, running), _Finisher(tolerant=several) as finisher:
+    with _telling_what_is_kept(series, running), _Finisher(maker, makers, tolerant=several) as finisher:
         for one in series:
             running.append(_begin(one, resume, overwrite))
         works = [Work(one.series.job, one.store, resume) for one in running]
@@ -236,18 +243,20 @@ def _telling_what_is_kept(series: Sequence[Series], running: Sequence[_Progress]
 
 
 class _Finisher:
-    """Makes the files of complete frames beside the computing, one frame after the other."""
+    """Has the files of complete frames made beside the computing, some frames at a time."""
 
-    def __init__(self, tolerant: bool) -> None:
+    def __init__(self, maker: Maker, makers: int, tolerant: bool) -> None:
+        self._maker = maker
         self._tolerant = tolerant
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
+        self._limit = WAITING_FRAMES * makers
+        self._pool = ThreadPoolExecutor(makers, thread_name_prefix="files")
         self._waiting: deque[tuple[FrameResult, Future]] = deque()
         self._missing: list[Missing] = []
 
     def begin(self, result: FrameResult, image: StoredFrame, latch: int | None) -> None:
         """Make the files of one frame soon."""
-        self._waiting.append((result, self._pool.submit(_make, result.frame, image, result.summary, latch)))
-        while self._waiting and (len(self._waiting) > WAITING_FRAMES or self._waiting[0][1].done()):
+        self._waiting.append((result, self._pool.submit(self._make, result.frame, image, result.summary, latch)))
+        while self._waiting and (len(self._waiting) > self._limit or self._waiting[0][1].done()):
             self._settle()
 
     def wait(self) -> list[Missing]:
@@ -255,6 +264,10 @@ class _Finisher:
         while self._waiting:
             self._settle()
         return self._missing
+
+    def _make(self, frame: Frame, image: StoredFrame, summary: Summary, latch: int | None) -> tuple[str, ...]:
+        lines = report_frame(frame, latch, summary)
+        return (*lines, *report_files(frame, self._maker(frame, image, summary)))
 
     def _settle(self) -> None:
         result, future = self._waiting.popleft()
@@ -272,10 +285,3 @@ class _Finisher:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _make(frame: Frame, image: StoredFrame, summary: Summary, latch: int | None) -> tuple[str, ...]:
-    lines = report_frame(frame, latch, summary)
-    with all_together():
-        write_float_file(frame, image)
-        return (*lines, *make_files(frame, image, summary))

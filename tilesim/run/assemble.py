@@ -1,0 +1,88 @@
+"""The files of a complete frame made by a worker, which reaches the store and their folder as this process does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from threading import Event
+from time import monotonic
+
+from distributed import Future, KilledWorker
+
+from tilesim.errors import ClusterError, StoreError, TilesimError
+from tilesim.io.replace import is_special
+from tilesim.model import StructureFactors
+from tilesim.run.cluster import Cluster
+from tilesim.run.files import write_files
+from tilesim.run.frames import FILES, Frame, file_names
+from tilesim.run.images import Scales
+from tilesim.run.statistics import Summary
+from tilesim.store.read import StoredFrame
+
+LOOK_SECONDS = 2.0
+"""Between two looks at whether the workers that were asked are still there."""
+
+
+def make_on_workers(cluster: Cluster, frame: Frame, image: StoredFrame, summary: Summary) -> Scales:
+    """Have one of the workers make the files of a frame; returns how they were scaled. For several threads.
+
+    Files that are no regular files (a pipe, standard output) are this process's own, and so are all files of
+    their frame. Raises StoreError, ClusterError.
+    """
+    if any(is_special(path) for path in file_names(frame)):
+        return write_files(frame, image, summary)
+    task = partial(write_files, portable(frame), image, summary)
+    while True:
+        workers = list(cluster.fit)
+        future = cluster.client.submit(task, pure=False, workers=workers or None)
+        try:
+            if _done_by(future, cluster, workers):
+                return future.result()
+        except TilesimError:
+            raise
+        except KilledWorker as error:
+            raise StoreError(f"frame {frame.number}: every worker that made its files died") from error
+        except Exception as error:
+            if cluster.lost:
+                raise ClusterError(f"the scheduler at {cluster.address} was lost") from error
+            raise StoreError(f"frame {frame.number}: {type(error).__name__}: {error}") from error
+        finally:
+            with suppress(OSError, TimeoutError):
+                future.cancel(force=True)
+
+
+def _done_by(future: Future, cluster: Cluster, workers: Sequence[str]) -> bool:
+    """Whether a task is done; False where the only workers that may do it are gone and others have come."""
+    done, deserted = Event(), None
+    future.add_done_callback(lambda _: done.set())
+    while not cluster.lost:
+        if done.wait(LOOK_SECONDS):
+            return True
+        there = cluster.client.scheduler_info(n_workers=-1)["workers"].keys()
+        if there & set(workers):
+            deserted = None
+            continue
+        cluster.refresh()
+        if cluster.fit:
+            return False
+        deserted = deserted or monotonic()
+        if monotonic() - deserted > cluster.patience:
+            raise ClusterError(f"no worker has come back to {cluster.address} in {cluster.patience:g} s")
+    raise ClusterError(f"the scheduler at {cluster.address} was lost")
+
+
+def portable(frame: Frame) -> Frame:
+    """A frame with what its files are made from: full paths, and no table of structure factors."""
+    command = frame.command
+    outputs = replace(command.outputs, **{f: _full(getattr(command.outputs, f)) for f in FILES})
+    experiment = command.experiment.replace(factors=StructureFactors.constant(command.experiment.factors.default))
+    return replace(
+        frame, command=replace(command, outputs=outputs, experiment=experiment), preview=_full(frame.preview)
+    )
+
+
+def _full(path: str | None) -> str | None:
+    return path and os.path.abspath(path)
