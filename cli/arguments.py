@@ -15,7 +15,7 @@ EXIT_STATUSES = (
     ("0", "done"),
     ("1", "something is missing: a tile failed, the cluster was lost, standard output could not be written"),
     ("2", "bad input, or an output that cannot be written"),
-    ("130", "interrupted (Ctrl-C); no file is half written, and a store can be resumed"),
+    ("130, 143", "interrupted (Ctrl-C), terminated; no file is half written, and a store can be resumed"),
 )
 
 

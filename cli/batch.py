@@ -17,7 +17,7 @@ def command(file: str, **options) -> None:
     """Simulate the experiments of FILE.toml (docs/batch.md): one store where their shapes agree, and files by name."""
     from tilesim.io.batchfile import read_batch
     from tilesim.run.batch import frames_of_batch
-    from tilesim_cli.launch import access_of, warn, workers
+    from tilesim_cli.launch import access_of, telling_when_done, warn, workers
 
     access = access_of(options)
     batch = read_batch(file)
@@ -25,13 +25,14 @@ def command(file: str, **options) -> None:
     frames, unresolved = frames_of_batch(batch, options["strict_c"], keep_going=options["keep_going"], warn=tell)
     if not frames:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")
-    with workers(access, options) as cluster:
+    with telling_when_done() as done, workers(access, options) as cluster:
         series = ready(batch, frames, options, cluster)
         if options["dry_run"]:
             for line in plan(series, unresolved):
                 click.echo(line)
             return
         results = carry_out(series, options, cluster)
+        done()
     finish(series, results, unresolved, options)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -120,11 +121,27 @@ def store_place(frame: Frame, zarr: str | None) -> str:
     return normal_place(os.path.join(folder, f".{name}.tiles.zarr"))
 
 
+@contextmanager
+def telling_when_done() -> Iterator[Callable[[], None]]:
+    """Call what this gives once all is written: what ends the program after that says so."""
+    done = []
+    try:
+        yield lambda: done.append(True)
+    except BaseException as error:
+        if done:
+            error.add_note("everything was written before")
+        raise
+
+
 def access_of(options: dict) -> Access | None:
     """How to reach workers; None for this process. Raises click.UsageError on options that exclude each other."""
     ways = [name for name in ("workers", "scheduler", "scheduler_file") if options[name] is not None]
     if len(ways) > 1:
         raise click.UsageError(f"--{ways[0]} and --{ways[1]} exclude each other".replace("_", "-"))
+    if options["resume"] and options["overwrite"]:
+        raise click.UsageError("--resume and --overwrite exclude each other")
+    if not math.isfinite(options["patience"]) or options["patience"] < 0:
+        raise click.UsageError(f"--patience is {options['patience']}; expected seconds, not negative")
     tls = tuple(options[name] for name in ("tls_ca", "tls_cert", "tls_key"))
     if any(tls) and not all(tls):
         raise click.UsageError("--tls-ca, --tls-cert and --tls-key go together")
@@ -132,6 +149,8 @@ def access_of(options: dict) -> Access | None:
         raise click.UsageError("--tls-ca, --tls-cert and --tls-key go with --scheduler or --scheduler-file")
     if options["assemble"] == "workers" and not ways:
         raise click.UsageError("--assemble workers goes with --workers, --scheduler or --scheduler-file")
+    if (options["scheduler"] or "").startswith("tls://") and not all(tls):
+        raise click.UsageError(f"--scheduler {options['scheduler']} needs --tls-ca, --tls-cert and --tls-key")
     if not ways:
         return None
     from tilesim.run.access import Access

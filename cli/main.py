@@ -118,9 +118,11 @@ def _leave(status: int) -> None:
 
 def _with_notes(text: str, error: BaseException, otherwise: str = "") -> str:
     """What ended the run, and what it says of what is kept."""
-    # click makes an Abort of a KeyboardInterrupt.
-    notes = getattr(error, "__notes__", None) or getattr(error.__context__, "__notes__", None) or [otherwise]
-    return "; ".join(filter(None, (text, *notes)))
+    # click makes an Abort of a KeyboardInterrupt, and a second Ctrl-C may have met the first.
+    notes, cause = [], error
+    while cause is not None and not notes:
+        notes, cause = getattr(cause, "__notes__", []), cause.__context__
+    return "; ".join(filter(None, (text, *(notes or [otherwise]))))
 
 
 def _complain(message: str) -> None:

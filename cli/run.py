@@ -20,7 +20,7 @@ def command(ctx: click.Context, **options) -> None:
 
     Options with two dashes are tilesim's and may stand anywhere among the flags.
     """
-    from tilesim_cli.launch import launched, read
+    from tilesim_cli.launch import launched, read, telling_when_done
 
     prepared = read(ctx.args, options)
     if options["dry_run"]:
@@ -29,12 +29,13 @@ def command(ctx: click.Context, **options) -> None:
         with launched(prepared, options) as launch:
             print_plan(launch, options)
         return
-    with launched(prepared, options, begin=True) as launch:
+    with telling_when_done() as done, launched(prepared, options, begin=True) as launch:
         # JSON on standard output stands there alone.
         say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
         for line in prepared.report:
             say(line)
         results = carry_out(launch, options, say)
+        done()
     for warning in results.warnings:
         click.echo(f"WARNING: {warning}", err=True)
     for path in (*results.stores, *(r.frame.preview for r in results.frames if r.frame.preview and r.files)):

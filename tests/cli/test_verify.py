@@ -1,7 +1,9 @@
 """`tilesim verify`: what it says of a store that is whole, one that is not, and what is no store."""
 
 import json
+import shutil
 
+import pytest
 from commands import BASE
 
 RUN = ("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr", "--tile", "5", "--quiet")
@@ -42,3 +44,33 @@ def test_what_is_no_store_is_refused(tilesim, folder):
     for name in ("thesis", "missing", "A.mat"):
         result = tilesim("verify", name)
         assert result.status == 2 and name in result.err and len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "lost", ["0/slow/c/0", "0/slow", "0/intensity/zarr.json", "0/zarr.json", "0/phi", "0/max_I/c/0", "0/frame/c/0"]
+)
+def test_lost_metadata_and_coordinates_are_named_and_mended(tilesim, folder, lost):
+    series = ("run", *BASE, "-osc", "1", "--frames", "2", "--zarr", "z.zarr", "--quiet")
+    tilesim(*series)
+    before = objects(folder / "z.zarr")
+    path = folder / "z.zarr" / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    found = tilesim("verify", "z.zarr")
+    assert found.status != 0
+    resumed = tilesim(*series, "--resume")
+    assert resumed.status == 0, resumed.err
+    assert objects(folder / "z.zarr") == before and tilesim("verify", "z.zarr").status == 0
+
+
+@pytest.mark.parametrize("name", ["0/intensity/zarr.json", "0/slow/c/0"])
+def test_broken_metadata_and_coordinates_are_mended(tilesim, folder, name):
+    tilesim(*RUN)
+    before = objects(folder / "z.zarr")
+    (folder / "z.zarr" / name).write_bytes(b"{")
+    assert tilesim("verify", "z.zarr").status != 0
+    assert tilesim(*RUN, "--resume").status == 0
+    assert objects(folder / "z.zarr") == before
+
+
+def objects(store):
+    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -231,3 +232,35 @@ def test_tls_is_offered_and_required(tilesim, scheduler, folder, made, monkeypat
     missing = tilesim("run", *BASE, "--scheduler", address, *mine[:-1], "nowhere.pem")
     assert missing.status == 2 and "nowhere.pem: there is no such file" in missing.err
     assert made() == ["f.bin"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"address": 5}'])
+def test_what_is_no_schedulers_file_is_named(tilesim, folder, made, text, monkeypatch):
+    monkeypatch.setattr("tilesim.run.cluster.CONNECT_SECONDS", 0.3)
+    (folder / "s.json").write_text(text)
+    result = tilesim("run", *BASE, "-floatfile", "f.bin", "--scheduler-file", "s.json", "--quiet")
+    assert result.status == 2 and "s.json: expected the file" in result.err and len(result.err.splitlines()) == 1
+    assert "f.bin" not in made()
+
+
+def test_a_port_of_something_else_is_no_scheduler(tilesim, monkeypatch):
+    monkeypatch.setattr("tilesim.run.cluster.CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        result = tilesim("run", *BASE, "-floatfile", "f.bin", "--scheduler", address)
+    assert result.status == 2 and f"no scheduler answers at {address}" in result.err
+
+
+@pytest.mark.parametrize(
+    "words, named",
+    [
+        (("--resume", "--overwrite"), "--overwrite"),
+        (("--workers", "1", "--patience", "nan"), "--patience"),
+        (("--workers", "1", "--patience", "-1"), "--patience"),
+        (("--scheduler", "tls://127.0.0.1:1"), "--tls-ca"),
+        (("--frames", "1000000", "--frame-osc", "1"), "--frames"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_at_once(tilesim, words, named):
+    result = tilesim("run", *BASE, "-floatfile", "f{frame}.bin", "--zarr", "z.zarr", "--quiet", *words)
+    assert result.status == 2 and named in result.err and len(result.err.splitlines()) == 1

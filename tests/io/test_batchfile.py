@@ -128,3 +128,30 @@ def test_a_template_that_does_not_tell_frames_apart_is_refused(template):
 def test_one_frame_needs_no_field_in_its_name():
     check_template("-floatfile", "a.bin", 1)
     check_template("-floatfile", "a_{frame}.bin", 10**6)
+
+
+@pytest.mark.parametrize(
+    "field", ["{frame:c}", "{frame:0300d}", "{frame:0100000000d}", "{frame.real}", "{frame!r}", "{x}"]
+)
+def test_templates_hold_numbers_and_names_only(field):
+    with pytest.raises(InputError, match="-floatfile"):
+        check_template("-floatfile", f"a_{field}.bin", 2)
+
+
+def test_templates_take_the_usual_widths():
+    for field in ("{frame}", "{frame:5}", "{frame:05d}", "{frame:d}"):
+        check_template("-floatfile", f"a_{field}_{{name}}.bin", 2)
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ('[[experiment]]\nname = "../a"', "no path"),
+        ("frames = 100000000", "at most 100000"),
+        ("[grid]\nNa = [1, 2]\n[[experiment]]\nframes = 60000", "at most 100000"),
+    ],
+)
+def test_names_are_no_paths_and_counts_have_a_limit(tmp_path, text, reason):
+    (tmp_path / "b.toml").write_text(f'floatfile = "{{name}}{{frame}}.bin"\n{text}\n')
+    with pytest.raises(InputError, match=reason):
+        read_batch(tmp_path / "b.toml")

@@ -314,7 +314,7 @@ def test_errors_of_writing_are_one_line(tmp_path):
     handle = start(tmp_path / "a.zarr", RAGGED)
     image = open_image(handle)
     delete_store(handle.place)
-    with pytest.raises(StoreError, match="vanished") as caught:
+    with pytest.raises(StoreError, match="removed or replaced") as caught:
         image.write(RAGGED[0], np.zeros(RAGGED[0].shape))
     assert "\n" not in str(caught.value)
     with pytest.raises(StoreError, match=r"there is no store at .*expected a folder shared with the client"):
@@ -479,3 +479,20 @@ def test_other_things_are_not_described(tmp_path):
     for path in (tmp_path, tmp_path / "missing", tmp_path / "zarr.json"):
         with pytest.raises(InputError, match="store"):
             describe_store(path)
+
+
+def test_a_frame_of_a_store_that_another_run_emptied_is_no_image(tmp_path):
+    handle = start(tmp_path / "a.zarr", RAGGED)
+    image = open_image(handle)
+    write_all(handle, make_image(RAGGED.shape))
+    whole = StoredFrame(handle.place, 0, RAGGED.shape[1:], handle.job_digest)
+    assert sum(len(band) for _, band in whole.bands(7)) == RAGGED.shape[1]
+    again = start(tmp_path / "a.zarr", RAGGED, overwrite=True)
+    with pytest.raises(StoreError, match="another run"):
+        list(whole.bands(7))
+    with pytest.raises(StoreError, match="replaced"):
+        image.write(RAGGED[0], np.zeros(RAGGED[0].shape))
+    write_all(again, make_image(RAGGED.shape))
+    assert len(list(whole.bands(7))) > 0
+    with pytest.raises(StoreError, match="another job"):
+        list(StoredFrame(handle.place, 0, RAGGED.shape[1:], "other").bands(7))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 import shlex
 import string
 import tomllib
@@ -19,6 +20,11 @@ from tilesim.io.reading import printable, unreadable
 FILES = ("floatfile", "intfile", "noisefile", "pgmfile", "preview")
 """Keys that are templates of file names."""
 TOP = ("flags", "zarr", *FILES, "frames", "frame_osc", "grid", "experiment")
+SPECS = {"frame": r"0?\d{0,2}d?", "name": ""}
+"""Of the fields of a template, and the formats that they may have."""
+NOTHING = "(?!)"
+MOST_FRAMES = 100_000
+"""Of one job: each is an experiment of its own, in memory here and on every worker."""
 EXPERIMENT = ("name", "flags", "frames", "frame_osc")
 MISTAKES = {"float_file": "floatfile", "int_file": "intfile", "experiments": "experiment", "frame-osc": "frame_osc"}
 """Keys that somebody may mean; any other key is a flag of nanoBragg's."""
@@ -71,15 +77,28 @@ def read_batch(path: str | os.PathLike) -> Batch:
 def check_template(option: str, template: str, frames: int) -> None:
     """Raise InputError unless a file name tells `frames` frames apart where there is more than one."""
     try:
-        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        fields = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
+        for name, spec, conversion in fields:
+            if conversion or not re.fullmatch(SPECS.get(name, NOTHING), spec):
+                raise ValueError("found " + ":".join(filter(None, (name, spec, conversion))))
         names = {fill_name(template, frame) for frame in range(min(frames, 2))} if fields else {template}
     except (ValueError, KeyError, IndexError, AttributeError) as error:
-        raise InputError(f"{option} {template}: expected {{frame}} or {{name}} in braces only ({error})") from None
+        raise InputError(
+            f"{option} {printable(template)}: expected {{frame}} or {{name}} in braces only ({error})"
+        ) from None
     if frames > 1 and len(names) == 1 and not template.startswith("/dev/"):
         stem, suffix = os.path.splitext(template)
         raise InputError(
             f"{option} {template} is one file for {frames} frames; expected a name with {{frame}}, such as "
             f"{stem}_{{frame:05d}}{suffix}"
+        )
+
+
+def check_count(where: str, frames: int) -> None:
+    """Raise InputError where a job has too many frames."""
+    if frames > MOST_FRAMES:
+        raise InputError(
+            f"{where}: {frames} frames; expected at most {MOST_FRAMES} in one job, a longer series in parts"
         )
 
 
@@ -131,7 +150,10 @@ def _entries(where: str, common: list[str], one: dict, grid: dict, plain: dict) 
     if advance is not None and not _is_number(advance):
         raise InputError(f"{where}, frame_osc is {advance!r}; expected degrees")
     name = _text(f"{where}, name", one["name"]) if "name" in one else ""
+    if any(mark in name for mark in ("/", "\0", "\n")):
+        raise InputError(f"{where}, name is {name!r}; expected no path, for it becomes a part of file names")
     text = _split(f"{where}, flags", one.get("flags", ""))
+    check_count(where, frames * math.prod(map(len, grid.values())))
     for values in itertools.product(*grid.values()):
         point = dict(zip(grid, values, strict=True))
         words = [w for key, value in (own | point).items() for w in _words(f"{where}, {key}", key, value)]

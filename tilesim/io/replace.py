@@ -106,7 +106,7 @@ def is_special(path: str | os.PathLike) -> bool:
         return True
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from tilesim.errors import InputError
-from tilesim.io.batchfile import Batch, BatchEntry, check_template
+from tilesim.io.batchfile import Batch, BatchEntry, check_count, check_template
 from tilesim.io.hkl import read_hkl
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.resolve import read_command
@@ -34,6 +34,7 @@ def frames_of_batch(
     Each kind of warning is told once.
     """
     total = sum(entry.frames for entry in batch.entries)
+    check_count(batch.path, total)
     for key in (*TEMPLATES.values(), "preview"):
         if (template := getattr(batch, key)) is not None:
             check_template(key, template, total)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
 from time import monotonic, sleep
 
 from tilesim.errors import ClusterError, InputError
@@ -177,12 +180,12 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
         if access.processes:
             target = {"address": stack.enter_context(_local(access.processes, device))}
         elif access.scheduler_file:
-            target = {"scheduler_file": _appearing(access.scheduler_file)}
+            target = {"address": _appearing(access.scheduler_file)}
         else:
             target = {"address": access.scheduler}
         where = access.scheduler or access.scheduler_file or "this machine"
         try:
-            client = stack.enter_context(_closing(Client(**target, **options)))
+            client = stack.enter_context(_closing(_within(2 * CONNECT_SECONDS, lambda: Client(**target, **options))))
         except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"no scheduler answers at {where}: {_one_line(error)}") from error
         yield Cluster(client, access.patience)
@@ -254,12 +257,46 @@ def _security(tls: tuple[str, str, str] | None):
     return Security(tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
 
 
+def _within(seconds: float, make: Callable[[], object]) -> object:
+    """What `make` gives or raises; TimeoutError where that takes too long, as at a port of something else.
+
+    dask tries such a port again and again, and no limit of its own ends that.
+    """
+    answer: SimpleQueue = SimpleQueue()
+
+    def run() -> None:
+        try:
+            answer.put((make(), None))
+        except Exception as error:
+            answer.put((None, error))
+
+    Thread(target=run, name="connect", daemon=True).start()
+    try:
+        made, error = answer.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"nothing that speaks as a dask scheduler does in {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return made
+
+
 def _appearing(path: str) -> str:
-    """A scheduler that was started just now has its file a moment later."""
+    """The address in a scheduler's file; one that was started just now has it a moment later. Raises InputError."""
     end = monotonic() + CONNECT_SECONDS
-    while not os.path.isfile(path) and monotonic() < end:
-        sleep(0.1)
-    return _existing(path)
+    while True:
+        try:
+            with open(_existing(path)) as file:
+                address = json.load(file)["address"]
+            if isinstance(address, str):
+                return address
+            raise TypeError
+        except (InputError, ValueError, KeyError, TypeError, OSError) as error:
+            if monotonic() < end and isinstance(error, InputError | ValueError):
+                sleep(0.1)
+                continue
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path}: expected the file that a dask scheduler writes (--scheduler-file)") from error
 
 
 def _existing(path: str) -> str:

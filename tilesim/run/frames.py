@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tilesim.errors import InputError
-from tilesim.io.batchfile import check_template, fill_name
+from tilesim.io.batchfile import check_count, check_template, fill_name
 from tilesim.nanobragg.command import Command, Outputs
 from tilesim.nanobragg.settings import RTD
 
@@ -60,6 +60,7 @@ def expand(
     File names may hold {frame}, which each frame fills with its number. Raises InputError where a series has no
     advance.
     """
+    check_count("--frames", count)
     own = command.oscillation * RTD
     if count > 1 and advance is None and own == 0.0:
         raise InputError("--frames without --frame-osc and -osc; expected degrees from frame to frame")

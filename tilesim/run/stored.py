@@ -170,7 +170,8 @@ def _take_in(one: _Progress, report: TileReport, finisher: _Finisher) -> None:
         del one.tallies[place]
         result = one.results[place]
         result.summary = summarize(one.series.job.experiments[place], tally.total)
-        finisher.begin(result, StoredFrame(one.store.place, place, plan.shape[1:]), one.series.job.latches[place])
+        image = StoredFrame(one.store.place, place, plan.shape[1:], one.store.job_digest)
+        finisher.begin(result, image, one.series.job.latches[place])
 
 
 def _end(one: _Progress, missing: Sequence[Missing], unmade: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec
+from zarr.storage import MemoryStore
 
 from tilesim.errors import StoreError
 from tilesim.model import Panel
@@ -25,7 +28,18 @@ from tilesim.store.layout import (
     pixel_mm,
     tilesim_attributes,
 )
-from tilesim.store.place import ROOT, delete_store, is_taken, is_url, open_place, read_json, store_errors
+from tilesim.store.place import (
+    ROOT,
+    delete_store,
+    is_taken,
+    is_url,
+    names_in,
+    open_place,
+    read_json,
+    read_object,
+    store_errors,
+    write_object,
+)
 from tilesim.tiling.plan import TilePlan
 
 CREATING = "creating"
@@ -71,10 +85,10 @@ def create_store(
     status = (read_attributes(place) or {}).get("status")
     if status is not None and (overwrite or status == CREATING):
         delete_store(place)
-    elif status is not None:
-        return handle
+        status = None
+    work = _write_metadata if status is None else _mend_metadata
     with store_errors(place):
-        uninterrupted(_write_metadata, handle, panel, provenance, coordinates)
+        uninterrupted(work, handle, panel, provenance, coordinates)
     return handle
 
 
@@ -128,15 +142,43 @@ def uninterrupted(function: Callable, *arguments: object) -> None:
         pool.submit(function, *arguments).result()
 
 
+def _mend_metadata(handle: StoreHandle, panel: Panel, provenance: dict, coordinates: Sequence[FrameCoordinate]) -> None:
+    """Write again what is damaged or gone of metadata and coordinates: all that a fresh store of the job would hold."""
+    fresh, store = MemoryStore(), open_place(handle.place)
+    _write_metadata(handle, panel, provenance, coordinates, fresh)
+    for key in names_in(fresh):
+        wanted = read_object(fresh, key)
+        if key != ROOT and not _same(key, read_object(store, key), wanted):
+            write_object(store, key, wanted)
+
+
+def _same(key: str, found: bytes | None, wanted: bytes) -> bool:
+    if found is None or not key.endswith(ROOT):
+        return found == wanted
+    try:
+        plain = json.loads(found)
+        plain.pop("consolidated_metadata", None)  # of a store that was finished
+    except (ValueError, AttributeError):
+        return False
+    reference = json.loads(wanted)
+    reference.pop("consolidated_metadata", None)
+    return plain == reference
+
+
 def _write_metadata(
-    handle: StoreHandle, panel: Panel, provenance: dict, coordinates: Sequence[FrameCoordinate]
+    handle: StoreHandle,
+    panel: Panel,
+    provenance: dict,
+    coordinates: Sequence[FrameCoordinate],
+    store: Store | None = None,
 ) -> None:
+    """The store without its tiles, at its place or in `store`."""
     layout, pixel = handle.layout, pixel_mm(panel)
     attributes = {
         "ome": ome_attributes(panel, Path(handle.place).stem),
         "tilesim": tilesim_attributes(provenance, CREATING),
     }
-    root = zarr.create_group(open_place(handle.place), attributes=attributes)
+    root = zarr.create_group(open_place(handle.place) if store is None else store, attributes=attributes)
     level = root.create_group(LEVEL)
     named = [coordinate.name for coordinate in coordinates if coordinate.name not in DIMENSIONS]
     level.create_array(
@@ -180,4 +222,5 @@ def write_coordinate(
         attributes=attributes,
         overwrite=True,
     )
-    array[...] = values
+    # Values that are all zero are stored too: an object that is not there is damage.
+    array.with_config({"write_empty_chunks": True})[...] = values

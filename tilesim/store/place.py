@@ -60,8 +60,9 @@ def store_errors(place: str, verb: str = "write") -> Iterator[None]:
     except Exception as error:
         if not type(error).__module__.startswith("obstore"):
             raise
-        # Its messages end in a dump of the request.
-        raise StoreError(f"cannot {verb} {place}: {str(error).splitlines()[0]}") from error
+        # Its messages end in the server's answer and in a dump of the request.
+        reason = str(error).splitlines()[0].partition(": <?xml")[0]
+        raise StoreError(f"cannot {verb} {place}: {reason}") from error
 
 
 def read_json(place: str, key: str) -> dict | None:
@@ -77,6 +78,26 @@ def read_json(place: str, key: str) -> dict | None:
         return None
 
 
+def read_object(store: Store, key: str) -> bytes | None:
+    """The bytes under `key`, or None where there is nothing."""
+    found = sync(store.get(key, default_buffer_prototype()))
+    return None if found is None else found.to_bytes()
+
+
+def write_object(store: Store, key: str, value: bytes) -> None:
+    """Put bytes under `key`, atomically."""
+    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(value)))
+
+
+def names_in(store: Store, prefix: str = "") -> list[str]:
+    """Names of the objects of a store below `prefix`."""
+
+    async def listed() -> list[str]:
+        return [name async for name in store.list_prefix(prefix)]
+
+    return sync(listed())
+
+
 def has_object(store: Store, key: str) -> bool:
     """Whether there is an object under `key`."""
     return sync(store.exists(key))
@@ -84,12 +105,8 @@ def has_object(store: Store, key: str) -> bool:
 
 def list_objects(place: str, prefix: str) -> Iterator[str]:
     """Names of the objects below `prefix`."""
-
-    async def listed() -> list[str]:
-        return [name async for name in open_place(place, read_only=True).list_prefix(prefix)]
-
     with store_errors(place, "read"):
-        yield from sync(listed())
+        yield from names_in(open_place(place, read_only=True), prefix)
 
 
 def is_taken(place: str) -> bool:

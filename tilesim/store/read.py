@@ -14,9 +14,10 @@ from tilesim.model.resolution import beam_centre, resolution_limits
 from tilesim.model.serial import from_plain
 from tilesim.store.create import CREATING, read_attributes
 from tilesim.store.layout import IMAGE_PATH
-from tilesim.store.place import is_taken, is_url, normal_place, open_place, store_errors
+from tilesim.store.place import has_object, is_taken, is_url, normal_place, open_place, store_errors
 from tilesim.store.write import UNREADABLE, count_present, layout_of
 from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.tile import Tile
 
 
 def describe_store(path: str | os.PathLike) -> dict:
@@ -58,27 +59,48 @@ def describe_store(path: str | os.PathLike) -> dict:
 class StoredFrame:
     """One frame of a store, read in bands of rows; opened when it is first read."""
 
-    def __init__(self, place: str, frame: int, shape: tuple[int, int]) -> None:
+    def __init__(self, place: str, frame: int, shape: tuple[int, int], job_digest: str | None = None) -> None:
         self.place = place
+        self.job_digest = job_digest
+        """Of the job whose store it must be, all tiles there; None: whatever is there, NaN where tiles are missing."""
         self.frame = frame
         self.shape = shape
         """Pixels (slow, fast)."""
 
     def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and float32 photons (up to `rows`, fast), from top to bottom; NaN where tiles are missing.
+        """First row and float32 photons (up to `rows`, fast), from top to bottom.
 
         A row of chunks is in memory at a time, and each chunk is read once. Raises StoreError on damage.
         """
         with store_errors(self.place, "read"):
             image = open_stored(self.place)
             height = image.chunks[1]
+            self._check_job()
             for top in range(0, self.shape[0], height):
                 try:
                     band = image[self.frame, top : top + height]
                 except UNREADABLE as error:
                     raise StoreError(f"cannot read {self.place}: rows {top} on are damaged ({error})") from error
+                self._check_tiles(image, top)
                 for first in range(0, len(band), rows):
                     yield top + first, band[first : first + rows]
+
+    def _check_job(self) -> None:
+        found = (read_attributes(self.place) or {}).get("job_digest")
+        if self.job_digest not in (None, found):
+            raise StoreError(f"cannot read {self.place}: the store was replaced by that of another job")
+
+    def _check_tiles(self, image: zarr.Array, top: int) -> None:
+        """Raise StoreError where a tile of the row of chunks at `top`, just read, is not there: it was removed."""
+        if self.job_digest is None:
+            return
+        layout, store = layout_of(image), open_place(self.place, read_only=True)
+        row = top // layout.tile[0] * layout.tile[0]
+        for column in range(0, self.shape[1], layout.tile[1]):
+            if not has_object(store, layout.object_name(Tile(self.frame, 0, row, row, column, column))):
+                raise StoreError(
+                    f"cannot read {self.place}: tiles were removed from the store; did another run use it?"
+                )
 
 
 def stored_tile(place: str) -> tuple[int, int] | None:
@@ -86,7 +108,8 @@ def stored_tile(place: str) -> tuple[int, int] | None:
     attributes = read_attributes(place)
     if attributes is None or attributes.get("status") == CREATING:
         return None
-    return layout_of(open_stored(place)).tile
+    tile = attributes.get("tile")
+    return tuple(tile) if tile else layout_of(open_stored(place)).tile
 
 
 def open_stored(place: str) -> zarr.Array:

@@ -9,7 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from tilesim.store.place import normal_place, open_place, store_errors
+import zarr
+
+from tilesim.store.layout import DIMENSIONS, IMAGE, LEVEL
+from tilesim.store.place import ROOT, has_object, names_in, normal_place, open_place, read_json, store_errors
 from tilesim.store.read import open_store
 from tilesim.store.write import UNREADABLE, StoredImage
 from tilesim.tiling.tile import Tile
@@ -26,7 +29,7 @@ class Verification:
     status: str
     """What the store says of itself."""
     coordinates: tuple[str, ...] = ()
-    """Names of the arrays beside the image that cannot be read."""
+    """Names of the arrays beside the image that are gone or cannot be read."""
 
     @property
     def intact(self) -> bool:
@@ -50,7 +53,7 @@ def verify_store(
         elif found == "damaged":
             damaged.append(tile)
         on_tile(tile)
-    unreadable = tuple(_unreadable_coordinates(place))
+    unreadable = tuple(_unreadable_coordinates(place, array))
     return Verification(len(image.layout.plan), tuple(missing), tuple(damaged), attributes.get("status"), unreadable)
 
 
@@ -71,16 +74,22 @@ def _checked(image: StoredImage, threads: int) -> Iterator[tuple[Tile, str]]:
             yield result
 
 
-def _unreadable_coordinates(place: str) -> Iterator[str]:
-    import zarr
-
-    from tilesim.store.layout import IMAGE, LEVEL
-
+def _unreadable_coordinates(place: str, image) -> Iterator[str]:
+    """Arrays beside the image that are damaged or gone; those that belong there are known from four sources."""
+    store = open_place(place, read_only=True)
     with store_errors(place, "read"):
-        level = zarr.open_group(open_place(place, read_only=True), path=LEVEL, mode="r", use_consolidated=False)
-        for name, array in level.arrays():
+        listed = (read_json(place, ROOT) or {}).get("consolidated_metadata") or {}
+        names = {*DIMENSIONS, *str(image.attrs.get("coordinates", "")).split()}
+        if (read_json(place, f"{LEVEL}/{ROOT}") or {}).get("node_type") != "group":
+            yield LEVEL
+        names |= {key.split("/")[1] for key in listed.get("metadata", {}) if key.count("/") == 1}
+        names |= {key.split("/")[1] for key in names_in(store, LEVEL) if key.count("/") == 2 and key.endswith(ROOT)}
+        for name in sorted(names - {IMAGE}):
             try:
-                if name != IMAGE:
-                    array[...]
+                array = zarr.open_array(store, path=f"{LEVEL}/{name}", mode="r")
+                array[...]
+                present = has_object(store, f"{LEVEL}/{name}/c/{'/'.join('0' * array.ndim)}")
             except UNREADABLE:
+                present = False
+            if not present:
                 yield name

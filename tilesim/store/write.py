@@ -32,6 +32,7 @@ class StoredImage:
         self._array = array.with_config({"write_empty_chunks": True})
         self._store = open_place(place)
         self._local = None if is_url(place) else Path(place) / IMAGE_PATH / ROOT
+        self._mark = self._look()
 
     def write(self, tile: Tile, values: np.ndarray) -> None:
         """Write the photons (slow, fast) of one tile: exactly one object, replaced atomically.
@@ -40,9 +41,11 @@ class StoredImage:
         """
         check_tile(self.layout, tile, np.shape(values))
         with store_errors(self.place):
-            # zarr would make the folders of a store anew that was removed meanwhile.
-            if self._local is not None and not self._local.exists():
-                raise StoreError(f"cannot write {self.place}: the store has vanished while it was being filled")
+            # zarr would make the folders of a store anew that was removed meanwhile, or fill another run's.
+            if self._look() != self._mark:
+                raise StoreError(
+                    f"cannot write {self.place}: the store was removed or replaced while it was being filled"
+                )
             pixels = np.asarray(values, dtype=self._array.dtype)
             try:
                 self._array[(tile.frame, *tile.slices)] = pixels
@@ -55,6 +58,15 @@ class StoredImage:
         """The photons (slow, fast) of one tile; None where it is missing or damaged. Raises StoreError."""
         with store_errors(self.place, "read"):
             return self._read(tile) if self.has(tile) else None
+
+    def _look(self) -> tuple[int, int] | None:
+        """What tells this local store from another one in its place."""
+        if self._local is None:
+            return None
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found = self._local.stat()
+            return found.st_ino, found.st_mtime_ns
+        return None
 
     def has(self, tile: Tile) -> bool:
         """Whether there is an object for the tile, sound or not."""
@@ -79,7 +91,13 @@ def open_image(handle: StoreHandle) -> StoredImage:
     if found.get("job_digest") != handle.job_digest:
         raise StoreError(f"{handle.place} holds another job as seen from {os.uname().nodename}")
     with store_errors(handle.place):
-        return StoredImage(handle.place, zarr.open_array(open_place(handle.place), path=IMAGE_PATH, mode="r+"))
+        try:
+            array = zarr.open_array(open_place(handle.place), path=IMAGE_PATH, mode="r+")
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            raise StoreError(
+                f"{handle.place} is damaged, its {IMAGE_PATH} cannot be opened; --resume mends it"
+            ) from error
+        return StoredImage(handle.place, array)
 
 
 def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
