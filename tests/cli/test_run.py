@@ -203,7 +203,7 @@ def test_a_store_that_another_job_takes_meanwhile_is_left_to_it(tilesim, made, m
 
     monkeypatch.setattr(stored, "summarize", overtaken)
     late = tilesim("run", *BASE, "--zarr", "z.zarr")
-    assert late.status == 2 and "replaced or removed by somebody else" in late.err
+    assert late.status == 2 and "the store was replaced by that of another job" in late.err
     assert tilesim("verify", "z.zarr").status == 0
 
 
