@@ -281,22 +281,23 @@ def _within(seconds: float, make: Callable[[], object]) -> object:
 
 
 def _appearing(path: str) -> str:
-    """The address in a scheduler's file; one that was started just now has it a moment later. Raises InputError."""
+    """The address in a scheduler's file; one that was started just now has written it a moment later."""
     end = monotonic() + CONNECT_SECONDS
-    while True:
-        try:
-            with open(_existing(path)) as file:
-                address = json.load(file)["address"]
-            if isinstance(address, str):
-                return address
-            raise TypeError
-        except (InputError, ValueError, KeyError, TypeError, OSError) as error:
-            if monotonic() < end and isinstance(error, InputError | ValueError):
-                sleep(0.1)
-                continue
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path}: expected the file that a dask scheduler writes (--scheduler-file)") from error
+    while (address := _address_in(path)) is None:
+        if monotonic() > end:
+            _existing(path)
+            raise InputError(f"{path}: expected the file that a dask scheduler writes (--scheduler-file)")
+        sleep(0.1)
+    return address
+
+
+def _address_in(path: str) -> str | None:
+    try:
+        with open(path) as file:
+            address = json.load(file)["address"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return address if isinstance(address, str) else None
 
 
 def _existing(path: str) -> str:

@@ -98,6 +98,15 @@ def names_in(store: Store, prefix: str = "") -> list[str]:
     return sync(listed())
 
 
+def names_beside(store: Store, folder: str) -> list[str]:
+    """Names of what is in one folder, without what is below it."""
+
+    async def listed() -> list[str]:
+        return [name async for name in store.list_dir(folder)]
+
+    return sync(listed())
+
+
 def has_object(store: Store, key: str) -> bool:
     """Whether there is an object under `key`."""
     return sync(store.exists(key))

@@ -12,7 +12,7 @@ from itertools import islice
 import zarr
 
 from tilesim.store.layout import DIMENSIONS, IMAGE, LEVEL
-from tilesim.store.place import ROOT, has_object, names_in, normal_place, open_place, read_json, store_errors
+from tilesim.store.place import ROOT, has_object, names_beside, normal_place, open_place, read_json, store_errors
 from tilesim.store.read import open_store
 from tilesim.store.write import UNREADABLE, StoredImage
 from tilesim.tiling.tile import Tile
@@ -75,7 +75,7 @@ def _checked(image: StoredImage, threads: int) -> Iterator[tuple[Tile, str]]:
 
 
 def _unreadable_coordinates(place: str, image) -> Iterator[str]:
-    """Arrays beside the image that are damaged or gone; those that belong there are known from four sources."""
+    """Arrays beside the image that are damaged or gone; what belongs there is known from several sources."""
     store = open_place(place, read_only=True)
     with store_errors(place, "read"):
         listed = (read_json(place, ROOT) or {}).get("consolidated_metadata") or {}
@@ -83,7 +83,7 @@ def _unreadable_coordinates(place: str, image) -> Iterator[str]:
         if (read_json(place, f"{LEVEL}/{ROOT}") or {}).get("node_type") != "group":
             yield LEVEL
         names |= {key.split("/")[1] for key in listed.get("metadata", {}) if key.count("/") == 1}
-        names |= {key.split("/")[1] for key in names_in(store, LEVEL) if key.count("/") == 2 and key.endswith(ROOT)}
+        names |= {name.strip("/") for name in names_beside(store, LEVEL)} - {ROOT}
         for name in sorted(names - {IMAGE}):
             try:
                 array = zarr.open_array(store, path=f"{LEVEL}/{name}", mode="r")
