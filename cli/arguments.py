@@ -143,7 +143,7 @@ KERNEL = [
     ),
     click.option(
         "--backend",
-        type=click.Choice(["auto", "eager", "compiled"]),
+        type=click.Choice(["auto", "eager", "fused"]),
         default="auto",
         help="Form of the kernel [auto].",
     ),

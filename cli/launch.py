@@ -87,12 +87,15 @@ def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place:
     experiments = tuple(frame.command.experiment for frame in frames)
     tile, precision = options["tile"], options["precision"]
     device, backend = options["device"], options["backend"]
-    if tile is None and place is not None and options["resume"]:
-        from tilesim.store.read import stored_tile
+    if place is not None and options["resume"]:
+        from tilesim.store.read import stored_choices
 
-        tile = stored_tile(place)
+        stored = stored_choices(place)
+        tile = tile or stored.get("tile")
+        backend = stored.get("backend", backend) if backend == "auto" else backend
     if cluster is None:
-        job = make_job(experiments, tile, precision, device, backend)
+        say = (lambda line: None) if options["quiet"] else (lambda line: click.echo(f"tilesim: {line}", err=True))
+        job = make_job(experiments, tile, precision, device, backend, say)
         check_budget(memory_budget(job.experiment, job.plan, job.block, default_threads(job)))
     else:
         from tilesim.run.sizing import sized_job

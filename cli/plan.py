@@ -69,8 +69,6 @@ def print_plan(launch, options: dict) -> None:
     ]
     if trial:
         rows.append(("rate", f"{rate / 1e6:.1f} M steps/s (measured just now)"))
-    if trial and trial.compile_seconds:
-        rows.append(("compiling", f"{readable_time(trial.compile_seconds)}, once"))
     rows.append(("expected", f"{readable_time(seconds)} of computing"))
     if not options["quiet"] and options["json_file"] != "-":
         for name, value in rows:
@@ -100,7 +98,6 @@ def print_plan(launch, options: dict) -> None:
                     {"folder": folder, "needed_bytes": need, "free_bytes": free} for folder, need, free in disks
                 ],
                 "steps_per_second": rate,
-                "compile_seconds": trial.compile_seconds if trial else 0.0,
                 "expected_seconds": seconds,
                 "digest": job.digest,
             },

@@ -15,14 +15,15 @@ ALLOWED = {
     "tiling": {"errors", "model"},
     "io": {"errors", "model", "tiling"},
     "store": {"errors", "model", "tiling", "io"},
-    "compute": {"errors", "model", "physics", "tiling"},
+    "compute": {"errors", "model", "tiling"},
+    "kernels": {"errors", "model", "physics", "tiling", "compute"},
     "preview": {"errors", "model", "io"},
     "example": {"errors", "model", "io"},
     "nanobragg": {"errors", "model", "io", "physics"},
-    "run": {"errors", "model", "tiling", "io", "store", "compute", "preview", "nanobragg", "physics"},
+    "run": {"errors", "model", "tiling", "io", "store", "compute", "kernels", "preview", "nanobragg", "physics"},
 }
 HEAVY = {
-    "torch": {"physics", "compute", "run", "nanobragg"},
+    "torch": {"physics", "kernels", "run", "nanobragg"},
     "dask": {"run"},
     "distributed": {"run"},
     "zarr": {"store"},

@@ -64,19 +64,12 @@ def test_a_cache_without_a_folder_does_not_stop_a_plan(tilesim):
 def test_threads_without_a_tile_do_not_count(tilesim, monkeypatch):
     from tilesim.run import calibrate, inline
 
-    monkeypatch.setattr(calibrate, "try_out", lambda job: calibrate.Trial(100.0, 0.0))
+    monkeypatch.setattr(calibrate, "try_out", lambda job: calibrate.Trial(100.0))
     monkeypatch.setattr(inline, "default_threads", lambda job: 8)
     for tile, threads in (("12", 1), ("6", 4), ("2", 8)):
         plan = json.loads(tilesim("plan", *BASE, "--tile", tile, "--json", "-").out)
         assert plan["steps_per_second"] == 100 * threads
         assert plan["expected_seconds"] == pytest.approx(144 / (100 * threads))
-
-
-def test_compiling_is_said_apart(tilesim, monkeypatch):
-    from tilesim.run import calibrate
-
-    monkeypatch.setattr(calibrate, "try_out", lambda job: calibrate.Trial(100.0, 12.3))
-    assert dict(rows(tilesim("plan", *BASE).out))["compiling"] == "12 s, once"
 
 
 def test_the_trial_runs_on_one_thread_and_is_short(tilesim, monkeypatch):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tilesim.compute import find_latch, simulate_tile
+from tilesim.compute import simulate_tile
+from tilesim.kernels.tensors import find_latch
 from tilesim.model import PixelMask
 from tilesim.nanobragg.resolve import read_command
 from tilesim.physics.intensity import Pixels, evaluate, numbered_orientations, rays, source_polarization, waves

@@ -1,62 +1,194 @@
-"""The compiled kernel against the eager one, and the choice between them."""
+"""The fused kernel against the definition, and the choice between them."""
+
+import dataclasses
+import os
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from experiments import ALL
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tilesim.errors import PlanError
-from tilesim.run import backend
+from tilesim.kernels import fused, library, tensors
+from tilesim.model import CrystalShape
 from tilesim.run.backend import COMPILE_FROM, resolve_backend
 from tilesim.run.inline import run_inline
-from tilesim.run.job import make_job
+from tilesim.run.job import lower_job, make_job
 from tilesim.run.lazy import simulate_now
 
-compiler = pytest.mark.skipif(backend.compiler() is None, reason="no C++ compiler")
+compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
+EVERY_PIXEL = np.arange(23 * 31)
+
+
+def metric(image, reference):
+    """The golden metric."""
+    return (np.abs(image - reference) / np.maximum(np.abs(reference), 1e-6 * np.abs(reference).max())).max()
 
 
 @compiler
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["plain", "rich"])
-def test_the_compiled_kernel_agrees_with_the_eager_one(name):
-    eager = simulate_now(ALL[name], "mixed", "cpu", "eager").astype(np.float64)
-    compiled = simulate_now(ALL[name], "mixed", "cpu", "compiled")
-    error = np.abs(compiled - eager) / np.maximum(eager, 1e-6 * eager.max())
-    assert error.max() < 1e-5
+@pytest.mark.parametrize("precision, tolerance", [("mixed", 1e-5), ("double", 1e-9)])
+@pytest.mark.parametrize("name", ALL)
+def test_the_fused_kernel_agrees_with_the_definition(name, precision, tolerance):
+    values, solid_angle = fused.lower(ALL[name], precision).photons(EVERY_PIXEL)
+    wanted, angles = tensors.lower(ALL[name], "double").photons(EVERY_PIXEL)
+    assert wanted.max() > 0
+    assert metric(values, wanted) < tolerance
+    assert solid_angle == pytest.approx(angles, rel=1e-12)
+
+
+@st.composite
+def experiments(draw):
+    """Crystals, sampling options and scans of all kinds on a small detector."""
+    base = ALL[draw(st.sampled_from(["plain", "rich", "interpolated"]))]
+    axis = draw(st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: np.linalg.norm(v) > 0.1))
+    crystal = dataclasses.replace(
+        base.crystal,
+        shape=draw(st.sampled_from(CrystalShape)),
+        cells=draw(st.tuples(*[st.integers(1, 60)] * 3)),
+        fudge=draw(st.sampled_from([0.5, 1.0, 2.0])),
+    )
+    scan = dataclasses.replace(
+        base.scan,
+        axis=tuple(np.array(axis) / np.linalg.norm(axis)),
+        start=draw(st.floats(-3, 3)),
+        steps=draw(st.integers(1, 3)),
+    )
+    sampling = dataclasses.replace(
+        base.sampling,
+        oversample=draw(st.integers(1, 2)),
+        dmin=draw(st.sampled_from([0.0, 2.5e-10])),
+        interpolate=draw(st.booleans()),
+        point_pixel=draw(st.booleans()),
+        oversample_thick=draw(st.booleans()),
+        oversample_polar=draw(st.booleans()),
+        oversample_omega=draw(st.booleans()),
+        strict_c=draw(st.booleans()),
+    )
+    beam = dataclasses.replace(base.beam, kahn_factor=draw(st.sampled_from([None, 0.0, 0.95])))
+    return base.replace(crystal=crystal, scan=scan, sampling=sampling, beam=beam)
 
 
 @compiler
-@pytest.mark.filterwarnings("ignore")
-def test_the_compiled_kernel_gives_the_same_bytes_for_any_tiling():
-    def image_of(tile):
+@given(experiments(), st.integers(0, 10**6))
+@settings(max_examples=60, deadline=None)
+def test_it_agrees_on_drawn_experiments(experiment, latch):
+    latch = latch if experiment.sampling.strict_c else None
+    wanted, _ = tensors.lower(experiment, "double", latch=latch).photons(EVERY_PIXEL)
+    values, _ = fused.lower(experiment, "double", latch=latch).photons(EVERY_PIXEL)
+    assert metric(values, wanted) < 1e-8 or not wanted.any()
+    mixed, _ = fused.lower(experiment, "mixed", latch=latch).photons(EVERY_PIXEL)
+    assert metric(mixed, wanted) < 1e-5 or not wanted.any()
+
+
+@compiler
+@pytest.mark.parametrize("shape", [CrystalShape.GAUSS, CrystalShape.TOPHAT])
+@pytest.mark.parametrize("precision", ["mixed", "double"])
+def test_leaving_out_exact_zeros_changes_no_bit(shape, precision):
+    crystal = dataclasses.replace(ALL["plain"].crystal, shape=shape, cells=(20, 20, 20))
+    experiment = ALL["plain"].replace(crystal=crystal)
+    all_lanes, _ = fused.lower(experiment, precision, skip=False).photons(EVERY_PIXEL)
+    values, _ = fused.lower(experiment, precision).photons(EVERY_PIXEL)
+    assert (all_lanes == 0).any() and all_lanes.any()
+    np.testing.assert_array_equal(values, all_lanes)
+
+
+@compiler
+@given(st.lists(st.integers(0, 23 * 31 - 1), min_size=1, max_size=40, unique=True))
+@settings(max_examples=20, deadline=None)
+def test_a_pixel_is_the_same_in_any_list(numbers):
+    kernel = fused.lower(ALL["rich"])
+    every, _ = kernel.photons(EVERY_PIXEL)
+    some, _ = kernel.photons(np.array(numbers))
+    np.testing.assert_array_equal(some, every[numbers])
+
+
+@compiler
+def test_any_tiling_and_number_of_threads_give_the_same_bytes():
+    def image_of(tile, threads):
         image = np.empty(ALL["plain"].shape, np.float32)
-        for _ in run_inline(
-            make_job(ALL["plain"], tile, "mixed", "cpu", "compiled"), [lambda t, v: image.__setitem__(t.slices, v)]
-        ):
-            pass
+        job = make_job(ALL["plain"], tile, "mixed", "cpu", "fused")
+        for report in run_inline(job, [lambda t, v: image.__setitem__(t.slices, v)], threads):
+            assert (report.backend, report.dtype, report.device) == ("fused", "float32", "cpu")
         return image
 
-    np.testing.assert_array_max_ulp(image_of((23, 31)), image_of((5, 12)), maxulp=2)
+    np.testing.assert_array_equal(image_of((23, 31), 1), image_of((5, 12), 3))
 
 
 @compiler
-@pytest.mark.filterwarnings("ignore")
-def test_the_compiled_kernel_can_be_sent_to_another_process():
-    import pickle
+def test_a_kernel_can_be_sent_to_another_process():
+    kernel = lower_job(make_job(ALL["strict rich"], None, "mixed", "cpu", "fused"))
+    sent, _ = pickle.loads(pickle.dumps(kernel)).photons(EVERY_PIXEL)
+    np.testing.assert_array_equal(sent, kernel.photons(EVERY_PIXEL)[0])
 
-    assert isinstance(pickle.loads(pickle.dumps(backend.make_accumulate("compiled"))), backend.Compiled)
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TILESIM_CACHE", str(tmp_path))
+    library._path.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    library._path.cache_clear()
 
 
-def test_small_jobs_never_start_a_compiler():
+def test_small_jobs_never_start_a_compiler(empty_cache, monkeypatch):
+    monkeypatch.setattr(library, "_compile", lambda *a: pytest.fail("a compiler was started"))
     assert resolve_backend("auto", 128 * 128 * 100) == "eager"
 
 
 @compiler
-def test_jobs_of_minutes_are_compiled():
-    assert resolve_backend("auto", COMPILE_FROM) == "compiled"
+def test_large_jobs_are_compiled_once_and_small_ones_use_what_is_there(empty_cache):
+    said = []
+    assert resolve_backend("auto", COMPILE_FROM, say=said.append) == "fused"
+    assert said[0].startswith("compiling the kernel") and said[1].startswith("compiled in ")
+    assert resolve_backend("auto", 1, say=said.append) == "fused"
+    assert len(said) == 2
+    assert [path.suffix for path in sorted(empty_cache.iterdir())] == [".lock", ".so"]
 
 
-def test_without_a_compiler_everything_is_eager_and_asking_for_more_is_refused(monkeypatch):
-    monkeypatch.setattr(backend, "compiler", lambda: None)
+@compiler
+def test_processes_that_begin_together_compile_once(empty_cache):
+    code = "from tilesim.kernels import library; library.compile_library(print); library.load()"
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+        for _ in range(3)
+    ]
+    said = "".join(process.communicate()[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0, 0]
+    assert said.count("compiled in") == 1
+
+
+def test_without_a_compiler_everything_is_eager_and_asking_for_more_is_refused(empty_cache, monkeypatch):
+    monkeypatch.setattr(library, "compiler", lambda: None)
     assert resolve_backend("auto", 1e12) == "eager"
     with pytest.raises(PlanError, match="compiler"):
-        resolve_backend("compiled", 1e12)
+        resolve_backend("fused", 1e12)
+
+
+@compiler
+def test_a_compiler_that_fails_is_named_and_the_work_goes_on(empty_cache, monkeypatch):
+    monkeypatch.setattr(library, "_options", lambda: ("-no-such-option",))
+    library._path.cache_clear()
+    said = []
+    assert resolve_backend("auto", 1e12, say=said.append) == "eager"
+    assert "cannot compile" in said[-1]
+    with pytest.raises(PlanError, match="no-such-option"):
+        resolve_backend("fused", 1)
+
+
+@compiler
+def test_a_cache_that_cannot_be_written_is_named(empty_cache, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TILESIM_CACHE", str(tmp_path / "file" / "cache"))
+    library._path.cache_clear()
+    with pytest.raises(PlanError, match="cannot keep the compiled kernel"):
+        resolve_backend("fused", 1)
+
+
+@compiler
+def test_the_simulated_image_is_that_of_the_definition():
+    eager = simulate_now(ALL["plain"], "mixed", "cpu", "eager").astype(np.float64)
+    assert metric(simulate_now(ALL["plain"], "mixed", "cpu", "fused"), eager) < 1e-5

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tilesim.compute import find_latch, lower
+from tilesim.kernels.tensors import find_latch, lower
 from tilesim.nanobragg.resolve import read_command
 from tilesim.run.frames import Frame
 from tilesim.run.job import make_job

@@ -13,7 +13,7 @@ from tilesim.errors import InputError, StoreError  # noqa: E402
 from tilesim.model import Panel  # noqa: E402
 from tilesim.store.create import create_store  # noqa: E402
 from tilesim.store.place import delete_store, is_taken  # noqa: E402
-from tilesim.store.read import StoredFrame, describe_store, stored_tile  # noqa: E402
+from tilesim.store.read import StoredFrame, describe_store, stored_choices  # noqa: E402
 from tilesim.store.verify import verify_store  # noqa: E402
 from tilesim.store.write import count_present, finish_store, open_image  # noqa: E402
 from tilesim.tiling.plan import TilePlan  # noqa: E402
@@ -65,11 +65,15 @@ def fill(handle):
 
 
 def test_a_store_is_made_read_and_verified(bucket):
-    assert not is_taken(PLACE) and stored_tile(PLACE) is None
+    assert not is_taken(PLACE) and stored_choices(PLACE) == {}
     image = fill(start())
     assert verify_store(PLACE).intact and count_present(PLACE) == len(PLAN)
     about = describe_store(PLACE)
-    assert (about["status"], about["tiles"]["present"], stored_tile(PLACE)) == ("complete", len(PLAN), (8, 16))
+    assert (about["status"], about["tiles"]["present"], stored_choices(PLACE)["tile"]) == (
+        "complete",
+        len(PLAN),
+        (8, 16),
+    )
     bands = [band for _, band in StoredFrame(PLACE, 1, (20, 30)).bands(6)]
     np.testing.assert_array_equal(np.concatenate(bands), image[1])
 

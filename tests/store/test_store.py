@@ -21,7 +21,7 @@ from tilesim.store import create
 from tilesim.store.create import create_store
 from tilesim.store.layout import FrameCoordinate, Layout
 from tilesim.store.place import delete_store, normal_place
-from tilesim.store.read import StoredFrame, describe_store, stored_tile
+from tilesim.store.read import StoredFrame, describe_store, stored_choices
 from tilesim.store.verify import verify_store
 from tilesim.store.write import count_present, finish_store, open_image
 from tilesim.tiling.plan import TilePlan
@@ -217,8 +217,8 @@ def test_resuming_goes_on_with_the_store_of_the_same_job_only(tmp_path):
         start(path, RAGGED, wavelength=2e-10, resume=True)
     with pytest.raises(StoreError, match=r"it was computed with tile \[20, 32\] instead of \[10, 10\]"):
         start(path, TilePlan(RAGGED.shape, (10, 10)), resume=True)
-    assert stored_tile(str(path)) == (20, 32)
-    assert stored_tile(str(tmp_path / "b.zarr")) is None
+    assert stored_choices(str(path))["tile"] == (20, 32)
+    assert stored_choices(str(tmp_path / "b.zarr")) == {}
 
 
 def test_overwriting_removes_the_old_store(tmp_path):

@@ -125,8 +125,8 @@ class Wave:
 
 Cell = Sequence[Sequence[float]]
 """One orientation of the cell: rows a, b, c in metres."""
-Accumulate = Callable[..., Tensor]
-"""`accumulate` or a compiled form of it."""
+Sweep = Callable[..., Tensor]
+"""`sweep` or a faster form of it."""
 
 
 def evaluate(hkl: Axes, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
@@ -141,11 +141,6 @@ def evaluate(hkl: Axes, lattice: Lattice, allowed: Tensor | None = None) -> Tens
         inside = interpolable(hkl, lattice.table) & allowed
         factor = torch.where(inside, (between * between).to(factor.dtype), factor)
     return lattice_squared(hkl, node, lattice).mul_(factor)
-
-
-def accumulate(total: Tensor, q: Axes, cell: Cell, lattice: Lattice, allowed: Tensor | None = None) -> Tensor:
-    """`total` (n,) float64 plus `evaluate` for one orientation: the innermost step."""
-    return total + evaluate(miller_indices(q, cell), lattice, allowed)
 
 
 def rays(setup: Setup, pixels: Pixels) -> Iterator[Ray]:
@@ -203,13 +198,12 @@ def interpolation_allowed(setup: Setup, pixels: Pixels, number: int) -> Tensor |
     return pixels.number * setup.evaluations + number < setup.latch
 
 
-def sweep(
-    setup: Setup, pixels: Pixels, wave: Wave, accumulate: Accumulate = accumulate, unrotated_start: bool = False
-) -> Tensor:
+def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = False) -> Tensor:
     """Sum over all orientations for one wave (n,) float64; zero where dmin rejects it."""
     total = torch.zeros_like(wave.q[0])
     for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
-        total = accumulate(total, wave.q, cell, setup.lattice, interpolation_allowed(setup, pixels, number))
+        allowed = interpolation_allowed(setup, pixels, number)
+        total = total + evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 
 
@@ -226,7 +220,7 @@ def first_accepted(polar: Tensor, factor: Tensor, wave: Wave) -> Tensor:
     return torch.where(due, factor, polar)
 
 
-def photons(setup: Setup, pixels: Pixels, accumulate: Accumulate = accumulate) -> tuple[Tensor, Tensor]:
+def photons(setup: Setup, pixels: Pixels, sweep: Sweep = sweep) -> tuple[Tensor, Tensor]:
     """Photons (n,) and the sum of the solid angles in use (n,), float64 (docs/corrections.md)."""
     zero = torch.zeros_like(pixels.slow)
     total = layer_sum = background = omega_sum = polar = zero
@@ -239,7 +233,7 @@ def photons(setup: Setup, pixels: Pixels, accumulate: Accumulate = accumulate) -
         for wave in waves(setup, ray):
             factor = source_polarization(setup, wave.source, ray.diffracted)
             polar = first_accepted(polar, factor, wave)
-            term = sweep(setup, pixels, wave, accumulate) * setup.weights[wave.source]
+            term = sweep(setup, pixels, wave) * setup.weights[wave.source]
             if setup.oversample_thick:
                 term = term * ray.capture
             if setup.oversample_polar:

@@ -18,14 +18,6 @@ def rotation_matrix(axis: Sequence[float], angle: float) -> Tensor:
     return math.cos(angle) * eye + (1.0 - math.cos(angle)) * (n @ n.T) + math.sin(angle) * cross
 
 
-def carried_over(angles: Sequence[float]) -> tuple[float, ...]:
-    """The angles that the reference really uses: an exact zero keeps the step before it (spec intensity 8.1).
-
-    The first step keeps the last one of the sweep before, that is of the previous evaluation.
-    """
-    return tuple(angles[k - 1] if angle == 0.0 else angle for k, angle in enumerate(angles))
-
-
 def spindle_cells(cell: Tensor, axis: Sequence[float], angles: Sequence[float]) -> Tensor:
     """Cell vectors (angles, 3, 3), rows a, b, c, at every spindle angle.
 

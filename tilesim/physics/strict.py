@@ -7,13 +7,13 @@ from torch import Tensor
 
 from tilesim.physics.factors import interpolable
 from tilesim.physics.intensity import (
-    Accumulate,
     Cell,
     Pixels,
     Ray,
     Setup,
+    Sweep,
     Wave,
-    accumulate,
+    evaluate,
     first_accepted,
     interpolation_allowed,
     numbered_orientations,
@@ -26,7 +26,7 @@ from tilesim.physics.lattice import lattice_squared, miller_indices, nearest_nod
 
 
 def strict_photons(
-    setup: Setup, pixels: Pixels, accumulate: Accumulate = accumulate, first_of_image: bool = False
+    setup: Setup, pixels: Pixels, first_of_image: bool = False, sweep: Sweep = sweep
 ) -> tuple[Tensor, Tensor]:
     """Photons (n,) and the sum of the solid angles in use (n,), float64, as the reference computes them.
 
@@ -43,9 +43,9 @@ def strict_photons(
             factor = source_polarization(setup, wave.source, ray.diffracted)
             polar = first_accepted(polar, factor, wave)
             if recomputed:
-                intensity = _running_product(setup, pixels, ray, wave, factor, intensity, accumulate, first_of_image)
+                intensity = _running_product(setup, pixels, ray, wave, factor, intensity, first_of_image)
             else:
-                intensity = intensity + sweep(setup, pixels, wave, accumulate, first_of_image)
+                intensity = intensity + sweep(setup, pixels, wave, first_of_image)
             first_of_image = False
         omega, capture = ray.omega, ray.capture
     value = intensity * setup.scale
@@ -65,12 +65,12 @@ def _running_product(
     wave: Wave,
     polar: Tensor,
     intensity: Tensor,
-    accumulate: Accumulate,
     unrotated_start: bool,
 ) -> Tensor:
     """I := (I + term) x factors for every orientation of a wave (spec intensity 6)."""
     for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
-        after = accumulate(intensity, wave.q, cell, setup.lattice, interpolation_allowed(setup, pixels, number))
+        allowed = interpolation_allowed(setup, pixels, number)
+        after = intensity + evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
         if setup.oversample_thick:
             after = after * ray.capture
         if setup.oversample_polar:

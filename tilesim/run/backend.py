@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import shutil
+import sys
+from collections.abc import Callable
 
 from tilesim.errors import PlanError
+from tilesim.kernels import library
 
-BACKENDS = ("auto", "eager", "compiled")
-COMPILE_FROM = 4e9
-"""Steps from which compiling (10 to 30 s, once per machine) is sure to pay: minutes of eager work."""
+BACKENDS = ("auto", "eager", "fused")
+NO_FUSED_GPU = "the fused kernel is for CPUs; expected --backend auto or eager on a GPU"
+COMPILE_FROM = 3e7
+"""Steps from which the fused kernel is worth compiling (about 2 s, once per machine): seconds of eager work."""
 
 
 def resolve_device(name: str) -> str:
     """The torch device for auto, cpu, cuda or cuda:N. Raises PlanError where there is none such."""
+    if name == "cpu" or (name == "auto" and not _may_have_gpu()):
+        return "cpu"
     import torch
 
     if name == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if name == "cpu":
-        return name
     kind, _, number = name.partition(":")
     if kind != "cuda" or (number and not number.isdecimal()):
         raise PlanError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N")
@@ -30,68 +31,64 @@ def resolve_device(name: str) -> str:
     return f"cuda:{int(number or 0)}"
 
 
-def resolve_backend(name: str, steps: float) -> str:
-    """Eager or compiled for a job of that many steps. Raises PlanError where compiling is asked for and impossible."""
+def resolve_backend(
+    name: str, steps: float, device: str = "cpu", say: Callable[[str], None] = lambda line: None
+) -> str:
+    """Eager or fused for a job of that many steps on a device; the fused kernel is compiled if need be.
+
+    say  takes a line when compiling begins and ends
+
+    Raises PlanError where the fused kernel is asked for and cannot be had.
+    """
     if name not in BACKENDS:
         raise PlanError(f"backend is {name!r}; expected one of {', '.join(BACKENDS)}")
-    if name == "auto":
-        return "compiled" if steps >= COMPILE_FROM and compiler() else "eager"
-    if name == "compiled" and not compiler():
-        raise PlanError("backend compiled needs a C++ compiler (CXX, g++ or clang++); none found")
-    return name
+    if device != "cpu":
+        if name == "fused":
+            raise PlanError(NO_FUSED_GPU)
+        return "eager"
+    if name == "fused":
+        library.compile_library(say)
+    if name != "auto":
+        return name
+    if not worth_fusing(steps):
+        return "eager"
+    try:
+        library.compile_library(say)
+    except PlanError as error:
+        say(f"{error}; going on with the eager kernel, which is much slower")
+        return "eager"
+    return "fused"
 
 
-def make_accumulate(backend: str):
-    """The kernel's innermost step for a resolved backend."""
-    if backend == "compiled":
-        return Compiled()
-    from tilesim.physics.intensity import accumulate
-
-    return accumulate
+def worth_fusing(steps: float) -> bool:
+    """Whether a job is best done by the fused kernel here: always where it is compiled already."""
+    return library.cached() or (steps >= COMPILE_FROM and library.compiler() is not None)
 
 
-class Compiled:
-    """`intensity.accumulate`, compiled by torch at its first call; a process that it is sent to compiles anew."""
+def kernels(backend: str):
+    """The module with `lower` and `lower_table` for a resolved backend."""
+    if backend == "fused":
+        from tilesim.kernels import fused
 
-    def __init__(self) -> None:
-        import torch
+        return fused
+    from tilesim.kernels import tensors
 
-        # One thread per call: tiles, not loops, are what runs in parallel.
-        self._step = torch.compile(_accumulate_tensors, dynamic=True, options={"cpp.threads": 1})
-
-    def __call__(self, total, q, cell, lattice, allowed=None):
-        import torch
-
-        cell = torch.tensor(cell, dtype=torch.float64, device=total.device)
-        return self._step(total, *q, cell, lattice, allowed)
-
-    def __reduce__(self):
-        return (Compiled, ())
+    return tensors
 
 
-def _accumulate_tensors(total, x, y, z, cell, lattice, allowed):
-    """`intensity.accumulate` with the cell as a tensor: compiled code would bake numbers in."""
-    from tilesim.physics.intensity import evaluate
-
-    return total + evaluate(tuple(x * v[0] + y * v[1] + z * v[2] for v in cell.unbind()), lattice, allowed)
-
-
-def as_tensors(lattice, device):
-    """The lattice with every number a tensor of no dimension, so that compiled code serves any experiment."""
-    import torch
-
-    def convert(value):
-        if isinstance(value, tuple):
-            return tuple(convert(v) for v in value)
-        return torch.tensor(value, dtype=torch.float64, device=device) if isinstance(value, float | int) else value
-
-    def fields(noun, names):
-        return dataclasses.replace(noun, **{n: convert(getattr(noun, n)) for n in names})
-
-    table = fields(lattice.table, ("lowest", "highest", "rows", "length", "origin"))
-    return dataclasses.replace(fields(lattice, ("cells", "volume", "fudge", "reciprocal")), table=table)
+def one_thread_each() -> Callable[[], None]:
+    """Have torch, where it is in use, compute on the calling thread alone; what comes back undoes it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return lambda: None
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    return lambda: torch.set_num_threads(before)
 
 
-def compiler() -> str | None:
-    """The C++ compiler that torch would use; None where there is none."""
-    return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)
+def _may_have_gpu() -> bool:
+    """Whether it is worth importing torch to look for a GPU: NVIDIA's driver shows itself in the file system."""
+    import glob
+    import os
+
+    return not sys.platform.startswith("linux") or bool(glob.glob("/dev/nvidia[0-9]*")) or os.path.exists("/dev/dxg")

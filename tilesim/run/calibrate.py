@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from tilesim.compute import simulate_tile
+from tilesim.compute import Kernel, rendered_pixels, simulate_tile
 from tilesim.model import Detector
-from tilesim.run.backend import make_accumulate
+from tilesim.run.backend import one_thread_each
 from tilesim.run.job import Job, lower_job
 from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.tile import Tile
 
 MAX_STEPS_EACH = 8
 """Of sources, spindle steps, mosaic domains and sensor layers in the trial."""
@@ -25,25 +26,22 @@ class Trial:
 
     steps_per_second: float
     """Lattice evaluations of one thread."""
-    compile_seconds: float
-    """Making the kernel, once per process; 0 where it is not compiled."""
 
 
 def try_out(job: Job) -> Trial | None:
     """Time a block of pixels in the middle of the region on one thread; None where there is nothing to render."""
-    import torch
-
     if job.evaluations == 0:
         return None
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # as a run has it: tiles side by side, each on one thread
+    kernel, tile = _trial(job)
+    restore = one_thread_each()  # as a run has it: tiles side by side, each on one thread
     try:
-        return _time(job)
+        return _time(kernel, tile)
     finally:
-        torch.set_num_threads(before)
+        restore()
 
 
-def _time(job: Job) -> Trial:
+def _trial(job: Job) -> tuple[Kernel, Tile]:
+    """The kernel of a shortened experiment, and a block of pixels in the middle of the region."""
     experiment = _shortened(job.experiment)
     region = experiment.region
     columns = region.fast_stop - region.fast_start
@@ -51,21 +49,21 @@ def _time(job: Job) -> Trial:
     middle = (region.slow_start + region.slow_stop - rows) // 2
     plan = TilePlan((1, *job.plan.shape[1:]), (rows, job.plan.shape[2]))
     trial = replace(job, experiments=(experiment,), plan=plan, latches=(None,))
-    tile = replace(trial.plan[0], slow_start=middle, slow_stop=middle + rows)
-    lowered = lower_job(trial, 0, make_accumulate(job.backend))
+    return lower_job(trial), replace(trial.plan[0], slow_start=middle, slow_stop=middle + rows)
+
+
+def _time(kernel: Kernel, tile: Tile) -> Trial:
 
     def one_pass() -> float:
         start = perf_counter()
-        simulate_tile(lowered, tile)
+        simulate_tile(kernel, tile)
         return perf_counter() - start
 
-    first = one_pass()
+    one_pass()
     seconds = [one_pass()]
     while len(seconds) < PASSES and sum(seconds) + min(seconds) < MAX_SECONDS:
         seconds.append(one_pass())
-    best = min(seconds)
-    compiling = max(0.0, first - best) if job.backend == "compiled" else 0.0
-    return Trial(rows * columns * experiment.evaluations / best, compiling)
+    return Trial(len(rendered_pixels(kernel.experiment, tile)) * kernel.experiment.evaluations / min(seconds))
 
 
 def _shortened(experiment):

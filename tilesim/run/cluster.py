@@ -44,7 +44,10 @@ class Worker:
     """CUDA devices that it sees."""
     gpu_resource: float
     """What it declares as GPU to the scheduler."""
-    compiler: bool
+    fusable: bool
+    """It can compile the fused CPU kernel."""
+    fused: bool
+    """It has compiled it already."""
 
 
 class Cluster:
@@ -100,7 +103,8 @@ class Cluster:
             known.get("memory_limit") or 0,
             told["gpus"],
             known.get("resources", {}).get("GPU", 0.0),
-            told["compiler"],
+            told["fusable"],
+            told["fused"],
         )
 
     def await_workers(self, say=lambda line: None) -> None:
@@ -120,7 +124,7 @@ class Cluster:
 
     def resolve(self, device: str, backend: str, steps: float) -> tuple[str, str]:
         """Device kind and backend for a job on these workers; those without become unfit. Raises ClusterError."""
-        from tilesim.run.backend import COMPILE_FROM
+        from tilesim.run.backend import COMPILE_FROM, NO_FUSED_GPU
 
         if device not in ("auto", "cpu", "cuda"):
             raise InputError(f"--device {device} names one machine's device; expected auto, cpu or cuda for workers")
@@ -129,10 +133,13 @@ class Cluster:
         if device == "cuda":
             self._dismiss(lambda worker: worker.gpus > 0, NO_DEVICE)
         if backend == "auto":
-            able = steps >= COMPILE_FROM and all(worker.compiler for worker in self.fit.values())
-            backend = "compiled" if able else "eager"
-        elif backend == "compiled":
-            self._dismiss(lambda worker: worker.compiler, NO_COMPILER)
+            fit = self.fit.values()
+            ready = all(worker.fused or (worker.fusable and steps >= COMPILE_FROM) for worker in fit)
+            backend = "fused" if device == "cpu" and ready else "eager"
+        elif backend == "fused":
+            if device != "cpu":
+                raise InputError(NO_FUSED_GPU)
+            self._dismiss(lambda worker: worker.fusable, NO_COMPILER)
         return device, backend
 
     def _dismiss(self, able, reason: str) -> None:

@@ -14,6 +14,7 @@ from time import perf_counter
 import numpy as np
 
 from tilesim.errors import TileError
+from tilesim.run.backend import one_thread_each
 from tilesim.run.job import Job
 from tilesim.run.task import Frames, TileFailure, TileReport, compute_tile, report_tile
 from tilesim.tiling.tile import Tile
@@ -68,15 +69,15 @@ def run_tile(
     start, job = perf_counter(), frames.job
     stored = known(tile) if known else None
     try:
-        lowered = frames[tile.frame]
-        image = compute_tile(lowered, tile, stored)
+        kernel = frames[tile.frame]
+        image = compute_tile(kernel, tile, stored)
     except TileError as error:
         return TileFailure(tile, str(error))
     if stored is None:
         with gate.passing():
             for sink in sinks:
                 sink(tile, image.photons)
-    return report_tile(job, lowered, image, start, restored=stored is not None)
+    return report_tile(job, kernel, image, start, restored=stored is not None)
 
 
 def run_inline(
@@ -87,14 +88,12 @@ def run_inline(
     Stopping the iteration early (or an error, or Ctrl-C) drops what has not started and does not wait for what
     has: such a tile is computed to its end, but not stored.
     """
-    import torch
-
     frames = Frames(job)
+    frames[0]  # imports torch if that is what it takes
+    restore = one_thread_each()  # tiles run side by side, each on one thread
     threads = threads or default_threads(job)
     tiles, gate = iter(job.plan), Gate()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tile")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # tiles run side by side, each on one thread
 
     def begin(count: int):
         return [pool.submit(run_tile, frames, tile, sinks, gate, known) for tile in islice(tiles, count)]
@@ -108,7 +107,7 @@ def run_inline(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         gate.close()
-        torch.set_num_threads(before)
+        restore()
 
 
 def default_threads(job: Job) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from tilesim.compute import Kernel, check_precision
 from tilesim.errors import InputError, PlanError
 from tilesim.model import Experiment
 from tilesim.model.checks import instance, whole_numbers
+from tilesim.run.backend import kernels, resolve_backend, resolve_device
 from tilesim.tiling.plan import TilePlan, default_tile
 
 
@@ -26,9 +28,9 @@ class Job:
     device: str
     """Resolved: cpu, cuda:N, or cuda for the device that a worker owns"""
     backend: str
-    """Resolved: eager or compiled"""
+    """Resolved: eager or fused"""
     latches: tuple[int | None, ...]
-    """One per frame, strict only: see `compute.find_latch`"""
+    """One per frame, strict only: see `tensors.find_latch`"""
 
     @property
     def experiment(self) -> Experiment:
@@ -38,11 +40,7 @@ class Job:
     @property
     def block(self) -> int:
         """Pixels per pass of the kernel."""
-        from tilesim.compute import COMPILED_BLOCK, CPU_BLOCK, GPU_BLOCK
-
-        if self.device != "cpu":
-            return GPU_BLOCK
-        return COMPILED_BLOCK if self.backend == "compiled" else CPU_BLOCK
+        return kernels(self.backend).block_of(self.device)
 
     @property
     def evaluations(self) -> int:
@@ -64,18 +62,19 @@ def make_job(
     precision: str = "mixed",
     device: str = "auto",
     backend: str = "auto",
+    say: Callable[[str], None] = lambda line: None,
 ) -> Job:
     """The job of one experiment, or of one per frame, on this machine. Raises PlanError, InputError.
 
     tile     pixels (slow, fast) of a tile, or the edge of a square one; None chooses
     device   auto, cpu, cuda or cuda:N, found on this machine
-    backend  auto, eager or compiled
+    backend  auto, eager or fused
+    say      takes a line when the fused kernel is being compiled
     """
-    from tilesim.run.backend import resolve_backend, resolve_device
-
     experiments = _experiments(experiments)
     _check_text(device=device, backend=backend)
-    device, backend = resolve_device(device), resolve_backend(backend, steps_of(experiments))
+    device = resolve_device(device)
+    backend = resolve_backend(backend, steps_of(experiments), device, say)
     return lay_out(experiments, tile, precision, device, backend)
 
 
@@ -87,15 +86,12 @@ def lay_out(
     backend: str,
 ) -> Job:
     """A job whose device and backend are resolved already; raises as `make_job`."""
-    from tilesim.compute import PRECISIONS, find_latch
-
     experiments = _experiments(experiments)
     _check_text(precision=precision)
-    if precision not in PRECISIONS:
-        raise PlanError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    check_precision(precision)
     shape = experiments[0].shape
     plan = TilePlan((len(experiments), *shape), default_tile(shape) if tile is None else _tile_shape(tile))
-    latches = tuple(find_latch(e) if e.sampling.strict_c else None for e in experiments)
+    latches = tuple(_latch(e) for e in experiments)
     return Job(experiments, plan, precision, device, backend, latches)
 
 
@@ -136,14 +132,15 @@ def _tile_shape(tile) -> tuple[int, int]:
         raise PlanError(f"tile is {tile!r}; expected pixels such as 512 or (256, 1024), (slow, fast)") from None
 
 
-def lower_job(job: Job, frame: int = 0, accumulate=None, table=None):
-    """One frame of a job as tensors on its device, with its kernel and table (made here unless given)."""
-    import torch
-
-    from tilesim.compute import lower
-    from tilesim.run.backend import as_tensors, make_accumulate
-
-    convert = None if job.backend == "eager" else lambda lattice: as_tensors(lattice, torch.device(job.device))
-    kernel = accumulate or make_accumulate(job.backend)
+def lower_job(job: Job, frame: int = 0, table=None) -> Kernel:
+    """The kernel of one frame of a job, with its table (made here unless given)."""
     experiment, latch = job.experiments[frame], job.latches[frame]
-    return lower(experiment, job.precision, job.device, kernel, latch, convert, job.block, table)
+    return kernels(job.backend).lower(experiment, job.precision, job.device, latch, table)
+
+
+def _latch(experiment: Experiment) -> int | None:
+    if not (experiment.sampling.strict_c and experiment.sampling.interpolate):
+        return None
+    from tilesim.kernels.tensors import find_latch
+
+    return find_latch(experiment)

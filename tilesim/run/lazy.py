@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tilesim.compute import Lowered, simulate_tile
+from tilesim.compute import Kernel, simulate_tile
 from tilesim.model import Experiment
 from tilesim.run.job import lower_job, make_job
 
@@ -22,7 +22,7 @@ def simulate(
     tile        pixels (slow, fast) of a tile, which is a chunk of the array; one number for a square; None chooses
     precision   "mixed" (float64 phases, float32 sums; within 1e-5 of double) or "double"
     device      "auto", "cpu", "cuda" or "cuda:N"
-    backend     "auto", "eager" or "compiled"
+    backend     "auto", "eager" or "fused"
 
     Raises InputError or PlanError at once; no pixel is computed before the array is. (Strict interpolation is looked
     through for its first evaluation outside the table.)
@@ -32,11 +32,11 @@ def simulate(
 
     job = make_job(experiment, tile, precision, device, backend)
     # One task lowers the experiment, once per computation; the tiles share its result.
-    lowered = dask.delayed(lower_job, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
+    kernel = dask.delayed(lower_job, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
     return da.map_blocks(
         _block,
         job.plan,
-        lowered,
+        kernel,
         chunks=(_edges(job.plan.shape[1], job.plan.tile[0]), _edges(job.plan.shape[2], job.plan.tile[1])),
         dtype=np.float32,
         meta=np.empty((0, 0), np.float32),
@@ -67,8 +67,8 @@ def simulate_now(
     return image
 
 
-def _block(plan, lowered: Lowered, block_id=None) -> np.ndarray:
-    return simulate_tile(lowered, plan[block_id[0] * plan.grid[2] + block_id[1]]).photons
+def _block(plan, kernel: Kernel, block_id=None) -> np.ndarray:
+    return simulate_tile(kernel, plan[block_id[0] * plan.grid[2] + block_id[1]]).photons
 
 
 def _edges(length: int, chunk: int) -> tuple[int, ...]:

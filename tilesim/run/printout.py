@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tilesim.compute import CPU_BLOCK, Lowered, lower, rendered_pixels
+from tilesim.compute import rendered_pixels
+from tilesim.kernels.tensors import CPU_BLOCK, Lowered, lower
 from tilesim.model import Experiment, StructureFactors
 from tilesim.nanobragg.command import Command
 from tilesim.physics.factors import interpolable, tricubic

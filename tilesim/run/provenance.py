@@ -59,7 +59,7 @@ def noted(command: Command) -> Command:
     """The command with K3 among its corrections, where interpolation meets the edge of the table."""
     if command.strict_c or not command.experiment.sampling.interpolate:
         return command
-    from tilesim.compute import find_latch
+    from tilesim.kernels.tensors import find_latch
 
     if find_latch(command.experiment) is None:
         return command

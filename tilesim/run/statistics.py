@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.compute import TileImage, rendered_pixels
+from tilesim.compute import TileImage, rendered_part
 from tilesim.model import Experiment
 
 
@@ -77,25 +77,34 @@ class Summary:
 
 def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
     """Statistics of one tile."""
-    numbers = rendered_pixels(experiment, image.tile)
-    if len(numbers) == 0:
+    within, active = rendered_part(experiment, image.tile)
+    part = image.photons[within]
+    values = part.ravel() if active is None else part[active]
+    if len(values) == 0:
         return Statistics()
-    slow, fast = np.divmod(numbers, experiment.shape[1])
-    values = image.photons[slow - image.tile.slow_start, fast - image.tile.fast_start]
     wide = values.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float(wide.mean())
-        top = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
+        top = int(np.argmax(values))
+        if np.isnan(values[top]):
+            top = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
         positive = bool(values[top] > 0)
         return Statistics(
             pixels=len(values),
             mean=mean,
-            deviation=float(((wide - mean) ** 2).sum()),
+            deviation=float(np.square(wide - mean).sum()),
             squares=float((values * values).sum(dtype=np.float64)),
             maximum=float(values[top]) if positive else 0.0,
-            brightest=(int(slow[top]), int(fast[top])) if positive else None,
+            brightest=_place(image, within, active, top) if positive else None,
             solid_angle=image.solid_angle,
         )
+
+
+def _place(image: TileImage, within: tuple[slice, slice], active: np.ndarray | None, number: int) -> tuple[int, int]:
+    """(slow, fast) in the whole image of a tile's rendered pixel, by its number among them."""
+    place = number if active is None else int(np.flatnonzero(active)[number])
+    slow, fast = divmod(place, within[1].stop - within[1].start)
+    return image.tile.slow_start + within[0].start + slow, image.tile.fast_start + within[1].start + fast
 
 
 def summarize(experiment: Experiment, statistics: Statistics) -> Summary:

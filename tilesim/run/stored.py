@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
-from tilesim.compute import summed_dtype
+from tilesim.compute import summed_type
 from tilesim.errors import TileError, TilesimError
 from tilesim.run.files import report_files, report_frame, write_cache, write_files
 from tilesim.run.frames import Frame, file_names
@@ -145,7 +145,7 @@ def _check(report: TileReport, job: Job) -> None:
         "job": job.digest,
         "device": job.device.partition(":")[0],
         "backend": job.backend,
-        "dtype": str(summed_dtype(experiment, job.precision)).removeprefix("torch."),
+        "dtype": summed_type(experiment, job.precision),
     }
     used = {
         "job": report.digest,

@@ -9,9 +9,9 @@ from time import perf_counter
 
 import numpy as np
 
-from tilesim.compute import Lowered, TileImage, known_tile, lower_table, simulate_tile, summed_dtype
+from tilesim.compute import Kernel, TileImage, known_tile, simulate_tile, summed_type
 from tilesim.errors import TileError, TilesimError
-from tilesim.run.backend import make_accumulate
+from tilesim.run.backend import kernels
 from tilesim.run.job import Job, lower_job
 from tilesim.run.statistics import Statistics, tile_statistics
 from tilesim.tiling.tile import Tile
@@ -54,57 +54,56 @@ class TileFailure:
 
 
 class Frames:
-    """The frames of a job as tensors, each made when its first tile comes; the last few are kept.
+    """The kernels of the frames of a job, each made when its first tile comes; the last few are kept.
 
-    For several threads of one process, which share kernel and tables.
+    For several threads of one process, which share their tables.
     """
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._kernel = make_accumulate(job.backend)
-        self._lowered: OrderedDict[int, Lowered] = OrderedDict()
+        self._kernels: OrderedDict[int, Kernel] = OrderedDict()
         self._tables: OrderedDict[tuple, object] = OrderedDict()
         self._lock = Lock()
 
-    def __getitem__(self, frame: int) -> Lowered:
+    def __getitem__(self, frame: int) -> Kernel:
         with self._lock:
-            if frame not in self._lowered:
-                self._lowered[frame] = lower_job(self.job, frame, self._kernel, self._table(frame))
-            self._lowered.move_to_end(frame)
-            while len(self._lowered) > KEPT_FRAMES:
-                self._lowered.popitem(last=False)
-            return self._lowered[frame]
+            if frame not in self._kernels:
+                self._kernels[frame] = lower_job(self.job, frame, self._table(frame))
+            self._kernels.move_to_end(frame)
+            while len(self._kernels) > KEPT_FRAMES:
+                self._kernels.popitem(last=False)
+            return self._kernels[frame]
 
     def _table(self, frame: int):
         experiment = self.job.experiments[frame]
-        dtype = summed_dtype(experiment, self.job.precision)
-        key = (experiment.factors.digest, dtype)
+        summed = summed_type(experiment, self.job.precision)
+        key = (experiment.factors.digest, summed)
         if key not in self._tables:
-            self._tables[key] = lower_table(experiment.factors, dtype, self.job.device)
+            self._tables[key] = kernels(self.job.backend).lower_table(experiment.factors, summed, self.job.device)
         self._tables.move_to_end(key)
         while len(self._tables) > KEPT_TABLES:
             self._tables.popitem(last=False)
         return self._tables[key]
 
 
-def compute_tile(lowered: Lowered, tile: Tile, known: np.ndarray | None = None) -> TileImage:
+def compute_tile(kernel: Kernel, tile: Tile, known: np.ndarray | None = None) -> TileImage:
     """The pixels of one tile, computed unless they are `known`. Raises TileError, which names the tile."""
     try:
-        return simulate_tile(lowered, tile) if known is None else known_tile(lowered, tile, known)
+        return simulate_tile(kernel, tile) if known is None else known_tile(kernel, tile, known)
     except TilesimError:
         raise
     except Exception as error:
         raise TileError(f"{tile}: {type(error).__name__}: {error}") from error
 
 
-def report_tile(job: Job, lowered: Lowered, image: TileImage, start: float, **more) -> TileReport:
+def report_tile(job: Job, kernel: Kernel, image: TileImage, start: float, **more) -> TileReport:
     """What to tell of a tile that was begun at `start` (perf_counter) and is stored now."""
     return TileReport(
         image.tile,
         tile_statistics(job.experiments[image.tile.frame], image),
         perf_counter() - start,
-        str(lowered.device),
-        str(lowered.setup.lattice.dtype).removeprefix("torch."),
+        kernel.device,
+        kernel.dtype,
         job.backend,
         job.digest,
         **more,

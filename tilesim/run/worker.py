@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from importlib import import_module
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from distributed import WorkerPlugin, get_worker
 
-from tilesim.errors import StoreError, TileError
-from tilesim.run.backend import compiler
+from tilesim.errors import PlanError, StoreError, TileError
+from tilesim.kernels import library
+from tilesim.run.backend import one_thread_each
 from tilesim.run.task import Frames, TileFailure, TileReport, compute_tile, report_tile
 from tilesim.run.work import Work
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from tilesim.store.write import StoredImage
 
 NO_DEVICE = "it has no CUDA device, which the job asks for"
-NO_COMPILER = "it has no C++ compiler, which the compiled kernel asks for"
+NO_COMPILER = "it has no C++ compiler, which the fused kernel asks for"
 
 
 class JobPlugin(WorkerPlugin):
@@ -37,23 +39,18 @@ class JobPlugin(WorkerPlugin):
         """Unpack the works, unless this worker is unfit; that is told by each task that reaches it."""
         self._lock = Lock()
         self._images: dict[int, StoredImage] = {}
-        self.refusal = unfit(self._versions, self._device, self._backend)
+        self.refusal = unfit(self._versions, self._device, self._backend) or made_ready(self._device, self._backend)
         if self.refusal:
             return
-        import torch
-
-        self._before = torch.get_num_threads()
-        torch.set_num_threads(1)  # tiles run side by side, each on one thread
         self._works = pickle.loads(self._payload)
         self._payload = b""
         self._frames = [Frames(work.job) for work in self._works]
+        self._restore = one_thread_each()  # tiles run side by side, each on one thread
 
     def teardown(self, worker) -> None:
         """Let go of tables, experiments and tensors."""
         if not self.refusal:
-            import torch
-
-            torch.set_num_threads(self._before)
+            self._restore()
             del self._works, self._frames
         self._images.clear()
 
@@ -117,7 +114,26 @@ def unfit(wanted: dict[str, str], device: str, backend: str) -> str:
 
         if not torch.cuda.is_available():
             return NO_DEVICE
-    return NO_COMPILER if backend == "compiled" and not compiler() else ""
+    return NO_COMPILER if backend == "fused" and device == "cpu" and not fusable() else ""
+
+
+def fusable() -> bool:
+    """Whether the fused CPU kernel is compiled on this machine, or can be."""
+    return library.cached() or library.compiler() is not None
+
+
+def made_ready(device: str, backend: str) -> str:
+    """Have the kernel compiled before the first task, unless this machine has it; why that failed, if it did."""
+    if device.startswith("cuda"):
+        import_module("torch")  # so that its threads can be held to one
+    if backend == "fused" and device == "cpu":
+        try:
+            library.compile_library()
+        except PlanError as error:
+            return str(error)
+    elif backend == "eager":
+        import_module("torch")
+    return ""
 
 
 def facts(dask_worker) -> dict:
@@ -127,6 +143,7 @@ def facts(dask_worker) -> dict:
     return {
         "versions": versions(),
         "gpus": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "compiler": bool(compiler()),
+        "fusable": fusable(),
+        "fused": library.cached(),
         "jobs": [name for name in dask_worker.plugins if str(name).startswith("tilesim ")],
     }

@@ -103,13 +103,14 @@ class StoredFrame:
                 )
 
 
-def stored_tile(place: str) -> tuple[int, int] | None:
-    """Pixels (slow, fast) of the tiles of a store; None where none is there yet."""
+def stored_choices(place: str) -> dict:
+    """What a run chose for a store that is there: the pixels (slow, fast) of its tiles, and the backend."""
     attributes = read_attributes(place)
     if attributes is None or attributes.get("status") == CREATING:
-        return None
+        return {}
     tile = attributes.get("tile")
-    return tuple(tile) if tile else layout_of(open_stored(place)).tile
+    chosen = {"tile": tuple(tile) if tile else layout_of(open_stored(place)).tile}
+    return chosen | {name: attributes[name] for name in ("backend",) if name in attributes}
 
 
 def open_stored(place: str) -> zarr.Array:

@@ -1,0 +1,1 @@
+"""The ways to compute pixels, all of them `tilesim.compute.Kernel`: the definition in torch, and fused kernels."""

@@ -1,0 +1,91 @@
+"""What every kernel derives from an experiment in the same way, as plain numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.compute import check_precision, rendered_pixels, summed_type
+from tilesim.model import Experiment
+from tilesim.physics.background import water_background
+from tilesim.tiling.tile import Tile
+
+SEARCHED = 24576
+"""Pixels of a list when an image is gone through in raster order."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Lengths in metres, angles in radians."""
+
+    summed: str
+    """Type of the sum's terms: float32 or float64"""
+    angles: tuple[float, ...]
+    """Of the spindle, as they are used"""
+    first_pixel: int | None
+    """Strict only: the pixel whose first spindle step is not carried over (spec intensity 8.1)"""
+    volume: float
+    """Cells of the crystal"""
+    reciprocal: tuple[tuple[float, float, float], ...]
+    """a*, b*, c* in 1/angstrom"""
+    layer_thickness: float
+    attenuation: float
+    absorbing: bool
+    interpolate: bool
+    background: float
+    """Water, photons per steradian"""
+    scale: float
+    """r_e^2 x fluence / steps"""
+
+
+def derive(experiment: Experiment, precision: str) -> Derived:
+    """Raises PlanError for an unknown precision."""
+    check_precision(precision)
+    crystal, scan, sampling = experiment.crystal, experiment.scan, experiment.sampling
+    angles, first_pixel = scan.angles, None
+    if sampling.strict_c and 0.0 in angles and any(angles):
+        first_pixel = _first_pixel(experiment) if angles[0] == 0.0 else None
+        angles = carried_over(angles)
+    # Without a sensor nothing is absorbed; the reference's -oversample_thick then captures nothing at all.
+    sensor = experiment.detector.panels[0].sensor
+    nothing_captured = sensor is None and sampling.strict_c and sampling.oversample_thick
+    return Derived(
+        summed=summed_type(experiment, precision),
+        angles=angles,
+        first_pixel=first_pixel,
+        volume=math.prod(map(float, crystal.cells)),
+        reciprocal=tuple(tuple(x * 1e-10 for x in v) for v in crystal.star),
+        layer_thickness=sensor.layer_thickness if sensor else 0.0,
+        attenuation=sensor.attenuation if sensor else 0.0,
+        absorbing=sensor is not None or nothing_captured,
+        # With fewer than four entries along an axis no index has all its neighbours.
+        interpolate=sampling.interpolate and min(experiment.factors.grid.shape) >= 4,
+        background=water_background(experiment.water_size, experiment.photon_scale),
+        scale=experiment.photon_scale / experiment.steps,
+    )
+
+
+def carried_over(angles: Sequence[float]) -> tuple[float, ...]:
+    """The angles that the reference really uses: an exact zero keeps the step before it (spec intensity 8.1).
+
+    The first step keeps the last one of the sweep before, that is of the previous evaluation.
+    """
+    return tuple(angles[k - 1] if angle == 0.0 else angle for k, angle in enumerate(angles))
+
+
+def raster(experiment: Experiment) -> Iterator[np.ndarray]:
+    """Numbers of the rendered pixels in raster order, in lists of a bounded length; no list is empty."""
+    region, width = experiment.region, experiment.shape[1]
+    rows = max(1, SEARCHED // width)
+    for slow in range(region.slow_start, region.slow_stop, rows):
+        numbers = rendered_pixels(experiment, Tile(0, 0, slow, min(slow + rows, region.slow_stop), 0, width))
+        for start in range(0, len(numbers), SEARCHED):
+            yield numbers[start : start + SEARCHED]
+
+
+def _first_pixel(experiment: Experiment) -> int | None:
+    """Number of the first rendered pixel of the image."""
+    return next((int(numbers[0]) for numbers in raster(experiment)), None)

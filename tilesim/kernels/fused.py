@@ -1,0 +1,188 @@
+"""The fused CPU kernel, a C++ form of the definition (fused.cpp): an experiment laid out for it, and its pixels."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.kernels.derived import derive
+from tilesim.kernels.library import load
+from tilesim.model import Experiment, StructureFactors
+from tilesim.model.vectors import rotate_about
+
+BLOCK = 2**18
+"""Pixels per call, which is short and cannot be interrupted; the kernel has blocks of its own."""
+SHAPES = ("square", "round", "gauss", "tophat")
+
+_WHOLE = (
+    "size width shape single interpolate skip layers oversample sources phi_steps mosaic_domains "
+    "point_pixel curved absorbing polarized oversample_thick oversample_polar oversample_omega "
+    "strict unrotated_start latch"
+).split()
+_REAL = (
+    ("cells", 3), ("volume", 1), ("fudge", 1), ("reciprocal", 9),
+    ("lowest", 3), ("highest", 3), ("rows", 1), ("length", 1), ("entry", 1),
+    ("polarization_axis", 3), ("kahn_factor", 1),
+    ("origin", 3), ("fast", 3), ("slow", 3), ("normal", 3), ("beam", 3),
+    ("pixel_size", 1), ("close_distance", 1), ("curved_radius", 1), ("layer_thickness", 1), ("attenuation", 1),
+    ("dmin", 1), ("background", 1), ("scale", 1),
+)  # fmt: skip
+_ARRAYS = "incident wavelengths weights cell turned mosaic values squares".split()
+
+
+class _Setup(ctypes.Structure):
+    """`Setup` of fused.cpp, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in _WHOLE),
+        *((name, ctypes.c_double * n if n > 1 else ctypes.c_double) for name, n in _REAL),
+        *((name, ctypes.c_void_p) for name in _ARRAYS),
+    )
+
+
+@dataclass(frozen=True)
+class Table:
+    """Amplitudes with a border of the default, and their squares in the type of the sum's terms; l fastest."""
+
+    values: np.ndarray
+    squares: np.ndarray
+    lowest: tuple[int, ...]
+    """Miller indices of the first border cell"""
+
+
+def block_of(device: str) -> int:
+    """Pixels per call."""
+    return BLOCK
+
+
+def lower_table(factors: StructureFactors, summed: str, device: str = "cpu") -> Table:
+    """The structure factors ready for look-up; `summed` is the type of their squares."""
+    values = np.pad(factors.grid, 1, constant_values=factors.default)
+    return Table(values, np.square(values).astype(summed), tuple(m - 1 for m in factors.minimum))
+
+
+class Fused:
+    """An experiment laid out for the kernel: a `tilesim.compute.Kernel`."""
+
+    device = "cpu"
+    block = BLOCK
+
+    def __init__(self, experiment: Experiment, setup: dict, dtype: str, first_pixel: int | None, recipe: tuple) -> None:
+        self.experiment, self.dtype, self._recipe = experiment, dtype, recipe
+        self._library, self._first_pixel = load(), first_pixel
+        # The struct holds addresses only: the arrays live as long as this does.
+        self._arrays = {name: np.ascontiguousarray(setup.pop(name)) for name in _ARRAYS}
+        self._setup = _Setup(size=ctypes.sizeof(_Setup), **{n: _field(v) for n, v in setup.items()})
+        for name, array in self._arrays.items():
+            setattr(self._setup, name, array.ctypes.data)
+        self._first_setup = _Setup.from_buffer_copy(self._setup)
+        self._first_setup.unrotated_start = 1
+
+    def __reduce__(self) -> tuple:
+        return lower, self._recipe  # addresses do not travel
+
+    def photons(self, numbers: np.ndarray) -> tuple[np.ndarray, float]:
+        """As `Kernel.photons`."""
+        values = np.empty(len(numbers))
+        solid_angle = self._render(self._setup, numbers, values)
+        if len(numbers) and numbers[0] == self._first_pixel:
+            self._render(self._first_setup, numbers[:1], values)
+        return values, solid_angle
+
+    def solid_angle(self, numbers: np.ndarray) -> float:
+        """As `Kernel.solid_angle`."""
+        return self._render(self._setup, numbers, None)
+
+    def _render(self, setup: _Setup, numbers: np.ndarray, values: np.ndarray | None) -> float:
+        numbers = np.ascontiguousarray(numbers, dtype=np.int64)
+        to = None if values is None else values.ctypes.data
+        # ctypes lets other threads of Python run meanwhile.
+        return self._library.tilesim_render(ctypes.byref(setup), len(numbers), numbers.ctypes.data, to)
+
+
+def lower(
+    experiment: Experiment,
+    precision: str = "mixed",
+    device: str = "cpu",
+    latch: int | None = None,
+    table: Table | None = None,
+    skip: bool = True,
+) -> Fused:
+    """The kernel of an experiment; arguments as for `tensors.lower`. Raises PlanError where it cannot be compiled.
+
+    skip  leave out groups of pixels for which a gauss or top-hat reflection is exactly zero; never changes a pixel
+    """
+    derived = derive(experiment, precision)
+    beam, crystal, scan, sampling = experiment.beam, experiment.crystal, experiment.scan, experiment.sampling
+    panel, cell = experiment.detector.panels[0], (crystal.a, crystal.b, crystal.c)
+    table = table or lower_table(experiment.factors, derived.summed)
+    rows, length = table.values.shape[1:]
+    low = table.lowest
+    setup = {
+        "width": experiment.shape[1],
+        "shape": SHAPES.index(crystal.shape.value),
+        "single": derived.summed == "float32",
+        "interpolate": derived.interpolate,
+        "skip": skip,
+        "layers": experiment.layers,
+        "oversample": sampling.oversample,
+        "sources": len(beam.waves),
+        "phi_steps": len(derived.angles),
+        "mosaic_domains": len(crystal.mosaic_rotations),
+        "point_pixel": sampling.point_pixel,
+        "curved": panel.curved_radius is not None,
+        "absorbing": derived.absorbing,
+        "polarized": beam.kahn_factor is not None,
+        "oversample_thick": sampling.oversample_thick,
+        "oversample_polar": sampling.oversample_polar,
+        "oversample_omega": sampling.oversample_omega,
+        "strict": sampling.strict_c,
+        "latch": -1 if latch is None or not sampling.strict_c else latch,
+        "cells": crystal.cells,
+        "volume": derived.volume,
+        "fudge": crystal.fudge,
+        "reciprocal": np.ravel(derived.reciprocal),
+        "lowest": low,
+        "highest": [m + n - 1 for m, n in zip(low, table.values.shape, strict=True)],
+        "rows": rows,
+        "length": length,
+        "entry": -((low[0] * rows + low[1]) * length + low[2]),
+        "polarization_axis": beam.polarization_axis,
+        "kahn_factor": beam.kahn_factor or 0.0,
+        "origin": panel.origin,
+        "fast": panel.fast,
+        "slow": panel.slow,
+        "normal": panel.normal,
+        "beam": beam.direction,
+        "pixel_size": panel.pixel_size,
+        "close_distance": panel.distance,
+        "curved_radius": panel.curved_radius or 0.0,
+        "layer_thickness": derived.layer_thickness,
+        "attenuation": derived.attenuation,
+        "dmin": sampling.dmin,
+        "background": derived.background,
+        "scale": derived.scale,
+        "incident": np.array([s.direction for s in beam.waves], dtype=np.float64),
+        "wavelengths": np.array([s.wavelength for s in beam.waves], dtype=np.float64),
+        "weights": np.array([s.weight for s in beam.waves], dtype=np.float64),
+        "cell": np.array(cell, dtype=np.float64),
+        "turned": np.array([[_turned(v, scan.axis, angle) for v in cell] for angle in derived.angles]),
+        "mosaic": np.array(crystal.mosaic_rotations, dtype=np.float64).reshape(-1, 3, 3),
+        "values": table.values,
+        "squares": table.squares,
+    }
+    recipe = (experiment, precision, device, latch, None, skip)
+    return Fused(experiment, setup, derived.summed, derived.first_pixel, recipe)
+
+
+def _turned(v, axis, angle: float) -> tuple[float, ...]:
+    return tuple(v) if angle == 0.0 else rotate_about(v, axis, angle)
+
+
+def _field(value):
+    """A number, or three or nine of them as C wants them."""
+    if np.ndim(value) == 0:
+        return value
+    return (ctypes.c_double * len(value))(*map(float, value))

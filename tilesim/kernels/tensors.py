@@ -1,0 +1,163 @@
+"""The definition of the physics made ready for a device: an experiment lowered to tensors, its pixels by torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tilesim.kernels.derived import derive, raster
+from tilesim.model import Experiment, StructureFactors
+from tilesim.physics.factors import FactorTable, make_table
+from tilesim.physics.intensity import Pixels, Setup, photons, rays
+from tilesim.physics.lattice import Lattice
+from tilesim.physics.rotate import spindle_cells
+from tilesim.physics.strict import first_exit, strict_photons
+
+CPU_BLOCK = 24576
+"""Pixels per pass on a CPU: few enough for the cache and for one thread, enough to hide the cost of a call."""
+GPU_BLOCK = 2**20
+PADDING = 64
+"""Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """An experiment on one device in one precision: a `tilesim.compute.Kernel`."""
+
+    experiment: Experiment
+    setup: Setup
+    device: str
+    block: int
+    """Pixels per pass"""
+    first_pixel: int | None = None
+    """Strict only: the pixel whose first spindle step is not carried over (spec intensity 8.1)"""
+
+    @property
+    def dtype(self) -> str:
+        return str(self.setup.lattice.dtype).removeprefix("torch.")
+
+    def photons(self, numbers: np.ndarray) -> tuple[np.ndarray, float]:
+        """As `Kernel.photons`."""
+        pixels = _pixels(numbers, self)
+        if not self.experiment.sampling.strict_c:
+            values, omega = photons(self.setup, pixels)
+        else:
+            values, omega = strict_photons(self.setup, pixels)
+            if numbers[0] == self.first_pixel:
+                first, _ = strict_photons(self.setup, _pixels(numbers[:1], self), first_of_image=True)
+                values = torch.cat([first[:1], values[1:]])
+        return values[: len(numbers)].cpu().numpy(), _sum(omega, numbers)
+
+    def solid_angle(self, numbers: np.ndarray) -> float:
+        """As `Kernel.solid_angle`."""
+        return _sum(sum(ray.omega for ray in rays(self.setup, _pixels(numbers, self))), numbers)
+
+
+def lower(
+    experiment: Experiment,
+    precision: str = "mixed",
+    device: str | torch.device = "cpu",
+    latch: int | None = None,
+    table: FactorTable | None = None,
+) -> Lowered:
+    """Tensors on `device` from the nouns of `experiment`.
+
+    precision  "mixed": float64 up to the fractions of h, k, l, then float32; "double": all float64
+    latch      strict only, from `find_latch`
+    table      from `lower_table` for the same structure factors, type and device; None makes it
+    """
+    derived, device = derive(experiment, precision), torch.device(device)
+    beam, crystal, scan, sampling = experiment.beam, experiment.crystal, experiment.scan, experiment.sampling
+    panel = experiment.detector.panels[0]
+
+    def tensor(values) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=device)
+
+    cell = torch.tensor([crystal.a, crystal.b, crystal.c], dtype=torch.float64)
+    setup = Setup(
+        lattice=Lattice(
+            shape=crystal.shape.value,
+            cells=tuple(map(float, crystal.cells)),
+            volume=derived.volume,
+            fudge=crystal.fudge,
+            reciprocal=derived.reciprocal,
+            table=table or lower_table(experiment.factors, derived.summed, device),
+            dtype=getattr(torch, derived.summed),
+        ),
+        cell=cell,
+        turned=spindle_cells(cell, scan.axis, derived.angles),
+        mosaic=torch.tensor(crystal.mosaic_rotations, dtype=torch.float64).reshape(-1, 3, 3),
+        incident=tensor([s.direction for s in beam.waves]),
+        wavelengths=tuple(s.wavelength for s in beam.waves),
+        weights=tuple(s.weight for s in beam.waves),
+        polarization_axis=tensor(beam.polarization_axis),
+        kahn_factor=beam.kahn_factor,
+        origin=tensor(panel.origin),
+        fast_axis=tensor(panel.fast),
+        slow_axis=tensor(panel.slow),
+        normal=tensor(panel.normal),
+        beam=tensor(beam.direction),
+        pixel_size=panel.pixel_size,
+        close_distance=panel.distance,
+        curved_radius=panel.curved_radius,
+        point_pixel=sampling.point_pixel,
+        layers=experiment.layers,
+        layer_thickness=derived.layer_thickness,
+        attenuation=derived.attenuation,
+        absorbing=derived.absorbing,
+        oversample=sampling.oversample,
+        dmin=sampling.dmin,
+        interpolate=derived.interpolate,
+        oversample_thick=sampling.oversample_thick,
+        oversample_polar=sampling.oversample_polar,
+        oversample_omega=sampling.oversample_omega,
+        background=derived.background,
+        scale=derived.scale,
+        latch=latch if sampling.strict_c else None,
+    )
+    return Lowered(experiment, setup, str(device), block_of(device.type), derived.first_pixel)
+
+
+def block_of(device: str) -> int:
+    """Pixels per pass on a device."""
+    return CPU_BLOCK if device == "cpu" else GPU_BLOCK
+
+
+def lower_table(factors: StructureFactors, summed: str, device: str | torch.device) -> FactorTable:
+    """The structure factors on a device, ready for look-up; `summed` is the type of their squares."""
+    return make_table(
+        torch.tensor(factors.grid), factors.minimum, factors.default, getattr(torch, summed), torch.device(device)
+    )
+
+
+def find_latch(experiment: Experiment) -> int | None:
+    """Number of the first evaluation of the image that cannot be interpolated, in raster order (spec intensity 8.2).
+
+    None where interpolation is off or all evaluations have their neighbours in the table.
+    """
+    lowered = lower(experiment, "double")
+    if not lowered.setup.interpolate:
+        return None
+    for numbers in raster(experiment):
+        if numbers[0] == lowered.first_pixel:
+            found = first_exit(lowered.setup, _pixels(numbers[:1], lowered), first_of_image=True)
+            if found is not None:
+                return found
+        found = first_exit(lowered.setup, _pixels(numbers, lowered))
+        if found is not None:
+            return found
+    return None
+
+
+def _sum(omega: torch.Tensor, numbers: np.ndarray) -> float:
+    return float(omega[: len(numbers)].cpu().numpy().sum())
+
+
+def _pixels(numbers: np.ndarray, lowered: Lowered) -> Pixels:
+    """The pixels with these numbers, the last one repeated up to a whole number of vectors."""
+    padded = np.pad(numbers, (0, -len(numbers) % PADDING), mode="edge")
+    slow, fast = np.divmod(padded, lowered.experiment.shape[1])
+    indices = [torch.from_numpy(x).to(lowered.device) for x in (slow, fast, padded)]
+    return Pixels(indices[0].to(torch.float64), indices[1].to(torch.float64), indices[2])
