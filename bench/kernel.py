@@ -1,69 +1,118 @@
-"""Steps per second of the kernel on one core, for the lysozyme geometry, and their ratio to the reference program.
+"""Steps per second of the kernel on one core for the paths that jobs take, and their ratio to the reference program.
 
 A step is one lattice evaluation: pixels x sub-pixels x layers x sources x phi x mosaic. The reference binary is named
 by NB_C_BIN; without it the ratio is left empty. The structure factors are those of TILESIM_LYSOZYME, or else of
-`tilesim example`, whose table is as large. Both programs are timed in turn, several times, in CPU seconds; start-up
-and reading of the reference are taken off by timing a region of one pixel.
+`tilesim example`, whose table is as large. Both programs are timed in turn, several times, in CPU seconds of one
+thread; start-up and reading of the reference are taken off by timing a region of one pixel.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import tempfile
 import time
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
-HERE = Path(__file__).parent
-WIDTH = HEIGHT = 512
-"""Of the region that is timed, in the middle of the detector."""
-FLAGS = (
-    "-nonoise -nopgm -nointerpolate -oversample 1 -exposure 1 -flux 1e18 -beamsize 1.0 -spindle_axis -1 0 0 "
-    "-Xbeam 217.742295 -Ybeam 213.907080 -distance 231.274660 -lambda 0.976800 -pixel 0.172 -detpixels_x 2463 "
-    "-detpixels_y 2527 -odet_vector -0.000088 0.004914 -0.999988 -sdet_vector -0.005998 -0.999970 -0.004913 "
-    "-fdet_vector 0.999982 -0.005998 -0.000118 -beam_vector 0.00051387949 0.0 -0.99999986 -Na 36 -Nb 47 -Nc 29 "
-    "-osc 0.1 -phi 0.1 -phisteps 10"
-).split()
+from bench.record import GEOMETRY, input_flags, machine, save, table
+
+DETECTOR = (2463, 2527)
+"""Pixels (fast, slow) of the lysozyme geometry."""
+PATHS = {
+    "square": (512, "-phisteps 10"),
+    "round": (512, "-phisteps 10 -round_xtal"),
+    "gauss": (512, "-phisteps 10 -gauss_xtal"),
+    "tophat": (512, "-phisteps 10 -tophat_spots"),
+    "mosaic 100": (256, "-phisteps 1 -mosaic_spread 0.3 -mosaic_domains 100"),
+    "sources 100": (256, "-phisteps 1 -dispersion 1 -dispsteps 100"),
+    "oversample 4": (256, "-phisteps 1 -oversample 4"),
+    "layers 10": (256, "-phisteps 1 -detector_thick 450 -detector_abs 500 -detector_thicksteps 10 -oversample_thick"),
+    "no table": (512, "-phisteps 10 -cell 78 78 38 90 90 90 -default_F 100"),
+    "tricubic": (128, "-phisteps 10 -interpolate"),
+    "single step": (1024, "-phisteps 1"),
+}
+"""Edge of the region that is timed, in the middle of the detector, and the flags that make the path."""
+COMMON = "-nonoise -nopgm -oversample 1 -Na 36 -Nb 47 -Nc 29 -osc 0.1 -phi 0.1"
 
 
-def input_flags(folder: Path) -> tuple[list[str], str]:
-    """-mat and -hkl of the real data, or of the synthetic example written into `folder`."""
-    real = os.environ.get("TILESIM_LYSOZYME")
-    if real:
-        return ["-mat", f"{real}/A.mat", "-hkl", f"{real}/scaled.hkl"], "lysozyme"
-    from tilesim.example import write_example
+def main(arguments: list[str]) -> None:
+    """Run, print the table, write bench/results/kernel-DATE.json."""
+    parser = argparse.ArgumentParser(prog="python -m bench kernel")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--paths", nargs="+", choices=PATHS, default=list(PATHS))
+    parser.add_argument("--eager", action="store_true", help="the definition in torch too")
+    options = parser.parse_args(arguments)
+    kinds = [(b, p) for b in ("fused", *(("eager",) if options.eager else ())) for p in ("mixed", "double")]
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        data, source = input_flags(Path(scratch))
+        for name in options.paths:
+            rows += measure(name, data, kinds, options.repeats, Path(scratch))
+    columns = ("path", "kernel", "million_steps_per_second", "spread", "reference", "ratio")
+    table(columns, rows)
+    save("kernel", {**machine(), "structure_factors": source, "repeats": options.repeats, "rows": rows})
 
-    write_example(folder / "example")
-    return ["-mat", f"{folder}/example/A.mat", "-hkl", f"{folder}/example/lysozyme.hkl"], "synthetic"
+
+def measure(name: str, data: list[str], kinds, repeats: int, folder: Path) -> list[dict]:
+    """One path: every kind of kernel, and the reference in turn with them."""
+    edge, words = PATHS[name]
+    left, top = ((n - edge) // 2 for n in DETECTOR)
+    flags = [*(data if "-cell" not in words else []), *GEOMETRY, *COMMON.split(), *words.split()]
+    flags += [] if "-interpolate" in flags else ["-nointerpolate"]
+    region = ["-roi", *map(str, (left, left + edge - 1, top, top + edge - 1))]
+    runs, steps = {}, 0
+    for backend, precision in kinds:
+        runs[backend, precision], steps = time_tilesim([*flags, *region], precision, backend)
+    binary = os.environ.get("NB_C_BIN")
+    if binary:
+        one = ["-roi", *map(str, (left, left, top, top))]
+        runs["reference"] = lambda: (
+            time_reference(binary, [*flags, *region], folder) - time_reference(binary, [*flags, *one], folder)
+        )
+    seconds = {key: [] for key in runs}
+    for _ in range(repeats):
+        for key, run in runs.items():
+            seconds[key].append(run())
+    reference = statistics.median(seconds["reference"]) if binary else None
+    return [
+        {
+            "path": name,
+            "kernel": f"{kind[0]} {kind[1]}",
+            "steps": steps,
+            "million_steps_per_second": steps / statistics.median(seconds[kind]) / 1e6,
+            "spread": (max(seconds[kind]) - min(seconds[kind])) / statistics.median(seconds[kind]),
+            "reference": reference and steps / reference / 1e6,
+            "ratio": reference and reference / statistics.median(seconds[kind]),
+            "flags": " ".join(flags[len(data) if "-cell" not in words else 0 :]),
+        }
+        for kind in kinds
+    ]
 
 
 def time_tilesim(flags: list[str], precision: str, backend: str):
-    """A function that computes the region once on this thread and returns its CPU seconds."""
-    import torch
-
+    """A function that computes the region on this thread and returns its CPU seconds, and the steps of that."""
     from tilesim.compute import simulate_tile
     from tilesim.nanobragg.resolve import read_command
+    from tilesim.run.backend import one_thread_each
     from tilesim.run.job import lower_job, make_job
 
-    torch.set_num_threads(1)
     experiment = read_command([*flags, "-floatfile", os.devnull]).experiment
-    job = make_job(experiment, experiment.shape, precision, "cpu", backend)
-    lowered = lower_job(job)
-    simulate_tile(lowered, job.plan[0])
+    job = make_job(experiment, experiment.shape, precision, "cpu", backend, say=print)
+    kernel = lower_job(job)
+    one_thread_each()
+    simulate_tile(kernel, job.plan[0])
+    often = 3 if backend == "fused" else 1
 
     def once() -> float:
         start = time.thread_time()
-        simulate_tile(lowered, job.plan[0])
-        return time.thread_time() - start
+        for _ in range(often):
+            simulate_tile(kernel, job.plan[0])
+        return (time.thread_time() - start) / often
 
-    return once
+    return once, job.evaluations
 
 
 def time_reference(binary: str, flags: list[str], folder: Path) -> float:
@@ -74,80 +123,7 @@ def time_reference(binary: str, flags: list[str], folder: Path) -> float:
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         check=True,
     )
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-
-
-def main(arguments: list[str]) -> None:
-    """Run, print the table, write bench/results/kernel-DATE.json."""
-    parser = argparse.ArgumentParser(prog="python -m bench kernel")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--backends", nargs="+", default=["eager", "compiled"])
-    options = parser.parse_args(arguments)
-    binary = os.environ.get("NB_C_BIN")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        data, source = input_flags(folder)
-        left, top = (2463 - WIDTH) // 2, (2527 - HEIGHT) // 2
-        region = [left, left + WIDTH - 1, top, top + HEIGHT - 1]
-        flags = [*data, *FLAGS]
-        steps = WIDTH * HEIGHT * 10
-        runs = {
-            f"tilesim {backend} {precision}": time_tilesim([*flags, "-roi", *map(str, region)], precision, backend)
-            for backend in options.backends
-            for precision in ("mixed", "double")
-        }
-        if binary:
-            one = ["-roi", str(left), str(left), str(top), str(top)]
-            runs["reference C"] = lambda: (
-                time_reference(binary, [*flags, "-roi", *map(str, region)], folder)
-                - time_reference(binary, [*flags, *one], folder)
-            )
-        seconds = {name: [] for name in runs}
-        for _ in range(options.repeats):
-            for name, run in runs.items():
-                seconds[name].append(run())
-    reference = statistics.median(seconds["reference C"]) if binary else None
-    rows = [
-        {
-            "kernel": name,
-            "million_steps_per_second": steps / statistics.median(times) / 1e6,
-            "spread": (max(times) - min(times)) / statistics.median(times),
-            "ratio": reference and reference / statistics.median(times),
-        }
-        for name, times in seconds.items()
-    ]
-    print(f"{'kernel, one core':<26} {'M steps/s':>10} {'spread':>8} {'x reference':>12}")
-    for row in rows:
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        print(f"{row['kernel']:<26} {row['million_steps_per_second']:>10.1f} {row['spread']:>8.0%} {ratio:>12}")
-    save("kernel", {**machine(), "structure_factors": source, "steps": steps, "repeats": options.repeats, "rows": rows})
-
-
-def machine() -> dict:
-    """What the figures were measured on, and when."""
-    return {
-        "date": date.today().isoformat(),
-        "cpu": cpu_model(),
-        "cores": os.cpu_count(),
-        "versions": {"python": platform.python_version(), "torch": version("torch"), "tilesim": version("tilesim")},
-    }
-
-
-def save(name: str, result: dict, add: bool = False) -> None:
-    """Write bench/results/NAME-DATE.json, or `add` to what is there."""
-    path = HERE / "results" / f"{name}-{date.today().isoformat()}.json"
-    if add and path.exists():
-        result = json.loads(path.read_text()) | result
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"wrote {path.relative_to(HERE.parent)}")
-
-
-def cpu_model() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")

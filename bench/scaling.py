@@ -24,7 +24,7 @@ import threading
 import time
 from pathlib import Path
 
-from bench.kernel import FLAGS, input_flags, machine, save
+from bench.record import LYSOZYME, input_flags, machine, save
 
 PARTS = ("speedup", "tiles", "memory", "table")
 
@@ -59,7 +59,7 @@ def speedup(frames: int, repeats: int) -> dict:
 
     with tempfile.TemporaryDirectory() as folder:
         flags, source = input_flags(Path(folder))
-        command = read_command([*FLAGS, *flags])
+        command = read_command([*LYSOZYME, *flags])
         experiments = [frame.command.experiment for frame in expand(command, frames)]
         job = make_job(experiments, None, "mixed", "cpu", "eager")
         seconds: dict[int, list[float]] = {1: [], 2: []}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tilesim.errors import PlanError
 from tilesim.kernels import fused, library, tensors
-from tilesim.model import CrystalShape
+from tilesim.model.crystal import Shape
 from tilesim.run.backend import COMPILE_FROM, resolve_backend
 from tilesim.run.inline import run_inline
 from tilesim.run.job import lower_job, make_job
@@ -47,7 +47,7 @@ def experiments(draw):
     axis = draw(st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: np.linalg.norm(v) > 0.1))
     crystal = dataclasses.replace(
         base.crystal,
-        shape=draw(st.sampled_from(CrystalShape)),
+        shape=draw(st.sampled_from(Shape)),
         cells=draw(st.tuples(*[st.integers(1, 60)] * 3)),
         fudge=draw(st.sampled_from([0.5, 1.0, 2.0])),
     )
@@ -79,16 +79,16 @@ def test_it_agrees_on_drawn_experiments(experiment, latch):
     latch = latch if experiment.sampling.strict_c else None
     wanted, _ = tensors.lower(experiment, "double", latch=latch).photons(EVERY_PIXEL)
     values, _ = fused.lower(experiment, "double", latch=latch).photons(EVERY_PIXEL)
-    assert metric(values, wanted) < 1e-8 or not wanted.any()
+    assert not wanted.any() or metric(values, wanted) < 1e-8
     mixed, _ = fused.lower(experiment, "mixed", latch=latch).photons(EVERY_PIXEL)
-    assert metric(mixed, wanted) < 1e-5 or not wanted.any()
+    assert not wanted.any() or metric(mixed, wanted) < 1e-5
 
 
 @compiler
-@pytest.mark.parametrize("shape", [CrystalShape.GAUSS, CrystalShape.TOPHAT])
+@pytest.mark.parametrize("shape", [Shape.GAUSS, Shape.TOPHAT])
 @pytest.mark.parametrize("precision", ["mixed", "double"])
 def test_leaving_out_exact_zeros_changes_no_bit(shape, precision):
-    crystal = dataclasses.replace(ALL["plain"].crystal, shape=shape, cells=(20, 20, 20))
+    crystal = dataclasses.replace(ALL["plain"].crystal, shape=shape, cells=(6, 6, 6), fudge=0.01)
     experiment = ALL["plain"].replace(crystal=crystal)
     all_lanes, _ = fused.lower(experiment, precision, skip=False).photons(EVERY_PIXEL)
     values, _ = fused.lower(experiment, precision).photons(EVERY_PIXEL)

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 namespace {
 
@@ -114,8 +115,8 @@ inline double exp2_near(double x) {
     return p * x + 1.0000000000000000661;
 }
 
-// exp(x) in the precision of T; zero from where float64 has no normal numbers.
-template <class T> inline T exponential(double x) {
+// exp(x) with the precision of T and the range of float64; zero where that has no normal numbers.
+template <class T> inline double exponential(double x) {
     const double turns = clamp(x * 1.4426950408889634074, -1100.0, 1023.0);
     const double shifted = turns + 6755399441055744.0;  // 1.5 x 2^52: the low bits hold the nearest whole number
     const double whole = shifted - 6755399441055744.0;
@@ -123,8 +124,8 @@ template <class T> inline T exponential(double x) {
     power.bits = (power.bits + 1023) << 52;
     // x - whole / log2(e) in two parts keeps what the product has rounded away.
     const double rest = (x - whole * 0.693147180369123816490) - whole * 1.90821492927058770002e-10;
-    const T value = T(power.number * double(exp2_near(T(rest * 1.4426950408889634074))));
-    return turns < -1022.0 ? T(0) : value;
+    const double value = power.number * double(exp2_near(T(rest * 1.4426950408889634074)));
+    return turns < -1022.0 ? 0.0 : value;
 }
 
 // ---- one evaluation: h, k, l to the squared structure and lattice factors ----
@@ -134,8 +135,7 @@ template <class T> constexpr double NEXT_TO_NODE = sizeof(T) == 4 ? 1e-12 : 1e-3
 constexpr double ROUND_VOLUME = 0.723601254558268;
 constexpr double GAUSS_WIDTH = 0.63;
 constexpr double TOPHAT_RADIUS_SQUARED = 0.3969;
-// Exponentials of less are zero in T.
-template <class T> constexpr double LOWEST_EXPONENT = sizeof(T) == 4 ? -104.0 : -709.0;
+constexpr double LOWEST_EXPONENT = -708.5;  // the exponential of less is zero
 
 struct Lane {
     double h, k, l;     // fractional Miller indices
@@ -248,11 +248,13 @@ inline double tricubic(const Setup &s, const Lane &p) {
     return total;
 }
 
-template <class T, Shape SHAPE> inline T lattice_squared(const Setup &s, const Lane &p) {
+// Gaussians may be smaller than float32 can tell, all over an image.
+template <class T, Shape SHAPE>
+inline std::conditional_t<SHAPE == GAUSS, double, T> lattice_squared(const Setup &s, const Lane &p) {
     if (SHAPE == SQUARE) return square_lattice<T>(s, p);
     if (SHAPE == ROUND) return round_lattice<T>(s, p);
     const double distance = node_distance(s, p);
-    if (SHAPE == GAUSS) return exponential<T>(distance * (-2.0 * s.fudge / GAUSS_WIDTH)) * T(square(s.volume));
+    if (SHAPE == GAUSS) return exponential<T>(distance * (-2.0 * s.fudge / GAUSS_WIDTH)) * square(s.volume);
     return distance * s.fudge < TOPHAT_RADIUS_SQUARED ? T(square(s.volume)) : T(0);
 }
 
@@ -290,7 +292,7 @@ inline void add_lanes(const Setup &s, const double *cell, double number, Block &
 template <class T, Shape SHAPE> void add_orientation(const Setup &s, const double *cell, double number, Block &b) {
     constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
     if (TAILS || !s.skip) return add_lanes<T, SHAPE>(s, cell, number, b, 0, b.lanes);
-    const double reach = SHAPE == GAUSS ? LOWEST_EXPONENT<T> * GAUSS_WIDTH / -2.0 : TOPHAT_RADIUS_SQUARED;
+    const double reach = SHAPE == GAUSS ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0 : TOPHAT_RADIUS_SQUARED;
     for (int from = 0; from < b.lanes; from += GROUP) {
         double nearest = INFINITY;
 #pragma omp simd reduction(min : nearest)

@@ -60,7 +60,7 @@ def nearest_node(hkl: Axes) -> Axes:
 
 
 def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
-    """Squared lattice factor (n,) of the lattice's dtype at hkl around its nearest node (spec intensity 4)."""
+    """Squared lattice factor (n,) at hkl around its nearest node (spec intensity 4); Gaussians are float64."""
     fraction = tuple(x - x0 for x, x0 in zip(hkl, node, strict=True))
     if lattice.shape == "square":
         return _square(fraction, lattice)
@@ -68,7 +68,8 @@ def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
         return _round(fraction, lattice)
     distance = node_distance(fraction, lattice)
     if lattice.shape == "gauss":
-        spot = torch.exp((distance * (-2.0 * lattice.fudge / GAUSS_WIDTH)).to(lattice.dtype))
+        # May be smaller than float32 can tell, all over an image.
+        spot = torch.exp(distance * (-2.0 * lattice.fudge / GAUSS_WIDTH))
     else:
         spot = (distance * lattice.fudge < TOPHAT_RADIUS_SQUARED).to(lattice.dtype)
     return spot * (lattice.volume * lattice.volume)

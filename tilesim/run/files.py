@@ -12,7 +12,6 @@ from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
 from tilesim.run.frames import Frame
 from tilesim.run.images import Image, Scales, band_rows, write_images
-from tilesim.run.printout import print_rendering
 from tilesim.run.statistics import Summary
 
 
@@ -24,7 +23,11 @@ def report_frame(
     say  takes what the reference prints while it renders, line by line; without it the lines begin with that
     """
     printed: list[str] = []
-    unfinished = print_rendering(frame.command, latch, say or printed.append)
+    unfinished = ""
+    if frame.command.settings.printout or latch is not None:
+        from tilesim.run.printout import print_rendering
+
+        unfinished = print_rendering(frame.command, latch, say or printed.append)
     return (*printed, *result_lines(frame.command, summary, unfinished))
 
 

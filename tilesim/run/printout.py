@@ -65,8 +65,6 @@ def print_rendering(command: Command, latch: int | None, say: Callable[[str], No
     at a time. All is computed again, in double precision on the host.
     """
     settings, experiment = command.settings, command.experiment
-    if not settings.printout and latch is None:
-        return ""
     lowered = lower(experiment, "double", latch=latch)
     unfinished, switched_at = "", None if latch is None else latch // lowered.setup.evaluations
     for numbers in _chosen(experiment, settings.printout_pixel) if settings.printout else ():

@@ -1,0 +1,65 @@
+"""How time grows with work: time per step from 1e7 to 1e10 steps, threads, and the edges of tiles."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+
+from bench.record import machine, save, table
+
+BASE = (
+    "-default_F 100 -cell 78 78 38 90 90 90 -N 20 -nonoise -nopgm -nointerpolate -distance 200 -lambda 1 -oversample 1 "
+    "-phi 0.1 -osc 1 -mosaic_spread 0.5"
+)
+WORK = {"1e7": "-detpixels 1000 -mosaic_domains 10", "1e8": "-detpixels 1000 -mosaic_domains 100"}
+WORK |= {"1e9": "-detpixels 1000 -mosaic_domains 1000", "1e10": "-detpixels 1000 -mosaic_domains 1000 -phisteps 10"}
+EDGES = (500, 511, 512, 513, 600, 1000, 1023, 1024, 1025)
+"""Pixels along a detector of 100 mosaic domains; tiles are up to 512 pixels."""
+
+
+def main(arguments: list[str]) -> None:
+    """Run, print the tables, write bench/results/linear-DATE.json."""
+    parser = argparse.ArgumentParser(prog="python -m bench linear", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args(arguments)
+    jobs = {("work", name, 1): words for name, words in WORK.items()}
+    jobs |= {("threads", name, 2): WORK[name] for name in ("1e8", "1e9")}
+    jobs |= {("edge", str(edge), 1): f"-detpixels {edge} -mosaic_domains 100" for edge in EDGES}
+    runs = {key: timed(words, key[2]) for key, words in jobs.items()}
+    seconds = {key: [] for key in runs}
+    for _ in range(options.repeats):
+        for key, (run, _steps) in runs.items():
+            seconds[key].append(run())
+    rows = [
+        {
+            "what": what,
+            "value": name,
+            "threads": threads,
+            "seconds": statistics.median(seconds[what, name, threads]),
+            "spread": (max(taken) - min(taken)) / statistics.median(taken),
+            "ns_per_step_and_thread": statistics.median(taken) * threads / runs[what, name, threads][1] * 1e9,
+        }
+        for (what, name, threads), taken in seconds.items()
+    ]
+    table(("what", "value", "threads", "seconds", "spread", "ns_per_step_and_thread"), rows)
+    save("linear", {**machine(), "repeats": options.repeats, "rows": rows})
+
+
+def timed(words: str, threads: int):
+    """A function that computes a job in this process and returns its seconds, and the steps of that."""
+    from tilesim.nanobragg.resolve import read_command
+    from tilesim.run.inline import run_inline
+    from tilesim.run.job import make_job
+
+    experiment = read_command([*BASE.split(), *words.split(), "-floatfile", os.devnull]).experiment
+    job = make_job(experiment, None, "mixed", "cpu", "fused", say=print)
+
+    def once() -> float:
+        start = time.perf_counter()
+        for _ in run_inline(job, [], threads):
+            pass
+        return time.perf_counter() - start
+
+    return once, job.evaluations
