@@ -57,7 +57,8 @@ def simulate_tile(kernel: Kernel, tile: Tile) -> TileImage:
     within, active = rendered_part(kernel.experiment, tile)
     with np.errstate(over="ignore"):  # beyond float32 is infinity, as in the reference
         if active is None:
-            image[within].flat = values
+            part = image[within]
+            part[...] = values.reshape(part.shape)
         else:
             image[within][active] = values
     return TileImage(tile, image, solid_angle)

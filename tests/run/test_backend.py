@@ -85,10 +85,10 @@ def test_it_agrees_on_drawn_experiments(experiment, latch):
 
 
 @compiler
-@pytest.mark.parametrize("shape", [Shape.GAUSS, Shape.TOPHAT])
+@pytest.mark.parametrize("shape, fudge", [(Shape.GAUSS, 1.0), (Shape.TOPHAT, 1e-3)])
 @pytest.mark.parametrize("precision", ["mixed", "double"])
-def test_leaving_out_exact_zeros_changes_no_bit(shape, precision):
-    crystal = dataclasses.replace(ALL["plain"].crystal, shape=shape, cells=(6, 6, 6), fudge=0.01)
+def test_leaving_out_exact_zeros_changes_no_bit(shape, fudge, precision):
+    crystal = dataclasses.replace(ALL["plain"].crystal, shape=shape, cells=(14, 14, 14), fudge=fudge)
     experiment = ALL["plain"].replace(crystal=crystal)
     all_lanes, _ = fused.lower(experiment, precision, skip=False).photons(EVERY_PIXEL)
     values, _ = fused.lower(experiment, precision).photons(EVERY_PIXEL)

@@ -24,7 +24,7 @@ class Found:
 
     def try_out(self, job):
         self.asked += 1
-        return Trial(self.rate, 0.0)
+        return Trial(self.rate)
 
 
 def test_many_short_tiles_grow_until_they_are_worth_a_task():

@@ -11,7 +11,7 @@
 
 namespace {
 
-constexpr int LANES = 512;  // of a block
+constexpr int LANES = 256;  // of a block
 constexpr int GROUP = 16;   // blocks are padded to a multiple: no lane is left to a loop's scalar tail
 constexpr int MATRIX = 9;
 
@@ -201,14 +201,6 @@ inline double node_distance(const Setup &s, const Lane &p) {
     return (x * x + y * y + z * z) * (s.volume * s.volume);
 }
 
-// Four-point Lagrange weights of the nodes -1, 0, 1, 2 at x.
-struct Weights { double at[4]; };
-
-inline Weights lagrange(double x) {
-    const double below = x + 1, above = x - 1, far = x - 2;
-    return {{-x * above * far / 6, below * above * far / 2, -below * x * far / 2, below * x * above / 6}};
-}
-
 inline bool between(const Setup &s, int axis, double x) {
     const double minimum = s.lowest[axis] + 1, size = s.highest[axis] - s.lowest[axis] - 1;
     return !((x - minimum + 3 > size) | (x - 2 < minimum));
@@ -216,8 +208,15 @@ inline bool between(const Setup &s, int axis, double x) {
 
 // ---- a block of pixels ----
 
+// The neighbours between which every lane is interpolated.
+struct Stencil {
+    alignas(64) double on_h[4][LANES], on_k[4][LANES], on_l[4][LANES];
+    alignas(64) int32_t first[LANES];
+    alignas(64) bool inside[LANES];
+};
+
 struct Block {
-    alignas(64) double slow[LANES], fast[LANES];           // pixel indices
+    alignas(64) double number[LANES], slow[LANES], fast[LANES];
     alignas(64) double x[LANES], y[LANES], z[LANES];       // scattering vector of the wave, 1/m
     alignas(64) double sum[LANES], amplitude[LANES];       // over the orientations of the wave; squared
     alignas(64) double d[3][LANES];                        // unit vector to the sub-pixel
@@ -226,27 +225,9 @@ struct Block {
     alignas(64) double total[LANES], layer[LANES], isotropic[LANES], absorbed[LANES], omega_sum[LANES];
     alignas(64) double first_omega[LANES];
     alignas(64) double interpolated[LANES];                // so many of the pixel's first evaluations may be interpolated
+    Stencil stencil;
     int lanes;                                             // in use, padded to whole groups
 };
-
-// Amplitude by tricubic interpolation: meaningful where all neighbours are in the table.
-inline double tricubic(const Setup &s, const Lane &p) {
-    const double h = clamp(std::floor(p.h), s.lowest[0] + 2, s.highest[0] - 3);
-    const double k = clamp(std::floor(p.k), s.lowest[1] + 2, s.highest[1] - 3);
-    const double l = clamp(std::floor(p.l), s.lowest[2] + 2, s.highest[2] - 3);
-    const Weights on_h = lagrange(p.h - h), on_k = lagrange(p.k - k), on_l = lagrange(p.l - l);
-    const int32_t first = entry(s, h - 1, k - 1, l - 1), length = int32_t(s.length), plane = int32_t(s.rows) * length;
-    double total = 0;
-    for (int i = 0; i < 4; i++) {
-        for (int j = 0; j < 4; j++) {
-            const int32_t start = first + i * plane + j * length;
-            double along = on_l.at[0] * s.values[start] + on_l.at[1] * s.values[start + 1];
-            along += on_l.at[2] * s.values[start + 2] + on_l.at[3] * s.values[start + 3];
-            total += on_h.at[i] * on_k.at[j] * along;
-        }
-    }
-    return total;
-}
 
 // Gaussians may be smaller than float32 can tell, all over an image.
 template <class T, Shape SHAPE>
@@ -258,14 +239,41 @@ inline std::conditional_t<SHAPE == GAUSS, double, T> lattice_squared(const Setup
     return distance * s.fudge < TOPHAT_RADIUS_SQUARED ? T(square(s.volume)) : T(0);
 }
 
-// Squared amplitudes at evaluation `number` of a pixel, interpolated where that is allowed and possible.
+// Four-point Lagrange weights of the nodes -1, 0, 1, 2 at x, for lane i.
+inline void lagrange(double x, double weights[4][LANES], int i) {
+    const double below = x + 1, above = x - 1, far = x - 2;
+    weights[0][i] = -x * above * far / 6, weights[1][i] = below * above * far / 2;
+    weights[2][i] = -below * x * far / 2, weights[3][i] = below * x * above / 6;
+}
+
+// Squared amplitudes at evaluation `number` of a pixel, by tricubic interpolation where that is allowed and possible.
 template <class T> void interpolate(const Setup &s, const double *cell, double number, Block &b, int from, int to) {
+    Stencil &t = b.stencil;
 #pragma omp simd
     for (int i = from; i < to; i++) {
         const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
+        const double h = clamp(std::floor(p.h), s.lowest[0] + 2, s.highest[0] - 3);
+        const double k = clamp(std::floor(p.k), s.lowest[1] + 2, s.highest[1] - 3);
+        const double l = clamp(std::floor(p.l), s.lowest[2] + 2, s.highest[2] - 3);
+        lagrange(p.h - h, t.on_h, i), lagrange(p.k - k, t.on_k, i), lagrange(p.l - l, t.on_l, i);
+        t.first[i] = entry(s, h - 1, k - 1, l - 1);
         const bool inside = (number < b.interpolated[i]) & between(s, 0, p.h) & between(s, 1, p.k) & between(s, 2, p.l);
-        const double nearest = double(nearest_squared<T>(s, p)), among = square(tricubic(s, p));
-        b.amplitude[i] = inside ? among : nearest;
+        t.inside[i] = inside;
+        b.amplitude[i] = double(nearest_squared<T>(s, p));
+    }
+    // Neighbours along l lie side by side: here they are the lanes.
+    const int64_t length = int64_t(s.length), plane = int64_t(s.rows) * length;
+    for (int i = from; i < to; i++) {
+        if (!t.inside[i]) continue;
+        double along[4] = {0, 0, 0, 0};
+        for (int h = 0; h < 4; h++) {
+            for (int k = 0; k < 4; k++) {
+                const double weight = t.on_h[h][i] * t.on_k[k][i], *row = s.values + t.first[i] + h * plane + k * length;
+                for (int l = 0; l < 4; l++) along[l] += weight * row[l];
+            }
+        }
+        const double low = t.on_l[0][i] * along[0] + t.on_l[1][i] * along[1];
+        b.amplitude[i] = square(low + t.on_l[2][i] * along[2] + t.on_l[3][i] * along[3]);
     }
 }
 
@@ -378,7 +386,8 @@ void absorb(const Setup &s, Block &b, int layer) {
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         const double parallax = dot(s.normal, b.d[0][i], b.d[1][i], b.d[2][i]);
-        b.capture[i] = exponential<double>(front / parallax) - exponential<double>(back / parallax);
+        const double path = 1.0 / parallax;
+        b.capture[i] = exponential<double>(front * path) - exponential<double>(back * path);
     }
 }
 
@@ -391,11 +400,12 @@ bool scatter(const Setup &s, Block &b, int source) {
         b.y[i] = (b.d[1][i] - incident[1]) * per_metre;
         b.z[i] = (b.d[2][i] - incident[2]) * per_metre;
     }
+    if (s.dmin <= 0) return true;
     double any = 0;
 #pragma omp simd reduction(max : any)
     for (int i = 0; i < b.lanes; i++) {
         const double stol = 0.5 * length_of(b.x[i], b.y[i], b.z[i]);
-        b.accepted[i] = (s.dmin > 0) & (stol > 0) & (s.dmin > 0.5 / stol) ? 0.0 : 1.0;
+        b.accepted[i] = (stol > 0) & (s.dmin * stol > 0.5) ? 0.0 : 1.0;
         any = std::max(any, b.accepted[i]);
     }
     return any > 0;
@@ -412,6 +422,7 @@ inline void cross(const double *u, const double *v, double *w) {
 
 // Kahn's polarisation factor of one source into `factor`.
 void polarize(const Setup &s, Block &b, int source) {
+    if (!s.polarized) return;
     double beam[3] = {s.incident[3 * source], s.incident[3 * source + 1], s.incident[3 * source + 2]}, magnetic[3], electric[3];
     unit(beam);
     cross(s.polarization_axis, beam, magnetic);
@@ -425,7 +436,7 @@ void polarize(const Setup &s, Block &b, int source) {
         const double m = square(dot(magnetic, x, y, z)), e = square(dot(electric, x, y, z)), both = m + e;
         const double cos_2psi = both > 0 ? (e - m) / (both > 0 ? both : 1.0) : 1.0;
         const double kahn = 0.5 * (1.0 + cosines - s.kahn_factor * cos_2psi * (1.0 - cosines));
-        b.factor[i] = s.polarized ? kahn : 1.0;
+        b.factor[i] = kahn;
     }
 }
 
@@ -504,7 +515,7 @@ bool settle(Block &b) {
 template <class Visit> inline void for_rays(const Setup &s, Block &b, bool simulate, Visit visit) {
     const int subs = int(s.oversample * s.oversample);
     std::fill_n(b.omega_sum, b.lanes, 0.0);
-    std::fill_n(b.capture, b.lanes, 1.0);
+    for (double *ones : {b.capture, b.factor, b.accepted}) std::fill_n(ones, b.lanes, 1.0);
     for (int layer = 0; layer < s.layers; layer++) {
         for (int sub = 0; sub < subs; sub++) {
             aim(s, b, layer, sub, (layer == 0 && sub == 0) || s.oversample_omega);
@@ -519,11 +530,11 @@ template <class Visit> inline void for_rays(const Setup &s, Block &b, bool simul
 
 // Photons of a block into `total` (intensity.photons).
 void render(const Setup &s, const Kernel &kernel, Block &b) {
-    for (double *sums : {b.total, b.layer, b.absorbed, b.polar}) std::fill_n(sums, b.lanes, 0.0);
+    for (double *sums : {b.total, b.layer, b.absorbed, b.polar, b.isotropic}) std::fill_n(sums, b.lanes, 0.0);
     bool settled = false;
     for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
-        if (ray == 0) {
-            std::copy_n(b.omega, b.lanes, b.first_omega);
+        if (ray == 0) std::copy_n(b.omega, b.lanes, b.first_omega);
+        if (ray == 0 && s.background > 0) {
             polarize(s, b, 0);
             std::copy_n(b.factor, b.lanes, b.isotropic);
         }
@@ -600,17 +611,20 @@ double tilesim_render(const Setup *setup, int64_t count, const int64_t *numbers,
     static thread_local Block block;
     Block &b = block;
     const int64_t orientations = setup->phi_steps * setup->mosaic_domains;
-    const int64_t evaluations = setup->layers * setup->oversample * setup->oversample * setup->sources * orientations;
+    const double width = double(setup->width);
+    const double evaluations = double(setup->layers * setup->oversample * setup->oversample * setup->sources * orientations);
     const Kernel kernel = setup->single ? kernel_of<float>(setup->shape) : kernel_of<double>(setup->shape);
     double solid_angle = 0;
     for (int64_t start = 0; start < count; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, count - start));
         b.lanes = (used + GROUP - 1) / GROUP * GROUP;
+        for (int i = 0; i < used; i++) b.number[i] = double(numbers[start + i]);
+        std::fill(b.number + used, b.number + b.lanes, b.number[used - 1]);
+#pragma omp simd
         for (int i = 0; i < b.lanes; i++) {
-            // What fills the last group up is its last pixel once more.
-            const int64_t number = numbers[start + std::min(i, used - 1)];
-            b.slow[i] = double(number / setup->width), b.fast[i] = double(number % setup->width);
-            b.interpolated[i] = setup->latch < 0 ? INFINITY : double(setup->latch - number * evaluations);
+            b.slow[i] = std::floor((b.number[i] + 0.5) / width);
+            b.fast[i] = b.number[i] - b.slow[i] * width;
+            b.interpolated[i] = setup->latch < 0 ? INFINITY : double(setup->latch) - b.number[i] * evaluations;
         }
         if (!photons) for_rays(*setup, b, false, [](int64_t, bool, bool) {});
         else if (setup->strict) render_strictly(*setup, kernel, b);
