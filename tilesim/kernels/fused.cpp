@@ -208,13 +208,6 @@ inline bool between(const Setup &s, int axis, double x) {
 
 // ---- a block of pixels ----
 
-// The neighbours between which every lane is interpolated.
-struct Stencil {
-    alignas(64) double on_h[4][LANES], on_k[4][LANES], on_l[4][LANES];
-    alignas(64) int32_t first[LANES];
-    alignas(64) bool inside[LANES];
-};
-
 struct Block {
     alignas(64) double number[LANES], slow[LANES], fast[LANES];
     alignas(64) double x[LANES], y[LANES], z[LANES];       // scattering vector of the wave, 1/m
@@ -225,7 +218,6 @@ struct Block {
     alignas(64) double total[LANES], layer[LANES], isotropic[LANES], absorbed[LANES], omega_sum[LANES];
     alignas(64) double first_omega[LANES];
     alignas(64) double interpolated[LANES];                // so many of the pixel's first evaluations may be interpolated
-    Stencil stencil;
     int lanes;                                             // in use, padded to whole groups
 };
 
@@ -240,40 +232,40 @@ inline std::conditional_t<SHAPE == GAUSS, double, T> lattice_squared(const Setup
 }
 
 // Four-point Lagrange weights of the nodes -1, 0, 1, 2 at x, for lane i.
-inline void lagrange(double x, double weights[4][LANES], int i) {
+inline void lagrange(double x, double weights[4][GROUP], int i) {
     const double below = x + 1, above = x - 1, far = x - 2;
     weights[0][i] = -x * above * far / 6, weights[1][i] = below * above * far / 2;
     weights[2][i] = -below * x * far / 2, weights[3][i] = below * x * above / 6;
 }
 
 // Squared amplitudes at evaluation `number` of a pixel, by tricubic interpolation where that is allowed and possible.
-template <class T> void interpolate(const Setup &s, const double *cell, double number, Block &b, int from, int to) {
-    Stencil &t = b.stencil;
+template <class T> void interpolate(const Setup &s, const double *cell, double number, Block &b, int from) {
+    alignas(64) double on_h[4][GROUP], on_k[4][GROUP], on_l[4][GROUP];
+    alignas(64) int32_t first[GROUP], inside[GROUP];
 #pragma omp simd
-    for (int i = from; i < to; i++) {
-        const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
+    for (int i = 0; i < GROUP; i++) {
+        const Lane p = lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]);
         const double h = clamp(std::floor(p.h), s.lowest[0] + 2, s.highest[0] - 3);
         const double k = clamp(std::floor(p.k), s.lowest[1] + 2, s.highest[1] - 3);
         const double l = clamp(std::floor(p.l), s.lowest[2] + 2, s.highest[2] - 3);
-        lagrange(p.h - h, t.on_h, i), lagrange(p.k - k, t.on_k, i), lagrange(p.l - l, t.on_l, i);
-        t.first[i] = entry(s, h - 1, k - 1, l - 1);
-        const bool inside = (number < b.interpolated[i]) & between(s, 0, p.h) & between(s, 1, p.k) & between(s, 2, p.l);
-        t.inside[i] = inside;
-        b.amplitude[i] = double(nearest_squared<T>(s, p));
+        lagrange(p.h - h, on_h, i), lagrange(p.k - k, on_k, i), lagrange(p.l - l, on_l, i);
+        first[i] = entry(s, h - 1, k - 1, l - 1);
+        inside[i] = (number < b.interpolated[from + i]) & between(s, 0, p.h) & between(s, 1, p.k) & between(s, 2, p.l);
+        b.amplitude[from + i] = double(nearest_squared<T>(s, p));
     }
     // Neighbours along l lie side by side: here they are the lanes.
     const int64_t length = int64_t(s.length), plane = int64_t(s.rows) * length;
-    for (int i = from; i < to; i++) {
-        if (!t.inside[i]) continue;
+    for (int i = 0; i < GROUP; i++) {
+        if (!inside[i]) continue;
         double along[4] = {0, 0, 0, 0};
         for (int h = 0; h < 4; h++) {
             for (int k = 0; k < 4; k++) {
-                const double weight = t.on_h[h][i] * t.on_k[k][i], *row = s.values + t.first[i] + h * plane + k * length;
+                const double weight = on_h[h][i] * on_k[k][i], *row = s.values + first[i] + h * plane + k * length;
                 for (int l = 0; l < 4; l++) along[l] += weight * row[l];
             }
         }
-        const double low = t.on_l[0][i] * along[0] + t.on_l[1][i] * along[1];
-        b.amplitude[i] = square(low + t.on_l[2][i] * along[2] + t.on_l[3][i] * along[3]);
+        const double low = on_l[0][i] * along[0] + on_l[1][i] * along[1];
+        b.amplitude[from + i] = square(low + on_l[2][i] * along[2] + on_l[3][i] * along[3]);
     }
 }
 
@@ -281,7 +273,7 @@ template <class T> void interpolate(const Setup &s, const double *cell, double n
 template <class T, Shape SHAPE>
 inline void add_lanes(const Setup &s, const double *cell, double number, Block &b, int from, int to) {
     if (s.interpolate) {
-        interpolate<T>(s, cell, number, b, from, to);
+        for (int i = from; i < to; i += GROUP) interpolate<T>(s, cell, number, b, i);
 #pragma omp simd
         for (int i = from; i < to; i++) {
             const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
