@@ -10,7 +10,7 @@ import torch
 from tilesim.kernels.derived import derive, raster
 from tilesim.model import Experiment, StructureFactors
 from tilesim.physics.factors import FactorTable, make_table
-from tilesim.physics.intensity import Pixels, Setup, photons, rays
+from tilesim.physics.intensity import Pixels, Setup, Sweep, photons, rays, sweep
 from tilesim.physics.lattice import Lattice
 from tilesim.physics.rotate import spindle_cells
 from tilesim.physics.strict import first_exit, strict_photons
@@ -33,6 +33,8 @@ class Lowered:
     """Pixels per pass"""
     first_pixel: int | None = None
     """Strict only: the pixel whose first spindle step is not carried over (spec intensity 8.1)"""
+    sweep: Sweep = sweep
+    """The sum over orientations: the definition, or a faster form"""
 
     @property
     def dtype(self) -> str:
@@ -42,11 +44,11 @@ class Lowered:
         """As `Kernel.photons`."""
         pixels = _pixels(numbers, self)
         if not self.experiment.sampling.strict_c:
-            values, omega = photons(self.setup, pixels)
+            values, omega = photons(self.setup, pixels, self.sweep)
         else:
-            values, omega = strict_photons(self.setup, pixels)
+            values, omega = strict_photons(self.setup, pixels, sweep=self.sweep)
             if numbers[0] == self.first_pixel:
-                first, _ = strict_photons(self.setup, _pixels(numbers[:1], self), first_of_image=True)
+                first, _ = strict_photons(self.setup, _pixels(numbers[:1], self), True, self.sweep)
                 values = torch.cat([first[:1], values[1:]])
         return values[: len(numbers)].cpu().numpy(), _sum(omega, numbers)
 
@@ -61,12 +63,14 @@ def lower(
     device: str | torch.device = "cpu",
     latch: int | None = None,
     table: FactorTable | None = None,
+    sweep: Sweep = sweep,
 ) -> Lowered:
     """Tensors on `device` from the nouns of `experiment`.
 
     precision  "mixed": float64 up to the fractions of h, k, l, then float32; "double": all float64
     latch      strict only, from `find_latch`
     table      from `lower_table` for the same structure factors, type and device; None makes it
+    sweep      a faster form of `intensity.sweep`
     """
     derived, device = derive(experiment, precision), torch.device(device)
     beam, crystal, scan, sampling = experiment.beam, experiment.crystal, experiment.scan, experiment.sampling
@@ -117,7 +121,7 @@ def lower(
         scale=derived.scale,
         latch=latch if sampling.strict_c else None,
     )
-    return Lowered(experiment, setup, str(device), block_of(device.type), derived.first_pixel)
+    return Lowered(experiment, setup, str(device), block_of(device.type), derived.first_pixel, sweep)
 
 
 def block_of(device: str) -> int:

@@ -1,0 +1,225 @@
+"""The fused GPU kernel: all orientations of one wave in a Triton kernel, in the frame of the definition in torch.
+
+Pixels are what runs in parallel; orientations are looped over inside, so that nothing is as large as pixels times
+orientations. h, k, l and their fractions are float64, what follows has the type of the table's squares.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from tilesim.kernels import tensors
+from tilesim.kernels.tensors import block_of, lower_table
+from tilesim.model import Experiment
+from tilesim.physics.factors import FactorTable
+from tilesim.physics.intensity import Pixels, Setup, Wave
+from tilesim.physics.lattice import GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED
+from tilesim.physics.rotate import mosaic_cells
+
+__all__ = ["block_of", "lower", "lower_table", "sweep"]
+
+BLOCK = 128
+"""Pixels of one program."""
+ORIENTATIONS = 2**14
+"""Cells that are on the device at a time."""
+SHAPES = ("square", "round", "gauss", "tophat")
+
+
+def lower(
+    experiment: Experiment,
+    precision: str = "mixed",
+    device: str | torch.device = "cuda",
+    latch: int | None = None,
+    table: FactorTable | None = None,
+) -> tensors.Lowered:
+    """As `tensors.lower`, with the orientations summed by the fused kernel."""
+    return tensors.lower(experiment, precision, device, latch, table, sweep)
+
+
+def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = False) -> Tensor:
+    """As `intensity.sweep`: the sum over all orientations for one wave (n,) float64."""
+    lattice, device = setup.lattice, wave.q[0].device
+    q = [axis.contiguous() for axis in wave.q]
+    total = torch.zeros_like(q[0])
+    # How many of a pixel's evaluations may be interpolated; only the reference ever stops (spec intensity 8.2).
+    allowed = torch.full_like(total, float("inf"))
+    if setup.latch is not None:
+        allowed = (setup.latch - pixels.number * setup.evaluations).to(torch.float64)
+    constants = _constants(setup).to(device)
+    number = wave.group * setup.orientations
+    for cells in _cells(setup, unrotated_start):
+        _add_orientations[(triton.cdiv(len(total), BLOCK),)](
+            *q,
+            allowed,
+            total,
+            cells.to(device),
+            constants,
+            lattice.table.squares,
+            lattice.table.values,
+            len(total),
+            len(cells),
+            number,
+            SHAPE=SHAPES.index(lattice.shape),
+            SINGLE=lattice.dtype == torch.float32,
+            INTERPOLATE=setup.interpolate,
+            BLOCK=BLOCK,
+        )
+        number += len(cells)
+    return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
+
+
+def _cells(setup: Setup, unrotated_start: bool):
+    """All orientations, spindle outermost, as (m, 9) with a bounded m."""
+    waiting: list[Tensor] = []
+    for step, turned in enumerate(setup.turned):
+        start = setup.cell if step == 0 and unrotated_start else turned
+        for mosaic in setup.mosaic.split(ORIENTATIONS):
+            waiting.append(mosaic_cells(start, mosaic).reshape(-1, 9))
+            if sum(map(len, waiting)) >= ORIENTATIONS:
+                yield torch.cat(waiting)
+                waiting = []
+    if waiting:
+        yield torch.cat(waiting)
+
+
+def _constants(setup: Setup) -> Tensor:
+    """The numbers of the kernel, float64: Triton takes plain ones as float32."""
+    lattice, table = setup.lattice, setup.lattice.table
+    spot = {"gauss": -2.0 / GAUSS_WIDTH, "tophat": 1.0, "round": 1.0, "square": 1.0}[lattice.shape] * lattice.fudge
+    tall = lattice.volume * (ROUND_VOLUME if lattice.shape == "round" else 1.0)
+    numbers = (
+        *lattice.cells, spot, lattice.volume**2, tall**2, TOPHAT_RADIUS_SQUARED, torch.pi,
+        *(x for axis in lattice.reciprocal for x in axis),
+        *table.lowest, *table.highest, table.rows, table.length, table.origin,
+        1e-12 if lattice.dtype == torch.float32 else 1e-30,
+    )  # fmt: skip
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+@triton.jit
+def _nearest_whole(x):
+    return tl.floor(x + 0.5)
+
+
+@triton.jit
+def _clamp(x, low, high):
+    return tl.minimum(tl.maximum(x, low), high)
+
+
+@triton.jit
+def _sin_pi(x, pi, SINGLE: tl.constexpr):
+    """sin(pi x) for |x| <= 1/2; the polynomial of fused.cpp in float32."""
+    if SINGLE:
+        u = x * x
+        p = 2.55006972641 + u * (-0.598242126841 + u * 0.0775603877265)
+        return x * (3.1415926369 + u * (-5.1677096848 + u * p))
+    return tl.sin(x * pi)
+
+
+@triton.jit
+def _lagrange(x, NODE: tl.constexpr):
+    """Weight of node NODE of -1, 0, 1, 2 at x."""
+    below = x + 1
+    above = x - 1
+    far = x - 2
+    if NODE == 0:
+        return -x * above * far / 6
+    if NODE == 1:
+        return below * above * far / 2
+    if NODE == 2:
+        return -below * x * far / 2
+    return below * x * above / 6
+
+
+@triton.jit
+def _add_orientations(
+    x_of, y_of, z_of, allowed_of, total_of, cells, constants, squares, values, pixels, orientations, first_number,
+    SHAPE: tl.constexpr, SINGLE: tl.constexpr, INTERPOLATE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Add F^2 F_latt^2 over some orientations to the sum of every pixel."""
+    lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    used = lane < pixels
+    x = tl.load(x_of + lane, mask=used, other=0.0)
+    y = tl.load(y_of + lane, mask=used, other=0.0)
+    z = tl.load(z_of + lane, mask=used, other=0.0)
+    allowed = tl.load(allowed_of + lane, mask=used, other=0.0)
+    total = tl.load(total_of + lane, mask=used, other=0.0)
+    na, nb, nc = tl.load(constants), tl.load(constants + 1), tl.load(constants + 2)
+    spot, volume_squared, tall_squared = tl.load(constants + 3), tl.load(constants + 4), tl.load(constants + 5)
+    reach, pi = tl.load(constants + 6), tl.load(constants + 7)
+    ax, ay, az = tl.load(constants + 8), tl.load(constants + 9), tl.load(constants + 10)
+    bx, by, bz = tl.load(constants + 11), tl.load(constants + 12), tl.load(constants + 13)
+    cx, cy, cz = tl.load(constants + 14), tl.load(constants + 15), tl.load(constants + 16)
+    low_h, low_k, low_l = tl.load(constants + 17), tl.load(constants + 18), tl.load(constants + 19)
+    high_h, high_k, high_l = tl.load(constants + 20), tl.load(constants + 21), tl.load(constants + 22)
+    rows, length, origin = tl.load(constants + 23), tl.load(constants + 24), tl.load(constants + 25)
+    next_to_node = tl.load(constants + 26)
+    kind = tl.float32 if SINGLE else tl.float64
+    for number in range(orientations):
+        cell = cells + 9 * number
+        h = x * tl.load(cell) + y * tl.load(cell + 1) + z * tl.load(cell + 2)
+        k = x * tl.load(cell + 3) + y * tl.load(cell + 4) + z * tl.load(cell + 5)
+        l = x * tl.load(cell + 6) + y * tl.load(cell + 7) + z * tl.load(cell + 8)
+        h0, k0, l0 = tl.ceil(h - 0.5), tl.ceil(k - 0.5), tl.ceil(l - 0.5)
+        dh, dk, dl = h - h0, k - k0, l - l0
+        row = _clamp(h0, low_h, high_h) * rows + _clamp(k0, low_k, high_k)
+        entry = (row * length + _clamp(l0, low_l, high_l) + origin).to(tl.int32)
+        factor = tl.load(squares + entry, mask=used, other=0.0)
+        if INTERPOLATE:
+            # The range test of the reference (spec intensity 5.4): size is high - low - 1.
+            inside = used & (first_number + number < allowed)
+            inside = inside & (h - low_h + 2 <= high_h - low_h - 1) & (h - 2 >= low_h + 1)
+            inside = inside & (k - low_k + 2 <= high_k - low_k - 1) & (k - 2 >= low_k + 1)
+            inside = inside & (l - low_l + 2 <= high_l - low_l - 1) & (l - 2 >= low_l + 1)
+            corner_h = _clamp(tl.floor(h), low_h + 2, high_h - 3)
+            corner_k = _clamp(tl.floor(k), low_k + 2, high_k - 3)
+            corner_l = _clamp(tl.floor(l), low_l + 2, high_l - 3)
+            among = tl.full([BLOCK], 0.0, tl.float64)
+            for i in tl.static_range(4):
+                for j in tl.static_range(4):
+                    start = ((corner_h + (i - 1)) * rows + corner_k + (j - 1)) * length + corner_l - 1 + origin
+                    along = tl.full([BLOCK], 0.0, tl.float64)
+                    for m in tl.static_range(4):
+                        amplitude = tl.load(values + start.to(tl.int32) + m, mask=inside, other=0.0)
+                        along += _lagrange(l - corner_l, m) * amplitude
+                    among += _lagrange(h - corner_h, i) * _lagrange(k - corner_k, j) * along
+            factor = tl.where(inside, (among * among).to(kind), factor)
+        if SHAPE == 0:
+            # The grating function is even, so signs may go; on the node itself the ratio is N too.
+            dh = tl.maximum(tl.abs(dh), next_to_node)
+            dk = tl.maximum(tl.abs(dk), next_to_node)
+            dl = tl.maximum(tl.abs(dl), next_to_node)
+            ph, pk, pl = dh * na, dk * nb, dl * nc
+            above = _sin_pi((ph - _nearest_whole(ph)).to(kind), pi.to(kind), SINGLE)
+            above *= _sin_pi((pk - _nearest_whole(pk)).to(kind), pi.to(kind), SINGLE)
+            above *= _sin_pi((pl - _nearest_whole(pl)).to(kind), pi.to(kind), SINGLE)
+            below = _sin_pi(dh.to(kind), pi.to(kind), SINGLE)
+            below *= _sin_pi(dk.to(kind), pi.to(kind), SINGLE)
+            below *= _sin_pi(dl.to(kind), pi.to(kind), SINGLE)
+            ratio = above / below
+            total += (ratio * ratio * factor).to(tl.float64)
+        elif SHAPE == 1:
+            ph, pk, pl = dh * na, dk * nb, dl * nc
+            radius = tl.sqrt((ph * ph + pk * pk + pl * pl) * spot)
+            turn = ((radius - _nearest_whole(radius)) * pi).to(kind)
+            r = (radius * pi).to(kind)
+            rr = r * r
+            near = r < 0.5
+            series = 1.0 - rr / 10 * (1.0 - rr / 28 * (1.0 - rr / 54 * (1.0 - rr / 88)))
+            safe = tl.where(near, 1.0, r)
+            closed = 3.0 * (tl.sin(turn) / safe - tl.cos(turn)) / (safe * safe)
+            wave = tl.where(near, series, closed)
+            total += (wave * wave * factor).to(tl.float64) * tall_squared
+        else:
+            u = dh * ax + dk * bx + dl * cx
+            v = dh * ay + dk * by + dl * cy
+            w = dh * az + dk * bz + dl * cz
+            distance = (u * u + v * v + w * w) * volume_squared * spot
+            if SHAPE == 2:
+                total += tl.exp(distance) * factor.to(tl.float64) * volume_squared
+            else:
+                total += tl.where(distance < reach, factor.to(tl.float64), 0.0) * volume_squared
+    tl.store(total_of + lane, total, mask=used)
