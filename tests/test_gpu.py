@@ -17,11 +17,13 @@ def cuda() -> bool:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not cuda(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:TRITON")
+@pytest.mark.parametrize("backend", ["eager", "fused"])
 @pytest.mark.parametrize("precision, limit", [("mixed", 1e-5), ("double", 1e-9)])
 @pytest.mark.parametrize("name", ALL)
-def test_the_gpu_agrees_with_the_cpu_in_double(name, precision, limit):
+def test_the_gpu_agrees_with_the_cpu_in_double(name, precision, limit, backend):
     expected = simulate_now(ALL[name], "double", "cpu", "eager").astype(np.float64)
-    image = simulate_now(ALL[name], precision, "cuda", "eager")
+    image = simulate_now(ALL[name], precision, "cuda", backend)
     error = np.abs(image - expected) / np.maximum(np.abs(expected), 1e-6 * np.abs(expected).max())
     assert error.max() < max(limit, 1e-6)
 

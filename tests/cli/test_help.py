@@ -61,7 +61,7 @@ def test_the_bar_leaves_room_for_the_echo_of_an_interrupt(process):
 
     parent, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    long = (*CRYSTAL, *"-N 3 -pixel 1 -detpixels 64 -oversample 2 -mosaic 1 -mosaic_domains 999 --tile 8".split())
+    long = (*CRYSTAL, *"-N 3 -pixel 1 -detpixels 64 -oversample 60 -mosaic 1 -mosaic_domains 999 --tile 8".split())
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
     environment.pop("COLUMNS", None)
     child = process("run", *long, "-floatfile", "f.bin", stderr=terminal, env=environment)

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tilesim.kernels import library
 from tilesim.nanobragg.resolve import read_command
+from tilesim.run.backend import resolve_device
 from tilesim.run.frames import Frame
 from tilesim.run.job import make_job
 from tilesim.run.render import carry_out
@@ -38,19 +40,30 @@ def stored(folder: Path, case: dict):
     return values["image"] if hasattr(values, "files") else values
 
 
-def run_case(case: dict, folder: Path, tmp_path: Path, monkeypatch, *, strict_c: bool, precision: str):
+def run_case(case: dict, folder: Path, tmp_path: Path, monkeypatch, kernel, *, strict_c: bool, precision: str):
     """Run a case's flags in a folder of its own; the command, and its float image as read back."""
     for name in case["inputs"]:
         source = lysozyme() / Path(name).name if "lysozyme" in name else HERE / "inputs" / Path(name).name
         shutil.copy(source, tmp_path)
     monkeypatch.chdir(tmp_path)
     command = read_command(["-floatfile", "out.bin", *case["args"]], strict_c)
-    carry_out(Frame(0, command), make_job(command.experiment, None, precision, "cpu", "eager"))
+    carry_out(Frame(0, command), make_job(command.experiment, None, precision, *kernel))
     image = np.fromfile("out.bin", "<f4").reshape(case["shape"])
     if "region" in case:
         slow0, slow1, fast0, fast1 = case["region"]
         image = image[slow0:slow1, fast0:fast1]
     return command, image
+
+
+@pytest.fixture(params=["cpu eager", "cpu fused", pytest.param("cuda fused", marks=pytest.mark.gpu)])
+def kernel(request):
+    """Device and backend."""
+    device, backend = request.param.split()
+    if device == "cuda" and resolve_device("auto") == "cpu":
+        pytest.skip("no CUDA device")
+    if (device, backend) == ("cpu", "fused") and library.compiler() is None:
+        pytest.skip("no C++ compiler")
+    return device, backend
 
 
 def skip_without_data(case: dict) -> None:
@@ -67,10 +80,10 @@ def check_stored_files(case: dict, command, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision, limit", [("mixed", 1e-5), ("double", 1e-6)])
 @pytest.mark.parametrize("name", [n for n in CASES if n != "flagship_full"])
-def test_strict_images_are_those_of_the_reference(name, precision, limit, tmp_path, monkeypatch):
+def test_strict_images_are_those_of_the_reference(name, precision, limit, tmp_path, monkeypatch, kernel):
     case = CASES[name]
     skip_without_data(case)
-    command, image = run_case(case, HERE, tmp_path, monkeypatch, strict_c=True, precision=precision)
+    command, image = run_case(case, HERE, tmp_path, monkeypatch, kernel, strict_c=True, precision=precision)
     assert metric(image, stored(HERE, case)) <= limit
     check_stored_files(case, command, tmp_path)
 
@@ -83,28 +96,28 @@ REORDERED = {
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if n != "flagship_full" and n not in REORDERED])
-def test_default_images_are_the_corrected_ones(name, tmp_path, monkeypatch):
+def test_default_images_are_the_corrected_ones(name, tmp_path, monkeypatch, kernel):
     case, folder = (CORRECTED[name], HERE / "corrected") if name in CORRECTED else (CASES[name], HERE)
     skip_without_data(case)
-    _, image = run_case(case, folder, tmp_path, monkeypatch, strict_c=False, precision="mixed")
+    _, image = run_case(case, folder, tmp_path, monkeypatch, kernel, strict_c=False, precision="mixed")
     assert metric(image, stored(folder, case)) <= 1e-5
 
 
 @pytest.mark.parametrize("name", REORDERED)
-def test_one_flag_no_longer_sets_another(name, tmp_path, monkeypatch):
+def test_one_flag_no_longer_sets_another(name, tmp_path, monkeypatch, kernel):
     case, (written, meant) = CASES[name], REORDERED[name]
     clear = {**case, "args": " ".join(case["args"]).replace(written, meant).split()}
     assert clear["args"] != case["args"]
-    command, image = run_case(case, HERE, tmp_path, monkeypatch, strict_c=False, precision="mixed")
-    _, expected = run_case(clear, HERE, tmp_path, monkeypatch, strict_c=True, precision="mixed")
+    command, image = run_case(case, HERE, tmp_path, monkeypatch, kernel, strict_c=False, precision="mixed")
+    _, expected = run_case(clear, HERE, tmp_path, monkeypatch, kernel, strict_c=True, precision="mixed")
     assert "K8" in command.corrections
     assert metric(image, expected) <= 1e-5
 
 
-def test_the_whole_lysozyme_frame_has_the_reference_statistics(tmp_path, monkeypatch):
+def test_the_whole_lysozyme_frame_has_the_reference_statistics(tmp_path, monkeypatch, kernel):
     case = CASES["flagship_full"]
     skip_without_data(case)
-    _, image = run_case(case, HERE, tmp_path, monkeypatch, strict_c=True, precision="mixed")
+    _, image = run_case(case, HERE, tmp_path, monkeypatch, kernel, strict_c=True, precision="mixed")
     wide, stats = image.astype(np.float64), case["stats"]
     assert wide.max() == pytest.approx(stats["max"], rel=1e-5)
     assert wide.sum() == pytest.approx(stats["sum"], rel=1e-5)

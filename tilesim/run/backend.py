@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from tilesim.errors import PlanError
 from tilesim.kernels import library
 
 BACKENDS = ("auto", "eager", "fused")
-NO_FUSED_GPU = "the fused kernel is for CPUs; expected --backend auto or eager on a GPU"
+NO_TRITON = "the fused kernel needs triton on a GPU, which comes with torch for CUDA"
 COMPILE_FROM = 3e7
 """Steps from which the fused kernel is worth compiling (about 2 s, once per machine): seconds of eager work."""
 
@@ -34,7 +35,7 @@ def resolve_device(name: str) -> str:
 def resolve_backend(
     name: str, steps: float, device: str = "cpu", say: Callable[[str], None] = lambda line: None
 ) -> str:
-    """Eager or fused for a job of that many steps on a device; the fused kernel is compiled if need be.
+    """Eager or fused for a job of that many steps on a device; the CPU's fused kernel is compiled if need be.
 
     say  takes a line when compiling begins and ends
 
@@ -43,9 +44,9 @@ def resolve_backend(
     if name not in BACKENDS:
         raise PlanError(f"backend is {name!r}; expected one of {', '.join(BACKENDS)}")
     if device != "cpu":
-        if name == "fused":
-            raise PlanError(NO_FUSED_GPU)
-        return "eager"
+        if name == "fused" and not has_triton():
+            raise PlanError(NO_TRITON)
+        return name if name != "auto" else "fused" if has_triton() else "eager"
     if name == "fused":
         library.compile_library(say)
     if name != "auto":
@@ -65,12 +66,21 @@ def worth_fusing(steps: float) -> bool:
     return library.cached() or (steps >= COMPILE_FROM and library.compiler() is not None)
 
 
-def kernels(backend: str):
-    """The module with `lower` and `lower_table` for a resolved backend."""
-    if backend == "fused":
+def has_triton() -> bool:
+    """Whether the fused GPU kernel can be compiled in this process."""
+    return find_spec("triton") is not None
+
+
+def kernels(backend: str, device: str):
+    """The module with `lower`, `lower_table` and `block_of` for a resolved backend and device."""
+    if backend == "fused" and device == "cpu":
         from tilesim.kernels import fused
 
         return fused
+    if backend == "fused":
+        from tilesim.kernels import gpu
+
+        return gpu
     from tilesim.kernels import tensors
 
     return tensors

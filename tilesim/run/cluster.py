@@ -48,6 +48,8 @@ class Worker:
     """It can compile the fused CPU kernel."""
     fused: bool
     """It has compiled it already."""
+    triton: bool = False
+    """It can compile the fused GPU kernel."""
 
 
 class Cluster:
@@ -105,6 +107,7 @@ class Cluster:
             known.get("resources", {}).get("GPU", 0.0),
             told["fusable"],
             told["fused"],
+            told["triton"],
         )
 
     def await_workers(self, say=lambda line: None) -> None:
@@ -124,7 +127,7 @@ class Cluster:
 
     def resolve(self, device: str, backend: str, steps: float) -> tuple[str, str]:
         """Device kind and backend for a job on these workers; those without become unfit. Raises ClusterError."""
-        from tilesim.run.backend import COMPILE_FROM, NO_FUSED_GPU
+        from tilesim.run.backend import COMPILE_FROM, NO_TRITON
 
         if device not in ("auto", "cpu", "cuda"):
             raise InputError(f"--device {device} names one machine's device; expected auto, cpu or cuda for workers")
@@ -135,10 +138,12 @@ class Cluster:
         if backend == "auto":
             fit = self.fit.values()
             ready = all(worker.fused or (worker.fusable and steps >= COMPILE_FROM) for worker in fit)
-            backend = "fused" if device == "cpu" and ready else "eager"
+            if device == "cuda":
+                ready = all(worker.triton for worker in fit)
+            backend = "fused" if ready else "eager"
+        elif backend == "fused" and device == "cuda":
+            self._dismiss(lambda worker: worker.triton, NO_TRITON)
         elif backend == "fused":
-            if device != "cpu":
-                raise InputError(NO_FUSED_GPU)
             self._dismiss(lambda worker: worker.fusable, NO_COMPILER)
         return device, backend
 

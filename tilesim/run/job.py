@@ -40,7 +40,7 @@ class Job:
     @property
     def block(self) -> int:
         """Pixels per pass of the kernel."""
-        return kernels(self.backend).block_of(self.device)
+        return kernels(self.backend, self.device).block_of(self.device)
 
     @property
     def evaluations(self) -> int:
@@ -135,7 +135,7 @@ def _tile_shape(tile) -> tuple[int, int]:
 def lower_job(job: Job, frame: int = 0, table=None) -> Kernel:
     """The kernel of one frame of a job, with its table (made here unless given)."""
     experiment, latch = job.experiments[frame], job.latches[frame]
-    return kernels(job.backend).lower(experiment, job.precision, job.device, latch, table)
+    return kernels(job.backend, job.device).lower(experiment, job.precision, job.device, latch, table)
 
 
 def _latch(experiment: Experiment) -> int | None:

@@ -79,7 +79,9 @@ class Frames:
         summed = summed_type(experiment, self.job.precision)
         key = (experiment.factors.digest, summed)
         if key not in self._tables:
-            self._tables[key] = kernels(self.job.backend).lower_table(experiment.factors, summed, self.job.device)
+            self._tables[key] = kernels(self.job.backend, self.job.device).lower_table(
+                experiment.factors, summed, self.job.device
+            )
         self._tables.move_to_end(key)
         while len(self._tables) > KEPT_TABLES:
             self._tables.popitem(last=False)

@@ -12,7 +12,7 @@ from distributed import WorkerPlugin, get_worker
 
 from tilesim.errors import PlanError, StoreError, TileError
 from tilesim.kernels import library
-from tilesim.run.backend import one_thread_each
+from tilesim.run.backend import NO_TRITON, has_triton, one_thread_each
 from tilesim.run.task import Frames, TileFailure, TileReport, compute_tile, report_tile
 from tilesim.run.work import Work
 
@@ -114,7 +114,8 @@ def unfit(wanted: dict[str, str], device: str, backend: str) -> str:
 
         if not torch.cuda.is_available():
             return NO_DEVICE
-    return NO_COMPILER if backend == "fused" and device == "cpu" and not fusable() else ""
+        return NO_TRITON if backend == "fused" and not has_triton() else ""
+    return NO_COMPILER if backend == "fused" and not fusable() else ""
 
 
 def fusable() -> bool:
@@ -145,5 +146,6 @@ def facts(dask_worker) -> dict:
         "gpus": torch.cuda.device_count() if torch.cuda.is_available() else 0,
         "fusable": fusable(),
         "fused": library.cached(),
+        "triton": has_triton(),
         "jobs": [name for name in dask_worker.plugins if str(name).startswith("tilesim ")],
     }
