@@ -96,7 +96,8 @@ def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place:
     if cluster is None:
         say = (lambda line: None) if options["quiet"] else (lambda line: click.echo(f"tilesim: {line}", err=True))
         job = make_job(experiments, tile, precision, device, backend, say)
-        check_budget(memory_budget(job.experiment, job.plan, job.block, default_threads(job)))
+        threads = default_threads(job)
+        check_budget(memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, threads))
     else:
         from tilesim.run.sizing import sized_job
 

@@ -27,7 +27,7 @@ def print_plan(launch, options: dict) -> None:
 
     job, frames, extras = launch.job, launch.frames, extras_of(options)
     where = here(job) if launch.cluster is None else there(job, launch.cluster)
-    memory = memory_budget(job.experiment, job.plan, job.block, where["threads_each"])
+    memory = memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, where["threads_each"])
     # Before the trial: it takes a moment, and these do not depend on it.
     files = output_sizes(frames, extras, job.plan)
     disks = short_disks(files, hidden(launch))

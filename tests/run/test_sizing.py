@@ -61,7 +61,7 @@ def test_many_tiles_are_tried_out_and_sized():
 
 def test_tiles_shrink_to_the_memory_of_the_workers_or_are_refused():
     one = job(edge=3000)
-    need = sizing.memory_budget(one.experiment, one.plan, one.block, 1).total
+    need = sizing.memory_budget(one.experiment, one.plan, one.block, one.numbers_per_pixel, 1).total
     small = sizing.sized_job(one, Found(1, int(need / sizing.SHARE_OF_MEMORY) - 1), False)
     assert small.plan.tile == tuple(n // 2 for n in one.plan.tile)
     with pytest.raises(PlanError, match=r"tcp://a:1 has 1 MB; use a smaller --tile"):

@@ -14,6 +14,8 @@ from tilesim.model.vectors import rotate_about
 
 BLOCK = 2**18
 """Pixels per call, which is short and cannot be interrupted; the kernel has blocks of its own."""
+NUMBERS_PER_PIXEL = 2
+"""Float64 numbers per pixel of a call: its number and its photons (tests/test_budget.py measures it)."""
 SHAPES = ("square", "round", "gauss", "tophat")
 
 _WHOLE = (

@@ -12,14 +12,14 @@ import triton.language as tl
 from torch import Tensor
 
 from tilesim.kernels import tensors
-from tilesim.kernels.tensors import block_of, lower_table
+from tilesim.kernels.tensors import NUMBERS_PER_PIXEL, block_of, lower_table
 from tilesim.model import Experiment
 from tilesim.physics.factors import FactorTable
 from tilesim.physics.intensity import Pixels, Setup, Wave
 from tilesim.physics.lattice import GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED
 from tilesim.physics.rotate import mosaic_cells
 
-__all__ = ["block_of", "lower", "lower_table", "sweep"]
+__all__ = ["NUMBERS_PER_PIXEL", "block_of", "lower", "lower_table", "sweep"]
 
 BLOCK = 128
 """Pixels of one program."""

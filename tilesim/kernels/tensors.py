@@ -18,6 +18,8 @@ from tilesim.physics.strict import first_exit, strict_photons
 CPU_BLOCK = 24576
 """Pixels per pass on a CPU: few enough for the cache and for one thread, enough to hide the cost of a call."""
 GPU_BLOCK = 2**20
+NUMBERS_PER_PIXEL = 90
+"""Float64 numbers per pixel of a block, at the widest (tests/test_budget.py measures it)."""
 PADDING = 64
 """Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
 

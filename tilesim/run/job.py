@@ -43,6 +43,11 @@ class Job:
         return kernels(self.backend, self.device).block_of(self.device)
 
     @property
+    def numbers_per_pixel(self) -> int:
+        """Float64 numbers that the kernel holds for each pixel of a pass."""
+        return kernels(self.backend, self.device).NUMBERS_PER_PIXEL
+
+    @property
     def evaluations(self) -> int:
         """Lattice evaluations of all frames: pixels x sub-pixels x layers x sources x phi x mosaic."""
         return steps_of(self.experiments)

@@ -59,7 +59,7 @@ def trial_seconds(job: Job, cluster: Cluster) -> float:
 
 def _short_of_memory(job: Job, cluster: Cluster) -> str:
     for worker in cluster.fit.values():
-        budget = memory_budget(job.experiment, job.plan, job.block, worker.threads)
+        budget = memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, worker.threads)
         if worker.memory and budget.total > SHARE_OF_MEMORY * worker.memory:
             return (
                 f"the job needs {budget.total / 1e6:.0f} MB on a worker of {worker.threads} threads, "

@@ -9,9 +9,6 @@ from tilesim.errors import PlanError
 from tilesim.model import Experiment
 from tilesim.tiling.plan import TilePlan
 
-NUMBERS_PER_PIXEL = 90
-"""Float64 numbers that a kernel holds per pixel of a block, at its widest (tests/test_budget.py measures it)."""
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -36,15 +33,19 @@ class Budget:
         return self.per_thread * self.threads + self.table
 
 
-def memory_budget(experiment: Experiment, plan: TilePlan, block: int, threads: int) -> Budget:
-    """Memory of a job that runs `threads` tiles at a time in blocks of `block` pixels."""
+def memory_budget(experiment: Experiment, plan: TilePlan, block: int, numbers: int, threads: int) -> Budget:
+    """Memory of a job that runs `threads` tiles at a time.
+
+    block    pixels of a call of the kernel
+    numbers  float64 numbers that it holds for each of them
+    """
     tile = plan.tile[0] * plan.tile[1]
     entries = 1
     for n in experiment.factors.grid.shape:
         entries *= n + 2
     return Budget(
         tile=tile * (4 + 4 + 3 * 8 + 8),
-        block=min(block, tile) * NUMBERS_PER_PIXEL * 8,
+        block=min(block, tile) * numbers * 8,
         orientations=len(experiment.crystal.mosaic_rotations) * 2 * 9 * 8,
         table=experiment.factors.grid.nbytes + entries * (8 + 8),
         threads=threads,
