@@ -1,4 +1,4 @@
-"""The fused CPU kernel, a C++ form of the definition (fused.cpp): an experiment laid out for it, and its pixels."""
+"""The fused CPU kernel, a C++ form of the definition (cpp/): an experiment laid out for it, and its pixels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tilesim.kernels.library import load
 from tilesim.model import Experiment, StructureFactors
 from tilesim.model.vectors import rotate_about
 
-BLOCK = 2**18
-"""Pixels per call, which is short and cannot be interrupted; the kernel has blocks of its own."""
+BLOCK = 2**15
+"""Pixels per call, which cannot be interrupted; the kernel has blocks of its own."""
 NUMBERS_PER_PIXEL = 2
 """Float64 numbers per pixel of a call: its number and its photons (tests/test_budget.py measures it)."""
 SHAPES = ("square", "round", "gauss", "tophat")
@@ -35,7 +35,7 @@ _ARRAYS = "incident wavelengths weights cell turned mosaic values squares".split
 
 
 class _Setup(ctypes.Structure):
-    """`Setup` of fused.cpp, field by field."""
+    """`Setup` of cpp/setup.h, field by field."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in _WHOLE),
@@ -81,6 +81,8 @@ class Fused:
             setattr(self._setup, name, array.ctypes.data)
         self._first_setup = _Setup.from_buffer_copy(self._setup)
         self._first_setup.unrotated_start = 1
+        if self.solid_angle(np.empty(0)) < 0:
+            raise AssertionError("_Setup is not the Setup of cpp/setup.h")
 
     def __reduce__(self) -> tuple:
         return lower, self._recipe  # addresses do not travel

@@ -111,7 +111,7 @@ def _clamp(x, low, high):
 
 @triton.jit
 def _sin_pi(x, pi, SINGLE: tl.constexpr):
-    """sin(pi x) for |x| <= 1/2; the polynomial of fused.cpp in float32."""
+    """sin(pi x) for |x| <= 1/2; the polynomial of cpp/numbers.h in float32."""
     if SINGLE:
         u = x * x
         p = 2.55006972641 + u * (-0.598242126841 + u * 0.0775603877265)

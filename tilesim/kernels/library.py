@@ -18,9 +18,9 @@ from time import perf_counter
 
 from tilesim.errors import PlanError
 
-SOURCE = Path(__file__).with_name("fused.cpp")
+SOURCE = Path(__file__).with_name("cpp") / "fused.cpp"
 OPTIONS = (
-    "-O3 -std=c++17 -shared -fPIC -march=native -fopenmp-simd "
+    "-O3 -std=c++17 -shared -fPIC -march=native -fopenmp-simd -fvisibility=hidden "
     # No -ffast-math: order, infinities and NaN stay as written. These only forget errno and floating-point traps.
     "-fno-math-errno -fno-trapping-math"
 ).split()
@@ -69,7 +69,6 @@ def load() -> ctypes.CDLL:
         library = ctypes.CDLL(str(_path()))
     except OSError as error:
         raise PlanError(f"cannot load the compiled kernel: {error}; remove it, or use --backend eager") from None
-    library.tilesim_setup_size.restype = ctypes.c_int64
     library.tilesim_render.restype = ctypes.c_double
     library.tilesim_render.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
     return library
@@ -100,7 +99,8 @@ def _path() -> Path:
     folder = os.environ.get("TILESIM_CACHE") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tilesim"
     )
-    parts = (SOURCE.read_text(), *_options(), sys.platform, platform.machine(), *_processor(), *_libc())
+    sources = [path.read_text() for path in sorted(SOURCE.parent.iterdir())]
+    parts = (*sources, *_options(), sys.platform, platform.machine(), *_processor(), *_libc())
     return Path(folder, f"fused-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so")
 
 

@@ -1,0 +1,205 @@
+// The sum over a pixel on a CPU: what physics/intensity.py and physics/strict.py define, some hundred pixels at a time.
+//
+// Pixels are the lanes of vectors. A block of them fits the first-level cache, and everything else is looped over
+// around it: layers, sub-pixels, sources, spindle steps and mosaic domains, in that order, so memory depends on none
+// of them. Loops marked simd have no branches and no calls. T is the type of what follows the fraction of h, k, l.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "rays.h"
+
+namespace {
+
+constexpr int MATRIX = 9;
+
+// Call `visit` with every orientation of one wave and its number among the evaluations of a pixel, spindle outermost.
+template <class Visit> inline void for_orientations(const Setup &s, int64_t group, bool unrotated_start, Visit visit) {
+    double number = double(group * s.phi_steps * s.mosaic_domains);
+    for (int64_t step = 0; step < s.phi_steps; step++) {
+        const double *turned = step == 0 && unrotated_start ? s.cell : s.turned + MATRIX * step;
+        for (int64_t domain = 0; domain < s.mosaic_domains; domain++) {
+            const double *rotation = s.mosaic + MATRIX * domain;
+            double cell[MATRIX];
+            for (int row = 0; row < MATRIX; row += 3) {
+                for (int axis = 0; axis < 3; axis++) {
+                    cell[row + axis] = dot(rotation + 3 * axis, turned[row], turned[row + 1], turned[row + 2]);
+                }
+            }
+            visit(cell, number++);
+        }
+    }
+}
+
+// Sum over all orientations of one wave.
+void sweep(const Setup &s, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
+    std::fill_n(b.sum, b.lanes, 0.0);
+    for_orientations(s, group, unrotated_start, [&](const double *cell, double number) {
+        kernel.add_orientation(s, cell, number, b);
+    });
+}
+
+// Strict only: I := (I + term) x factors for every orientation of one wave, I being `total`.
+void running_product(const Setup &s, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
+    for_orientations(s, group, unrotated_start, [&](const double *cell, double number) {
+        std::fill_n(b.sum, b.lanes, 0.0);
+        kernel.add_orientation(s, cell, number, b);
+        kernel.find_visited(s, cell, b);
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) {
+            double after = b.total[i] + b.sum[i];
+            after *= s.oversample_thick ? b.capture[i] : 1.0;
+            after *= s.oversample_polar ? b.factor[i] : 1.0;
+            after *= s.oversample_omega ? b.omega[i] : 1.0;
+            b.total[i] = b.visited[i] > 0 ? after : b.total[i];
+        }
+    });
+}
+
+// Add one wave, weighted, to the layer of every lane.
+void add_wave(const Setup &s, const Kernel &kernel, Block &b, int64_t group, int source) {
+    sweep(s, kernel, b, group, false);
+    const double weight = s.weights[source];
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) {
+        double term = b.sum[i] * weight;
+        term *= s.oversample_thick ? b.capture[i] : 1.0;
+        term *= s.oversample_polar ? b.factor[i] : 1.0;
+        term *= s.oversample_omega ? b.omega[i] : 1.0;
+        b.layer[i] += b.accepted[i] > 0 ? term : 0.0;
+    }
+}
+
+// The polarisation in use: that of the first wave that dmin accepts, kept from then on. True where all have one.
+bool settle(Block &b) {
+    double least = INFINITY;
+#pragma omp simd reduction(min : least)
+    for (int i = 0; i < b.lanes; i++) {
+        const bool due = (b.polar[i] == 0) & (b.accepted[i] > 0);
+        b.polar[i] = due ? b.factor[i] : b.polar[i];
+        least = std::min(least, b.polar[i]);
+    }
+    return least > 0;
+}
+
+// Every sub-pixel of every layer: `visit` gets its number, whether it begins a layer and whether it ends one.
+template <class Visit> inline void for_rays(const Setup &s, Block &b, bool simulate, Visit visit) {
+    const int subs = int(s.oversample * s.oversample);
+    std::fill_n(b.omega_sum, b.lanes, 0.0);
+    for (double *ones : {b.capture, b.factor, b.accepted}) std::fill_n(ones, b.lanes, 1.0);
+    for (int layer = 0; layer < s.layers; layer++) {
+        for (int sub = 0; sub < subs; sub++) {
+            aim(s, b, layer, sub, (layer == 0 && sub == 0) || s.oversample_omega);
+#pragma omp simd
+            for (int i = 0; i < b.lanes; i++) b.omega_sum[i] += b.omega[i];
+            if (!simulate) continue;
+            if (s.absorbing && (sub == 0 || s.oversample_thick)) absorb(s, b, layer);
+            visit(int64_t(layer) * subs + sub, sub == 0, sub == subs - 1);
+        }
+    }
+}
+
+// Photons of a block into `total` (intensity.photons).
+void render(const Setup &s, const Kernel &kernel, Block &b) {
+    for (double *sums : {b.total, b.layer, b.absorbed, b.polar, b.isotropic}) std::fill_n(sums, b.lanes, 0.0);
+    bool settled = false;
+    for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
+        if (ray == 0) std::copy_n(b.omega, b.lanes, b.first_omega);
+        if (ray == 0 && s.background > 0) {
+            polarize(s, b, 0);
+            std::copy_n(b.factor, b.lanes, b.isotropic);
+        }
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) b.absorbed[i] += begins ? b.capture[i] : 0.0;
+        for (int source = 0; source < s.sources; source++) {
+            if (!scatter(s, b, source)) continue;
+            if (s.oversample_polar || !settled) {
+                polarize(s, b, source);
+                settled = settle(b);
+            }
+            add_wave(s, kernel, b, ray * s.sources + source, source);
+        }
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) {
+            const double captured = s.oversample_thick ? b.layer[i] : b.layer[i] * b.capture[i];
+            b.total[i] += ends ? captured : 0.0;
+            b.layer[i] = ends ? 0.0 : b.layer[i];
+        }
+    });
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) {
+        double total = b.total[i] * s.scale;
+        total *= s.oversample_polar ? 1.0 : b.polar[i];
+        total *= s.oversample_omega ? 1.0 : b.first_omega[i];
+        const double water = s.background * b.isotropic[i] * b.first_omega[i] * b.absorbed[i];
+        b.total[i] = s.background > 0 ? total + water : total;
+    }
+}
+
+// Photons of a block into `total` as the reference computes them (strict.strict_photons).
+void render_strictly(const Setup &s, const Kernel &kernel, Block &b) {
+    std::fill_n(b.total, b.lanes, s.background);
+    std::fill_n(b.polar, b.lanes, s.polarized ? 0.0 : 1.0);
+    const bool recomputed = s.oversample_thick || s.oversample_polar || s.oversample_omega;
+    bool settled = false, unrotated_start = s.unrotated_start;
+    for_rays(s, b, true, [&](int64_t ray, bool, bool) {
+        for (int source = 0; source < s.sources; source++) {
+            if (!scatter(s, b, source)) continue;
+            if (s.oversample_polar || !settled) {
+                polarize(s, b, source);
+                settled = settle(b);
+            }
+            const int64_t group = ray * s.sources + source;
+            if (recomputed) {
+                running_product(s, kernel, b, group, unrotated_start);
+            } else {
+                sweep(s, kernel, b, group, unrotated_start);
+#pragma omp simd
+                for (int i = 0; i < b.lanes; i++) b.total[i] += b.accepted[i] > 0 ? b.sum[i] : 0.0;
+            }
+            unrotated_start = false;
+        }
+    });
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) {
+        double total = b.total[i] * s.scale;
+        total *= s.oversample_thick ? 1.0 : b.capture[i];
+        total *= s.oversample_polar ? 1.0 : b.polar[i];
+        b.total[i] = s.oversample_omega ? total : total * b.omega[i];
+    }
+}
+
+}  // namespace
+
+// Photons of the `count` pixels with these numbers (slow x width + fast) into `photons`, unless that is null.
+// Returns the sum of their solid angles in use; negative where `Setup` is not what this was compiled for.
+extern "C" __attribute__((visibility("default")))
+double tilesim_render(const Setup *setup, int64_t count, const int64_t *numbers, double *photons) {
+    if (setup->size != int64_t(sizeof(Setup))) return -1.0;
+    static thread_local Block block;
+    Block &b = block;
+    const int64_t rays = setup->layers * setup->oversample * setup->oversample;
+    const double evaluations = double(rays * setup->sources * setup->phi_steps * setup->mosaic_domains);
+    const double width = double(setup->width);
+    const Kernel kernel = setup->single ? kernel_of<float>(setup->shape) : kernel_of<double>(setup->shape);
+    double solid_angle = 0;
+    for (int64_t start = 0; start < count; start += LANES) {
+        const int used = int(std::min<int64_t>(LANES, count - start));
+        b.lanes = (used + GROUP - 1) / GROUP * GROUP;
+        for (int i = 0; i < used; i++) b.number[i] = double(numbers[start + i]);
+        std::fill(b.number + used, b.number + b.lanes, b.number[used - 1]);
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) {
+            b.slow[i] = std::floor((b.number[i] + 0.5) / width);
+            b.fast[i] = b.number[i] - b.slow[i] * width;
+            b.interpolated[i] = setup->latch < 0 ? INFINITY : double(setup->latch) - b.number[i] * evaluations;
+        }
+        if (!photons) for_rays(*setup, b, false, [](int64_t, bool, bool) {});
+        else if (setup->strict) render_strictly(*setup, kernel, b);
+        else render(*setup, kernel, b);
+        for (int i = 0; i < used; i++) solid_angle += b.omega_sum[i];
+        if (photons) std::copy_n(b.total, used, photons + start);
+    }
+    return solid_angle;
+}

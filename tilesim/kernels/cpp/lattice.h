@@ -1,0 +1,94 @@
+// One evaluation, from a scattering vector to the squared factors: physics/lattice.py and factors.py.
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "numbers.h"
+#include "setup.h"
+
+// Fractions below this are as good as the node itself, and three of them can be multiplied in T.
+template <class T> constexpr double NEXT_TO_NODE = sizeof(T) == 4 ? 1e-12 : 1e-30;
+constexpr double ROUND_VOLUME = 0.723601254558268;
+constexpr double GAUSS_WIDTH = 0.63;
+constexpr double TOPHAT_RADIUS_SQUARED = 0.3969;
+constexpr double LOWEST_EXPONENT = -708.5;  // the exponential of less is zero
+
+struct Lane {
+    double h, k, l;     // fractional Miller indices
+    double h0, k0, l0;  // nearest node; an exact half goes down
+    double dh, dk, dl;  // fraction
+};
+
+inline Lane lane_at(const double *cell, double x, double y, double z) {
+    Lane p;
+    p.h = dot(cell, x, y, z), p.k = dot(cell + 3, x, y, z), p.l = dot(cell + 6, x, y, z);
+    p.h0 = std::ceil(p.h - 0.5), p.k0 = std::ceil(p.k - 0.5), p.l0 = std::ceil(p.l - 0.5);
+    p.dh = p.h - p.h0, p.dk = p.k - p.k0, p.dl = p.l - p.l0;
+    return p;
+}
+
+// Flat index of a node in the table, whose border holds the default.
+inline int32_t entry(const Setup &s, double h, double k, double l) {
+    return int32_t((h * s.rows + k) * s.length + l + s.entry);
+}
+
+template <class T> inline T nearest_squared(const Setup &s, const Lane &p) {
+    const double h = clamp(p.h0, s.lowest[0], s.highest[0]);
+    const double k = clamp(p.k0, s.lowest[1], s.highest[1]);
+    const double l = clamp(p.l0, s.lowest[2], s.highest[2]);
+    return static_cast<const T *>(s.squares)[entry(s, h, k, l)];
+}
+
+inline double phase(double fraction, double cells) {
+    const double turns = fraction * cells;
+    return turns - std::rint(turns);
+}
+
+template <class T> inline T square_lattice(const Setup &s, const Lane &p) {
+    // The grating function is even, so signs may go.
+    const double h = std::max(std::fabs(p.dh), NEXT_TO_NODE<T>);
+    const double k = std::max(std::fabs(p.dk), NEXT_TO_NODE<T>);
+    const double l = std::max(std::fabs(p.dl), NEXT_TO_NODE<T>);
+    const T above = sin_pi(T(phase(h, s.cells[0]))) * sin_pi(T(phase(k, s.cells[1]))) * sin_pi(T(phase(l, s.cells[2])));
+    const T below = sin_pi(T(h)) * sin_pi(T(k)) * sin_pi(T(l));
+    return square(above / below);
+}
+
+template <class T> inline T round_lattice(const Setup &s, const Lane &p) {
+    const double sum = square(p.dh * s.cells[0]) + square(p.dk * s.cells[1]) + square(p.dl * s.cells[2]);
+    const double radius = std::sqrt(sum * s.fudge);
+    // sin and cos of pi r change sign together from one half turn to the next; the square does not care.
+    const T turn = T(radius - std::rint(radius));
+    const T x = T(radius * M_PI), xx = x * x;
+    // The closed form cancels near zero; the series is good to 1e-11 below one half.
+    const T series = T(1) - xx / T(10) * (T(1) - xx / T(28) * (T(1) - xx / T(54) * (T(1) - xx / T(88))));
+    const T safe = x < T(0.5) ? T(1) : x;
+    const T closed = T(3) * (sin_pi(turn) - safe * cos_pi(turn)) / (safe * safe * safe);
+    const T amplitude = (x < T(0.5) ? series : closed) * T(s.volume * ROUND_VOLUME);
+    return amplitude * amplitude;
+}
+
+// Squared distance to the node in 1/angstrom^2 times (Na Nb Nc)^2.
+inline double node_distance(const Setup &s, const Lane &p) {
+    const double *a = s.reciprocal, *b = a + 3, *c = a + 6;
+    const double x = p.dh * a[0] + p.dk * b[0] + p.dl * c[0];
+    const double y = p.dh * a[1] + p.dk * b[1] + p.dl * c[1];
+    const double z = p.dh * a[2] + p.dk * b[2] + p.dl * c[2];
+    return (x * x + y * y + z * z) * (s.volume * s.volume);
+}
+
+inline bool between(const Setup &s, int axis, double x) {
+    const double minimum = s.lowest[axis] + 1, size = s.highest[axis] - s.lowest[axis] - 1;
+    return !((x - minimum + 3 > size) | (x - 2 < minimum));
+}
+
+// Gaussians may be smaller than float32 can tell, all over an image.
+template <class T, Shape SHAPE>
+inline std::conditional_t<SHAPE == GAUSS, double, T> lattice_squared(const Setup &s, const Lane &p) {
+    if (SHAPE == SQUARE) return square_lattice<T>(s, p);
+    if (SHAPE == ROUND) return round_lattice<T>(s, p);
+    const double distance = node_distance(s, p);
+    if (SHAPE == GAUSS) return exponential<T>(distance * (-2.0 * s.fudge / GAUSS_WIDTH)) * square(s.volume);
+    return distance * s.fudge < TOPHAT_RADIUS_SQUARED ? T(square(s.volume)) : T(0);
+}

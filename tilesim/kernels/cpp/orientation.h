@@ -1,0 +1,117 @@
+// A block of pixels, and the innermost loop: one orientation added to the sum of each of them.
+#pragma once
+
+#include "lattice.h"
+
+constexpr int LANES = 256;  // of a block
+constexpr int GROUP = 16;   // blocks are padded to a multiple: no lane is left to a loop's scalar tail
+
+struct Block {
+    alignas(64) double number[LANES], slow[LANES], fast[LANES];
+    alignas(64) double x[LANES], y[LANES], z[LANES];       // scattering vector of the wave, 1/m
+    alignas(64) double sum[LANES], amplitude[LANES];       // over the orientations of the wave; squared
+    alignas(64) double d[3][LANES];                        // unit vector to the sub-pixel
+    alignas(64) double omega[LANES], capture[LANES], polar[LANES], factor[LANES];
+    alignas(64) double accepted[LANES], visited[LANES];    // one, or zero where dmin rejects the wave
+    alignas(64) double total[LANES], layer[LANES], isotropic[LANES], absorbed[LANES], omega_sum[LANES];
+    alignas(64) double first_omega[LANES];
+    alignas(64) double interpolated[LANES];                // so many first evaluations may be interpolated
+    int lanes;                                             // in use, padded to whole groups
+};
+
+// Four-point Lagrange weights of the nodes -1, 0, 1, 2 at x, for lane i.
+inline void lagrange(double x, double weights[4][GROUP], int i) {
+    const double below = x + 1, above = x - 1, far = x - 2;
+    weights[0][i] = -x * above * far / 6, weights[1][i] = below * above * far / 2;
+    weights[2][i] = -below * x * far / 2, weights[3][i] = below * x * above / 6;
+}
+
+// Squared amplitudes at evaluation `number` of a pixel, by tricubic interpolation where that is allowed and possible.
+template <class T> void interpolate(const Setup &s, const double *cell, double number, Block &b, int from) {
+    alignas(64) double on_h[4][GROUP], on_k[4][GROUP], on_l[4][GROUP];
+    alignas(64) int32_t first[GROUP], inside[GROUP];
+#pragma omp simd
+    for (int i = 0; i < GROUP; i++) {
+        const Lane p = lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]);
+        const double h = clamp(std::floor(p.h), s.lowest[0] + 2, s.highest[0] - 3);
+        const double k = clamp(std::floor(p.k), s.lowest[1] + 2, s.highest[1] - 3);
+        const double l = clamp(std::floor(p.l), s.lowest[2] + 2, s.highest[2] - 3);
+        lagrange(p.h - h, on_h, i), lagrange(p.k - k, on_k, i), lagrange(p.l - l, on_l, i);
+        first[i] = entry(s, h - 1, k - 1, l - 1);
+        inside[i] = (number < b.interpolated[from + i]) & between(s, 0, p.h) & between(s, 1, p.k) & between(s, 2, p.l);
+        b.amplitude[from + i] = double(nearest_squared<T>(s, p));
+    }
+    // Neighbours along l lie side by side: here they are the lanes.
+    const int64_t length = int64_t(s.length), plane = int64_t(s.rows) * length;
+    for (int i = 0; i < GROUP; i++) {
+        if (!inside[i]) continue;
+        double along[4] = {0, 0, 0, 0};
+        for (int h = 0; h < 4; h++) {
+            for (int k = 0; k < 4; k++) {
+                const double weight = on_h[h][i] * on_k[k][i], *row = s.values + first[i] + h * plane + k * length;
+                for (int l = 0; l < 4; l++) along[l] += weight * row[l];
+            }
+        }
+        const double low = on_l[0][i] * along[0] + on_l[1][i] * along[1];
+        b.amplitude[from + i] = square(low + on_l[2][i] * along[2] + on_l[3][i] * along[3]);
+    }
+}
+
+// Add one orientation to the sums of some lanes: the innermost loop.
+template <class T, Shape SHAPE>
+inline void add_lanes(const Setup &s, const double *cell, double number, Block &b, int from, int to) {
+    if (s.interpolate) {
+        for (int i = from; i < to; i += GROUP) interpolate<T>(s, cell, number, b, i);
+#pragma omp simd
+        for (int i = from; i < to; i++) {
+            const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
+            b.sum[i] += double(T(b.amplitude[i]) * lattice_squared<T, SHAPE>(s, p));
+        }
+        return;
+    }
+#pragma omp simd
+    for (int i = from; i < to; i++) {
+        const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
+        b.sum[i] += double(nearest_squared<T>(s, p) * lattice_squared<T, SHAPE>(s, p));
+    }
+}
+
+// The same for all lanes, without the groups that are so far from all nodes that they get exact zeros.
+template <class T, Shape SHAPE> void add_orientation(const Setup &s, const double *cell, double number, Block &b) {
+    constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
+    if (TAILS || !s.skip) return add_lanes<T, SHAPE>(s, cell, number, b, 0, b.lanes);
+    const double reach = SHAPE == GAUSS ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0 : TOPHAT_RADIUS_SQUARED;
+    for (int from = 0; from < b.lanes; from += GROUP) {
+        double nearest = INFINITY;
+#pragma omp simd reduction(min : nearest)
+        for (int i = from; i < from + GROUP; i++) {
+            nearest = std::min(nearest, node_distance(s, lane_at(cell, b.x[i], b.y[i], b.z[i])));
+        }
+        if (!(nearest * s.fudge > reach)) add_lanes<T, SHAPE>(s, cell, number, b, from, from + GROUP);
+    }
+}
+
+// Strict only: one where the reference goes on to the structure factor, zero where it leaves the sum alone.
+template <class T, Shape SHAPE> void find_visited(const Setup &s, const double *cell, Block &b) {
+    const bool all = SHAPE == SQUARE || SHAPE == ROUND || s.background != 0;
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) {
+        const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
+        b.visited[i] = all || lattice_squared<T, SHAPE>(s, p) != 0 ? b.accepted[i] : 0.0;
+    }
+}
+
+// The two loops that depend on the shape of the crystal and on the precision.
+struct Kernel {
+    void (*add_orientation)(const Setup &, const double *, double, Block &);
+    void (*find_visited)(const Setup &, const double *, Block &);
+};
+
+template <class T> Kernel kernel_of(int64_t shape) {
+    switch (shape) {
+        case SQUARE: return {add_orientation<T, SQUARE>, find_visited<T, SQUARE>};
+        case ROUND: return {add_orientation<T, ROUND>, find_visited<T, ROUND>};
+        case GAUSS: return {add_orientation<T, GAUSS>, find_visited<T, GAUSS>};
+        default: return {add_orientation<T, TOPHAT>, find_visited<T, TOPHAT>};
+    }
+}
