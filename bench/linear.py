@@ -1,4 +1,4 @@
-"""How time grows with work: time per step from 1e7 to 1e10 steps, threads, and the edges of tiles."""
+"""How time grows with work: time per step from 1e7 to 1e10 steps on two threads, threads, and the edges of tiles."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from bench.record import machine, save, table
 
 BASE = (
     "-default_F 100 -cell 78 78 38 90 90 90 -N 20 -nonoise -nopgm -nointerpolate -distance 200 -lambda 1 -oversample 1 "
-    "-phi 0.1 -osc 1 -mosaic_spread 0.5"
+    "-phi 0.1 -osc 1 -phisteps 1 -mosaic_spread 0.5"
 )
-WORK = {"1e7": "-detpixels 1000 -mosaic_domains 10", "1e8": "-detpixels 1000 -mosaic_domains 100"}
-WORK |= {"1e9": "-detpixels 1000 -mosaic_domains 1000", "1e10": "-detpixels 1000 -mosaic_domains 1000 -phisteps 10"}
+WORK = {
+    "pixels": {f"{edge}^2 x 100": f"-detpixels {edge} -mosaic_domains 100" for edge in (316, 1000, 3162, 10000)},
+    "domains": {f"1000^2 x {n}": f"-detpixels 1000 -mosaic_domains {n}" for n in (10, 100, 1000, 10000)},
+}
+"""From 1e7 to 1e10 steps."""
 EDGES = (500, 511, 512, 513, 600, 1000, 1023, 1024, 1025)
 """Pixels along a detector of 100 mosaic domains; tiles are up to 512 pixels."""
 
@@ -24,8 +27,8 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench linear", description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args(arguments)
-    jobs = {("work", name, 1): words for name, words in WORK.items()}
-    jobs |= {("threads", name, 2): WORK[name] for name in ("1e8", "1e9")}
+    jobs = {(what, name, 2): words for what, row in WORK.items() for name, words in row.items()}
+    jobs |= {("threads", f"1000^2 x 1000, {n}", n): WORK["domains"]["1000^2 x 1000"] for n in (1, 2)}
     jobs |= {("edge", str(edge), 1): f"-detpixels {edge} -mosaic_domains 100" for edge in EDGES}
     runs = {key: timed(words, key[2]) for key, words in jobs.items()}
     seconds = {key: [] for key in runs}

@@ -49,18 +49,17 @@ class TileImage:
 def simulate_tile(kernel: Kernel, tile: Tile) -> TileImage:
     """Compute one tile. The result depends on the experiment and the pixel only, not on the tile's shape."""
     wanted = rendered_pixels(kernel.experiment, tile)
-    values, solid_angle = np.empty(len(wanted)), 0.0
-    for part in _blocks(kernel, wanted):
-        values[part], angles = kernel.photons(wanted[part])
-        solid_angle += angles
-    image = np.zeros(tile.shape, dtype=np.float32)
-    within, active = rendered_part(kernel.experiment, tile)
+    values, solid_angle = np.empty(len(wanted), np.float32), 0.0
     with np.errstate(over="ignore"):  # beyond float32 is infinity, as in the reference
-        if active is None:
-            part = image[within]
-            part[...] = values.reshape(part.shape)
-        else:
-            image[within][active] = values
+        for part in _blocks(kernel, wanted):
+            values[part], angles = kernel.photons(wanted[part])
+            solid_angle += angles
+    if len(wanted) == tile.pixels:
+        return TileImage(tile, values.reshape(tile.shape), solid_angle)
+    image = np.zeros(tile.shape, np.float32)
+    within, active = rendered_part(kernel.experiment, tile)
+    part = image[within]
+    part[... if active is None else active] = values.reshape(part.shape) if active is None else values
     return TileImage(tile, image, solid_angle)
 
 

@@ -89,11 +89,12 @@ def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
         if np.isnan(values[top]):
             top = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
         positive = bool(values[top] > 0)
+        wide -= mean
         return Statistics(
             pixels=len(values),
             mean=mean,
-            deviation=float(np.square(wide - mean).sum()),
-            squares=float((values * values).sum(dtype=np.float64)),
+            deviation=float(np.square(wide, out=wide).sum()),
+            squares=float(np.square(values).sum(dtype=np.float64)),
             maximum=float(values[top]) if positive else 0.0,
             brightest=_place(image, within, active, top) if positive else None,
             solid_angle=image.solid_angle,

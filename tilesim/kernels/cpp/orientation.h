@@ -3,7 +3,7 @@
 
 #include "lattice.h"
 
-constexpr int LANES = 256;  // of a block
+constexpr int LANES = 128;  // of a block
 constexpr int GROUP = 16;   // blocks are padded to a multiple: no lane is left to a loop's scalar tail
 
 struct Block {
