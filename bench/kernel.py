@@ -98,18 +98,20 @@ def time_tilesim(flags: list[str], precision: str, backend: str):
     from tilesim.nanobragg.resolve import read_command
     from tilesim.run.backend import one_thread_each
     from tilesim.run.job import lower_job, make_job
+    from tilesim.tiling.tile import Tile
 
     experiment = read_command([*flags, "-floatfile", os.devnull]).experiment
-    job = make_job(experiment, experiment.shape, precision, "cpu", backend, say=print)
-    kernel = lower_job(job)
+    job = make_job(experiment, None, precision, "cpu", backend, say=print)
+    kernel, r = lower_job(job), experiment.region
+    tile = Tile(0, 0, r.slow_start, r.slow_stop, r.fast_start, r.fast_stop)
     one_thread_each()
-    simulate_tile(kernel, job.plan[0])
+    simulate_tile(kernel, tile)
     often = 3 if backend == "fused" else 1
 
     def once() -> float:
         start = time.thread_time()
         for _ in range(often):
-            simulate_tile(kernel, job.plan[0])
+            simulate_tile(kernel, tile)
         return (time.thread_time() - start) / often
 
     return once, job.evaluations
