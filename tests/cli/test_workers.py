@@ -16,7 +16,7 @@ from distribution import QUIET, certificates, free_port, session
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 
-LONG = (*BASE, *"-detpixels 96 -oversample 4 -mosaic 1 -mosaic_domains 25 --tile 8 -noprogress".split())
+LONG = (*BASE, *"-detpixels 96 -oversample 4 -mosaic 1 -mosaic_domains 1500 --tile 8 -noprogress".split())
 SERIES = (*BASE, *"-osc 1 -phisteps 2 --frames 4 --tile 5 -noprogress".split())
 NOISY = ("-floatfile", "s{frame}.bin", "-noisefile", "n{frame}.img", "-seed", "3")
 
