@@ -6,7 +6,7 @@ VENV ?= .venv
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[dev,cluster,cloud]'
+	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[dev,cluster,cloud,formats]'
 	# For the definitions of its resources alone, to which tests hold deploy/kubernetes.
 	$(VENV)/bin/python -m pip install --quiet --no-deps dask-kubernetes
 	# Its interpreter runs the GPU kernel's tests without a GPU; where it cannot be had they are skipped.
