@@ -15,12 +15,25 @@ ALLOWED = {
     "tiling": {"errors", "model"},
     "io": {"errors", "model", "tiling"},
     "store": {"errors", "model", "tiling", "io"},
+    "formats": {"errors", "model", "io", "tiling", "store"},
     "compute": {"errors", "model", "tiling"},
     "kernels": {"errors", "model", "physics", "tiling", "compute"},
     "preview": {"errors", "model", "io"},
     "example": {"errors", "model", "io"},
-    "nanobragg": {"errors", "model", "io", "physics"},
-    "run": {"errors", "model", "tiling", "io", "store", "compute", "kernels", "preview", "nanobragg", "physics"},
+    "nanobragg": {"errors", "model", "io", "physics", "formats"},
+    "run": {
+        "errors",
+        "model",
+        "tiling",
+        "io",
+        "store",
+        "compute",
+        "kernels",
+        "preview",
+        "nanobragg",
+        "physics",
+        "formats",
+    },
 }
 HEAVY = {
     "torch": {"physics", "kernels", "run", "nanobragg"},
@@ -28,6 +41,7 @@ HEAVY = {
     "distributed": {"run"},
     "zarr": {"store"},
     "obstore": {"store"},
+    "gemmi": {"formats"},
     "click": set(),
 }
 

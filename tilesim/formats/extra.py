@@ -1,0 +1,17 @@
+"""Libraries that only some formats need: imported when they are wanted, named in one line where they are missing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from tilesim.errors import InputError
+
+
+def need(module: str, what: str) -> ModuleType:
+    """The library `module`, which `what`, such as "reading MTZ files", needs. Raises InputError where it is missing."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        library = module.partition(".")[0]
+        raise InputError(f"{what} needs {library} ({error}); pip install 'tilesim[formats]'") from None
