@@ -1,17 +1,17 @@
 """Photon counts: Poisson deviates that depend on seed, frame, panel, pixel and mean, and on nothing else.
 
 Every pixel has its own random numbers (philox.py), so tiles, workers and retries cannot change a count. A
-count is also the same wherever its pixel stands in the tensor, to the bit: see `_evenly`.
+count is also the same wherever its pixel stands in the tensor, to the bit: see evenly.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from tilesim.physics.evenly import evenly
 from tilesim.physics.philox import uniforms
 
 STREAM = 1
@@ -26,7 +26,6 @@ _INT_MIN = -2147483648.0
 
 _CPU_BLOCK = 1 << 14  # pixels: intermediates stay in the cache
 _GPU_BLOCK = 1 << 22  # pixels: bounds memory
-_EVEN = 1024  # elements; see _evenly
 _NO_MASS = 2.0**-64  # a term that no longer changes a sum near 1
 
 # ln n! - ln(sqrt(2 pi n) (n/e)^n) for n < 16, where Stirling's series is not good enough. The entry for
@@ -69,7 +68,7 @@ def _count_block(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
 def _by_inversion(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
     """The least k whose cumulative probability reaches one uniform number."""
     u, _ = uniforms(pixel, stream=STREAM, draw=0, **source)
-    term = _evenly(torch.exp, -mean)
+    term = evenly(torch.exp, -mean)
     total, counts = term, torch.zeros_like(mean)
     pending = torch.ones_like(mean, dtype=torch.bool)
     k = 0
@@ -86,7 +85,7 @@ def _by_inversion(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
 
 def _by_rejection(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
     """PTRS of Hormann, "The transformed rejection method for generating Poisson random variables" (1993)."""
-    b = 0.931 + 2.53 * _evenly(torch.sqrt, mean)
+    b = 0.931 + 2.53 * evenly(torch.sqrt, mean)
     a = -0.059 + 0.02483 * b
     inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
     v_accept = 0.9277 - 3.6224 / (b - 2.0)
@@ -105,7 +104,7 @@ def _by_rejection(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
         test = possible.nonzero().squeeze(-1)
         at = pending[test]
         height = v[test] * inverse_alpha[at] / (a[at] / (us[test] * us[test]) + b[at])
-        accepted[test] = _evenly(torch.log, height) <= _log_probability(k[test], mean[at])
+        accepted[test] = evenly(torch.log, height) <= _log_probability(k[test], mean[at])
 
         counts[pending[accepted]] = k[accepted]
         pending = pending[~accepted]
@@ -115,7 +114,7 @@ def _by_rejection(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
 
 def _by_normal(mean: Tensor, pixel: Tensor, **source: int) -> Tensor:
     u, _ = uniforms(pixel, stream=STREAM, draw=0, **source)
-    spread = _evenly(torch.sqrt, mean) * _evenly(torch.special.ndtri, u)
+    spread = evenly(torch.sqrt, mean) * evenly(torch.special.ndtri, u)
     return torch.where(torch.isinf(mean), mean, torch.round(mean + spread))
 
 
@@ -126,27 +125,12 @@ def _log_probability(k: Tensor, mean: Tensor) -> Tensor:
     remainder are small where the terms of the plain formula grow like k.
     """
     n = k.clamp(min=1.0)
-    deviance = k * _evenly(torch.log1p, (n - mean) / mean) - (k - mean)
+    deviance = k * evenly(torch.log1p, (n - mean) / mean) - (k - mean)
     square = 1.0 / (n * n)
     series = (1.0 / 12.0 - (1.0 / 360.0 - (1.0 / 1260.0 - (1.0 / 1680.0) * square) * square) * square) / n
     table = torch.tensor(_STIRLING, dtype=k.dtype, device=k.device)
     remainder = torch.where(k < 16.0, table[k.clamp(max=15.0).long()], series)
-    return -deviance - remainder - 0.5 * _evenly(torch.log, 2.0 * math.pi * n)
-
-
-def _evenly(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """function(x) elementwise, each result independent of the length of x and of the place in it.
-
-    On the CPU, torch evaluates whole vector registers by one routine and what is left over by another, and
-    long tensors by several threads; the last bit can differ. Here every call has the same length, a multiple
-    of any register and too short to be shared among threads.
-    """
-    if x.device.type != "cpu":
-        return function(x)
-    n = x.numel()
-    padded = torch.ones(-(-n // _EVEN) * _EVEN, dtype=x.dtype)
-    padded[:n] = x
-    return torch.cat([function(part) for part in padded.split(_EVEN)])[:n]
+    return -deviance - remainder - 0.5 * evenly(torch.log, 2.0 * math.pi * n)
 
 
 def noise_pixels(counts: Tensor, adc: float) -> tuple[Tensor, int]:

@@ -1,0 +1,107 @@
+"""The noise of beam and detector: what a measurement adds to the photons that are expected."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tilesim.errors import InputError
+from tilesim.model import checks
+from tilesim.model.noun import Noun
+
+MAX_RADIUS = 2048
+"""Pixels; the memory for a tile grows with the square."""
+GAUSS_REACH = 2.6
+"""Widths from the centre of a Gaussian, beyond which 1e-8 of its light lies."""
+FIBER_REACH = 66
+"""The same of the fibre-coupled shape, beyond which 1 % of its light lies."""
+SEEDS = (-(2**63), 2**64 - 1)
+
+
+class SpreadShape(StrEnum):
+    """Shapes of a point spread."""
+
+    GAUSS = "gauss"
+    FIBER = "fiber"
+
+
+@dataclass(frozen=True)
+class PointSpread(Noun):
+    """How the light of a pixel spreads over its neighbours; scaled so that none is lost but at the image's edges."""
+
+    shape: SpreadShape
+    fwhm: float
+    """Full width at half maximum, pixels."""
+    radius: int | None = None
+    """Pixels from the centre where it is cut off; None chooses by shape and width."""
+
+    def __post_init__(self) -> None:
+        fwhm = checks.positive("width of the point spread", self.fwhm)
+        shape = checks.choice("point spread", self.shape, SpreadShape)
+        radius = self.radius
+        if radius is None:
+            reach = GAUSS_REACH if shape == SpreadShape.GAUSS else FIBER_REACH
+            radius = min(MAX_RADIUS, math.ceil(reach * fwhm))
+        radius = checks.whole_number("radius of the point spread", radius, at_least=1)
+        if max(radius, fwhm) > MAX_RADIUS:
+            raise InputError(
+                f"the point spread is {fwhm:g} pixels wide and reaches {radius}; expected at most {MAX_RADIUS}"
+            )
+        checks.coerce(self, shape=shape, fwhm=fwhm, radius=radius)
+
+
+@dataclass(frozen=True)
+class Noise(Noun):
+    """What happens to an image of expected photons, in the order of the fields (docs/noise.md)."""
+
+    scale: float = 1.0
+    """Multiplies every pixel: more or less flux, exposure or crystal than the image was made for."""
+    flicker: float = 0.0
+    """Relative rms of the beam's intensity from frame to frame."""
+    calibration: float = 0.0
+    """Relative rms of the sensitivity from pixel to pixel, the same in all frames."""
+    module_calibration: float = 0.0
+    """The same from module to module."""
+    module: tuple[int, int] | None = None
+    """Pixels (slow, fast) of a module; None: the whole panel is one."""
+    photon_noise: bool = True
+    """Whether photons are counted one by one."""
+    point_spread: PointSpread | None = None
+    gain: float = 1.0
+    """Detector units per photon."""
+    offset: float = 40.0
+    """Detector units of a dark pixel."""
+    readout: float = 0.0
+    """Rms of the read-out noise, detector units."""
+    overload: float | None = None
+    """Largest value of a pixel, detector units; None: that of the numbers that are written."""
+    seed: int = 1
+    """Of all that differs from frame to frame."""
+    calibration_seed: int = 123456789
+    """Of the sensitivities: another number is another detector."""
+
+    def __post_init__(self) -> None:
+        checks.coerce(
+            self,
+            scale=checks.not_negative("scale of the image", self.scale),
+            flicker=checks.not_negative("flicker", self.flicker),
+            calibration=checks.not_negative("calibration error", self.calibration),
+            module_calibration=checks.not_negative("calibration error of modules", self.module_calibration),
+            module=None
+            if self.module is None
+            else checks.whole_numbers("pixels (slow, fast) of a module", self.module, 2, at_least=1),
+            photon_noise=checks.flag("photon noise", self.photon_noise),
+            point_spread=None
+            if self.point_spread is None
+            else checks.instance("point spread", self.point_spread, PointSpread),
+            gain=checks.positive("gain", self.gain),
+            offset=checks.finite("offset", self.offset),
+            readout=checks.not_negative("read-out noise", self.readout),
+            overload=None if self.overload is None else checks.positive("overload", self.overload),
+        )
+        for name, seed in (("seed", self.seed), ("calibration_seed", self.calibration_seed)):
+            value = checks.whole_number(name, seed)
+            if not SEEDS[0] <= value <= SEEDS[1]:
+                raise InputError(f"{name} is {value}; expected -2^63 to 2^64 - 1")
+            checks.coerce(self, **{name: value})
