@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 import zarr
 from zarr.abc.store import Store
-from zarr.codecs import Crc32cCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import MemoryStore
 
 from tilesim.errors import StoreError
 from tilesim.model import Panel
 from tilesim.store.layout import (
     DIMENSIONS,
-    DTYPE,
     FORMAT,
     IMAGE,
     LEVEL,
+    PHOTONS,
     FrameCoordinate,
     Layout,
+    Pixels,
     ome_attributes,
     pixel_mm,
     tilesim_attributes,
@@ -66,6 +67,7 @@ def create_store(
     provenance: dict,
     *,
     coordinates: Sequence[FrameCoordinate] = (),
+    pixels: Pixels = PHOTONS,
     overwrite: bool = False,
     resume: bool = False,
 ) -> StoreHandle:
@@ -75,20 +77,21 @@ def create_store(
     plan         tiles of the image (frame, slow, fast); a tile becomes a chunk, or a shard where it is large
     provenance   what made the image, see `layout.tilesim_attributes`
     coordinates  values for every frame
+    pixels       what the numbers are
     overwrite    whether a store of tilesim's may be removed first
     resume       whether one of the same job may be gone on with
 
     Raises StoreError where `place` is taken, its folder is missing or it cannot be written.
     """
     check_target(place, provenance, overwrite=overwrite, resume=resume)
-    handle = StoreHandle(place, Layout.of_plan(plan), provenance.get("job_digest"))
+    handle = StoreHandle(place, Layout.of_plan(plan, pixels.dtype), provenance.get("job_digest"))
     status = (read_attributes(place) or {}).get("status")
     if status is not None and (overwrite or status == CREATING):
         delete_store(place)
         status = None
     work = _write_metadata if status is None else _mend_metadata
     with store_errors(place):
-        uninterrupted(work, handle, panel, provenance, coordinates)
+        uninterrupted(work, handle, panel, provenance, coordinates, pixels)
     return handle
 
 
@@ -142,10 +145,12 @@ def uninterrupted(function: Callable, *arguments: object) -> None:
         pool.submit(function, *arguments).result()
 
 
-def _mend_metadata(handle: StoreHandle, panel: Panel, provenance: dict, coordinates: Sequence[FrameCoordinate]) -> None:
+def _mend_metadata(
+    handle: StoreHandle, panel: Panel, provenance: dict, coordinates: Sequence[FrameCoordinate], pixels: Pixels
+) -> None:
     """Write again what is damaged or gone of metadata and coordinates: all that a fresh store of the job would hold."""
     fresh, store = MemoryStore(), open_place(handle.place)
-    _write_metadata(handle, panel, provenance, coordinates, fresh)
+    _write_metadata(handle, panel, provenance, coordinates, pixels, fresh)
     for key in names_in(fresh):
         wanted = read_object(fresh, key)
         if key != ROOT and not _same(key, read_object(store, key), wanted):
@@ -170,6 +175,7 @@ def _write_metadata(
     panel: Panel,
     provenance: dict,
     coordinates: Sequence[FrameCoordinate],
+    pixels: Pixels,
     store: Store | None = None,
 ) -> None:
     """The store without its tiles, at its place or in `store`."""
@@ -184,17 +190,16 @@ def _write_metadata(
     level.create_array(
         IMAGE,
         shape=layout.shape,
-        dtype=DTYPE,
+        dtype=pixels.dtype,
         chunks=layout.chunks,
         shards=layout.shards,
-        # Float images hardly compress, but a damaged file should not go unnoticed.
-        compressors=[Crc32cCodec()],
-        # NaN shows a tile that is missing for what it is.
-        fill_value=float("nan"),
+        # A damaged file should not go unnoticed.
+        compressors=[*([BloscCodec(cname="zstd", clevel=1)] if pixels.compressed else []), Crc32cCodec()],
+        fill_value=np.dtype(pixels.dtype).type(pixels.blank),
         dimension_names=DIMENSIONS,
         attributes={
-            "units": "photons/pixel",
-            "long_name": "diffracted intensity",
+            "units": pixels.units,
+            "long_name": pixels.long_name,
             **({"coordinates": " ".join(named)} if named else {}),
         },
     )

@@ -20,13 +20,32 @@ LEVEL = "0"
 IMAGE = "intensity"
 IMAGE_PATH = f"{LEVEL}/{IMAGE}"
 DIMENSIONS = ("frame", "slow", "fast")
-DTYPE = "float32"
 INNER_CHUNK = 512
 """Edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
-BYTES_PER_PIXEL, CHECKSUM, SHARD_ENTRY = 4, 4, 16
-"""Bytes of a pixel, of the checksum of a chunk or index, and of a chunk's entry in the index of its shard."""
+CHECKSUM, SHARD_ENTRY = 4, 16
+"""Bytes of the checksum of a chunk or index, and of a chunk's entry in the index of its shard."""
 SHARD_FROM = 1024
 """Tiles with both edges at least this, and multiples of the inner chunk, become shards."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What the numbers of an image are."""
+
+    dtype: str = "float32"
+    blank: float = math.nan
+    """What shows a tile that is missing for what it is."""
+    units: str = "photons/pixel"
+    long_name: str = "diffracted intensity"
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it pays: float images hardly get smaller, counts do."""
+        return np.dtype(self.dtype).kind in "iu"
+
+
+PHOTONS = Pixels()
+"""Of a simulated image."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +57,12 @@ class Layout:
     """Pixels (slow, fast)."""
     chunk: tuple[int, int]
     """Pixels (slow, fast); the tile itself where there are no shards."""
+    dtype: str = PHOTONS.dtype
 
     @classmethod
-    def of_plan(cls, plan: TilePlan) -> Layout:
+    def of_plan(cls, plan: TilePlan, dtype: str = PHOTONS.dtype) -> Layout:
         large = all(edge >= SHARD_FROM and edge % INNER_CHUNK == 0 for edge in plan.tile)
-        return cls(plan.shape, plan.tile, (INNER_CHUNK, INNER_CHUNK) if large else plan.tile)
+        return cls(plan.shape, plan.tile, (INNER_CHUNK, INNER_CHUNK) if large else plan.tile, dtype)
 
     @property
     def chunks(self) -> tuple[int, int, int]:
@@ -54,8 +74,9 @@ class Layout:
 
     @property
     def image_bytes(self) -> int:
-        """Bytes of all tiles on disk: chunks at the edges are stored whole, and every chunk has a checksum."""
-        chunks = len(TilePlan(self.shape, self.chunk)) * (math.prod(self.chunk) * BYTES_PER_PIXEL + CHECKSUM)
+        """Bytes of all tiles on disk, uncompressed: chunks at the edges are stored whole, each has a checksum."""
+        pixel = np.dtype(self.dtype).itemsize
+        chunks = len(TilePlan(self.shape, self.chunk)) * (math.prod(self.chunk) * pixel + CHECKSUM)
         if not self.shards:
             return chunks
         # A shard ends in a table of where its chunks begin and how long they are.

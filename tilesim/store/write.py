@@ -177,4 +177,4 @@ def _drop_unfinished(place: str) -> None:
 
 def layout_of(array: zarr.Array) -> Layout:
     """The layout of an image that is there."""
-    return Layout(array.shape, (array.shards or array.chunks)[1:], array.chunks[1:])
+    return Layout(array.shape, (array.shards or array.chunks)[1:], array.chunks[1:], str(array.dtype))
