@@ -35,9 +35,10 @@ ALLOWED = {
         "formats",
     },
 }
+ALLOWED["tools"] = set(ALLOWED) | {"tools"}
 HEAVY = {
     "torch": {"physics", "kernels", "run", "nanobragg"},
-    "dask": {"run"},
+    "dask": {"run", "tools"},
     "distributed": {"run"},
     "zarr": {"store"},
     "obstore": {"store"},
