@@ -34,15 +34,31 @@ ALLOWED = {
         "physics",
         "formats",
     },
+    "tools": {
+        "errors",
+        "model",
+        "tiling",
+        "io",
+        "store",
+        "formats",
+        "compute",
+        "kernels",
+        "preview",
+        "nanobragg",
+        "run",
+        "physics",
+    },
 }
-ALLOWED["tools"] = set(ALLOWED) | {"tools"}
 HEAVY = {
     "torch": {"physics", "kernels", "run", "nanobragg"},
-    "dask": {"run", "tools"},
+    "dask": {"run"},
     "distributed": {"run"},
     "zarr": {"store"},
     "obstore": {"store"},
     "gemmi": {"formats"},
+    "fabio": {"formats"},
+    "h5py": {"formats"},
+    "hdf5plugin": {"formats"},
     "click": set(),
 }
 

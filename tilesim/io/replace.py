@@ -59,6 +59,27 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
             raise
 
 
+@contextlib.contextmanager
+def replacing_path(path: str | os.PathLike) -> Iterator[str]:
+    """The name of an empty file for a library that opens files itself; it takes the place of `path` as in `replacing`.
+
+    Raises StoreError, also where `path` is a device or a pipe.
+    """
+    check_writable(path)
+    if is_special(path):
+        raise StoreError(f"cannot write {printable(path)}: expected the name of a file, found a device or a pipe")
+    with store_errors(path):
+        descriptor, temporary = create_beside(path)
+        os.close(descriptor)
+        try:
+            yield temporary
+            put_in_place(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
 def put_in_place(temporary: str, path: str | os.PathLike) -> None:
     """Rename a finished file from `create_beside` to `path`: now, or with the others of `all_together`.
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from tilesim.io.smv import BLOCK, header_block, header_text
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
-
-BLOCK = 512
-"""Bytes; headers are padded to a multiple of it."""
 
 
 def smv_header_items(command: Command) -> tuple[tuple[str, str], ...]:
@@ -56,13 +54,5 @@ def smv_header(command: Command) -> bytes:
     """
     items = smv_header_items(command)
     if command.strict_c:
-        return _text(items, BLOCK, bare=("DIALS_ORIGIN",)).ljust(BLOCK)
-    size = BLOCK
-    while len(text := _text(items, size)) > size:
-        size += BLOCK
-    return text.ljust(size)
-
-
-def _text(items: tuple[tuple[str, str], ...], size: int, bare: tuple[str, ...] = ()) -> bytes:
-    lines = [f"{key}={value}" + ("" if key in bare else ";") for key, value in (("HEADER_BYTES", str(size)), *items)]
-    return "\n".join(("{", *lines, "}\f")).encode("ascii")
+        return header_text(items, BLOCK, bare=("DIALS_ORIGIN",)).ljust(BLOCK)
+    return header_block(items)

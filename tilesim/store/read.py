@@ -13,7 +13,7 @@ from tilesim.model import Beam, Panel
 from tilesim.model.resolution import beam_centre, resolution_limits
 from tilesim.model.serial import from_plain
 from tilesim.store.create import CREATING, read_attributes
-from tilesim.store.layout import IMAGE_PATH
+from tilesim.store.layout import IMAGE_PATH, LEVEL
 from tilesim.store.place import has_object, is_taken, is_url, normal_place, open_place, store_errors
 from tilesim.store.write import UNREADABLE, count_present, layout_of
 from tilesim.tiling.plan import TilePlan
@@ -40,7 +40,6 @@ def describe_store(path: str | os.PathLike) -> dict:
         "chunks": list(image.chunks),
         "shards": list(image.shards) if image.shards else None,
         "tiles": {"present": count_present(place), "total": len(plan), "shape": list(tile)},
-        "levels": _coarser(place, attributes),
         "bytes_on_disk": None if is_url(place) else _bytes_below(place),
         **_geometry(attributes.get("experiment")),
         "statistics": attributes.get("statistics"),
@@ -133,11 +132,18 @@ def open_store(path: str | os.PathLike) -> tuple[dict, zarr.Array]:
     return attributes, open_stored(place)
 
 
-def _coarser(place: str, attributes: dict) -> list[list[int]]:
-    """Blocks (slow, fast) of each coarser level that was made of this image."""
-    from tilesim.store.levels import levels_there
+def frame_coordinates(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """What sets the frames of a series apart, by flag: values (frame, ...); none for a single image.
 
-    return [list(level.shape) for level in levels_there(place, attributes)[1:]]
+    Texts are numbers here. Raises InputError where `path` is no store, or one without a coordinate that it names.
+    """
+    _, image = open_store(path)
+    store = open_place(normal_place(path), read_only=True)
+    names = str(image.attrs.get("coordinates", "")).split()
+    try:
+        return {name: zarr.open_array(store, path=f"{LEVEL}/{name}", mode="r")[...] for name in names}
+    except UNREADABLE as error:
+        raise InputError(f"{os.fspath(path)}: the store is damaged, its coordinates cannot be read") from error
 
 
 def _geometry(experiment: dict | None) -> dict:

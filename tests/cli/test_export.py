@@ -1,0 +1,220 @@
+"""`tilesim export`: what other readers make of the files, end to end."""
+
+import json
+import math
+
+import fabio
+import h5py
+import numpy as np
+import pytest
+from commands import BASE
+from exported import corners, expt_corners, nxmx_corners, spots
+
+import tilesim as library
+from tilesim.formats.axes import Axes, rotation_to
+from tilesim.io.smv import read_smv_header
+
+RUN = ("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr", "--quiet")
+SERIES = ("run", *BASE, "-osc", "1", "-phisteps", "2", "--frames", "3", "--zarr", "s.zarr", "--quiet")
+NAMES = ("x_0001.cbf", "x_0002.cbf", "x_0003.cbf")
+
+
+def pilatus_header(name):
+    """The text header of a miniCBF file as fabio understands it."""
+    return fabio.cbfimage.PilatusHeader(fabio.open(name).header["_array_data.header_contents"])
+
+
+@pytest.fixture
+def store(tilesim, folder):
+    """A store of one frame, `z.zarr`, and its pixels."""
+    assert tilesim(*RUN).status == 0
+    return np.fromfile(folder / "f.bin", "<f4").reshape(12, 12)
+
+
+@pytest.mark.parametrize("name", ["x.edf", "x.tif", "x.h5"])
+def test_floats_come_back_exactly_by_fabio(tilesim, folder, store, name):
+    result = tilesim("export", "z.zarr", name)
+    assert (result.status, result.out, result.err) == (0, f"wrote {name}\n", "")
+    assert np.array_equal(fabio.open(name).data, store)
+    assert fabio.open(name).data.dtype == "f4"
+
+
+def test_a_float_file_says_its_shape_and_geometry_beside_it(tilesim, folder, store):
+    assert tilesim("export", "z.zarr", "x.bin").out == "wrote x.bin\nwrote x.bin.json\n"
+    assert (folder / "x.bin").read_bytes() == (folder / "f.bin").read_bytes()
+    beside = json.loads((folder / "x.bin.json").read_text())
+    assert beside["shape"] == [12, 12] and beside["dtype"] == "<f4"
+    assert beside["experiment"]["beam"]["wavelength"] == pytest.approx(1.5e-10)
+    assert "-lambda" in beside["command_line"]
+
+
+def test_cbf_counts_and_header_by_fabio(tilesim, folder, store):
+    assert tilesim("export", "z.zarr", "x.cbf", "--scale", "100").status == 0
+    assert np.array_equal(fabio.open("x.cbf").data, np.rint(store.astype(float) * 100))
+    header = pilatus_header("x.cbf")
+    experiment = library.from_nanobragg(BASE)
+    assert header["Wavelength"] == pytest.approx(1.5) and header["Detector_distance"] == pytest.approx(0.1)
+    assert header["Pixel_size"] == (1e-3, 1e-3)
+    # Where the header says that the beam arrives, the panel is met by it.
+    fast, slow = header["Beam_xy"]
+    panel = experiment.detector.panels[0]
+    hit = np.array(panel.origin) + 1e-3 * (fast * np.array(panel.fast) + slow * np.array(panel.slow))
+    assert np.allclose(hit, 0.1 * np.array(experiment.beam.direction))
+
+
+def test_a_series_as_cbf_tells_the_angles_and_the_models_name_the_files(tilesim, folder):
+    tilesim(*SERIES)
+    result = tilesim("export", "s.zarr", "x_{image:04d}.cbf", "--round", "--expt", "x.expt")
+    assert result.status == 0 and result.out.split()[1::2] == [*NAMES, "x.expt"]
+    for number, name in enumerate(NAMES):
+        header = pilatus_header(name)
+        assert (header["Start_angle"], header["Angle_increment"]) == (number, 1)
+    models = json.loads((folder / "x.expt").read_text())
+    assert models["imageset"][0]["template"] == "x_####.cbf" and models["scan"][0]["image_range"] == [1, 3]
+    assert models["experiment"][0]["imageset"] == 0
+
+
+def test_smv_is_the_image_that_run_writes(tilesim, folder, store):
+    tilesim("run", *BASE, "-intfile", "i.img", "-scale", "7", "--quiet")
+    assert tilesim("export", "z.zarr", "x.img", "--scale", "7").status == 0
+    assert np.array_equal(fabio.open("x.img").data, fabio.open("i.img").data)
+    ours, theirs = (read_smv_header(name).text.decode().split("\n") for name in ("x.img", "i.img"))
+    same = [line for line in theirs if "=" in line and not line.startswith("HEADER_BYTES")]
+    assert [line for line in ours if line in same] == same
+    assert (folder / "x.img").stat().st_size % 512 == 2 * 144 % 512
+    assert all(line.count("=") <= 1 for line in ours) and fabio.open("x.img").header["ADC_OFFSET"] == "40"
+
+
+def test_a_series_as_nxmx_and_its_models(tilesim, folder):
+    tilesim(*SERIES)
+    assert tilesim("export", "s.zarr", "x.h5", "--expt", "x.expt").status == 0
+    experiment = library.from_nanobragg(BASE)
+    to_mcstas, to_imgcif = (rotation_to(axes, experiment).T for axes in (Axes.MCSTAS, Axes.IMGCIF))
+    assert np.abs(nxmx_corners("x.h5", 0) - corners(experiment, 0) @ to_mcstas).max() < 1e-9
+    models = json.loads((folder / "x.expt").read_text())
+    assert np.abs(expt_corners(models, 0) - corners(experiment, 0) @ to_imgcif).max() < 1e-9
+    assert models["imageset"][0] == {
+        **models["imageset"][0], "__id__": "ImageSequence", "template": "x.h5", "single_file_indices": [0, 1, 2],
+    }  # fmt: skip
+    with h5py.File("x.h5") as file:
+        assert file["entry/sample/transformations/omega"][()].tolist() == [0, 1, 2]
+        assert "-lambda" in json.loads(file["entry/tilesim/command_line"][()])
+    part = tilesim("export", "s.zarr", "y.h5", "--frame", "1:3")
+    assert part.status == 0
+    assert np.array_equal(fabio.open("y.h5").getframe(0).data, fabio.open("x.h5").getframe(1).data)
+
+
+@pytest.mark.parametrize("convention", ["-mosflm", "-xds", "-dials"])
+def test_the_crystal_in_the_models_predicts_the_brightest_pixels(tilesim, folder, convention):
+    """Spots are where the A matrix, beam, spindle and panel of the .expt say, on a skewed crystal off phi 0."""
+    flags = "-default_F 100 -cell 40 50 60 80 95 100 -misset 10 20 30 -N 40 -lambda 1 -distance 60 -pixel 0.2"
+    flags += f" -detsize_fast 60 -detsize_slow 50 -phi 37 -osc 0.4 -phisteps 8 -oversample 2 {convention}"
+    flags += " -Xbeam 24 -Ybeam 29"
+    assert tilesim("run", *flags.split(), "--zarr", "z.zarr", "--quiet").status == 0
+    assert tilesim("export", "z.zarr", "x.expt").status == 0 and tilesim("export", "z.zarr", "x.edf").status == 0
+    models, image = json.loads((folder / "x.expt").read_text()), fabio.open("x.edf").data
+    indices = np.array([(h, k, l) for h in range(-20, 21) for k in range(-25, 26) for l in range(-30, 31)])
+    # Excitation errors when the exposure begins and ends: reflections that cross the sphere in between.
+    begin, end = (spots(models, angle, indices)[1] for angle in (37.0, 37.0 + 0.4 * 7 / 8))
+    crossing = (np.sign(begin) != np.sign(end)) & (np.abs(end - begin) > 1e-4) & indices.any(1)
+    place, _, path = spots(models, 37 + 0.2, indices[crossing])
+    fast, slow = place.T
+    seen = (path > 0) & (fast > 3) & (fast < 297) & (slow > 3) & (slow < 247)
+    assert np.count_nonzero(seen) > 20
+    around = [image[int(s) - 2 : int(s) + 3, int(f) - 2 : int(f) + 3].max() for f, s in place[seen]]
+    assert np.median(around) > 100 * np.median(image)
+    assert np.mean(np.array(around) > np.percentile(image, 99)) > 0.9
+
+
+def test_floats_take_their_geometry_from_flags(tilesim, folder, store):
+    assert tilesim("export", "f.bin", "x.edf").status == 0
+    assert np.array_equal(fabio.open("x.edf").data, store)
+    refused = tilesim("export", "f.bin", "x.h5")
+    assert refused.status == 2 and "f.bin does not tell the geometry" in refused.err and refused.err.count("\n") == 1
+    assert tilesim("export", "f.bin", "x.h5", "--", *BASE).status == 0
+    tilesim("export", "z.zarr", "y.h5")
+    with h5py.File("x.h5") as ours, h5py.File("y.h5") as theirs:
+        for name in ("entry/instrument/detector/module/module_offset", "entry/data/data"):
+            assert np.array_equal(ours[name][()], theirs[name][()])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("z.zarr", "x.cbf"), "--round, --scale FACTOR"),
+        (("z.zarr", "x.img"), "--round, --scale FACTOR"),
+        (("z.zarr", "x.jpg"), "ends in one of"),
+        (("z.zarr", "x.edf", "--frame", "1"), "the input has 1 frames"),
+        (("z.zarr", "x.edf", "--frame", "-1"), "--frame"),
+        (("z.zarr", "x.edf", "--panel", "1"), "--panel 1"),
+        (("z.zarr", "x_{phi}.edf"), "expected {frame}, {image} or {panel}"),
+        (("z.zarr", "x.cbf", "--scale", "nan"), "--scale is nan"),
+        (("z.zarr", "x.cbf", "--scale", "0"), "--scale is 0"),
+        (("z.zarr", "x.bin", "--round"), "for integer formats"),
+        (("z.zarr", "x.h5", "--material", "Fe"), "expected one of Si, CdTe, GaAs"),
+        (("z.zarr", "no/x.edf"), "there is no folder"),
+        (("A.mat", "x.edf"), "A.mat: expected a square float image"),
+        (("none.bin", "x.edf"), "none.bin"),
+        (("f.bin", "x.edf", "--shape", "3x4"), "expected a file of 48 bytes"),
+        (("f.bin", "x.edf", "--shape", "12x12", "--", "-detpixels", "9", "-mat", "A.mat"), "the flags make a detector"),
+        (("f.bin", "x.cbf", "--", "-bogus"), "-bogus"),
+        (("z.zarr", "x.edf", "--", *BASE, "-detpixels", "9"), "z.zarr holds 1 panels"),
+        (("s.zarr", "x.edf"), "x_{frame:05d}.edf"),
+        (("s.zarr", "x_{frame}.h5"), "holds all frames"),
+        (("s.zarr", "x.edf", "--frame", "2:1"), "numbered from 0"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(tilesim, folder, made, store, words, message):
+    if "s.zarr" in words:
+        tilesim(*SERIES)
+    before = made()
+    result = tilesim("export", *words)
+    assert result.status == 2 and message in result.err, result.err
+    assert len(result.err.splitlines()) <= 3 and made() == before
+
+
+def test_missing_tiles_are_told_and_marked(tilesim, folder, store):
+    tilesim(*RUN, "--tile", "6", "--overwrite")
+    next((folder / "z.zarr/0/intensity/c").rglob("1/1")).unlink()
+    result = tilesim("export", "z.zarr", "x.cbf", "--round")
+    assert result.status == 0 and "36 pixels are missing in the input; they are -1" in result.err
+    assert (fabio.open("x.cbf").data[6:, 6:] == -1).all()
+    tilesim("export", "z.zarr", "x.edf")
+    assert np.isnan(fabio.open("x.edf").data[6:, 6:]).all()
+
+
+def test_geometry_that_a_header_cannot_tell_is_a_warning(tilesim, folder):
+    tilesim("run", *BASE, "-detector_rotx", "5", "--zarr", "z.zarr", "--quiet")
+    result = tilesim("export", "z.zarr", "x.cbf", "--round")
+    assert result.status == 0 and "WARNING: a cbf header tells distance and beam centre only" in result.err
+
+
+def test_a_batch_that_varies_geometry_is_not_told_wrong(tilesim, folder):
+    (folder / "b.toml").write_text(
+        'flags = "-default_F 10 -cell 50 50 50 90 90 90 -N 2 -detpixels 8 -distance 100 -pixel 1 -nointerpolate"\n'
+        'zarr = "b.zarr"\n[grid]\nlambda = [1.0, 1.5]\n'
+    )
+    assert tilesim("batch", "b.toml", "--quiet").status == 0
+    assert tilesim("export", "b.zarr", "x0.h5", "--frame", "0").status == 0
+    result = tilesim("export", "b.zarr", "x1.h5", "--frame", "1")
+    assert result.status == 2 and "frames differ in lambda" in result.err
+    flags = "-cell 50 50 50 90 90 90 -N 2 -detpixels 8 -distance 100 -pixel 1 -lambda 1.5"
+    assert tilesim("export", "b.zarr", "x1.h5", "--frame", "1", "--", *flags.split()).status == 0
+    with h5py.File("x1.h5") as file:
+        assert file["entry/instrument/beam/incident_wavelength"][()] == pytest.approx(1.5)
+
+
+def test_a_picture_is_that_of_the_preview(tilesim, folder):
+    tilesim(*RUN, "--preview", "p.png")
+    assert tilesim("export", "z.zarr", "x.png").status == 0
+    assert (folder / "x.png").read_bytes() == (folder / "p.png").read_bytes()
+
+
+def test_spindle_angles_of_a_series_are_those_of_its_frames(tilesim, folder):
+    tilesim("run", *BASE, "-phi", "5", "--frames", "2", "--frame-osc", "30", "--zarr", "s.zarr", "--quiet")
+    assert tilesim("export", "s.zarr", "x.expt", "--axes", "lab").status == 0
+    models = json.loads((folder / "x.expt").read_text())
+    assert len(models["experiment"]) == 2 and models["scan"] == []
+    first, second = (np.array(crystal["real_space_a"]) for crystal in models["crystal"])
+    cosine = first[:2] @ second[:2] / (np.linalg.norm(first[:2]) * np.linalg.norm(second[:2]))
+    assert math.degrees(math.acos(cosine)) == pytest.approx(30)

@@ -1,0 +1,95 @@
+"""Laboratory frames by name: one rotation of beam, crystal, spindle and detector together.
+
+lab     as simulated
+imgcif  the light travels along -z, the spindle is x as near as it can be: the frame of imgCIF and DIALS
+mcstas  imgcif turned by 180 degrees about y, so that the light travels along +z: the frame of NeXus
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+import numpy as np
+
+from tilesim.model import Beam, Crystal, Experiment, Panel, Scan
+from tilesim.model.vectors import Vector
+
+PARALLEL = 1e-9
+"""A spindle whose part across the beam is shorter says nothing about x."""
+MCSTAS_TO_IMGCIF = np.diag([-1.0, 1.0, -1.0])
+
+
+class Axes(StrEnum):
+    """A laboratory frame."""
+
+    LAB = "lab"
+    IMGCIF = "imgcif"
+    MCSTAS = "mcstas"
+
+
+def rotation_to(axes: Axes, experiment: Experiment) -> np.ndarray:
+    """The rotation (3, 3) from the frame of the simulation to `axes`.
+
+    A spindle along the beam leaves x to the fast axis of the first panel.
+    """
+    if axes == Axes.LAB:
+        return np.eye(3)
+    z = -np.array(experiment.beam.direction)
+    z /= np.linalg.norm(z)
+    # Of the three at least one is not along the beam.
+    for candidate in (experiment.scan.axis, experiment.detector.panels[0].fast, experiment.detector.panels[0].slow):
+        x = np.array(candidate) - np.dot(candidate, z) * z
+        if np.linalg.norm(x) > PARALLEL:
+            break
+    x /= np.linalg.norm(x)
+    imgcif = np.array([x, np.cross(z, x), z])
+    return MCSTAS_TO_IMGCIF @ imgcif if axes == Axes.MCSTAS else imgcif
+
+
+def turned(experiment: Experiment, rotation: np.ndarray) -> Experiment:
+    """The same experiment seen in another frame: everything is rotated (3, 3), so no pixel changes.
+
+    But for the curved detector, whose definition names laboratory axes.
+    """
+
+    def turn(v: Vector) -> Vector:
+        return tuple((rotation @ np.array(v)).tolist())
+
+    def turn_panel(panel: Panel) -> Panel:
+        return panel.replace(**{name: turn(getattr(panel, name)) for name in ("origin", "fast", "slow", "normal")})
+
+    beam, crystal, scan = experiment.beam, experiment.crystal, experiment.scan
+    sources = tuple(source.replace(direction=turn(source.direction)) for source in beam.sources)
+    turned_beam: Beam = beam.replace(
+        direction=turn(beam.direction), polarization_axis=turn(beam.polarization_axis), sources=sources
+    )
+    domains = [rotation @ np.array(m).reshape(3, 3) @ rotation.T for m in crystal.mosaic_rotations]
+    turned_crystal: Crystal = crystal.replace(
+        a=turn(crystal.a),
+        b=turn(crystal.b),
+        c=turn(crystal.c),
+        mosaic_rotations=tuple(domains),
+        reciprocal=None if crystal.reciprocal is None else tuple(map(turn, crystal.reciprocal)),
+    )
+    turned_scan: Scan = scan.replace(axis=turn(scan.axis))
+    panels = tuple(map(turn_panel, experiment.detector.panels))
+    return experiment.replace(
+        beam=turned_beam,
+        crystal=turned_crystal,
+        scan=turned_scan,
+        detector=experiment.detector.replace(panels=panels),
+    )
+
+
+def oscillation(scan: Scan) -> float:
+    """The range that an image covers, radians; 0 for a still."""
+    return scan.step * scan.steps
+
+
+def cell_parameters(crystal: Crystal) -> tuple[float, ...]:
+    """a, b, c in metres, alpha, beta, gamma in radians."""
+    a, b, c = (np.array(v) for v in (crystal.a, crystal.b, crystal.c))
+    lengths = [float(np.linalg.norm(v)) for v in (a, b, c)]
+    angles = [math.atan2(float(np.linalg.norm(np.cross(u, v))), float(u @ v)) for u, v in ((b, c), (a, c), (a, b))]
+    return (*lengths, *angles)

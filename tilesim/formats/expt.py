@@ -1,0 +1,226 @@
+"""DIALS model files (.expt): beam, detector, goniometer, scan and the crystal that was simulated, as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.formats.axes import Axes, oscillation, rotation_to, turned
+from tilesim.formats.nxmx import check_series
+from tilesim.io.replace import replacing
+from tilesim.model import Experiment, Panel
+from tilesim.model.vectors import rotate_about
+
+IDENTITY = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+CONTIGUOUS = 1e-6
+"""Degrees by which a frame may begin before or after the end of the one before it."""
+SATURATION = 2.0**31 - 3
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where the pixels of the models are."""
+
+    names: tuple[str, ...]
+    """A file for each frame, or one for all of them."""
+    template: str | None = None
+    """The names with # for the digits of the number that tells them apart."""
+    first: int = 1
+    """Number of the first file."""
+
+
+def write_expt(
+    path: str | os.PathLike,
+    frames: Sequence[Experiment],
+    *,
+    axes: Axes = Axes.IMGCIF,
+    images: Images | None = None,
+    exposure: float = 1.0,
+    trusted: tuple[float, float] = (0.0, SATURATION),
+    gain: float = 1.0,
+    pedestal: float = 0.0,
+) -> None:
+    """Write the models of a series, all or nothing, in the frame `axes`.
+
+    A rotation whose frames follow each other is one experiment with a scan. Stills, and frames with gaps between, are
+    one experiment each, without scan and goniometer: their crystal is turned by the spindle. Raises InputError,
+    StoreError.
+    """
+    plain = models(frames, axes, images, exposure)
+    for panel in plain["detector"][0]["panels"]:
+        panel |= {"trusted_range": list(trusted), "gain": gain, "pedestal": pedestal}
+    text = json.dumps(plain, indent=2, allow_nan=False)
+    with replacing(path) as file:
+        file.write((text + "\n").encode())
+
+
+def models(frames: Sequence[Experiment], axes: Axes, images: Images | None = None, exposure: float = 1.0) -> dict:
+    """The experiment list as plain values."""
+    check_series(frames)
+    rotation = rotation_to(axes, frames[0])
+    first = turned(frames[0], rotation)
+    plain = {
+        "__id__": "ExperimentList",
+        "experiment": [],
+        "imageset": [],
+        "beam": [beam_model(first)],
+        "detector": [detector_model(first)],
+        "goniometer": [],
+        "scan": [],
+        "crystal": [],
+        "profile": [],
+        "scaling_model": [],
+    }
+    number = images.first if images else 1
+    shared = {"__id__": "Experiment", "identifier": "", "beam": 0, "detector": 0}
+    if _is_sweep(frames):
+        plain["goniometer"] = [goniometer_model(first)]
+        plain["scan"] = [scan_model(frames, number, exposure)]
+        plain["crystal"] = [crystal_model(first, 0.0)]
+        if images:
+            plain["imageset"] = [_sequence(images, len(frames))]
+        imageset = {"imageset": 0} if images else {}
+        plain["experiment"] = [{**shared, "goniometer": 0, "scan": 0, "crystal": 0, **imageset}]
+        return plain
+    for index, frame in enumerate(frames):
+        plain["crystal"].append(crystal_model(first, frame.scan.start))
+        imageset = {}
+        if images:
+            name = images.names[index] if len(images.names) > 1 else images.names[0]
+            indices = {"single_file_indices": [index]} if len(images.names) == 1 < len(frames) else {}
+            plain["imageset"].append({"__id__": "ImageSet", "images": [name], **_LOOKUPS, **indices})
+            imageset = {"imageset": index}
+        plain["experiment"].append({**shared, "crystal": index, **imageset})
+    return plain
+
+
+_LOOKUPS = {"mask": "", "gain": "", "pedestal": "", "dx": "", "dy": "", "params": {}}
+"""Files of corrections, of which there are none."""
+
+
+def beam_model(experiment: Experiment) -> dict:
+    """The direction points from the sample to the source."""
+    beam = experiment.beam
+    # DIALS names the normal of the plane that holds beam and electric field.
+    normal = np.cross(beam.polarization_axis, beam.direction)
+    size = float(np.linalg.norm(normal))
+    factor = beam.kahn_factor if beam.kahn_factor is not None and size > 0 else 0.0
+    return {
+        "__id__": "monochromatic",
+        "direction": [-x + 0.0 for x in beam.direction],
+        "wavelength": beam.wavelength * 1e10,
+        "divergence": 0.0,
+        "sigma_divergence": 0.0,
+        "polarization_normal": (normal / size if size > 0 else np.array([0.0, 1.0, 0.0])).tolist(),
+        "polarization_fraction": (1.0 + factor) / 2.0,
+        "flux": 0.0,
+        "transmission": 1.0,
+        "probe": "x-ray",
+        "sample_to_source_distance": 0.0,
+    }
+
+
+def detector_model(experiment: Experiment) -> dict:
+    """All panels, in one flat hierarchy; millimetres, and fast before slow."""
+    panels = experiment.detector.panels
+    root = {"fast_axis": [1.0, 0.0, 0.0], "slow_axis": [0.0, 1.0, 0.0], "origin": [0.0, 0.0, 0.0]}
+    return {
+        "panels": [_panel_model(panel, number) for number, panel in enumerate(panels)],
+        "hierarchy": {
+            "name": "",
+            "type": "",
+            **root,
+            "raw_image_offset": [0, 0],
+            "image_size": [0, 0],
+            "pixel_size": [0.0, 0.0],
+            "trusted_range": [0.0, 0.0],
+            "thickness": 0.0,
+            "material": "",
+            "mu": 0.0,
+            "identifier": "",
+            "mask": [],
+            "gain": 1.0,
+            "pedestal": 0.0,
+            "px_mm_strategy": {"type": "SimplePxMmStrategy"},
+            "children": [{"panel": number} for number in range(len(panels))],
+        },
+    }
+
+
+def _panel_model(panel: Panel, number: int) -> dict:
+    sizes = [float(np.linalg.norm(axis)) for axis in (panel.fast, panel.slow)]
+    sensor = panel.sensor
+    thickness = sensor.layers * sensor.layer_thickness * 1e3 if sensor else 0.0
+    mu = sensor.attenuation / 1e3 if sensor else 0.0
+    absorbing = thickness > 0 and mu > 0
+    strategy = {"type": "ParallaxCorrectedPxMmStrategy"} if absorbing else {"type": "SimplePxMmStrategy"}
+    return {
+        "name": f"panel_{number}",
+        "type": "SENSOR_PAD",
+        "fast_axis": [x / sizes[0] for x in panel.fast],
+        "slow_axis": [x / sizes[1] for x in panel.slow],
+        "origin": [x * 1e3 for x in panel.origin],
+        "raw_image_offset": [0, 0],
+        "image_size": list(reversed(panel.shape)),
+        "pixel_size": [panel.pixel_size * 1e3 * size for size in sizes],
+        "trusted_range": [0.0, SATURATION],
+        "thickness": thickness,
+        "material": "",
+        "mu": mu,
+        "identifier": "",
+        "mask": [],
+        "gain": 1.0,
+        "pedestal": 0.0,
+        "px_mm_strategy": strategy,
+    }
+
+
+def goniometer_model(experiment: Experiment) -> dict:
+    """One axis; angle 0 is the crystal as it is given."""
+    axis = list(experiment.scan.axis)
+    return {"rotation_axis": axis, "fixed_rotation": IDENTITY, "setting_rotation": IDENTITY}
+
+
+def scan_model(frames: Sequence[Experiment], first: int, exposure: float) -> dict:
+    """Images numbered from `first`; degrees and seconds."""
+    count = len(frames)
+    width = math.degrees(oscillation(frames[0].scan))
+    starts = [math.degrees(frame.scan.start) for frame in frames]
+    return {
+        "image_range": [first, first + count - 1],
+        "batch_offset": 0,
+        "properties": {
+            "oscillation": starts,
+            **({"oscillation_width": [width]} if count == 1 else {}),
+            "exposure_time": [exposure] * count,
+            "epochs": [exposure * number for number in range(count)],
+        },
+        "valid_image_ranges": {},
+    }
+
+
+def crystal_model(experiment: Experiment, angle: float) -> dict:
+    """The cell in P1, turned about the spindle by `angle` radians; angstrom."""
+    vectors = (rotate_about(getattr(experiment.crystal, name), experiment.scan.axis, angle) for name in "abc")
+    named = zip("abc", vectors, strict=True)
+    cell = {f"real_space_{name}": [x * 1e10 for x in vector] for name, vector in named}
+    return {"__id__": "crystal", **cell, "space_group_hall_symbol": " P 1"}
+
+
+def _is_sweep(frames: Sequence[Experiment]) -> bool:
+    """Whether each frame turns the crystal on from where the one before it ended."""
+    width = math.degrees(oscillation(frames[0].scan))
+    starts = np.degrees([frame.scan.start for frame in frames])
+    return width != 0.0 and bool(np.all(np.abs(np.diff(starts) - width) < CONTIGUOUS))
+
+
+def _sequence(images: Images, count: int) -> dict:
+    one_file = len(images.names) == 1
+    indices = {"single_file_indices": list(range(count))} if one_file and images.template is None else {}
+    template = images.template or images.names[0]
+    return {"__id__": "ImageSequence", "template": template, **_LOOKUPS, **indices}

@@ -1,0 +1,32 @@
+"""The headerless float file, and a JSON file beside it that says what a header would."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from tilesim.formats.banded import Bands
+from tilesim.io.flat import write_banded
+from tilesim.io.replace import replacing
+
+FORMAT = "tilesim float image"
+
+
+def write_float(path: str | os.PathLike, image: Bands, about: dict) -> tuple[str, str]:
+    """Write the pixels as little-endian float32 and `PATH.json` with shape, type and `about`; the names of both.
+
+    All or nothing each. Raises StoreError.
+    """
+    name, beside = os.fspath(path), f"{os.fspath(path)}.json"
+    header = {
+        "format": FORMAT,
+        "shape": list(image.shape),
+        "dimensions": ["slow", "fast"],
+        "dtype": "<f4",
+        "header_bytes": 0,
+        **about,
+    }
+    write_banded(name, b"", (band.astype("<f4") for _, band in image.bands()))
+    with replacing(beside) as file:
+        file.write((json.dumps(header, indent=2, allow_nan=False) + "\n").encode())
+    return name, beside

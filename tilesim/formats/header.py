@@ -1,0 +1,57 @@
+"""What a text header says of a panel: the geometry of a detector that faces the beam, and whether it does."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.formats.axes import Axes, oscillation, rotation_to
+from tilesim.model import Experiment, Panel
+from tilesim.model.resolution import beam_centre
+
+SIMPLE = 1e-6
+"""Axes that differ by less, relative to a unit vector, count as the same."""
+
+
+@dataclass(frozen=True)
+class Facing:
+    """A panel as a header tells it; metres, pixels and degrees."""
+
+    panel: Panel
+    wavelength: float
+    distance: float
+    """From the sample to the plane of the panel, along the beam."""
+    centre: tuple[float, float]
+    """Where the beam arrives, pixels (slow, fast) from the outer corner of pixel (0, 0)."""
+    start: float
+    oscillation: float
+    simple: bool
+    """Whether fast is the spindle's x and slow its -y in the imgCIF frame, as readers of such headers take it."""
+
+
+def facing(experiment: Experiment, number: int, what: str) -> Facing:
+    """The panel `number` for the header of `what`. Raises InputError where the beam does not meet its plane."""
+    panel, beam, scan = experiment.detector.panels[number], experiment.beam, experiment.scan
+    if panel.curved_radius is not None:
+        raise InputError(f"{what} cannot tell a curved detector; expected a flat one, or --format float")
+    centre = beam_centre(panel, beam)
+    if centre is None:
+        raise InputError(f"{what} needs a beam centre, but the beam does not meet the plane of panel {number}")
+    rotation = rotation_to(Axes.IMGCIF, experiment)
+    fast, slow = rotation @ np.array(panel.fast), rotation @ np.array(panel.slow)
+    simple = np.abs(fast - [1, 0, 0]).max() < SIMPLE and np.abs(slow - [0, -1, 0]).max() < SIMPLE
+    hit = np.array(panel.origin) + panel.pixel_size * (
+        centre[0] * np.array(panel.slow) + centre[1] * np.array(panel.fast)
+    )
+    return Facing(
+        panel,
+        beam.wavelength,
+        float(np.linalg.norm(hit)),
+        centre,
+        math.degrees(scan.start),
+        math.degrees(oscillation(scan)),
+        bool(simple),
+    )

@@ -1,0 +1,276 @@
+"""Finished images to the files of other programs: which format, which frames, which names, and what got lost."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.formats.axes import Axes
+from tilesim.formats.banded import Bands
+from tilesim.formats.cbf import cbf_counts, write_cbf
+from tilesim.formats.counts import ADC_OFFSET, Counts, SmvCounts
+from tilesim.formats.edf import write_edf
+from tilesim.formats.expt import Images, write_expt
+from tilesim.formats.flatfloat import write_float
+from tilesim.formats.header import Facing, facing
+from tilesim.formats.nxmx import nxmx_counts, write_nxmx
+from tilesim.formats.smv import write_smv
+from tilesim.formats.tiff import write_tiff
+from tilesim.io.reading import printable
+from tilesim.io.replace import all_together, check_writable
+from tilesim.tools.source import Source
+
+
+class Format(StrEnum):
+    """What can be written."""
+
+    FLOAT = "float"
+    SMV = "smv"
+    CBF = "cbf"
+    TIFF = "tiff"
+    EDF = "edf"
+    NXMX = "nxmx"
+    EXPT = "expt"
+    PNG = "png"
+
+
+SUFFIXES = {
+    ".bin": Format.FLOAT,
+    ".raw": Format.FLOAT,
+    ".img": Format.SMV,
+    ".smv": Format.SMV,
+    ".cbf": Format.CBF,
+    ".tif": Format.TIFF,
+    ".tiff": Format.TIFF,
+    ".edf": Format.EDF,
+    ".h5": Format.NXMX,
+    ".hdf5": Format.NXMX,
+    ".nxs": Format.NXMX,
+    ".expt": Format.EXPT,
+    ".png": Format.PNG,
+}
+WHOLE_SERIES = (Format.NXMX, Format.EXPT)
+"""Formats of which one file holds all frames and panels."""
+SIDE_LIMIT = 2**31 - 1
+FIELD = re.compile(r"\{(frame|image|panel)(?::0(\d)d)?\}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How to export."""
+
+    format: Format
+    frames: tuple[int, ...]
+    panels: tuple[int, ...]
+    scale: float | None = None
+    """What photons are multiplied by before they are rounded; None: nothing may be rounded."""
+    offset: float = ADC_OFFSET
+    """Of SMV pixels."""
+    axes: Axes = Axes.IMGCIF
+    """Of the models."""
+    expt: str | None = None
+    """A file of models to write beside the images."""
+    material: str = "Si"
+    """Of the sensor, for NXmx."""
+
+
+@dataclass
+class Exported:
+    """What was written, and what the user should know of it."""
+
+    files: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def format_of(path: str) -> Format:
+    """The format that a file name stands for. Raises InputError."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{printable(path)}: expected a name that ends in one of {', '.join(SUFFIXES)}, or --format")
+    return SUFFIXES[suffix]
+
+
+def export(source: Source, out: str, wanted: Wanted) -> Exported:
+    """Write `out`, in which {frame}, {image} (which is frame + 1) and {panel} are filled in; all files or none.
+
+    Raises InputError, StoreError.
+    """
+    names = _names(source, out, wanted)
+    for path in (*dict.fromkeys(names.values()), *filter(None, (wanted.expt,))):
+        check_writable(path)
+    done = Exported()
+    counts: list[Counts] = []
+    with all_together():
+        if wanted.format == Format.NXMX:
+            _export_nxmx(source, out, wanted, counts)
+            done.files.append(out)
+        elif wanted.format == Format.EXPT:
+            _export_models(source, out, wanted, None)
+            done.files.append(out)
+        else:
+            for (frame, panel), path in names.items():
+                written = _export_image(source, path, frame, panel, wanted, counts, done.remarks)
+                done.files.extend(written)
+        if wanted.expt is not None:
+            _export_models(source, wanted.expt, wanted, _images(wanted, out, names))
+            done.files.append(wanted.expt)
+    done.remarks = [*dict.fromkeys(done.remarks), *_counted(counts)]
+    return done
+
+
+def _names(source: Source, out: str, wanted: Wanted) -> dict[tuple[int, int], str]:
+    """The file of each (frame, panel). Raises InputError where two would have one name."""
+    if "{" in FIELD.sub("", out) or "}" in FIELD.sub("", out):
+        raise InputError(
+            f"{printable(out)}: expected {{frame}}, {{image}} or {{panel}} in braces, with a width as in {{frame:05d}}"
+        )
+    names = {(f, p): fill(out, f, p) for f in wanted.frames for p in wanted.panels}
+    if wanted.format in WHOLE_SERIES:
+        if len(set(names.values())) > 1:
+            raise InputError(f"{printable(out)}: one {wanted.format} file holds all frames; expected no braces")
+        return names
+    stem, suffix = os.path.splitext(out)
+    for kind, values, flag in (("frame", wanted.frames, "--frame"), ("panel", wanted.panels, "--panel")):
+        if len(values) > 1 and len({fill(out, *(pair)) for pair in _along(kind, values)}) < len(values):
+            raise InputError(
+                f"{printable(out)} is one file for {len(values)} {kind}s; expected a name with {{{kind}}}, such as "
+                f"{stem}_{{{kind}:05d}}{suffix}, or {flag} N"
+            )
+    return names
+
+
+def _along(kind: str, values: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return ((value, 0) if kind == "frame" else (0, value) for value in values)
+
+
+def fill(template: str, frame: int, panel: int) -> str:
+    """The name of one file."""
+    numbers = {"frame": frame, "image": frame + 1, "panel": panel}
+    return FIELD.sub(lambda m: f"{numbers[m[1]]:0{m[2] or 1}d}", template)
+
+
+def _export_image(
+    source: Source, path: str, frame: int, panel: int, wanted: Wanted, counts: list[Counts], remarks: list[str]
+) -> tuple[str, ...]:
+    """One panel of one frame; the files that were written."""
+    form, image = wanted.format, source.image(frame, panel)
+    number = f"frame {frame}" + (f" panel {panel}" if source.panels > 1 else "")
+    if form == Format.FLOAT:
+        return write_float(path, Bands(image), _sidecar(source, frame, panel))
+    if form in (Format.TIFF, Format.EDF):
+        write = write_tiff if form == Format.TIFF else write_edf
+        write(path, Bands(image, _whole(wanted, f"{form} with --round or --scale", counts)), number)
+        return (path,)
+    experiment = source.experiment(frame)
+    if form == Format.PNG:
+        from tilesim.preview import draw_preview
+
+        draw_preview(path, Bands(image).bands(), experiment)
+        return (path,)
+    about = facing(experiment, panel, f"the header of {form}")
+    _remark_on(about, form, remarks)
+    if form == Format.CBF:
+        counts.append(cbf_counts(wanted.scale))
+        write_cbf(path, Bands(image, counts[-1]), about, source.exposure.seconds)
+    else:
+        counts.append(SmvCounts(wanted.scale, wanted.offset))
+        write_smv(path, Bands(image, counts[-1]), experiment, about, wanted.offset, wanted.scale or 1.0)
+    return (path,)
+
+
+def _whole(wanted: Wanted, what: str, counts: list[Counts]) -> Counts | None:
+    """Signed 32-bit numbers where rounding was asked for."""
+    if wanted.scale is None:
+        return None
+    counts.append(Counts(what, wanted.scale, "<i4", SIDE_LIMIT, -1))
+    return counts[-1]
+
+
+def _export_nxmx(source: Source, out: str, wanted: Wanted, counts: list[Counts]) -> None:
+    integer = wanted.scale is not None or Bands(source.image(wanted.frames[0], 0)).dtype.kind in "iu"
+    if integer:
+        counts.append(nxmx_counts(wanted.scale))
+
+    def image(index: int, panel: int) -> Bands:
+        return Bands(source.image(wanted.frames[index], panel), counts[-1] if integer else None)
+
+    write_nxmx(
+        out,
+        [source.experiment(frame) for frame in wanted.frames],
+        image,
+        material=wanted.material,
+        exposure=source.exposure,
+        notes={**source.notes, "scale": wanted.scale or 1.0, "frames": list(wanted.frames)},
+    )
+
+
+def _export_models(source: Source, path: str, wanted: Wanted, images: Callable[[str], Images] | None) -> None:
+    experiments = [source.experiment(frame) for frame in wanted.frames]
+    trusted = {Format.SMV: (0.0, 65535.0 - wanted.offset), Format.CBF: (0.0, 2.0**31 - 3)}
+    write_expt(
+        path,
+        experiments,
+        axes=wanted.axes,
+        images=images and images(os.path.dirname(os.path.abspath(path))),
+        exposure=source.exposure.seconds,
+        trusted=trusted.get(wanted.format, (0.0, float(np.finfo(np.float32).max))),
+        gain=wanted.scale or 1.0,
+        pedestal=wanted.offset if wanted.format == Format.SMV else 0.0,
+    )
+
+
+def _images(wanted: Wanted, out: str, names: dict) -> Callable[[str], Images] | None:
+    """Where the models say that the images are, relative to a folder; None where no one file is a frame."""
+    one_by_one = wanted.format in (Format.SMV, Format.CBF, Format.TIFF) and len(wanted.panels) == 1
+    if wanted.format != Format.NXMX and not one_by_one:
+        return None
+
+    def relative(path: str, folder: str) -> str:
+        return os.path.relpath(os.path.abspath(path), folder)
+
+    def images(folder: str) -> Images:
+        if wanted.format == Format.NXMX:
+            return Images((relative(out, folder),))
+        paths = tuple(relative(path, folder) for path in names.values())
+        fields = [m for m in FIELD.finditer(out) if m[1] != "panel"]
+        template, first = None, 1
+        if len(fields) == 1 and fields[0][2]:
+            first = wanted.frames[0] + (fields[0][1] == "image")
+            hashes = "#" * int(fields[0][2])
+            template = relative(fill(out.replace(fields[0][0], hashes), 0, wanted.panels[0]), folder)
+        return Images(paths, template, first)
+
+    return images
+
+
+def _remark_on(about: Facing, form: Format, remarks: list[str]) -> None:
+    if not about.simple:
+        remarks.append(
+            f"a {form} header tells distance and beam centre only: readers take the detector to face the beam, with "
+            "the spindle along fast; --expt writes the true geometry beside it"
+        )
+
+
+def _counted(counts: Sequence[Counts]) -> list[str]:
+    """What was cut off or missing in all images together."""
+    if not counts:
+        return []
+    total = counts[0]
+    for other in counts[1:]:
+        total.cut += other.cut
+        total.gaps += other.gaps
+    return total.remarks()
+
+
+def _sidecar(source: Source, frame: int, panel: int) -> dict:
+    """What a float file cannot say itself."""
+    about = {"units": "photons/pixel", "frame": frame, "panel": panel, **source.notes}
+    if source.first is None or (source.varied and frame):
+        return about
+    return {**about, "experiment": source.experiment(frame).to_dict()}
