@@ -48,6 +48,7 @@ def info_rows(d: dict) -> list[tuple[str, str]]:
         ("shape", " x ".join(map(str, d["shape"])) + f" ({', '.join(d['dimensions'])})"),
         ("values", f"{d['dtype']}, {d['units']}"),
         ("tiles", f"{tiles['present']} of {tiles['total']} present, {size} pixels, {stored}"),
+        ("coarser levels", ", ".join(" x ".join(map(str, shape)) for shape in d["levels"])),
         ("missing", _missing(d["missing"])),
         ("size on disk", _bytes(d["bytes_on_disk"])),
         ("wavelength", _number(d["wavelength_angstrom"], "A")),

@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": "say what `run` would do, and how long it would take",
     "example": "write realistic synthetic input and the command to run",
     "info": "say what a store holds",
+    "pyramid": "add coarser levels to a store, for quick looks",
     "verify": "read a store again and name what is missing or damaged",
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, .expt or PNG",
 }

@@ -40,6 +40,7 @@ def as_plain(store: str, found) -> dict:
         "missing": [str(tile) for tile in found.missing],
         "damaged": [str(tile) for tile in found.damaged],
         "unreadable_coordinates": list(found.coordinates),
+        "damaged_levels": list(found.levels),
     }
 
 
@@ -49,11 +50,13 @@ def lines(store: str, found) -> list[str]:
         return [f"{store}: {found.total} tiles, all there and intact"]
     wrong = [*(f"missing: {tile}" for tile in found.missing), *(f"damaged: {tile}" for tile in found.damaged)]
     wrong += [f"damaged: coordinate {name}" for name in found.coordinates]
+    wrong += [f"damaged: coarser level {path}" for path in found.levels]
     more = [f"... and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
     counts = f"{len(found.missing)} missing, {len(found.damaged)} damaged"
     return [
         f"{store}: {found.total} tiles, {counts}, status {found.status}",
         *wrong[:SHOWN],
         *more,
-        "the command that made it mends it with --resume",
+        *(["the command that made it mends it with --resume"] if found.unfit else []),
+        *(["`tilesim pyramid --overwrite` makes its coarser levels anew"] if found.levels else []),
     ]

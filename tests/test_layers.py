@@ -34,24 +34,11 @@ ALLOWED = {
         "physics",
         "formats",
     },
-    "tools": {
-        "errors",
-        "model",
-        "tiling",
-        "io",
-        "store",
-        "formats",
-        "compute",
-        "kernels",
-        "preview",
-        "nanobragg",
-        "run",
-        "physics",
-    },
 }
+ALLOWED["tools"] = set(ALLOWED) | {"tools"}
 HEAVY = {
     "torch": {"physics", "kernels", "run", "nanobragg"},
-    "dask": {"run"},
+    "dask": {"run", "tools"},
     "distributed": {"run"},
     "zarr": {"store"},
     "obstore": {"store"},

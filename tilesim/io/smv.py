@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,6 +20,14 @@ BLOCK = 512
 MAX_HEADER = 2**24
 """A larger header is taken for a mistake."""
 MAX_SIDE = 2**31 - 1
+ORDERS = {"little_endian": "<", "big_endian": ">"}
+TYPES = {
+    "unsigned_char": "u1", "signed_char": "i1",
+    "unsigned_short": "u2", "signed_short": "i2", "short": "i2", "unsigned_short_int": "u2", "short_int": "i2",
+    "unsigned_long": "u4", "signed_long": "i4", "long": "i4", "unsigned_long_int": "u4", "long_int": "i4",
+    "unsigned_int": "u4", "signed_int": "i4", "int": "i4", "float": "f4", "float_ieee": "f4", "double": "f8",
+}  # fmt: skip
+"""What programs write as TYPE."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,33 @@ def read_smv_pixels(path: str | os.PathLike, header: SmvHeader) -> np.ndarray:
         raise unreadable(path, error) from error
 
 
+def read_smv_layout(path: str | os.PathLike) -> tuple[tuple[int, int], np.dtype, int]:
+    """Pixels (slow, fast), their type in the byte order of the file, and the byte where they begin.
+
+    TYPE and BYTE_ORDER are believed, and HEADER_BYTES unless the text runs over it and the size of the file says so,
+    as in the reference's files. Raises InputError, naming the file.
+    """
+    header, name = read_smv_header(path), printable(path)
+    fast, slow = header.size
+    kind, order = (_word(header.text, key) for key in ("TYPE", "BYTE_ORDER"))
+    if (kind or "unsigned_short") not in TYPES:
+        raise InputError(f"{name}: expected a TYPE such as unsigned_short or float, found {kind}")
+    if (order or "little_endian") not in ORDERS:
+        raise InputError(f"{name}: expected BYTE_ORDER little_endian or big_endian, found {order}")
+    dtype = np.dtype(ORDERS[order or "little_endian"] + TYPES[kind or "unsigned_short"])
+    begin = header.header_bytes
+    try:
+        surplus = os.stat(path).st_size - begin - fast * slow * dtype.itemsize
+        if 0 < surplus <= BLOCK:
+            with open(path, "rb") as file:
+                start = file.read(begin + surplus)
+            text = re.search(rb"}\s*\f", start)
+            begin = len(start) if text and text.end() == len(start) else begin
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return (slow, fast), dtype, begin
+
+
 def header_block(items: Iterable[tuple[str, str]], size: int = BLOCK) -> bytes:
     """The text of `items`, padded to a multiple of 512 bytes (at least `size`) that its HEADER_BYTES tells."""
     items = tuple(items)
@@ -115,6 +151,12 @@ def int_pixels(values: np.ndarray, scale: float, adc: float) -> np.ndarray:
         scaled = values.astype(np.float64) * scale + adc
     scaled = np.clip(np.nan_to_num(scaled, copy=False, nan=0.0, posinf=65535.0, neginf=0.0), 0.0, 65535.0)
     return np.floor((scaled + 0.5).astype(np.float32)).astype("<u2")
+
+
+def _word(text: bytes, key: str) -> str | None:
+    """The text of the item `key`, in small letters; the last one counts."""
+    found = re.findall(rb"(?m)^[ \t]*" + key.encode() + rb"[ \t]*=[ \t]*([^;\r\n]*)", text)
+    return found[-1].decode("latin-1").strip().lower().replace(" ", "_") if found else None
 
 
 def _value(text: bytes, key: str) -> float | None:

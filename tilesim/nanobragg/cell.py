@@ -12,6 +12,7 @@ from tilesim.errors import InputError
 from tilesim.io.matrix import read_matrix
 from tilesim.model.vectors import Vector, cross, dot, norm, rotate_xyz, scale
 from tilesim.nanobragg.settings import RTD, Settings
+from tilesim.physics.watch import Watch, unwatched
 
 Basis = tuple[Vector, Vector, Vector]
 Triple = tuple[float, float, float]
@@ -40,32 +41,48 @@ class Cell:
     """A left-handed matrix with -cell: the direct vectors point the other way."""
 
 
-def resolve_cell(settings: Settings, misset: Vector | None, *, random: bool = False, strict_c: bool = False) -> Cell:
+def resolve_cell(
+    settings: Settings,
+    misset: Vector | None,
+    *,
+    random: bool = False,
+    strict_c: bool = False,
+    watch: Watch = unwatched,
+) -> Cell:
     """The cell of a command line (spec geometry 10.1 to 10.5).
 
     `misset` are the angles in radians, `random` says that they were drawn. K6 and K11 apply unless `strict_c`.
-    Raises InputError where no cell comes out.
+    `watch` sees every stage, by name. Raises InputError where no cell comes out.
     """
     messages: list[str] = []
     basis, lengths, volume, corrected = None, None, None, False
     if settings.cell is not None:
-        basis, lengths, volume, corrected = _default_orientation(settings.cell, messages, strict_c)
+        basis, lengths, volume, corrected = _default_orientation(settings.cell, messages, strict_c, watch)
     elif settings.matrix_file is None:
         raise InputError("no unit cell; expected -cell a b c alpha beta gamma or -mat FILE")
     if settings.matrix_file is not None:
-        oriented = _with_matrix(basis, settings, messages, strict_c)
+        oriented = _with_matrix(basis, settings, messages, strict_c, watch)
         corrected = corrected and oriented is basis
         basis = oriented
     if random:
         angles = " ".join(f"{x * RTD:f}" for x in misset)
         messages.append(f"random orientation misset angles: {angles} deg")
     if misset is not None:
+        _watch_basis(watch, "{}_star_before_misset", basis)
+        watch("misset_deg", *(x * RTD for x in misset))
         basis = tuple(rotate_xyz(v, *misset) for v in basis)
-    return _oriented_cell(basis, lengths, volume, messages, corrected)
+        _watch_basis(watch, "{}_star_after_misset", basis)
+    return _oriented_cell(basis, lengths, volume, messages, corrected, watch)
+
+
+def _watch_basis(watch: Watch, name: str, vectors: Sequence[Sequence[float]], factor: float = 1.0) -> None:
+    """Three vectors, `name` with a, b and c in it."""
+    for axis, v in zip("abc", vectors, strict=True):
+        watch(name.format(axis), *(x * factor for x in v))
 
 
 def _default_orientation(
-    cell: Sequence[float], messages: list[str], strict_c: bool
+    cell: Sequence[float], messages: list[str], strict_c: bool, watch: Watch
 ) -> tuple[Basis, Triple, float, bool]:
     """a* along x, b* in the x-y plane (spec geometry 10.3): basis, lengths, volume, whether K6 mattered."""
     a, b, c, *angles = cell
@@ -80,6 +97,9 @@ def _default_orientation(
         raise InputError(
             f"-cell {a:g} {b:g} {c:g} {al * RTD:g} {be * RTD:g} {ga * RTD:g} has no volume; expected a possible cell"
         )
+    watch("cell_lengths_angstroms", a, b, c)
+    watch("cell_angles_deg", *(x * RTD for x in (al, be, ga)))
+    watch("V_cell_from_lengths", volume)
     star = 1.0 / volume
     ra, rb, rc = b * c * math.sin(al) * star, c * a * math.sin(be) * star, a * b * math.sin(ga) * star
     if ra <= 0.0 or rb <= 0.0 or rc <= 0.0:
@@ -104,10 +124,11 @@ def _default_orientation(
         (rb * cos_ga, rb * sin_ga, 0.0),
         (rc * cos_be, rc * (cos_al - cos_be * cos_ga) / sin_ga, third),
     )
+    _watch_basis(watch, "{}_star_default", basis)
     return basis, (a, b, c), volume, not math.isclose(as_reference, third, rel_tol=1e-9)
 
 
-def _with_matrix(basis: Basis | None, settings: Settings, messages: list[str], strict_c: bool) -> Basis:
+def _with_matrix(basis: Basis | None, settings: Settings, messages: list[str], strict_c: bool, watch: Watch) -> Basis:
     """The matrix file's vectors, freed of the wavelength (spec geometry 10.2, files 2).
 
     Strict: a missing file or number leaves what `-cell` made, as far as it made something.
@@ -123,11 +144,16 @@ def _with_matrix(basis: Basis | None, settings: Settings, messages: list[str], s
             raise InputError(f"{path}: {len(rows)} numbers; expected nine, three rows of a*, b*, c*")
         rows += [basis[i % 3][i // 3] for i in range(len(rows), 9)]
     factor = 1e-10 / settings.wavelength if settings.wavelength else math.inf
-    return tuple(scale(rows[i::3], factor) for i in range(3))
+    scaled = tuple(scale(rows[i::3], factor) for i in range(3))
+    _watch_basis(watch, "{}_star_raw", [rows[i::3] for i in range(3)])
+    watch("lambda0_angstroms", settings.wavelength * 1e10)
+    watch("matrix_scale", factor)
+    _watch_basis(watch, "{}_star_scaled", scaled)
+    return scaled
 
 
 def _oriented_cell(
-    basis: Basis, lengths: Triple | None, volume: float | None, messages: list[str], corrected: bool
+    basis: Basis, lengths: Triple | None, volume: float | None, messages: list[str], corrected: bool, watch: Watch
 ) -> Cell:
     """Direct vectors from the reciprocal ones and back (spec geometry 10.5).
 
@@ -136,6 +162,9 @@ def _oriented_cell(
     ra, rb, rc = basis
     crosses = (cross(rb, rc), cross(rc, ra), cross(ra, rb))
     volume_star = dot(ra, crosses[0])
+    for name, v in zip(_CROSSES, crosses, strict=True):
+        watch(name, *v)
+    watch("V_star", volume_star)
     inverted = volume is not None and volume_star < 0.0
     if volume is not None:
         crosses = tuple(scale(v, (x / volume) / (norm(v) or 1.0)) for v, x in zip(crosses, lengths, strict=True))
@@ -145,6 +174,10 @@ def _oriented_cell(
     volume = 1.0 / volume_star
     a, b, c = (scale(v, volume) for v in crosses)
     ra, rb, rc = (scale(v, volume_star) for v in (cross(b, c), cross(c, a), cross(a, b)))
+    watch("V_cell", volume)
+    _watch_basis(watch, "{}_angstroms", (a, b, c))
+    _watch_basis(watch, "{}_star_A_inv", (ra, rb, rc))
+    _watch_basis(watch, "{}0_meters", (a, b, c), 1e-10)
 
     la, lb, lc = norm(a), norm(b), norm(c)
     rla, rlb, rlc = norm(ra), norm(rb), norm(rc)
@@ -170,6 +203,7 @@ def _oriented_cell(
     )
 
 
+_CROSSES = ("b_star_cross_c_star", "c_star_cross_a_star", "a_star_cross_b_star")
 _CELL_LABELS = ("sin_alpha = ", "cos_alpha = ", "sin_beta  = ", "cos_beta  = ", "sin_gamma = ", "cos_gamma = ")
 _RECIPROCAL_LABELS = (
     "sin(alpha_star) = ",

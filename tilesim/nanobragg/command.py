@@ -35,6 +35,10 @@ class Outputs:
         return tuple(name for name in files if name is not None)
 
 
+Stage = tuple[str, tuple[float | str, ...]]
+"""An intermediate value of setting up, by name."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A resolved command line."""
@@ -54,6 +58,8 @@ class Command:
     noise_state: Hashable = None
     """Generator state that the noise image continues from (spec noise-and-rng 2)."""
     arguments: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    """How detector and cell came about, in order."""
 
     @property
     def strict_c(self) -> bool:

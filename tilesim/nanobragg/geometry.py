@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from tilesim.errors import InputError
-from tilesim.model.vectors import Vector, cross, dot, norm, rotate_about, rotate_xyz, unit
+from tilesim.model.vectors import Vector, cross, dot, norm, rotate_about, rotate_xyz, scale, unit
 from tilesim.nanobragg.settings import Settings
+from tilesim.physics.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,11 @@ def pixel_counts(settings: Settings) -> tuple[float, float, int, int]:
     return fast, slow, math.ceil(fast / pixel - 0.5), math.ceil(slow / pixel - 0.5)
 
 
-def detector_geometry(settings: Settings) -> Geometry:
-    """Everything about the detector's place that the flags and headers imply (spec geometry 3 to 7)."""
+def detector_geometry(settings: Settings, watch: Watch = unwatched) -> Geometry:
+    """Everything about the detector's place that the flags and headers imply (spec geometry 3 to 7).
+
+    `watch` sees every stage, by name.
+    """
     fast_size, slow_size, pixels_fast, pixels_slow = pixel_counts(settings)
     pixel = settings.pixel_size
     initial = CONVENTIONS[settings.convention]
@@ -136,16 +140,36 @@ def detector_geometry(settings: Settings) -> Geometry:
         close = abs(ratio * settings.distance)
     distance = close / ratio
 
-    def turned(v: Vector) -> Vector:
-        return rotate_about(rotate_xyz(v, *angles), w, settings.twotheta)
+    _watch_given(watch, settings, pivot, xbeam, ybeam, {"beam_vec": b, "fdet": f, "sdet": s, "odet": o})
+    watch("twotheta_axis", *w)
+    watch("ratio", ratio)
 
-    corner = turned(_origin(fclose, f, sclose, s, close, o))
-    f, s, o = turned(f), turned(s), turned(o)
-    pix0 = corner if pivot == "sample" else _origin(fbeam, f, sbeam, s, distance, b)
+    def turned(name: str, v: Vector) -> Vector:
+        return _turned(name, v, angles, w, settings.twotheta, watch)
+
+    corner = None
+    if pivot == "sample":
+        _watch_numbers(watch, Fclose_m=fclose, Sclose_m=sclose, close_distance_m=close)
+        corner = turned("pix0", _origin(fclose, f, sclose, s, close, o, "close", watch))
+    f, s, o = turned("fdet", f), turned("sdet", s), turned("odet", o)
+    if corner is None:
+        _watch_numbers(watch, Fbeam_m=fbeam, Sbeam_m=sbeam, distance_m=distance)
+        corner = _origin(fbeam, f, sbeam, s, distance, b, "beam", watch)
+    pix0 = corner
+    watch("pix0_vector", *pix0)
 
     near_fast, near_slow, close = -dot(pix0, f), -dot(pix0, s), dot(pix0, o)
     distance = close / ratio
     hit = tuple(distance * x - y for x, y in zip(b, pix0, strict=True))
+    _watch_numbers(
+        watch,
+        Fbeam_final_m=dot(f, hit),
+        Sbeam_final_m=dot(s, hit),
+        Fclose_final_m=near_fast,
+        Sclose_final_m=near_slow,
+        close_distance_final_m=close,
+        distance_final_m=distance,
+    )
     return Geometry(
         convention=settings.convention,
         pivot=pivot,
@@ -205,6 +229,55 @@ def _beam_centre(
     return x, y, x, y
 
 
-def _origin(fast: float, f: Vector, slow: float, s: Vector, along: float, axis: Vector) -> Vector:
-    """-fast f - slow s + along axis."""
-    return tuple(-fast * f[i] - slow * s[i] + along * axis[i] for i in range(3))
+def _origin(
+    fast: float, f: Vector, slow: float, s: Vector, along: float, axis: Vector, name: str, watch: Watch
+) -> Vector:
+    """-fast f - slow s + along axis; `name` is the axis's."""
+    terms = {"term_fast": scale(f, -fast), "term_slow": scale(s, -slow), f"term_{name}": scale(axis, along)}
+    for term, v in terms.items():
+        watch(term, *v)
+    return tuple(x + y + z for x, y, z in zip(*terms.values(), strict=True))
+
+
+def _turned(name: str, v: Vector, angles: Sequence[float], axis: Vector, twotheta: float, watch: Watch) -> Vector:
+    """v after -detector_rotx, _roty, _rotz and -twotheta; `watch` sees each step."""
+    for letter, about in zip("xyz", _one_by_one(angles), strict=True):
+        v = rotate_xyz(v, *about)
+        watch(f"{name}_after_rot{letter}", *v)
+    v = rotate_about(v, axis, twotheta)
+    watch(f"{name}_after_twotheta", *v)
+    return v
+
+
+def _one_by_one(angles: Sequence[float]) -> tuple[Vector, ...]:
+    """The same rotations about x, y, z as three."""
+    x, y, z = angles
+    return (x, 0.0, 0.0), (0.0, y, 0.0), (0.0, 0.0, z)
+
+
+def _watch_given(
+    watch: Watch, settings: Settings, pivot: str, xbeam: float, ybeam: float, initial: Mapping[str, Vector]
+) -> None:
+    """Show what the rotations start from."""
+    watch("detector_convention", settings.convention.upper())
+    watch("pivot", pivot.upper())
+    _watch_numbers(watch, Xbeam_m=xbeam, Ybeam_m=ybeam, pixel_mm=settings.pixel_size * 1000.0)
+    for name, v in initial.items():
+        watch(name if name == "beam_vec" else f"initial_{name}", *v)
+    angles = settings.detector_rotation
+    for name, about in zip(("Rx", "Ry", "Rz", "R_total"), (*_one_by_one(angles), angles), strict=True):
+        columns = [rotate_xyz(v, *about) for v in (_X, _Y, _Z)]
+        watch(name, *(x for row in zip(*columns, strict=True) for x in row))
+    about_x, about_y, about_z = angles
+    _watch_numbers(
+        watch,
+        detector_rotx_rad=about_x,
+        detector_roty_rad=about_y,
+        detector_rotz_rad=about_z,
+        twotheta_rad=settings.twotheta,
+    )
+
+
+def _watch_numbers(watch: Watch, **numbers: float) -> None:
+    for name, number in numbers.items():
+        watch(name, number)

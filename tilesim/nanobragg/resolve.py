@@ -30,7 +30,7 @@ from tilesim.model import (
 from tilesim.model.vectors import Matrix, scale
 from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.cell import resolve_cell
-from tilesim.nanobragg.command import Command, Outputs
+from tilesim.nanobragg.command import Command, Outputs, Stage
 from tilesim.nanobragg.draws import Draws
 from tilesim.nanobragg.geometry import Geometry, detector_geometry
 from tilesim.nanobragg.notes import applied_corrections, surprises
@@ -40,6 +40,7 @@ from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 from tilesim.nanobragg.sources import resolve_sources
 from tilesim.nanobragg.steps import MAX_STEPS, angular_sweep, mosaic_domains, phi_sweep, sensor_sweep
+from tilesim.physics.watch import Watch
 
 ReadTable = Callable[..., tuple[StructureFactors, bool]]
 """`read_hkl`, or a form of it that remembers."""
@@ -108,7 +109,8 @@ def resolve(
     factors outside strict mode (K13). `parsed` are corrections that parsing found (K8). Raises InputError.
     """
     draws, clock = Draws(), -int(time.time())
-    setup = _setup(settings, draws, clock, strict_c, read_table)
+    stages: list[Stage] = []
+    setup = _setup(settings, draws, clock, strict_c, read_table, lambda name, *values: stages.append((name, values)))
     experiment = _experiment(setup, _mosaic_rotations(setup, draws))
     outputs = _outputs(setup, write_fdump)
     return Command(
@@ -122,10 +124,11 @@ def resolve(
         report=setup_lines(setup, outputs),
         noise_state=draws.snapshot(),
         arguments=tuple(arguments),
+        stages=tuple(stages),
     )
 
 
-def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool, read_table: ReadTable) -> Setup:
+def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool, read_table: ReadTable, watch: Watch) -> Setup:
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
     _check_angles(settings)
     size, clipped = clip_to_beam(settings)
@@ -136,7 +139,7 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool, read_ta
     sensor = sensor_sweep(settings.thickness, settings.thick_steps, strict_c=strict_c)
     assumed = sensor.range > 0.0 and (settings.attenuation is None or settings.attenuation < 0.0)
     mosaic = mosaic_domains(settings.mosaic_spread, settings.mosaic_domains)
-    geometry = detector_geometry(settings)
+    geometry = detector_geometry(settings, watch)
     interpolate = settings.interpolate
     if interpolate is None:
         interpolate = min(settings.cells) <= 2
@@ -144,7 +147,7 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool, read_ta
     misset = settings.misset
     if misset == "random":
         misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
-    cell = resolve_cell(settings, misset, random=settings.misset == "random", strict_c=strict_c)
+    cell = resolve_cell(settings, misset, random=settings.misset == "random", strict_c=strict_c, watch=watch)
     sample = resolve_sample(settings, size, cell.real, geometry.distance)
     factors, factors_from, factors_differ = _structure_factors(settings, strict_c, read_table)
     stol_differs = _check_stol(settings, strict_c)

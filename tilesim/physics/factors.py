@@ -51,8 +51,17 @@ def _entry(node, table: FactorTable) -> Tensor:
 
 def nearest_squared(node, table: FactorTable) -> Tensor:
     """Squared amplitude (n,) at whole indices; the default outside the table (spec intensity 5.2)."""
+    return table.squares.index_select(0, _nearest_entry(node, table))
+
+
+def nearest(node, table: FactorTable) -> Tensor:
+    """Amplitude (n,) float64 at whole indices, with its sign; as `nearest_squared`."""
+    return table.values.index_select(0, _nearest_entry(node, table))
+
+
+def _nearest_entry(node, table: FactorTable) -> Tensor:
     inside = [torch.clamp(x, lo, hi) for x, lo, hi in zip(node, table.lowest, table.highest, strict=True)]
-    return table.squares.index_select(0, _entry(inside, table).to(torch.int32))
+    return _entry(inside, table).to(torch.int32)
 
 
 def interpolable(hkl, table: FactorTable) -> Tensor:

@@ -26,6 +26,7 @@ from tilesim.physics.geometry import (
 from tilesim.physics.lattice import Axes, Lattice, lattice_squared, miller_indices, nearest_node
 from tilesim.physics.polarize import polarization_factor
 from tilesim.physics.rotate import mosaic_cells
+from tilesim.physics.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,10 @@ class Ray:
 
     group: int
     """layer x sub-pixels + sub-pixel, in the reference's order"""
+    position: Tensor
+    """(3, n) metres"""
+    airpath: Tensor
+    """(n,) metres"""
     diffracted: Tensor
     """(3, n) unit vectors"""
     omega: Tensor
@@ -164,16 +169,18 @@ def rays(setup: Setup, pixels: Pixels) -> Iterator[Ray]:
             if capture is None or (setup.oversample_thick and setup.absorbing):
                 parallax = dot(setup.normal[:, None], diffracted)
                 capture = capture_fraction(layer, setup.layer_thickness, setup.attenuation, parallax)
-            yield Ray(layer * n * n + sub, diffracted, omega, capture, sub == 0, sub == n * n - 1)
+            yield Ray(layer * n * n + sub, r, airpath, diffracted, omega, capture, sub == 0, sub == n * n - 1)
 
 
-def waves(setup: Setup, ray: Ray) -> Iterator[Wave]:
-    """Every source of a ray that dmin does not reject for all pixels (spec intensity 3)."""
+def waves(setup: Setup, ray: Ray, watch: Watch = unwatched) -> Iterator[Wave]:
+    """Every source of a ray that dmin does not reject for all pixels (spec intensity 3); `watch` sees all of them."""
     for source, wavelength in enumerate(setup.wavelengths):
         q = scattering_vector(ray.diffracted, setup.incident[source], wavelength)
         accepted = resolved(q, setup.dmin) if setup.dmin > 0 else None
+        wave = Wave(source, ray.group * len(setup.wavelengths) + source, tuple(q), accepted)
+        watch("wave", wave)
         if accepted is None or accepted.any():
-            yield Wave(source, ray.group * len(setup.wavelengths) + source, tuple(q), accepted)
+            yield wave
 
 
 def numbered_orientations(setup: Setup, group: int, unrotated_start: bool = False) -> Iterator[tuple[int, Cell]]:
@@ -198,12 +205,14 @@ def interpolation_allowed(setup: Setup, pixels: Pixels, number: int) -> Tensor |
     return pixels.number * setup.evaluations + number < setup.latch
 
 
-def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = False) -> Tensor:
+def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = False, watch: Watch = unwatched) -> Tensor:
     """Sum over all orientations for one wave (n,) float64; zero where dmin rejects it."""
     total = torch.zeros_like(wave.q[0])
     for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
         allowed = interpolation_allowed(setup, pixels, number)
-        total = total + evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
+        value = evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
+        watch("evaluation", wave, number, cell, allowed, value)
+        total = total + value
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 
 
@@ -220,19 +229,21 @@ def first_accepted(polar: Tensor, factor: Tensor, wave: Wave) -> Tensor:
     return torch.where(due, factor, polar)
 
 
-def photons(setup: Setup, pixels: Pixels, sweep: Sweep = sweep) -> tuple[Tensor, Tensor]:
+def photons(setup: Setup, pixels: Pixels, sweep: Sweep = sweep, watch: Watch = unwatched) -> tuple[Tensor, Tensor]:
     """Photons (n,) and the sum of the solid angles in use (n,), float64 (docs/corrections.md)."""
     zero = torch.zeros_like(pixels.slow)
     total = layer_sum = background = omega_sum = polar = zero
     first = None
     for ray in rays(setup, pixels):
         first = first or ray
+        watch("ray", ray)
         omega_sum = omega_sum + ray.omega
         if ray.starts_layer:
             background = background + ray.capture
-        for wave in waves(setup, ray):
+        for wave in waves(setup, ray, watch):
             factor = source_polarization(setup, wave.source, ray.diffracted)
             polar = first_accepted(polar, factor, wave)
+            watch("polarization", factor, polar)
             term = sweep(setup, pixels, wave) * setup.weights[wave.source]
             if setup.oversample_thick:
                 term = term * ray.capture
@@ -241,9 +252,12 @@ def photons(setup: Setup, pixels: Pixels, sweep: Sweep = sweep) -> tuple[Tensor,
             if setup.oversample_omega:
                 term = term * ray.omega
             layer_sum = layer_sum + term
+            watch("term", term)
         if ray.ends_layer:
             total = total + (layer_sum if setup.oversample_thick else layer_sum * ray.capture)
+            watch("layer", layer_sum, total)
             layer_sum = zero
+    watch("sum", total)
     if not setup.oversample_polar:
         total = total * polar
     if not setup.oversample_omega:
@@ -251,5 +265,6 @@ def photons(setup: Setup, pixels: Pixels, sweep: Sweep = sweep) -> tuple[Tensor,
     total = total * setup.scale
     if setup.background > 0:
         isotropic = source_polarization(setup, 0, first.diffracted) * first.omega * background
+        watch("background", background, isotropic)
         total = total + setup.background * isotropic
     return total, omega_sum

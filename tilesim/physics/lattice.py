@@ -88,6 +88,39 @@ def grating(fraction: Tensor, cells: Number, dtype: torch.dtype) -> Tensor:
     return phase.to(dtype).mul_(math.pi).sin_().div_(fraction.to(dtype).mul_(math.pi).sin_())
 
 
+def signed_gratings(hkl: Axes, node: Axes, lattice: Lattice) -> Axes:
+    """sin(pi N h) / sin(pi h) along each axis (n,) with the sign that squaring loses."""
+    return tuple(
+        grating(x - x0, n, lattice.dtype).abs() * _grating_sign(x - x0, x0, n)
+        for x, x0, n in zip(hkl, node, lattice.cells, strict=True)
+    )
+
+
+def signed_lattice_factor(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
+    """Lattice factor (n,) with the sign that squaring loses (spec intensity 4)."""
+    size = torch.sqrt(lattice_squared(hkl, node, lattice))
+    if lattice.shape == "square":
+        signs = (_grating_sign(x - x0, x0, n) for x, x0, n in zip(hkl, node, lattice.cells, strict=True))
+        return size * math.prod(signs)
+    if lattice.shape == "round":
+        x = math.pi * torch.sqrt(node_radius_squared(hkl, node, lattice))
+        return torch.where((x > 1.0) & (torch.sin(x) < x * torch.cos(x)), -size, size)
+    return size
+
+
+def node_radius_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
+    """Squared distance (n,) to the node in cells of the crystal, times the fudge: what a round crystal's factor is
+    a function of."""
+    square = sum(((x - x0) * n) ** 2 for x, x0, n in zip(hkl, node, lattice.cells, strict=True))
+    return square * lattice.fudge
+
+
+def _grating_sign(fraction: Tensor, node: Tensor, cells: Number) -> Tensor:
+    """1.0 or -1.0 (n,): the sign of sin(pi N x) / sin(pi x) at x = node + fraction."""
+    turns = torch.floor(torch.abs(fraction) * cells) + (cells - 1) * node
+    return torch.where(torch.remainder(turns, 2.0) == 0, 1.0, -1.0).to(fraction.dtype)
+
+
 def _square(fraction: Axes, lattice: Lattice) -> Tensor:
     """Parallelepiped: the product of three gratings."""
     h, k, l = (grating(x, n, lattice.dtype) for x, n in zip(fraction, lattice.cells, strict=True))

@@ -23,10 +23,15 @@ from tilesim.physics.intensity import (
     waves,
 )
 from tilesim.physics.lattice import lattice_squared, miller_indices, nearest_node
+from tilesim.physics.watch import Watch, unwatched
 
 
 def strict_photons(
-    setup: Setup, pixels: Pixels, first_of_image: bool = False, sweep: Sweep = sweep
+    setup: Setup,
+    pixels: Pixels,
+    first_of_image: bool = False,
+    sweep: Sweep = sweep,
+    watch: Watch = unwatched,
 ) -> tuple[Tensor, Tensor]:
     """Photons (n,) and the sum of the solid angles in use (n,), float64, as the reference computes them.
 
@@ -39,15 +44,18 @@ def strict_photons(
     recomputed = setup.oversample_thick or setup.oversample_polar or setup.oversample_omega
     for ray in rays(setup, pixels):
         omega_sum = omega_sum + ray.omega
-        for wave in waves(setup, ray):
+        watch("ray", ray)
+        for wave in waves(setup, ray, watch):
             factor = source_polarization(setup, wave.source, ray.diffracted)
             polar = first_accepted(polar, factor, wave)
+            watch("polarization", factor, polar)
             if recomputed:
-                intensity = _running_product(setup, pixels, ray, wave, factor, intensity, first_of_image)
+                intensity = _running_product(setup, pixels, ray, wave, factor, intensity, first_of_image, watch)
             else:
                 intensity = intensity + sweep(setup, pixels, wave, first_of_image)
             first_of_image = False
         omega, capture = ray.omega, ray.capture
+    watch("sum", intensity)
     value = intensity * setup.scale
     if not setup.oversample_thick:
         value = value * capture
@@ -66,11 +74,14 @@ def _running_product(
     polar: Tensor,
     intensity: Tensor,
     unrotated_start: bool,
+    watch: Watch,
 ) -> Tensor:
     """I := (I + term) x factors for every orientation of a wave (spec intensity 6)."""
     for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
         allowed = interpolation_allowed(setup, pixels, number)
-        after = intensity + evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
+        value = evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
+        watch("evaluation", wave, number, cell, allowed, value)
+        after = intensity + value
         if setup.oversample_thick:
             after = after * ray.capture
         if setup.oversample_polar:
@@ -78,6 +89,7 @@ def _running_product(
         if setup.oversample_omega:
             after = after * ray.omega
         intensity = torch.where(_visited(setup, wave, cell), after, intensity)
+        watch("running", intensity)
     return intensity
 
 

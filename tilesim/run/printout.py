@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -12,10 +11,10 @@ from torch import Tensor
 
 from tilesim.compute import rendered_pixels
 from tilesim.kernels.tensors import CPU_BLOCK, Lowered, lower
-from tilesim.model import Experiment, StructureFactors
+from tilesim.model import Experiment
 from tilesim.nanobragg.command import Command
-from tilesim.physics.factors import interpolable, tricubic
-from tilesim.physics.geometry import curved_positions, norm, positions, scattering_vector
+from tilesim.physics.factors import FactorTable, interpolable, nearest, tricubic
+from tilesim.physics.geometry import norm, scattering_vector
 from tilesim.physics.intensity import (
     Pixels,
     Setup,
@@ -28,7 +27,7 @@ from tilesim.physics.intensity import (
     sweep,
     waves,
 )
-from tilesim.physics.lattice import Axes, Lattice, lattice_squared, miller_indices, nearest_node
+from tilesim.physics.lattice import Axes, miller_indices, nearest_node, signed_lattice_factor
 from tilesim.physics.rotate import mosaic_cells
 from tilesim.physics.strict import strict_photons
 from tilesim.tiling.tile import Tile
@@ -149,11 +148,11 @@ def account_for(lowered: Lowered, pixels: Pixels) -> Account:
     allowed = interpolation_allowed(setup, pixels, number)
     return Account(
         stol=0.5 * norm(scattering_vector(ray.diffracted, setup.incident[-1], setup.wavelengths[-1])),
-        position=_last_position(setup, pixels),
+        position=ray.position,
         hkl=hkl,
         node=node,
-        factor=torch.where(reached, _amplitude(setup, lowered.experiment.factors, hkl, node, allowed), 0.0),
-        lattice_factor=torch.where(reached, _lattice_factor(hkl, node, setup.lattice), 0.0),
+        factor=torch.where(reached, _amplitude(hkl, node, setup.lattice.table, allowed), 0.0),
+        lattice_factor=torch.where(reached, signed_lattice_factor(hkl, node, setup.lattice), 0.0),
         intensity=intensity,
         polar=polar,
         omega=ray.omega,
@@ -227,43 +226,14 @@ def _last_cell(setup: Setup) -> Tensor:
     return mosaic_cells(last, setup.mosaic[-1:])[0]
 
 
-def _last_position(setup: Setup, pixels: Pixels) -> Tensor:
-    """Positions (3, n) in metres of the last sub-pixels on the last layer."""
-    n = setup.oversample
-    edge = setup.pixel_size / n
-    slow, fast = (edge * (x * n + n - 1) + edge / 2.0 for x in (pixels.slow, pixels.fast))
-    depth = (setup.layers - 1) * setup.layer_thickness
-    r = positions(slow, fast, depth, setup.origin, setup.slow_axis, setup.fast_axis, setup.normal)
-    if setup.curved_radius is None:
-        return r
-    return curved_positions(r, setup.curved_radius, setup.beam, setup.slow_axis, setup.fast_axis)
-
-
-def _amplitude(setup: Setup, factors: StructureFactors, hkl: Axes, node: Axes, allowed: Tensor | None) -> Tensor:
+def _amplitude(hkl: Axes, node: Axes, table: FactorTable, allowed: Tensor | None) -> Tensor:
     """Structure factors (n,) with their sign (spec intensity 5)."""
-    amplitude = torch.full_like(hkl[0], factors.default)
-    index = torch.stack(node, dim=1).long() - torch.tensor(factors.minimum)
-    inside = ((index >= 0) & (index < torch.tensor(factors.grid.shape))).all(dim=1)
-    amplitude[inside] = torch.from_numpy(factors.grid[tuple(index[inside].T.numpy())]).to(torch.float64)
-    if allowed is None:
-        return amplitude
-    table = setup.lattice.table
-    return torch.where(interpolable(hkl, table) & allowed, tricubic(hkl, table), amplitude)
-
-
-def _lattice_factor(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
-    """Lattice factors (n,) with the sign that squaring loses (spec intensity 4)."""
-    sign = torch.ones_like(hkl[0])
-    fraction = tuple(x - x0 for x, x0 in zip(hkl, node, strict=True))
-    if lattice.shape == "square":
-        for x, x0, n in zip(fraction, node, lattice.cells, strict=True):
-            turns = torch.floor(torch.abs(x) * n) + (n - 1) * x0
-            sign = torch.where(torch.remainder(turns, 2.0) == 0, sign, -sign)
-    elif lattice.shape == "round":
-        square = sum((x * n) ** 2 for x, n in zip(fraction, lattice.cells, strict=True))
-        x = math.pi * torch.sqrt(square * lattice.fudge)
-        sign = torch.where((x > 1.0) & (torch.sin(x) < x * torch.cos(x)), -sign, sign)
-    return sign * torch.sqrt(lattice_squared(hkl, node, lattice))
+    amplitude = nearest(node, table)
+    return (
+        amplitude
+        if allowed is None
+        else torch.where(interpolable(hkl, table) & allowed, tricubic(hkl, table), amplitude)
+    )
 
 
 def _cell_lines(cell: Tensor) -> list[str]:

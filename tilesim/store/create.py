@@ -41,6 +41,7 @@ from tilesim.store.place import (
     store_errors,
     write_object,
 )
+from tilesim.store.stale import drop_levels
 from tilesim.tiling.plan import TilePlan
 
 CREATING = "creating"
@@ -149,6 +150,7 @@ def _mend_metadata(
     handle: StoreHandle, panel: Panel, provenance: dict, coordinates: Sequence[FrameCoordinate], pixels: Pixels
 ) -> None:
     """Write again what is damaged or gone of metadata and coordinates: all that a fresh store of the job would hold."""
+    drop_levels(handle.place, stale_only=True)
     fresh, store = MemoryStore(), open_place(handle.place)
     _write_metadata(handle, panel, provenance, coordinates, pixels, fresh)
     for key in names_in(fresh):

@@ -40,6 +40,7 @@ def describe_store(path: str | os.PathLike) -> dict:
         "chunks": list(image.chunks),
         "shards": list(image.shards) if image.shards else None,
         "tiles": {"present": count_present(place), "total": len(plan), "shape": list(tile)},
+        "levels": _coarser(place, attributes),
         "bytes_on_disk": None if is_url(place) else _bytes_below(place),
         **_geometry(attributes.get("experiment")),
         "statistics": attributes.get("statistics"),
@@ -130,6 +131,13 @@ def open_store(path: str | os.PathLike) -> tuple[dict, zarr.Array]:
     if attributes is None:
         raise InputError(f"{given}: expected a store made by tilesim (a zarr folder), found something else")
     return attributes, open_stored(place)
+
+
+def _coarser(place: str, attributes: dict) -> list[list[int]]:
+    """Blocks (slow, fast) of each coarser level that was made of this image."""
+    from tilesim.store.levels import levels_there
+
+    return [list(level.shape) for level in levels_there(place, attributes)[1:]]
 
 
 def frame_coordinates(path: str | os.PathLike) -> dict[str, np.ndarray]:

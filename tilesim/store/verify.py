@@ -12,6 +12,7 @@ from itertools import islice
 import zarr
 
 from tilesim.store.layout import DIMENSIONS, IMAGE, LEVEL
+from tilesim.store.levels import damaged_levels
 from tilesim.store.place import ROOT, has_object, names_beside, normal_place, open_place, read_json, store_errors
 from tilesim.store.read import open_store
 from tilesim.store.write import UNREADABLE, StoredImage
@@ -31,9 +32,17 @@ class Verification:
     coordinates: tuple[str, ...] = ()
     """Names of the arrays beside the image that are gone or cannot be read."""
 
+    levels: tuple[str, ...] = ()
+    """Coarser levels that are not what they must be."""
+
+    @property
+    def unfit(self) -> bool:
+        """Whether the image itself is not whole."""
+        return bool(self.missing or self.damaged or self.coordinates) or self.status != "complete"
+
     @property
     def intact(self) -> bool:
-        return not (self.missing or self.damaged or self.coordinates) and self.status == "complete"
+        return not (self.unfit or self.levels)
 
 
 def verify_store(
@@ -54,7 +63,14 @@ def verify_store(
             damaged.append(tile)
         on_tile(tile)
     unreadable = tuple(_unreadable_coordinates(place, array))
-    return Verification(len(image.layout.plan), tuple(missing), tuple(damaged), attributes.get("status"), unreadable)
+    return Verification(
+        len(image.layout.plan),
+        tuple(missing),
+        tuple(damaged),
+        attributes.get("status"),
+        unreadable,
+        tuple(damaged_levels(place)),
+    )
 
 
 def _checked(image: StoredImage, threads: int) -> Iterator[tuple[Tile, str]]:
@@ -82,7 +98,11 @@ def _unreadable_coordinates(place: str, image) -> Iterator[str]:
         names = {*DIMENSIONS, *str(image.attrs.get("coordinates", "")).split()}
         if (read_json(place, f"{LEVEL}/{ROOT}") or {}).get("node_type") != "group":
             yield LEVEL
-        names |= {key.split("/")[1] for key in listed.get("metadata", {}) if key.count("/") == 1}
+        names |= {
+            key.split("/")[1]
+            for key in listed.get("metadata", {})
+            if key.count("/") == 1 and key.startswith(f"{LEVEL}/")
+        }
         names |= {name.strip("/") for name in names_beside(store, LEVEL)} - {ROOT}
         for name in sorted(names - {IMAGE}):
             try:

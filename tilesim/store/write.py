@@ -16,6 +16,7 @@ from tilesim.errors import StoreError
 from tilesim.store.create import StoreHandle, read_attributes, uninterrupted, write_coordinate
 from tilesim.store.layout import IMAGE_PATH, LEVEL, FrameCoordinate, Layout, jsonable
 from tilesim.store.place import ROOT, has_object, is_url, list_objects, open_place, store_errors
+from tilesim.store.stale import drop_levels
 from tilesim.tiling.tile import Tile
 
 UNREADABLE = (ValueError, RuntimeError, TypeError, EOFError, OSError)
@@ -147,6 +148,8 @@ def finish_store(
 
 
 def _finish(handle: StoreHandle, statistics, per_frame: Sequence[FrameCoordinate], missing: Sequence[Mapping]) -> None:
+    # Made while tiles were missing, or not finished.
+    drop_levels(handle.place, stale_only=True)
     store = open_place(handle.place)
     root = zarr.open_group(store, mode="r+", use_consolidated=False)
     level = zarr.open_group(store, path=LEVEL, mode="r+", use_consolidated=False)

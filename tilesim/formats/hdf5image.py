@@ -1,0 +1,123 @@
+"""Reading HDF5 images: NXmx and what DECTRIS detectors write, (frame, slow, fast) in one or several datasets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.formats.extra import need
+from tilesim.formats.pixels import Banded, check_number
+from tilesim.io.reading import printable, unreadable
+
+PLACES = ("data", "instrument/detector/data")
+"""Of pixels within an entry: a dataset, or a group of them."""
+PARTS = re.compile(r"data(_\d+)?")
+
+
+class Hdf5Image(Banded):
+    """One frame of a dataset; the file is opened for each block, so that nothing stays open."""
+
+    def __init__(self, path: str, dataset: str, place: tuple[int, ...], frames: int, panels: int) -> None:
+        self.path = path
+        self.frames = frames
+        self.panels = panels
+        self._dataset = dataset
+        self._place = place
+        with _opened(path) as file:
+            stored = file[dataset]
+            self.shape = tuple(stored.shape[-2:])
+            self.dtype = stored.dtype.newbyteorder("=")
+            self.chunk = tuple(stored.chunks[-2:]) if stored.chunks else None
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part. Raises InputError where they are damaged, or a library to unpack them is missing."""
+        with _opened(self.path) as file:
+            pixels = file[self._dataset][(*self._place, rows, columns)]
+        return pixels.astype(self.dtype, copy=False)
+
+
+def open_hdf5_image(path: str | os.PathLike, frame: int, panel: int) -> Hdf5Image:
+    """A frame of /entry/data/data, /entry/data/data_000001 ... or /entry/instrument/detector/data.
+
+    Frames are counted through all datasets; panels are the second of four dimensions. Raises InputError.
+    """
+    name = os.fspath(path)
+    with _opened(name) as file:
+        parts = _datasets(file, name)
+    frames = sum(shape[0] if len(shape) > 2 else 1 for _, shape in parts)
+    check_number(path, "frame", frame, frames)
+    number = frame
+    for dataset, shape in parts:
+        count = shape[0] if len(shape) > 2 else 1
+        if number < count:
+            panels = shape[1] if len(shape) == 4 else 1
+            check_number(path, "panel", panel, panels)
+            return Hdf5Image(name, dataset, (number, panel)[: len(shape) - 2], frames, panels)
+        number -= count
+    raise AssertionError("counted above")
+
+
+def _datasets(file, name: str) -> list[tuple[str, tuple[int, ...]]]:
+    """Path and shape of every dataset of pixels, in order. Raises InputError where there is none."""
+    import h5py
+
+    entries = [key for key in file if isinstance(_item(file, key), h5py.Group)]
+    # What is called entry comes first.
+    for entry in sorted(entries, key=lambda key: (key != "entry", key)):
+        for place in PLACES:
+            found = _item(file[entry], place)
+            items = {place: found}
+            if isinstance(found, h5py.Group):
+                names = [key for key in found if PARTS.fullmatch(key)]
+                names = ["data"] if "data" in names else sorted(names)
+                items = {f"{place}/{key}": _linked(found, key, name) for key in names}
+            parts = [(f"{entry}/{key}", item) for key, item in items.items() if isinstance(item, h5py.Dataset)]
+            if parts:
+                return [(key, _shape(item, f"{printable(name)}: {key}")) for key, item in parts]
+    raise InputError(f"{printable(name)}: expected pixels at /entry/data/data or /entry/data/data_000001, found none")
+
+
+def _item(group, key: str):
+    """What is under a key, None where nothing is or a link leads nowhere."""
+    with suppress(KeyError, OSError, RuntimeError):
+        return group.get(key)
+
+
+def _linked(group, key: str, name: str):
+    item = _item(group, key)
+    if item is None:
+        target = getattr(group.get(key, getlink=True), "filename", None)
+        where = f" in {printable(target)}" if target else ""
+        raise InputError(f"{printable(name)}: {group.name}/{key} leads to nothing{where}")
+    return item
+
+
+def _shape(dataset, where: str) -> tuple[int, ...]:
+    shape = dataset.shape
+    if dataset.dtype.kind not in "iuf" or not shape or not 2 <= len(shape) <= 4 or min(shape) < 1:
+        raise InputError(f"{where}: expected numbers (frame, slow, fast), found {dataset.dtype} of shape {shape}")
+    return shape
+
+
+@contextmanager
+def _opened(path: str) -> Iterator:
+    """The file, its errors told in one line."""
+    h5py = need("h5py", "reading HDF5 files")
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401  (the codecs of detectors)
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise unreadable(path, error) from error
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())
+        hint = "; pip install 'tilesim[formats]' has codecs" if "filter" in reason or "plugin" in reason else ""
+        raise InputError(f"{printable(path)}: the HDF5 file cannot be read ({reason}){hint}") from error

@@ -1,0 +1,140 @@
+"""One image, read block by block: in a file as it lies there, or in memory where its format must be unpacked whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.io.reading import printable, unreadable
+
+
+class Image(Protocol):
+    """One frame of one panel of anything. It holds no open file, and several threads may read it."""
+
+    shape: tuple[int, int]
+    """Pixels (slow, fast)."""
+    dtype: np.dtype
+    """Of the pixels, in the byte order of this machine."""
+    chunk: tuple[int, int] | None
+    """Pixels (slow, fast) that come together at no more cost than a part of them; None where any part is as good."""
+    frames: int
+    panels: int
+    """How many there are where this one is from."""
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels (slow, fast) of a part of the image. Raises InputError or StoreError where they are not there."""
+        ...
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast) of one band of the image after the other."""
+        ...
+
+
+class Banded:
+    """Bands, for images that know blocks."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    chunk: tuple[int, int] | None = None
+    frames = 1
+    panels = 1
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        raise NotImplementedError
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast) of one band of the image after the other."""
+        for first in range(0, self.shape[0], rows):
+            yield first, self.block(slice(first, first + rows), slice(None))
+
+
+class ArrayImage(Banded):
+    """An image that was unpacked into memory."""
+
+    def __init__(self, pixels: np.ndarray, frames: int = 1) -> None:
+        self.shape = pixels.shape
+        self.dtype = pixels.dtype
+        self.frames = frames
+        self._pixels = pixels
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """A copy of a part."""
+        return self._pixels[rows, columns].copy()
+
+
+class RawImage(Banded):
+    """Pixels that lie in a file as they are, slow axis first, from byte `offset` on; read where they are wanted."""
+
+    def __init__(
+        self, path: str | os.PathLike, shape: tuple[int, int], dtype: np.dtype, offset: int = 0, frames: int = 1
+    ) -> None:
+        """Raises InputError, naming the file, where its pixels would not fit into it."""
+        self.path = os.fspath(path)
+        self.shape = (int(shape[0]), int(shape[1]))
+        self.dtype = np.dtype(dtype).newbyteorder("=")
+        self.frames = frames
+        self._stored = np.dtype(dtype)
+        self._offset = offset
+        needed = self.shape[0] * self.shape[1] * self._stored.itemsize
+        available = max(0, file_size(path) - offset)
+        if min(self.shape) < 1 or offset < 0 or available < needed:
+            raise InputError(
+                f"{printable(path)}: expected {needed} bytes of pixels for {self.shape[1]} x {self.shape[0]}"
+                f" (fast x slow) of {self._stored.itemsize} bytes each, found {available}"
+            )
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part. Raises InputError where the file has become shorter or cannot be read."""
+        first, last, _ = rows.indices(self.shape[0])
+        left, right, _ = columns.indices(self.shape[1])
+        pixels = np.empty((max(0, last - first), max(0, right - left)), self._stored)
+        if pixels.size:
+            try:
+                descriptor = os.open(self.path, os.O_RDONLY)
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+            try:
+                if pixels.shape[1] == self.shape[1]:
+                    self._read(descriptor, first, 0, pixels)
+                else:
+                    for row, line in enumerate(pixels, first):
+                        self._read(descriptor, row, left, line)
+            finally:
+                os.close(descriptor)
+        return pixels.astype(self.dtype, copy=False)
+
+    def _read(self, descriptor: int, row: int, column: int, pixels: np.ndarray) -> None:
+        """Fill `pixels`, contiguous, with what begins at one pixel of the file."""
+        data = memoryview(pixels.reshape(-1).view(np.uint8))
+        offset = self._offset + (row * self.shape[1] + column) * self._stored.itemsize
+        while data:
+            try:
+                count = os.preadv(descriptor, [data], offset)
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+            if count == 0:
+                raise InputError(f"{printable(self.path)}: the file ended while it was read")
+            data, offset = data[count:], offset + count
+
+
+def file_size(path: str | os.PathLike) -> int:
+    """Bytes of a regular file. Raises InputError where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{printable(path)}: expected a file, found a folder, a pipe or a device")
+    return status.st_size
+
+
+def check_number(path: str | os.PathLike, what: str, number: int, count: int) -> None:
+    """Raise InputError unless `number` is one of the `count` frames or panels (`what`) of a file."""
+    if not 0 <= number < count:
+        expected = f"0 to {count - 1}" if count > 1 else "0: it holds one"
+        raise InputError(f"{printable(path)}: there is no {what} {number}; expected {expected}")

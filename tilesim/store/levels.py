@@ -1,0 +1,229 @@
+"""Coarser levels of a store: where they lie, that they are listed once they are complete, and when they go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import zarr
+from zarr.codecs import Crc32cCodec
+
+from tilesim.errors import StoreError
+from tilesim.store.create import read_attributes, write_coordinate
+from tilesim.store.layout import IMAGE, LEVEL, PHOTONS
+from tilesim.store.place import ROOT, has_object, names_beside, open_place, read_json, store_errors, write_object
+from tilesim.store.read import open_stored
+from tilesim.store.stale import drop_levels, write_root
+from tilesim.store.write import UNREADABLE
+
+MEANS = "float32"
+"""Type of coarser levels, of counts too."""
+SMALL = 512
+"""Levels are added until the longer edge has at most this many blocks."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a store's image; level 0 is the image itself."""
+
+    number: int
+    shape: tuple[int, int]
+    """Blocks (slow, fast); where the image ends inside a block, that block is counted."""
+    tile: tuple[int, int]
+    """Blocks of one object, a chunk or a shard."""
+    chunk: tuple[int, int]
+
+    @property
+    def factor(self) -> int:
+        """Edge of a block, pixels."""
+        return 2**self.number
+
+    @property
+    def path(self) -> str:
+        return f"{self.number}/{IMAGE}"
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Objects along (slow, fast)."""
+        slow, fast = (-(-n // t) for n, t in zip(self.shape, self.tile, strict=True))
+        return slow, fast
+
+
+def levels_of(image: zarr.Array) -> tuple[Level, ...]:
+    """The levels that a store's image (..., slow, fast) should have, the image itself first.
+
+    A chunk of a level covers 2 x 2 of the level below, so each tile of the image is read once.
+    """
+    shape, tile, chunk = image.shape[-2:], (image.shards or image.chunks)[-2:], image.chunks[-2:]
+    levels = [Level(0, shape, tile, chunk)]
+    while max(shape) > SMALL:
+        shape = (-(-shape[0] // 2), -(-shape[1] // 2))
+        if tile == chunk:
+            tile = chunk = (min(tile[0], shape[0]), min(tile[1], shape[1]))
+        levels.append(Level(len(levels), shape, tile, chunk))
+    return tuple(levels)
+
+
+def levels_there(place: str, attributes: dict | None = None) -> tuple[Level, ...]:
+    """The levels that can be read, the image itself first: coarser ones where they were made from what is there.
+
+    Says what the store promises, not whether it is true: `open_level` checks. Raises InputError where the image is
+    damaged.
+    """
+    wanted = levels_of(open_stored(place))
+    attributes = read_attributes(place) if attributes is None else attributes
+    pyramid = (attributes or {}).get("pyramid")
+    if not isinstance(pyramid, dict) or pyramid.get("job_digest") != attributes.get("job_digest"):
+        return wanted[:1]
+    return wanted if pyramid.get("levels") == len(wanted) - 1 else wanted[:1]
+
+
+def open_level(place: str, level: Level, writable: bool = False) -> zarr.Array:
+    """The array (..., slow, fast) of one level. Raises StoreError where it is not what it must be."""
+    image = open_stored(place)
+    if level.number == 0:
+        return image
+    try:
+        store = open_place(place, read_only=not writable)
+        array = zarr.open_array(store, path=level.path, mode="r+" if writable else "r")
+        # A chunk that is all NaN is stored too: an object that is not there is damage.
+        array = array.with_config({"write_empty_chunks": True})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{place}: its {level.path} cannot be opened; `tilesim pyramid --overwrite` mends it"
+        ) from error
+    expected = (*image.shape[:-2], *level.shape)
+    if array.shape != expected or array.dtype != MEANS:
+        raise StoreError(
+            f"{place}: its {level.path} is {array.dtype} of shape {array.shape}; expected {MEANS} of shape"
+            f" {expected}; `tilesim pyramid --overwrite` mends it"
+        )
+    return array
+
+
+def create_levels(place: str) -> tuple[Level, ...]:
+    """Make room for the coarser levels, all of them empty and none of them listed yet; returns them.
+
+    Levels that are there are removed first. Raises StoreError where the place cannot be written.
+    """
+    drop_levels(place)
+    image = open_stored(place)
+    store = open_place(place)
+    levels = levels_of(image)[1:]
+    names = tuple(image.metadata.dimension_names or ())
+    source = zarr.open_group(store, path=LEVEL, mode="r", use_consolidated=False)
+    with store_errors(place):
+        for level in levels:
+            group = zarr.create_group(store, path=str(level.number))
+            group.create_array(
+                IMAGE,
+                shape=(*image.shape[:-2], *level.shape),
+                dtype=MEANS,
+                chunks=(*(1 for _ in image.shape[:-2]), *level.chunk),
+                shards=(*(1 for _ in image.shape[:-2]), *level.tile) if level.tile != level.chunk else None,
+                compressors=[Crc32cCodec()],
+                fill_value=float("nan"),
+                dimension_names=names or None,
+                attributes={
+                    "units": image.attrs.get("units", PHOTONS.units),
+                    "long_name": f"mean of {level.factor} x {level.factor} pixels",
+                },
+            )
+            for name in names[:-2]:
+                if name in source:
+                    write_coordinate(group, name, source[name][...], (name,), dict(source[name].attrs))
+            pixel = _pixel_mm(place)
+            for name, count in zip(names[-2:], level.shape, strict=bool(names)):
+                centres = (np.arange(count) + 0.5) * level.factor * pixel
+                about = {
+                    "units": "mm",
+                    "long_name": f"block centre along the {name} axis, from the corner of the panel",
+                }
+                write_coordinate(group, name, centres, (name,), about)
+    return levels
+
+
+def list_levels(place: str, levels: tuple[Level, ...], before: dict, missing: int) -> None:
+    """Say in the metadata that the levels are complete, in one atomic step.
+
+    before   the store's attributes when reading began
+    missing  tiles that were not there then: blocks of them alone are NaN
+
+    Raises StoreError where the store is another one by now.
+    """
+    check_unchanged(place, before)
+    plain, entries = read_json(place, ROOT), _entries(place, levels)
+    multiscale = plain["attributes"]["ome"]["multiscales"][0]
+    base = multiscale["datasets"][0]
+    multiscale["datasets"] = [base, *(_dataset(base, level) for level in levels)]
+    about = {"levels": len(levels), "job_digest": before.get("job_digest"), "missing": missing}
+    plain["attributes"]["tilesim"]["pyramid"] = about
+    if isinstance(plain.get("consolidated_metadata"), dict):
+        plain["consolidated_metadata"]["metadata"] |= entries
+    write_root(place, plain)
+
+
+def check_unchanged(place: str, before: dict) -> None:
+    """Raise StoreError where the attributes of a store are not those that it had before."""
+    if read_attributes(place) != before:
+        raise StoreError(f"{place} was changed by a run while its pyramid was made; expected a store at rest")
+
+
+def damaged_levels(place: str) -> Iterator[str]:
+    """Paths of the coarser levels that are listed but cannot be read, or lack a chunk; reads each chunk."""
+    store = open_place(place, read_only=True)
+    for level in levels_there(place)[1:]:
+        try:
+            array = open_level(place, level)
+            for lead in np.ndindex(*array.shape[:-2]):
+                for row, column in np.ndindex(*level.grid):
+                    name = "/".join(map(str, (level.path, "c", *lead, row, column)))
+                    if not has_object(store, name):
+                        raise StoreError(f"{place}: {name} is missing")
+                    rows, columns = (slice(n * t, (n + 1) * t) for n, t in zip((row, column), level.tile, strict=True))
+                    array[(*lead, rows, columns)]
+        except (*UNREADABLE, StoreError):
+            yield level.path
+
+
+def _dataset(base: dict, level: Level) -> dict:
+    """The OME-Zarr entry of a level, from that of the image: a block lies at the mean of its pixels' centres."""
+    given = {one["type"]: one[one["type"]] for one in base["coordinateTransformations"]}
+    pixel = given["scale"][-2:]
+    scale = [*given["scale"][:-2], *(p * level.factor for p in pixel)]
+    shifts = [t + p * (level.factor - 1) / 2 for t, p in zip(given["translation"][-2:], pixel, strict=True)]
+    transformations = [
+        {"type": "scale", "scale": scale},
+        {"type": "translation", "translation": [*given["translation"][:-2], *shifts]},
+    ]
+    return {"path": level.path, "coordinateTransformations": transformations}
+
+
+def _entries(place: str, levels: tuple[Level, ...]) -> dict:
+    """Consolidated metadata of the groups of levels and of the arrays in them, and of each group in itself."""
+    entries = {}
+    store = open_place(place)
+    for level in levels:
+        group = str(level.number)
+        names = sorted(name.strip("/") for name in names_beside(store, group))
+        arrays = {name: read_json(place, f"{group}/{name}/{ROOT}") for name in names if name != ROOT}
+        plain = read_json(place, f"{group}/{ROOT}")
+        inline = {"kind": "inline", "must_understand": False}
+        with store_errors(place):
+            whole = {**plain, "consolidated_metadata": {**inline, "metadata": arrays}}
+            write_object(store, f"{group}/{ROOT}", json.dumps(whole, indent=2).encode())
+        entries[group] = {**plain, "consolidated_metadata": {**inline, "metadata": {}}}
+        entries |= {f"{group}/{name}": array for name, array in arrays.items()}
+    return entries
+
+
+def _pixel_mm(place: str) -> float:
+    """Edge of a pixel, millimetres, as the store's metadata has it."""
+    try:
+        dataset = read_json(place, ROOT)["attributes"]["ome"]["multiscales"][0]["datasets"][0]
+        [scale] = [t["scale"] for t in dataset["coordinateTransformations"] if t["type"] == "scale"]
+        return float(scale[-1])
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise StoreError(f"{place}: its attribute ome names no pixel size; expected OME-Zarr 0.5 metadata") from error
