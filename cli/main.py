@@ -15,6 +15,7 @@ COMMANDS = {
     "batch": "simulate a list or grid of experiments from a TOML file",
     "plan": "say what `run` would do, and how long it would take",
     "example": "write realistic synthetic input and the command to run",
+    "noise": "add the noise of beam and detector to images that are there",
     "info": "say what a store holds",
     "pyramid": "add coarser levels to a store, for quick looks",
     "verify": "read a store again and name what is missing or damaged",

@@ -37,7 +37,7 @@ ALLOWED = {
 }
 ALLOWED["tools"] = set(ALLOWED) | {"tools"}
 HEAVY = {
-    "torch": {"physics", "kernels", "run", "nanobragg"},
+    "torch": {"physics", "kernels", "run", "nanobragg", "tools"},
     "dask": {"run", "tools"},
     "distributed": {"run"},
     "zarr": {"store"},

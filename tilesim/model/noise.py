@@ -16,6 +16,8 @@ GAUSS_REACH = 2.6
 """Widths from the centre of a Gaussian, beyond which 1e-8 of its light lies."""
 FIBER_REACH = 66
 """The same of the fibre-coupled shape, beyond which 1 % of its light lies."""
+ROUNDING = 1e-9
+"""Pixels: a width that was divided by a pixel size may be a little more than it was meant to be."""
 SEEDS = (-(2**63), 2**64 - 1)
 
 
@@ -42,7 +44,7 @@ class PointSpread(Noun):
         radius = self.radius
         if radius is None:
             reach = GAUSS_REACH if shape == SpreadShape.GAUSS else FIBER_REACH
-            radius = min(MAX_RADIUS, math.ceil(reach * fwhm))
+            radius = min(MAX_RADIUS, math.ceil(reach * fwhm - ROUNDING))
         radius = checks.whole_number("radius of the point spread", radius, at_least=1)
         if max(radius, fwhm) > MAX_RADIUS:
             raise InputError(

@@ -5,8 +5,6 @@ Every random number belongs to a pixel, module or frame (philox.py), so nothing 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -68,4 +66,4 @@ def read_out(
 
 def digitised(units: Tensor, overload: float) -> Tensor:
     """Whole detector units from 0 to `overload`, the fraction dropped as a converter does; NaN stays."""
-    return torch.trunc(units.clamp(0.0, math.floor(overload)))
+    return torch.trunc(units.clamp(0.0, overload))

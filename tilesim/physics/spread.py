@@ -15,9 +15,9 @@ from torch import Tensor
 BLOCK = 128
 """Edge of a block, pixels."""
 QUANTUM = 2.0**-16
-"""Photons to which the result is rounded: more than the noise of the transforms, less than a detector can tell.
+"""Photons to which the result is rounded: less than a detector can tell, more than the noise of the transforms.
 
-So a dark pixel beside a bright one is dark, and sums are exact in any order.
+So a dark pixel beside a bright one (up to some 1e10 photons) is dark, and sums are exact in any order.
 """
 FIBER_SCALE = 0.5 / math.sqrt(2.0 ** (2.0 / 3.0) - 1.0)
 """g over the full width at half maximum of the fibre-coupled shape."""

@@ -14,6 +14,9 @@ from tilesim.model.resolution import beam_centre, resolution_limits
 from tilesim.model.serial import from_plain
 from tilesim.store.create import CREATING, read_attributes
 from tilesim.store.layout import IMAGE_PATH, LEVEL
+
+
+from tilesim.store.layout import IMAGE_PATH, LEVEL, FrameCoordinate
 from tilesim.store.place import has_object, is_taken, is_url, normal_place, open_place, store_errors
 from tilesim.store.write import UNREADABLE, count_present, layout_of
 from tilesim.tiling.plan import TilePlan
@@ -152,6 +155,30 @@ def frame_coordinates(path: str | os.PathLike) -> dict[str, np.ndarray]:
         return {name: zarr.open_array(store, path=f"{LEVEL}/{name}", mode="r")[...] for name in names}
     except UNREADABLE as error:
         raise InputError(f"{os.fspath(path)}: the store is damaged, its coordinates cannot be read") from error
+
+
+def stored_coordinates(path: str | os.PathLike) -> tuple[FrameCoordinate, ...]:
+    """The values that the store at `path` holds for every frame, but for their mere numbers 0, 1, ... of a plain image.
+
+    Raises InputError where `path` is no store of tilesim's, StoreError where one of them is damaged.
+    """
+    _, image = open_store(path)
+    names = ("frame", *str(image.attrs.get("coordinates", "")).split())
+    place = normal_place(path)
+    store = open_place(place, read_only=True)
+    found = []
+    for name in names:
+        try:
+            array = zarr.open_array(store, path=f"{LEVEL}/{name}", mode="r")
+            values = array[...].tolist()
+        except UNREADABLE as error:
+            raise StoreError(f"cannot read {place}: its coordinate {name} is damaged or gone ({error})") from error
+        about = dict(array.attrs)
+        if "meanings" in about:
+            values = [about["meanings"][number] for number in values]
+        values = [tuple(value) if isinstance(value, list) else value for value in values]
+        found.append(FrameCoordinate(name, values, about.get("units"), about.get("long_name")))
+    return tuple(found)
 
 
 def _geometry(experiment: dict | None) -> dict:

@@ -1,0 +1,195 @@
+"""`tilesim noise` as a user calls it: files, stores, series, resuming, and what it refuses."""
+
+import json
+import shutil
+
+import fabio
+import numpy as np
+import pytest
+import xarray as xr
+from commands import BASE
+
+SIZE = 12
+
+
+@pytest.fixture
+def simulated(tilesim, folder):
+    """A store of two frames and their float files, with the noise images of the same run."""
+    words = (*BASE, "-osc", "1", "-phisteps", "1", "-seed", "7", "-floatfile", "f_{frame}.bin")
+    more = ("-noisefile", "run_{frame}.img", "--frames", "2", "--tile", "5", "--zarr", "in.zarr", "--quiet")
+    done = tilesim("run", *words, *more)
+    assert done.status == 0, done.err
+    return folder
+
+
+def pixels(path):
+    return np.fromfile(path, "<u2")[-SIZE * SIZE :].reshape(SIZE, SIZE)
+
+
+def test_counts_alone_are_those_of_the_noise_image_of_the_run(tilesim, simulated):
+    done = tilesim("noise", "in.zarr", "out_{frame}.img", "--seed", "7")
+    assert done.status == 0, done.err
+    assert "frame 1: " in done.out and "wrote out_1.img" in done.out
+    for frame in (0, 1):
+        assert np.array_equal(pixels(f"out_{frame}.img"), pixels(f"run_{frame}.img"))
+    assert not np.array_equal(pixels("out_0.img"), pixels("out_1.img"))
+
+
+def test_a_float_file_gives_what_the_store_gives(tilesim, simulated):
+    effects = "--seed 3 --calibration 0.1 --readout 2 --gain 1.5 --psf fiber --psf-fwhm 900".split()
+    assert tilesim("noise", "in.zarr", "a.img", "--frame", "0", *effects).status == 0
+    assert tilesim("noise", "f_0.bin", "b.img", "--shape", "12x12", "--pixel", "1", "--tile", "7", *effects).status == 0
+    assert np.array_equal(pixels("a.img"), pixels("b.img"))
+
+
+def test_an_smv_image_is_read_by_others(tilesim, simulated):
+    assert tilesim("noise", "in.zarr", "a.img", "--frame", "1", "--offset", "10").status == 0
+    image = fabio.open("a.img")
+    assert np.array_equal(image.data, pixels("a.img"))
+    assert image.data.min() >= 10
+    assert image.header["ADC_OFFSET"] == "10"
+    assert float(image.header["PIXEL_SIZE"]) == 1.0
+
+
+def test_a_store_has_the_same_tiles_and_says_what_was_done(tilesim, simulated):
+    effects = ("--flicker", "0.02", "--readout", "1.5", "--seed", "9")
+    done = tilesim("noise", "in.zarr", "out.zarr", *effects, "--json", "done.json")
+    assert done.status == 0, done.err
+    image = xr.open_zarr("out.zarr", group="0", consolidated=True)
+    source = xr.open_zarr("in.zarr", group="0")
+    assert image.intensity.dtype == np.int32 and image.intensity.shape == (2, SIZE, SIZE)
+    assert image.intensity.encoding["chunks"] == source.intensity.encoding["chunks"] == (1, 5, 5)
+    assert np.array_equal(image.phi, source.phi)
+    assert image.intensity.attrs["units"] == "detector units"
+    told = json.loads((simulated / "done.json").read_text())
+    about = xr.open_zarr("out.zarr").attrs["tilesim"]
+    came_from = xr.open_zarr("in.zarr").attrs["tilesim"]
+    assert about["status"] == "complete"
+    assert about["source"]["digest"] == came_from["digest"] == told["source"]["digest"]
+    assert about["noise"]["readout"] == 1.5 and about["seeds"]["noise"] == 9
+    assert about["experiment"] == came_from["experiment"]
+    assert [frame["photons"] for frame in told["frames"]] == image.photons.values.tolist()
+    assert tilesim("verify", "out.zarr").status == 0
+    assert "detector units" in tilesim("info", "out.zarr").out
+
+
+def test_tiles_and_threads_do_not_change_a_store(tilesim, simulated):
+    effects = "--calibration 0.05 --readout 2 --psf gauss --psf-fwhm 1500 --dtype float32".split()
+    assert tilesim("noise", "in.zarr", "a.zarr", *effects, "--threads", "1").status == 0
+    assert tilesim("noise", "in.zarr", "b.zarr", *effects, "--tile", "3x12", "--threads", "3").status == 0
+    a, b = (xr.open_zarr(name, group="0").intensity.values for name in ("a.zarr", "b.zarr"))
+    assert a.tobytes() == b.tobytes()
+
+
+def test_an_interrupted_store_is_resumed_to_the_same_bytes(tilesim, simulated):
+    effects = "--readout 2 --psf gauss --psf-fwhm 1500".split()
+    assert tilesim("noise", "in.zarr", "whole.zarr", *effects, "--json", "whole.json").status == 0
+    shutil.copytree("whole.zarr", "part.zarr")
+    for chunk in ("0/0/0", "1/2/1"):
+        (simulated / "part.zarr/0/intensity/c" / chunk).unlink()
+    damaged = simulated / "part.zarr/0/intensity/c/1/1/1"
+    damaged.write_bytes(damaged.read_bytes()[:-3])
+    assert tilesim("verify", "part.zarr").status == 1
+    refused = tilesim("noise", "in.zarr", "part.zarr", *effects)
+    assert refused.status == 2 and "--resume" in refused.err
+    done = tilesim("noise", "in.zarr", "part.zarr", *effects, "--resume", "--json", "part.json")
+    assert done.status == 0, done.err
+    for path in (simulated / "whole.zarr").rglob("*"):
+        if path.is_file():
+            assert (
+                path.read_bytes() == (simulated / "part.zarr" / path.relative_to(simulated / "whole.zarr")).read_bytes()
+            )
+    whole, part = (json.loads((simulated / name).read_text()) for name in ("whole.json", "part.json"))
+    assert part["frames"] == whole["frames"]
+    assert part["restored_tiles"] == 2 * 9 - 3
+    other = tilesim("noise", "in.zarr", "part.zarr", "--readout", "3", "--resume")
+    assert other.status == 2 and "another job" in other.err
+
+
+def test_missing_tiles_are_shown_for_what_they_are(tilesim, simulated):
+    (simulated / "in.zarr/0/intensity/c/0/1/2").unlink()
+    done = tilesim("noise", "in.zarr", "out.zarr", "--frame", "0")
+    assert done.status == 0
+    assert "10 pixels without a value" in done.out
+    assert "WARNING: 10 pixels have no value in in.zarr; they are -1" in done.err
+    values = xr.open_zarr("out.zarr", group="0").intensity.values[0]
+    assert (values[5:10, 10:] == -1).all() and (values == -1).sum() == 10
+
+
+def test_a_region_of_interest_is_kept(tilesim, folder):
+    assert tilesim("run", *BASE, "-roi", "2", "6", "3", "9", "--zarr", "in.zarr", "-seed", "1", "--quiet").status == 0
+    assert tilesim("run", *BASE, "-roi", "2", "6", "3", "9", "-noisefile", "n.img", "-seed", "1", "--quiet").status == 0
+    assert tilesim("noise", "in.zarr", "out.img").status == 0
+    assert np.array_equal(pixels("out.img"), pixels("n.img"))
+    assert (pixels("out.img") > 0).sum() == 5 * 7
+
+
+def test_dead_and_hot_pixels_come_from_images(tilesim, simulated):
+    mask = np.zeros((2, SIZE, SIZE), np.float32)
+    mask[0, 2], mask[1, :, 4] = 1, 1
+    for name, one in zip(("dead.bin", "hot.bin"), mask, strict=True):
+        one.tofile(name)
+    words = ("--frame", "0", "--dead", "dead.bin", "--hot", "hot.bin", "--overload", "5000")
+    assert tilesim("noise", "in.zarr", "out.img", *words).status == 0
+    out = pixels("out.img")
+    assert (out[:, 4] == 5000).all() and (np.delete(out[2], 4) == 40).all()
+
+
+def test_scale_and_fluence_mean_more_light(tilesim, simulated):
+    told = json.loads(tilesim("info", "in.zarr", "--json").out)
+    assert told["shape"] == [2, SIZE, SIZE]
+    fluence = xr.open_zarr("in.zarr").attrs["tilesim"]["experiment"]["beam"]["fluence"]
+    quiet = ("--no-photon-noise", "--offset", "0", "--frame", "0")
+    assert tilesim("noise", "in.zarr", "a.bin", "--scale", "3", *quiet).status == 0
+    assert tilesim("noise", "in.zarr", "b.bin", "--fluence", repr(3 * fluence), *quiet).status == 0
+    source, a, b = (np.fromfile(name, "<f4") for name in ("f_0.bin", "a.bin", "b.bin"))
+    assert np.allclose(a, 3 * source) and np.allclose(a, b)
+
+
+def test_noise_upon_noise_is_warned_of(tilesim, simulated):
+    assert tilesim("noise", "in.zarr", "a.zarr", "--dtype", "float32").status == 0
+    again = tilesim("noise", "a.zarr", "b.zarr")
+    assert again.status == 0 and "holds noise already" in again.err
+
+
+def test_json_on_standard_output_stands_alone(tilesim, simulated):
+    done = tilesim("noise", "f_1.bin", "out.bin", "--json", "-")
+    told = json.loads(done.out)
+    assert told["files"] == ["out.bin"] and told["dtype"] == "float32"
+    assert told["noise"]["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("nothing.zarr out.img", "nothing.zarr"),
+        ("in.zarr out.img", "one file for 2 frames"),
+        ("in.zarr out.png", "expected a name that ends in .img"),
+        ("in.zarr out_{frame}.img --dtype int32", "holds uint16"),
+        ("in.zarr out.zarr --scale nan", "scale of the image is nan"),
+        ("in.zarr out.zarr --gain 0", "gain is 0"),
+        ("in.zarr out.zarr --psf gauss", "expected --psf-fwhm"),
+        ("in.zarr out.zarr --psf-fwhm 10", "expected --psf gauss or --psf fiber"),
+        ("in.zarr out.zarr --module 5", "expected --module-calibration"),
+        ("in.zarr out.zarr --frame 2", "has frames 0 to 1"),
+        ("in.zarr out_{frame}.img --overload 70000", "expected at most 65535"),
+        ("in.zarr out.zarr --psf gauss --psf-fwhm 1e9", "expected at most 2048"),
+        ("in.zarr in.zarr --overwrite", "is an input"),
+        ("in.zarr out.zarr --json f_0.bin --dead f_0.bin", "is an input"),
+        ("in.zarr out.zarr --dead A.mat", "expected a file of 576 bytes"),
+        ("f_0.bin out.img --shape 11x12", "expected a file of 528 bytes"),
+        ("A.mat out.img", "expected --shape"),
+        ("f_0.bin out.zarr", "expected --pixel MM"),
+        ("f_0.bin out.img --psf fiber --psf-fwhm 100", "expected --pixel MM"),
+        ("f_0.bin out.img --fluence 1e20", "expected a store, or --scale"),
+        ("f_0.bin nowhere/out.img", "there is no folder"),
+        ("f_0.bin nowhere/out.zarr --pixel 1", "there is no folder"),
+        ("f_0.bin out.img --seed 99999999999999999999", "seed is 99999999999999999999"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(tilesim, simulated, made, words, said):
+    before = made()
+    done = tilesim("noise", *words.split())
+    assert done.status == 2
+    assert said in done.err and len(done.err.splitlines()) == 1
+    assert made() == before
