@@ -13,9 +13,6 @@ from tilesim.model import Beam, Panel
 from tilesim.model.resolution import beam_centre, resolution_limits
 from tilesim.model.serial import from_plain
 from tilesim.store.create import CREATING, read_attributes
-from tilesim.store.layout import IMAGE_PATH, LEVEL
-
-
 from tilesim.store.layout import IMAGE_PATH, LEVEL, FrameCoordinate
 from tilesim.store.place import has_object, is_taken, is_url, normal_place, open_place, store_errors
 from tilesim.store.write import UNREADABLE, count_present, layout_of

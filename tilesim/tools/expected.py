@@ -1,23 +1,19 @@
-"""Expected photons, the input of the noise: frames and panels of a store, or one image of a file."""
+"""Expected photons, the input of the noise: frames and panels of a store, or of an image file."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from tilesim.errors import InputError, StoreError
-from tilesim.io.reading import printable, unreadable
+from tilesim.formats.image import format_of, open_image
+from tilesim.io.reading import unreadable
 from tilesim.model import Panel
 from tilesim.model.sampling import Region
 from tilesim.model.serial import from_plain
 from tilesim.store.layout import FrameCoordinate
-from tilesim.store.place import is_url, store_errors
 from tilesim.store.read import open_store, stored_coordinates
-from tilesim.store.write import UNREADABLE, layout_of
+from tilesim.store.write import layout_of
 from tilesim.tiling.plan import default_tile
 from tilesim.tools.noise import Read
 
@@ -74,22 +70,8 @@ class Expected:
         return from_plain(Region, plain).clipped(*self.shape)
 
     def read(self, frame: int, panel: int = 0) -> Read:
-        """Access to the pixels of frame (counted from 0) and panel; damage raises StoreError."""
-        if not self.stored:
-            return file_reader(self.path, self.shape)
-        _, image = open_store(self.path)
-        index = (frame,) if image.ndim == 3 else (frame, panel)
-
-        def pixels(rows: slice, columns: slice) -> np.ndarray:
-            with store_errors(self.path, "read"):
-                try:
-                    return np.asarray(image[(*index, rows, columns)])
-                except UNREADABLE as error:
-                    if isinstance(error, OSError):
-                        raise
-                    raise StoreError(f"cannot read {self.path}: rows {rows.start} on are damaged ({error})") from error
-
-        return pixels
+        """Access to the pixels of frame and panel, both counted from 0; damage raises StoreError or InputError."""
+        return open_image(self.path, shape=self.shape, frame=frame, panel=panel).block
 
     def identity(self) -> dict:
         """What tells this input from another one; of a file a digest of all its bytes."""
@@ -101,52 +83,25 @@ class Expected:
 
 
 def open_expected(path: str, shape: tuple[int, int] | None = None) -> Expected:
-    """The image or images at `path`; reads no pixels.
+    """The image or images at `path`, of any format that is read; reads no pixels.
 
     shape  pixels (slow, fast) of a float file, which does not say; None: a square
 
     Raises InputError.
     """
-    if is_url(path) or os.path.isdir(path):
-        attributes, image = open_store(path)
-        panels = image.shape[1] if image.ndim == 4 else 1
-        layout = layout_of(image)
-        return Expected(path, tuple(image.shape[-2:]), panels, stored_coordinates(path), layout.tile, attributes)
-    found = shape or square_of(path)
-    return Expected(path, found, 1, (FrameCoordinate("frame", [0]),), default_tile(found), {})
-
-
-def square_of(path: str) -> tuple[int, int]:
-    """Pixels (slow, fast) of a float file that is a square. Raises InputError where it is none."""
-    try:
-        count, rest = divmod(os.path.getsize(path), 4)
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
-    edge = int(count**0.5 + 0.5)
-    if rest or edge < 1 or edge * edge != count:
-        raise InputError(
-            f"{printable(path)}: {4 * count + rest} bytes are no square image of 4-byte floats; expected --shape SxF"
-        )
-    return edge, edge
-
-
-def file_reader(path: str, shape: tuple[int, int]) -> Read:
-    """Access to the pixels of a float file. Raises InputError where it has another size."""
-    from tilesim.io.floatfile import open_float_image
-
-    open_float_image(path, shape).discard()
-    pixels = np.memmap(path, "<f4", "r", shape=shape)
-    return lambda rows, columns: pixels[rows, columns]
+    image = open_image(path, shape=shape)
+    if format_of(path) == "store":
+        attributes, array = open_store(path)
+        coordinates, tile = stored_coordinates(path), layout_of(array).tile
+    else:
+        attributes, coordinates = {}, (FrameCoordinate("frame", range(image.frames)),)
+        tile = default_tile(image.shape)
+    return Expected(path, image.shape, image.panels, coordinates, tile, attributes)
 
 
 def open_mask(path: str, shape: tuple[int, int]) -> Read:
     """Access to the pixels of a mask. Raises InputError where it is no image of `shape` (slow, fast)."""
-    if os.path.isdir(path) or is_url(path):
-        mask = open_expected(path)
-        if mask.shape != shape:
-            raise InputError(f"{printable(path)} has {mask.shape} pixels (slow, fast); expected {shape}")
-        return mask.read(0)
-    return file_reader(path, shape)
+    return open_image(path, shape=shape).block
 
 
 def digest_of(path: str) -> str:
