@@ -150,6 +150,15 @@ KERNEL = [
     click.option("--strict-c", is_flag=True, help="Reproduce nanoBragg's defects too (docs/corrections.md)."),
 ]
 """How tiles are computed."""
+FACTORS = [
+    click.option("--column", metavar="LABEL", help="Column of an MTZ or CIF file of -hkl; two with a comma."),
+    click.option("--model", metavar="FILE", help="Compute structure factors of a PDB or mmCIF model, instead of -hkl."),
+    click.option("--dmin", metavar="D", help="Finest d-spacing of --model, angstrom [-dmin, else the detector's]."),
+    click.option("--k-sol", metavar="X", help="Solvent of --model, electrons per cubic angstrom; 0 is none [0.35]."),
+    click.option("--b-sol", metavar="X", help="B factor of the solvent, square angstrom [46]."),
+    click.option("--completeness", is_flag=True, help="Say how much of what the detector sees -hkl lists."),
+]
+"""Where structure factors come from, beyond nanoBragg's own flags."""
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
     click.option("--overwrite", is_flag=True, help="Replace an existing store."),
@@ -169,7 +178,7 @@ def simulation_options(function: Callable) -> Callable:
         click.option("--frames", type=click.IntRange(min=1), default=1, metavar="N", help="A series of N images [1]."),
         click.option("--frame-osc", type=float, metavar="DEG", help="Advance of phi from frame to frame [-osc]."),
     ]
-    return _with_options(function, [*own, *KERNEL, *ENGINE, *ENDING])
+    return _with_options(function, [*own, *FACTORS, *KERNEL, *ENGINE, *ENDING])
 
 
 def batch_options(function: Callable) -> Callable:

@@ -41,9 +41,15 @@ class Launch:
 
 def read(arguments: Sequence[str], options: dict) -> Command:
     """The resolved command line; warnings go to standard error. Raises InputError."""
+    from tilesim.nanobragg.factors import words_of
     from tilesim.nanobragg.resolve import read_command
 
-    command = read_command(arguments, options["strict_c"], write_fdump=options["write_fdump"])
+    command = read_command(
+        [*arguments, *words_of(options)],
+        options["strict_c"],
+        write_fdump=options["write_fdump"],
+        completeness=options["completeness"],
+    )
     if not options["quiet"]:
         for warning in command.warnings:
             click.echo(f"WARNING: {warning}", err=True)

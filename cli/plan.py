@@ -73,6 +73,8 @@ def print_plan(launch, options: dict) -> None:
     if not options["quiet"] and options["json_file"] != "-":
         for name, value in rows:
             click.echo(f"{name:<9} {value}")
+        for line in frames[0].command.completeness:
+            click.echo(line)
     if options["json_file"]:
         from tilesim_cli.run import write_json
 

@@ -32,7 +32,7 @@ def command(ctx: click.Context, **options) -> None:
     with telling_when_done() as done, launched(prepared, options, begin=True) as launch:
         # JSON on standard output stands there alone.
         say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
-        for line in prepared.report:
+        for line in (*prepared.report, *prepared.completeness):
             say(line)
         results = carry_out(launch, options, say)
         done()

@@ -13,6 +13,7 @@ from tilesim.errors import InputError
 from tilesim.io.cnumbers import scan_records
 from tilesim.io.reading import number, printable, quoted, read_bytes, uncommented
 from tilesim.model.factors import StructureFactors
+from tilesim.tiling.budget import available_memory
 
 MAX_INDEX = 10**9
 """Larger Miller indices are taken for a mistake; the reference cannot hold them either."""
@@ -118,17 +119,7 @@ def _table(
 ) -> StructureFactors:
     """The grid over the box around `extent`, later values in place of earlier ones."""
     low, high = extent.min(axis=0), extent.max(axis=0)
-    shape = tuple(int(n) for n in high - low + 1)
-    points = math.prod(shape)
-    try:
-        if points > MAX_POINTS:
-            raise MemoryError
-        grid = np.full(shape, default, dtype=np.float64) if default else np.zeros(shape)
-    except MemoryError as error:
-        span = ", ".join(f"{axis} {a} to {b}" for axis, a, b in zip("hkl", low, high, strict=True))
-        raise InputError(
-            f"{printable(path)}: expected indices that fit in memory, found {span}, a grid of {points:g} points"
-        ) from error
+    grid = empty_grid(low, high, default, path)
     grid[tuple((indices - low).T)] = values
     return StructureFactors(
         grid,
@@ -137,3 +128,19 @@ def _table(
         reflections=count,
         source=os.fspath(path),
     )
+
+
+def empty_grid(low: np.ndarray, high: np.ndarray, default: float, path: str | os.PathLike) -> np.ndarray:
+    """A grid (h, k, l) of `default` between two corners, inclusive (3,). Raises InputError where it does not fit."""
+    shape = tuple(int(n) for n in high - low + 1)
+    points = math.prod(shape)
+    try:
+        free = available_memory()
+        if points > MAX_POINTS or (free is not None and 8 * points > free):
+            raise MemoryError
+        return np.full(shape, default, dtype=np.float64) if default else np.zeros(shape)
+    except MemoryError as error:
+        span = ", ".join(f"{axis} {a} to {b}" for axis, a, b in zip("hkl", low, high, strict=True))
+        raise InputError(
+            f"{printable(path)}: expected indices that fit in memory, found {span}, a grid of {points:g} points"
+        ) from error

@@ -55,6 +55,8 @@ class Command:
     """One line each."""
     report: tuple[str, ...] = ()
     """The reference's standard output up to rendering."""
+    completeness: tuple[str, ...] = ()
+    """How much of what the detector sees is listed, where that was asked for."""
     noise_state: Hashable = None
     """Generator state that the noise image continues from (spec noise-and-rng 2)."""
     arguments: tuple[str, ...] = ()

@@ -262,7 +262,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(SPINDLE, "-phisteps", (INTEGER,), put("phisteps"), "steps"),
     Flag(DETECTOR, "-dmin", (SPACING,), put("dmin"), "finest d-spacing to render; 0 is all"),
     Flag(CRYSTAL, "-mat[rix]", (FILE,), put("matrix_file"), "orientation matrix"),
-    Flag(FACTORS, "-hkl", (FILE,), put("hkl_file"), "structure factors as text: h k l F"),
+    Flag(FACTORS, "-hkl", (FILE,), put("hkl_file"), "structure factors: h k l F as text, MTZ, or CIF"),
     Flag(FACTORS, "-default_F", (NUMBER,), put("default_f"), "structure factor of all that are not listed"),
     Flag(FACTORS, "-dump", (FILE,), put("dump_file"), "cache of the structure factors (Fdump.bin)"),
     Flag(FACTORS, "-stolout", (FILE,), nothing, "no effect"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tilesim.model import Experiment
 from tilesim.model.vectors import norm
 from tilesim.nanobragg.command import Outputs
+from tilesim.nanobragg.factors import cell_warnings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 
 USUAL_EDGE = (1.0, 10_000.0)
@@ -35,7 +36,7 @@ def applied_corrections(
         "K2": (oversampled and several) or (settings.oversample_thick and not sensor),
         "K4": sensor and (setup.sensor.count > 1 or (settings.thick_steps or 0) > 0),
         "K5": settings.water_size > 0.0 and (water_off or abs(experiment.photon_scale - 1.0) > 1e-9),
-        "K6": setup.cell.corrected,
+        "K6": setup.cell.corrected and not setup.cell_from_table,
         "K7": setup.sources.unequal_weights,
         "K8": "K8" in parsed,
         "K9": settings.nopolar and settings.oversample_polar,
@@ -107,8 +108,8 @@ def _sampling(setup: Setup) -> list[str]:
 def _content(setup: Setup, experiment: Experiment) -> list[str]:
     """Flags about the crystal, the sensor and what is rendered."""
     settings = setup.settings
-    lines = []
-    cell = setup.cell
+    cell, table = setup.cell, setup.table
+    lines = [*table.notes, *cell_warnings(table, cell, setup.factors.source)]
     if cell.inverted:
         lines.append("the matrix is left-handed; with -cell the direct vectors are reversed")
     elif cell.volume < 0.0:

@@ -131,8 +131,10 @@ def _table_lines(setup: Setup, outputs: Outputs) -> list[str]:
         if settings.default_f != 0.0:
             lines += [f"initializing to default_F = {settings.default_f:g}:", "done initializing:"]
         lines.append(f"re-reading {settings.hkl_file}")
-        if outputs.fdump_file is not None:
-            lines.append(f"writing dump file for next time: {outputs.fdump_file}")
+    elif setup.factors_from is FactorsFrom.OTHER:
+        lines += setup.table.lines
+    if outputs.fdump_file is not None:
+        lines.append(f"writing dump file for next time: {outputs.fdump_file}")
     if settings.stol_file is not None:
         lines.append(f"reading {settings.stol_file}")
     return lines

@@ -6,13 +6,12 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tilesim.errors import InputError
+from tilesim.formats.factors import known_points, read_factors
 from tilesim.io.columns import read_columns
-from tilesim.io.fdump import read_fdump
-from tilesim.io.hkl import read_hkl
 from tilesim.io.smv import read_smv_header, read_smv_pixels
 from tilesim.model import (
     Beam,
@@ -25,48 +24,68 @@ from tilesim.model import (
     Sampling,
     Scan,
     Sensor,
-    StructureFactors,
 )
+from tilesim.model.completeness import completeness_lines
+from tilesim.model.resolution import resolution_limits
 from tilesim.model.vectors import Matrix, scale
 from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Outputs, Stage
 from tilesim.nanobragg.draws import Draws
+from tilesim.nanobragg.factors import (
+    NO_WORDS,
+    FactorWords,
+    ReadTable,
+    cell_of,
+    read_structure_factors,
+    take_words,
+)
 from tilesim.nanobragg.geometry import Geometry, detector_geometry
 from tilesim.nanobragg.notes import applied_corrections, surprises
 from tilesim.nanobragg.report import setup_lines
 from tilesim.nanobragg.sample import clip_to_beam, fluence, resolve_sample
 from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
-from tilesim.nanobragg.sources import resolve_sources
+from tilesim.nanobragg.sources import SourceList, resolve_sources
 from tilesim.nanobragg.steps import MAX_STEPS, angular_sweep, mosaic_domains, phi_sweep, sensor_sweep
 from tilesim.physics.watch import Watch
 
-ReadTable = Callable[..., tuple[StructureFactors, bool]]
-"""`read_hkl`, or a form of it that remembers."""
-
 
 def read_command(
-    args: Sequence[str], strict_c: bool = False, *, write_fdump: bool = False, read_table: ReadTable = read_hkl
+    args: Sequence[str],
+    strict_c: bool = False,
+    *,
+    write_fdump: bool = False,
+    read_table: ReadTable = read_factors,
+    completeness: bool | None = None,
 ) -> Command:
     """A nanoBragg argument list (without the program's name) as a command. Raises InputError.
 
-    read_table  reads the file of -hkl; commands that share one may share what it gives
+    It may hold the words --column, --model, --dmin, --k-sol, --b-sol as well (docs/structure-factors.md).
+
+    read_table    reads structure factors; commands that share a file may share what it gives
+    completeness  say how much of what the detector sees is listed: True always, False where a file tells its
+                  symmetry, None never
     """
-    settings = read_settings(args, strict_c=strict_c)
-    parsed = () if strict_c or not settings_differ(args) else ("K8",)
+    flags, words = take_words(args, strict_c)
+    settings = read_settings(flags, strict_c=strict_c)
+    parsed = () if strict_c or not settings_differ(flags) else ("K8",)
     return resolve(
         settings,
         strict_c=strict_c,
         arguments=tuple(args),
         write_fdump=write_fdump,
         parsed=parsed,
+        words=words,
         read_table=read_table,
+        completeness=completeness,
     )
 
 
 def from_nanobragg(args: str | Iterable, strict_c: bool = False) -> Experiment:
     """The experiment that a nanoBragg command line describes, such as "-mat A.mat -hkl P1.hkl -distance 180".
+
+    Structure factors may come from MTZ and CIF files and models, too: docs/structure-factors.md.
 
     args      without the program's name: one text, split as a shell does, or its words, which may be numbers and paths
               too; files are read from the working folder, output flags are ignored
@@ -101,16 +120,23 @@ def resolve(
     arguments: Sequence[str] = (),
     write_fdump: bool = False,
     parsed: Sequence[str] = (),
-    read_table: ReadTable = read_hkl,
+    words: FactorWords = NO_WORDS,
+    read_table: ReadTable = read_factors,
+    completeness: bool | None = None,
 ) -> Command:
     """Settings to a command (spec command-line 3). Reads the files that the settings name; writes none.
 
     `arguments` are kept and searched for flags worth a warning. `write_fdump` asks for the cache of the structure
-    factors outside strict mode (K13). `parsed` are corrections that parsing found (K8). Raises InputError.
+    factors outside strict mode (K13). `parsed` are corrections that parsing found (K8), `words` what it found of
+    structure factors; `completeness` as for `read_command`. Raises InputError.
     """
     draws, clock = Draws(), -int(time.time())
     stages: list[Stage] = []
-    setup = _setup(settings, draws, clock, strict_c, read_table, lambda name, *values: stages.append((name, values)))
+
+    def watch(name, *values):
+        stages.append((name, values))
+
+    setup = _setup(settings, draws, clock, strict_c, words, read_table, watch)
     experiment = _experiment(setup, _mosaic_rotations(setup, draws))
     outputs = _outputs(setup, write_fdump)
     return Command(
@@ -125,10 +151,31 @@ def resolve(
         noise_state=draws.snapshot(),
         arguments=tuple(arguments),
         stages=tuple(stages),
+        completeness=_completeness(setup, experiment, completeness),
     )
 
 
-def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool, read_table: ReadTable, watch: Watch) -> Setup:
+def _completeness(setup: Setup, experiment: Experiment, wanted: bool | None) -> tuple[str, ...]:
+    """How much of what the detector sees the structure factors list, where that is wanted."""
+    known = setup.table.known
+    if wanted is None or (known is None and not wanted):
+        return ()
+    if known is None and setup.factors_from is FactorsFrom.HKL:
+        known = known_points(setup.factors, setup.strict_c)
+    elif known is None:  # a cache does not tell
+        known = setup.factors.grid != setup.factors.default
+    return completeness_lines(experiment, known)
+
+
+def _setup(
+    settings: Settings,
+    draws: Draws,
+    clock: int,
+    strict_c: bool,
+    words: FactorWords,
+    read_table: ReadTable,
+    watch: Watch,
+) -> Setup:
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
     _check_angles(settings)
     size, clipped = clip_to_beam(settings)
@@ -147,11 +194,15 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool, read_ta
     misset = settings.misset
     if misset == "random":
         misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
-    cell = resolve_cell(settings, misset, random=settings.misset == "random", strict_c=strict_c, watch=watch)
-    sample = resolve_sample(settings, size, cell.real, geometry.distance)
-    factors, factors_from, factors_differ = _structure_factors(settings, strict_c, read_table)
-    stol_differs = _check_stol(settings, strict_c)
     sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c)
+    table, factors_from = read_structure_factors(
+        settings, words, strict_c, lambda: _finest_spacing(settings, geometry, sources), read_table
+    )
+    from_table = table.cell is not None and settings.cell is None and settings.matrix_file is None
+    placed = replace(settings, cell=cell_of(table)) if from_table else settings
+    cell = resolve_cell(placed, misset, random=settings.misset == "random", strict_c=strict_c, watch=watch)
+    sample = resolve_sample(settings, size, cell.real, geometry.distance)
+    stol_differs = _check_stol(settings, strict_c)
     steps = len(sources.sources) * mosaic.domains * phi.count * sample.oversample**2
     if steps > MAX_STEPS:
         chosen = "as given" if settings.oversample > 0 else "chosen from the crystal size"
@@ -177,13 +228,14 @@ def _setup(settings: Settings, draws: Draws, clock: int, strict_c: bool, read_ta
         interpolate=interpolate,
         cell=cell,
         sample=sample,
-        factors=factors,
+        table=table,
         factors_from=factors_from,
+        cell_from_table=from_table,
         sources=sources,
         roi=_roi(settings, geometry),
         mask=_mask(settings, geometry, strict_c),
         seed=clock if settings.seed is None else settings.seed,
-        read_differently=factors_differ or stol_differs or sources.read_differently,
+        read_differently=table.differs or stol_differs or sources.read_differently,
     )
 
 
@@ -202,20 +254,10 @@ def _check_angles(settings: Settings) -> None:
             raise InputError(f"{flag} holds NaN or infinity; expected finite numbers")
 
 
-def _structure_factors(
-    settings: Settings, strict_c: bool, read_table: ReadTable
-) -> tuple[StructureFactors, FactorsFrom, bool]:
-    """The table, where it came from, whether the reference would have read it differently (spec files 1, 3)."""
-    if settings.hkl_file is not None:
-        factors, differ = read_table(settings.hkl_file, settings.default_f, strict=strict_c)
-        return factors, FactorsFrom.HKL, differ
-    cache = Path(settings.dump_file)
-    # K13: the reference reads the cache even where -default_F is given.
-    if cache.is_file() and (strict_c or settings.default_f == 0.0):
-        return read_fdump(cache, settings.default_f), FactorsFrom.DUMP, False
-    if settings.default_f == 0.0:
-        raise InputError(f"no structure factors; expected -hkl FILE, -default_F or a cache {settings.dump_file}")
-    return StructureFactors.constant(settings.default_f), FactorsFrom.DEFAULT, False
+def _finest_spacing(settings: Settings, geometry: Geometry, sources: SourceList) -> float:
+    """The smallest d-spacing in metres that any wavelength of the beam brings to the detector."""
+    beam = Beam(direction=geometry.beam, wavelength=min((settings.wavelength, *sources.wavelengths)))
+    return resolution_limits(_panel(settings, geometry), beam)[1]
 
 
 def _check_stol(settings: Settings, strict_c: bool) -> bool:
@@ -268,17 +310,8 @@ def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
     xmin, xmax, ymin, ymax = setup.roi
     # K9: in the reference -oversample_polar recomputes the factor that -nopolar had fixed to one.
     polarized = not settings.nopolar or (setup.strict_c and settings.oversample_polar)
-    panel = Panel(
-        origin=g.pix0,
-        fast=g.fdet,
-        slow=g.sdet,
-        normal=g.odet,
-        pixel_size=g.pixel_size,
-        shape=(g.pixels_slow, g.pixels_fast),
-        close_distance=g.close_distance,
-        sensor=Sensor(sensor.count, sensor.step, setup.attenuation) if sensor.range > 0.0 else None,
-        curved_radius=g.distance if settings.curved else None,
-    )
+    absorbing = Sensor(sensor.count, sensor.step, setup.attenuation) if sensor.range > 0.0 else None
+    panel = _panel(settings, g, absorbing)
     return Experiment(
         beam=Beam(
             direction=g.beam,
@@ -315,6 +348,20 @@ def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
     )
 
 
+def _panel(settings: Settings, g: Geometry, sensor: Sensor | None = None) -> Panel:
+    return Panel(
+        origin=g.pix0,
+        fast=g.fdet,
+        slow=g.sdet,
+        normal=g.odet,
+        pixel_size=g.pixel_size,
+        shape=(g.pixels_slow, g.pixels_fast),
+        close_distance=g.close_distance,
+        sensor=sensor,
+        curved_radius=g.distance if settings.curved else None,
+    )
+
+
 def _outputs(setup: Setup, write_fdump: bool) -> Outputs:
     """Files to write: by default those that flags name (K13, K14), strictly the reference's."""
     settings, strict_c = setup.settings, setup.strict_c
@@ -329,7 +376,7 @@ def _outputs(setup: Setup, write_fdump: bool) -> Outputs:
     float_file = settings.float_file
     if float_file is None and (strict_c or not any((int_file, noise, pgm))):
         float_file = "floatimage.bin"
-    dump = setup.factors_from is FactorsFrom.HKL and (strict_c or write_fdump)
+    dump = setup.factors_from in (FactorsFrom.HKL, FactorsFrom.OTHER) and (strict_c or write_fdump)
     return Outputs(
         float_file=float_file,
         int_file=int_file,

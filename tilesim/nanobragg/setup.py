@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tilesim.formats.factors import Table
 from tilesim.model import PixelMask, StructureFactors
 from tilesim.nanobragg.cell import Cell
 from tilesim.nanobragg.geometry import Geometry
@@ -18,6 +19,9 @@ class FactorsFrom(StrEnum):
     """Where the structure factors came from."""
 
     HKL = "hkl"
+    """Lines of h k l F."""
+    OTHER = "other"
+    """A file that nanoBragg does not read."""
     DUMP = "dump"
     DEFAULT = "default"
 
@@ -48,8 +52,11 @@ class Setup:
     """As chosen before the table was read; without a table there is no interpolation."""
     cell: Cell
     sample: Sample
-    factors: StructureFactors
+    table: Table
+    """Structure factors, and what their file told besides."""
     factors_from: FactorsFrom
+    cell_from_table: bool
+    """Neither -cell nor -mat, but the file of structure factors."""
     sources: SourceList
     roi: tuple[int, int, int, int]
     """Fast min, fast max, slow min, slow max, inclusive, not clipped."""
@@ -58,6 +65,10 @@ class Setup:
     """Of the noise, internal sign."""
     read_differently: bool
     """The reference would have read a file of this run differently (K10)."""
+
+    @property
+    def factors(self) -> StructureFactors:
+        return self.table.factors
 
     @property
     def reflections(self) -> int:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from tilesim.errors import InputError
+from tilesim.formats.factors import read_factors
 from tilesim.io.batchfile import Batch, BatchEntry, check_count, check_template
-from tilesim.io.hkl import read_hkl
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.resolve import read_command
 from tilesim.run.frames import FILES, Frame, expand
@@ -40,7 +40,7 @@ def frames_of_batch(
             check_template(key, template, total)
     if batch.zarr is None and not any(getattr(batch, key) for key in (*TEMPLATES.values(), "preview")):
         raise InputError(f"{batch.path} names no output; expected zarr or floatfile")
-    read_table = lru_cache(KEPT_TABLES)(read_hkl)
+    read_table = lru_cache(KEPT_TABLES)(read_factors)
     frames: list[Frame] = []
     missing: list[Missing] = []
     number, told = 0, set()

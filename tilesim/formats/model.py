@@ -1,0 +1,166 @@
+"""Structure factors of an atomic model: atoms, bulk solvent, anomalous scattering; all of it by gemmi."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.formats.extra import need
+from tilesim.formats.mtz import checked_cell, one_line
+from tilesim.formats.reflections import Reflections, merged
+from tilesim.io.reading import printable
+from tilesim.tiling.budget import available_memory
+
+K_SOL, B_SOL = 0.35, 46.0
+"""Density of the bulk solvent, electrons per cubic angstrom, and its B factor, angstrom^2: usual for proteins."""
+RATE = 1.5
+"""Grid points per d_min / 2."""
+CUTOFF = 1e-6
+"""Electrons per cubic angstrom below which the density of an atom is cut off."""
+BYTES_PER_POINT = 14
+"""Of the density, its transform, the FFT's copy of it and the solvent mask."""
+HEAVIEST_TABULATED, LIGHTEST_ANOMALOUS, HEAVIEST_ANOMALOUS = 98, 3, 92
+"""Atomic numbers: of form factors (IT92), and of the Cromer-Liberman tables."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A file of coordinates and how to compute its structure factors."""
+
+    path: str
+    d_min: float
+    """Angstrom."""
+    wavelength: float
+    """Angstrom, for f' and f''."""
+    k_sol: float = K_SOL
+    """Electrons per cubic angstrom; 0 leaves the solvent out."""
+    b_sol: float = B_SOL
+    """Angstrom^2."""
+
+
+def model_reflections(model: Model) -> Reflections:
+    """|F(h)| and |F(-h)| to `d_min`, F000 included, on an absolute scale.
+
+    Form factors are those of International Tables 1992 with f' and f'' by Cromer and Liberman for every element,
+    occupancies, B factors and alternative conformations as in the file; solvent by a flat mask (radii of cctbx).
+    Amplitudes of Friedel mates are |A + iB| and |A - iB|, A from f0 + f' and solvent, B from f''.
+
+    Raises InputError for a file that is no model, or whose grid would not fit in memory.
+    """
+    gemmi = need("gemmi", "computing structure factors of a model")
+    name = printable(model.path)
+    structure, notes = _read(gemmi, model.path, name)
+    cell = checked_cell(name, structure.cell)
+    spacegroup = structure.find_spacegroup()
+    if spacegroup is None:
+        raise InputError(f"{name}: unknown space group {structure.spacegroup_hm!r}; expected one of gemmi's table")
+    elements = _elements(structure[0], name)
+    _check_memory(model, name, cell.volume)
+    d_min = model.d_min * (1 - 1e-6)  # gemmi leaves out what lies on the limit itself
+    energy = gemmi.hc / model.wavelength
+    anomalous = {e.atomic_number: gemmi.cromer_liberman(z=e.atomic_number, energy=energy) for e in elements}
+    bare = [e.name for e in elements if not LIGHTEST_ANOMALOUS <= e.atomic_number <= HEAVIEST_ANOMALOUS]
+    if set(bare) - {"H", "D", "He"}:
+        notes.append(f"no f' and f'' for {', '.join(bare)}: taken for 0")
+
+    def atoms(with_f2: bool):
+        density = gemmi.DensityCalculatorX()
+        density.d_min, density.rate, density.cutoff = d_min, RATE, CUTOFF
+        for element in elements:
+            f1, f2 = anomalous[element.atomic_number]
+            density.addends.set(element, f1 + f2 if with_f2 else f1)
+        density.set_refmac_compatible_blur(structure[0])
+        density.set_grid_cell_and_spacegroup(structure)
+        density.put_model_density_on_grid(structure[0])
+        transform = gemmi.transform_map_to_f_phi(density.grid, half_l=True)
+        return transform.prepare_asu_data(dmin=d_min, unblur=density.blur, with_000=True)
+
+    with one_line(name, "a model"):
+        data = atoms(False)
+        real = np.array(data.value_array, dtype=np.complex128)
+        # As if f'' were real: what it adds. It is small, and so is the error of the difference.
+        imaginary = np.asarray(atoms(True).value_array, dtype=np.complex128) - real
+        if model.k_sol > 0:
+            _add_solvent(gemmi, structure, model, d_min, data)
+            real = np.array(data.value_array, dtype=np.complex128)
+        indices = np.asarray(data.miller_array)
+    strongest = max(elements, key=lambda e: anomalous[e.atomic_number][1])
+    f1, f2 = anomalous[strongest.atomic_number]
+    solvent = f"k_sol {model.k_sol:g}, B_sol {model.b_sol:g}" if model.k_sol > 0 else "no solvent"
+    what = (
+        f"model to {model.d_min:.4g} A, {solvent}, f' and f'' at {model.wavelength:.5g} A"
+        f" ({strongest.name} {f1:.2f} and {f2:.2f})"
+    )
+    return merged(
+        indices,
+        np.abs(real + 1j * imaginary),
+        np.abs(real - 1j * imaginary),
+        spacegroup,
+        cell=cell,
+        source=model.path,
+        what=what,
+        notes=tuple(notes),
+        d_min=model.d_min,
+    )
+
+
+def model_cell(path: str | os.PathLike) -> tuple[float, ...]:
+    """a, b, c in angstrom, alpha, beta, gamma in degrees. Raises InputError."""
+    name = printable(path)
+    gemmi = need("gemmi", "reading a model")
+    return tuple(checked_cell(name, _read(gemmi, path, name)[0].cell).parameters)
+
+
+def _read(gemmi, path: str | os.PathLike, name: str):
+    """The structure with atoms of its first model, non-crystallographic mates made, and notes."""
+    with one_line(name, "a model (PDB or mmCIF)"):
+        structure = gemmi.read_structure(os.fspath(path), format=gemmi.CoorFormat.Detect)
+        notes = []
+        if len(structure) == 0 or structure[0].count_atom_sites() == 0:
+            raise InputError(f"{name}: expected a model with atoms, found none")
+        if len(structure) > 1:
+            notes.append(f"{name} holds {len(structure)} models; the first is taken")
+        if any(not operator.given for operator in structure.ncs):
+            structure.expand_ncs(gemmi.HowToNameCopiedChain.Short)
+        structure.setup_cell_images()
+    return structure, notes
+
+
+def _elements(model, name: str) -> list:
+    """Elements of the atoms. Raises InputError at an atom that is of none, or that no table knows."""
+    elements = {}
+    for cra in model.all():
+        element, atom = cra.atom.element, cra.atom
+        if not 1 <= element.atomic_number <= HEAVIEST_TABULATED:
+            raise InputError(f"{name}: atom {cra} is of element {element.name!r}; expected one with a form factor")
+        if not all(map(math.isfinite, (*atom.pos.tolist(), atom.occ, atom.b_iso))):
+            raise InputError(f"{name}: atom {cra} has no finite position, occupancy and B factor")
+        elements[element.name] = element
+    return list(elements.values())
+
+
+def _check_memory(model: Model, name: str, volume: float) -> None:
+    """Raise InputError where the grids would not fit into the memory that is free."""
+    needed = BYTES_PER_POINT * volume / (model.d_min / (2 * RATE)) ** 3
+    free = available_memory()
+    if free is not None and needed > free / 2:
+        finest = model.d_min * (needed / (free / 2)) ** (1 / 3)
+        raise InputError(
+            f"{name}: structure factors to {model.d_min:.3g} A need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are"
+            f" free; expected --dmin of {math.ceil(finest * 100) / 100:g} or more"
+        )
+
+
+def _add_solvent(gemmi, structure, model: Model, d_min: float, data) -> None:
+    """Add k_sol exp(-B_sol s^2 / 4) times the transform of the solvent mask to `data`, in place."""
+    grid = gemmi.FloatGrid()
+    grid.setup_from(structure, spacing=model.d_min / (2 * RATE))
+    gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(grid, structure[0])
+    mask = gemmi.transform_map_to_f_phi(grid, half_l=True).prepare_asu_data(dmin=d_min, with_000=True)
+    scaling = gemmi.Scaling(structure.cell, structure.find_spacegroup())
+    scaling.use_solvent, scaling.k_sol, scaling.b_sol = True, model.k_sol, model.b_sol
+    scaling.scale_data(data, mask)
