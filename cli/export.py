@@ -21,7 +21,7 @@ FORMATS = ("float", "smv", "cbf", "tiff", "edf", "nxmx", "expt", "png")
 @click.option("--panel", type=click.IntRange(min=0), metavar="N", help="One panel [all].")
 @click.option("--scale", type=float, metavar="X", help="Multiply photons by X and round, for integer formats.")
 @click.option("--round", "rounded", is_flag=True, help="Round photons, for integer formats (as --scale 1).")
-@click.option("--adc", type=float, default=40.0, metavar="N", help="Offset of SMV pixels [40].")
+@click.option("--adc", type=float, metavar="N", help="What SMV pixels get in addition [40; 0 to counts].")
 @click.option("--expt", metavar="FILE", help="Write the true models beside the images, for DIALS.")
 @click.option(
     "--axes",
@@ -34,7 +34,7 @@ FORMATS = ("float", "smv", "cbf", "tiff", "edf", "nxmx", "expt", "png")
 @click.option("--strict-c", is_flag=True, help="Read the flags with nanoBragg's defects, as the run did.")
 @click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
 def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **options) -> None:
-    """Write the image in IN, a store or a float file, to OUT in the format of another program.
+    """Write the image in IN, a store or any image file, to OUT in the format of another program.
 
     In OUT, {frame}, {image} (which is frame + 1) and {panel} are filled in, with a width as in {frame:05d}.
     nanoBragg flags behind -- tell the geometry of an image that does not tell it itself.

@@ -48,6 +48,11 @@ def test_a_float_file_says_its_shape_and_geometry_beside_it(tilesim, folder, sto
     assert "-lambda" in beside["command_line"]
 
 
+def test_floats_can_be_piped(folder, store, process):
+    child = process("export", "z.zarr", "/dev/stdout", "--format", "float", "--quiet", text=False)
+    assert child.communicate()[0] == (folder / "f.bin").read_bytes() and child.returncode == 0
+
+
 def test_cbf_counts_and_header_by_fabio(tilesim, folder, store):
     assert tilesim("export", "z.zarr", "x.cbf", "--scale", "100").status == 0
     assert np.array_equal(fabio.open("x.cbf").data, np.rint(store.astype(float) * 100))
@@ -153,10 +158,13 @@ def test_floats_take_their_geometry_from_flags(tilesim, folder, store):
         (("z.zarr", "x.bin", "--round"), "for integer formats"),
         (("z.zarr", "x.h5", "--material", "Fe"), "expected one of Si, CdTe, GaAs"),
         (("z.zarr", "no/x.edf"), "there is no folder"),
-        (("A.mat", "x.edf"), "A.mat: expected a square float image"),
+        (("A.mat", "x.edf"), "A.mat: 43 bytes are no square image"),
         (("none.bin", "x.edf"), "none.bin"),
-        (("f.bin", "x.edf", "--shape", "3x4"), "expected a file of 48 bytes"),
-        (("f.bin", "x.edf", "--shape", "12x12", "--", "-detpixels", "9", "-mat", "A.mat"), "the flags make a detector"),
+        (("f.bin", "x.edf", "--shape", "3x4"), "expected a float file of 48 bytes"),
+        (
+            ("f.bin", "x.edf", "--shape", "12x12", "--", "-detpixels", "9", "-mat", "A.mat"),
+            "its geometry is that of 1 of (9, 9)",
+        ),
         (("f.bin", "x.cbf", "--", "-bogus"), "-bogus"),
         (("z.zarr", "x.edf", "--", *BASE, "-detpixels", "9"), "z.zarr holds 1 panels"),
         (("s.zarr", "x.edf"), "x_{frame:05d}.edf"),
@@ -171,6 +179,44 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(tilesim, folder,
     result = tilesim("export", *words)
     assert result.status == 2 and message in result.err, result.err
     assert len(result.err.splitlines()) <= 3 and made() == before
+
+
+def test_what_was_exported_can_be_exported_again(tilesim, folder, store):
+    """Counts go through unchanged, without rounding and without a second offset."""
+    tilesim("export", "z.zarr", "x.cbf", "--scale", "10")
+    counts = fabio.open("x.cbf").data
+    for name in ("y.edf", "y.tif"):
+        assert tilesim("export", "x.cbf", name).status == 0
+        assert np.array_equal(fabio.open(name).data, counts)
+    for name in ("y.img", "y.h5"):
+        assert tilesim("export", "x.cbf", name, "--", *BASE).status == 0
+        assert np.array_equal(fabio.open(name).data, counts)
+    assert fabio.open("y.img").header["ADC_OFFSET"] == "0"
+    tilesim("export", "z.zarr", "z.img", "--scale", "10")
+    tilesim("export", "z.img", "zz.img", "--", *BASE)
+    assert np.array_equal(fabio.open("zz.img").data, counts + 40)
+    assert fabio.open("zz.img").header["ADC_OFFSET"] == "40"
+
+
+def test_marks_of_missing_pixels_stay_marks(tilesim, folder):
+    fabio.edfimage.EdfImage(np.array([[5, -1], [-2, 7]], "i4")).write("x.edf")
+    flags = "-default_F 1 -cell 50 50 50 90 90 90 -N 2 -detpixels 2 -distance 100 -pixel 1".split()
+    for name, expected in (("y.h5", [[5, 2**32 - 1], [2**32 - 1, 7]]), ("y.img", [[5, 0], [0, 7]])):
+        result = tilesim("export", "x.edf", name, "--", *flags)
+        assert result.status == 0 and "2 pixels are missing" in result.err, result.err
+        assert fabio.open(name).data.tolist() == expected
+    tilesim("export", "y.h5", "y.cbf", "--", *flags)
+    assert fabio.open("y.cbf").data.tolist() == [[5, -1], [-1, 7]]
+
+
+def test_damage_is_one_line_and_leaves_nothing(tilesim, folder, made, store):
+    chunk = next(path for path in (folder / "z.zarr/0/intensity/c").rglob("*") if path.is_file())
+    chunk.write_bytes(chunk.read_bytes()[:-20])
+    before = made()
+    for name in ("x.edf", "x.h5", "x.tif", "x.bin"):
+        result = tilesim("export", "z.zarr", name)
+        assert result.status == 2 and "damaged" in result.err and result.err.count("\n") == 1
+    assert made() == before
 
 
 def test_missing_tiles_are_told_and_marked(tilesim, folder, store):

@@ -12,28 +12,15 @@ from tilesim.formats import nxmx as module
 from tilesim.formats.axes import Axes, rotation_to
 from tilesim.formats.banded import Bands
 from tilesim.formats.nxmx import Exposure, nxmx_counts, write_nxmx
+from tilesim.formats.pixels import ArrayImage
 from tilesim.model import Panel, Region, Sampling, Source
-
-
-class Pixels:
-    """An array as an image."""
-
-    def __init__(self, values):
-        self.values, self.shape = np.asarray(values), np.shape(values)
-
-    def block(self, rows, columns):
-        return self.values[rows, columns]
-
-    def bands(self, rows):
-        for first in range(0, self.shape[0], rows):
-            yield first, self.values[first : first + rows]
 
 
 def write(path, frames, dtype="f4", counts=None, **options):
     """A series of random pixels; (frame, panel, slow, fast) of what was written."""
     panels = frames[0].detector.panels
     values = np.random.default_rng(1).integers(0, 1000, (len(frames), len(panels), *panels[0].shape)).astype(dtype)
-    write_nxmx(path, frames, lambda f, p: Bands(Pixels(values[f, p]), counts), **options)
+    write_nxmx(path, frames, lambda f, p: Bands(ArrayImage(values[f, p]), counts), **options)
     return values
 
 
@@ -97,7 +84,7 @@ def test_counts_carry_the_marks_that_readers_know(tmp_path):
     frames = [skewed()]
     values = np.zeros((20, 30), "f4")
     values[0, :4] = [np.nan, 3e9, -5, 7]
-    write_nxmx(tmp_path / "a.h5", frames, lambda f, p: Bands(Pixels(values), counts))
+    write_nxmx(tmp_path / "a.h5", frames, lambda f, p: Bands(ArrayImage(values), counts))
     with h5py.File(tmp_path / "a.h5") as file:
         data, [detector] = file["entry/data/data"][0], nxmx.NXmx(file).entries[0].instruments[0].detectors
         assert data.dtype == "u4" and data[0, :4].tolist() == [2**32 - 1, 2**31 - 3, 0, 7]
@@ -108,11 +95,11 @@ def test_counts_carry_the_marks_that_readers_know(tmp_path):
 
 
 def test_pixels_that_were_not_simulated_are_masked(tmp_path):
-    experiment = skewed(2, sampling=Sampling(roi=Region(2, 10, 5, 25)))
+    experiment = skewed(sampling=Sampling(roi=Region(2, 10, 5, 25)))
     write(tmp_path / "a.h5", [experiment])
     with h5py.File(tmp_path / "a.h5") as file:
         mask = nxmx.NXmx(file).entries[0].instruments[0].detectors[0].pixel_mask[()]
-    assert mask.shape == (40, 30) and (mask[2:10, 5:25] == 0).all() and (mask[20:] == 0).all()
+    assert mask.shape == (20, 30) and (mask[2:10, 5:25] == 0).all()
     assert np.count_nonzero(mask) == 600 - 8 * 20
 
 
@@ -155,7 +142,7 @@ def test_what_the_format_cannot_tell_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="--material Fe; expected one of Si, CdTe, GaAs"):
         write(tmp_path / "a.h5", [experiment], material="Fe")
     with pytest.raises(InputError, match="whole numbers"):
-        half = Bands(Pixels(np.full((20, 30), 0.5)), nxmx_counts(None))
+        half = Bands(ArrayImage(np.full((20, 30), 0.5)), nxmx_counts(None))
         write_nxmx(tmp_path / "a.h5", [experiment], lambda f, p: half)
     assert list(tmp_path.iterdir()) == []
 

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from tilesim.formats.counts import Counts
+from tilesim.formats.pixels import Image
 
 BAND_PIXELS = 2**20
 """Pixels that are in memory at a time."""
-
-
-class Readable(Protocol):
-    """A frame and panel of anything."""
-
-    shape: tuple[int, int]
-    """Pixels (slow, fast)."""
-
-    def block(self, rows: slice, columns: slice) -> np.ndarray:
-        """Those pixels."""
-
-    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and pixels (up to `rows`, fast), from top to bottom."""
 
 
 @dataclass(frozen=True)
 class Bands:
     """The pixels of an image as they go into a file."""
 
-    image: Readable
+    image: Image
     counts: Counts | None = None
     """None: the pixels as they are."""
 
@@ -43,7 +30,7 @@ class Bands:
     @property
     def dtype(self) -> np.dtype:
         """Of what `bands` gives."""
-        return self.counts.dtype if self.counts else self.image.block(slice(0, 1), slice(0, 1)).dtype
+        return self.counts.dtype if self.counts else self.image.dtype
 
     def bands(self) -> Iterator[tuple[int, np.ndarray]]:
         """First row and pixels (rows, fast), from top to bottom; some megabytes at a time."""

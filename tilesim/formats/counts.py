@@ -15,6 +15,8 @@ TOP_16 = 65535
 class Counts:
     """Turns bands of one image after the other into whole numbers of type `dtype`.
 
+    Where whole numbers come in already, negative ones and the two largest of 32 bits are marks of missing pixels.
+
     scale   what pixels are multiplied by before they are rounded; None: they must be whole numbers
     top     larger values become this
     absent  what a pixel without a number (NaN, of a tile that is missing) becomes
@@ -32,15 +34,21 @@ class Counts:
 
     def convert(self, first: int, band: np.ndarray) -> np.ndarray:
         """Pixels (rows, fast) of the band that begins at row `first`. Raises InputError on a fraction without scale."""
-        if band.dtype.kind in "iub" and self.scale is None:
-            return self._fitted(band.astype(np.float64), np.zeros(band.shape, bool))
-        missing = np.isnan(band)
+        missing = self._missing(band)
         values = np.where(missing, 0.0, band).astype(np.float64)
-        if self.scale is None:
-            self._check_whole(first, values)
-        else:
+        if self.scale is not None:
             values *= self.scale
+        elif band.dtype.kind == "f":
+            self._check_whole(first, values)
         return self._fitted(values, missing)
+
+    def _missing(self, band: np.ndarray) -> np.ndarray:
+        """Pixels that hold no number but a mark: NaN, negative counts, the two largest of 32 bits."""
+        if band.dtype.kind == "f":
+            return np.isnan(band)
+        if band.dtype.kind == "i":
+            return band < 0
+        return band >= 2**32 - 2 if band.dtype.itemsize >= 4 else np.zeros(band.shape, bool)
 
     def _fitted(self, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
         values = np.rint(values)

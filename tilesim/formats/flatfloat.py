@@ -7,15 +7,15 @@ import os
 
 from tilesim.formats.banded import Bands
 from tilesim.io.flat import write_banded
-from tilesim.io.replace import replacing
+from tilesim.io.replace import is_special, replacing
 
 FORMAT = "tilesim float image"
 
 
-def write_float(path: str | os.PathLike, image: Bands, about: dict) -> tuple[str, str]:
+def write_float(path: str | os.PathLike, image: Bands, about: dict) -> tuple[str, ...]:
     """Write the pixels as little-endian float32 and `PATH.json` with shape, type and `about`; the names of both.
 
-    All or nothing each. Raises StoreError.
+    All or nothing each; beside a device or a pipe there is no second file. Raises StoreError.
     """
     name, beside = os.fspath(path), f"{os.fspath(path)}.json"
     header = {
@@ -27,6 +27,8 @@ def write_float(path: str | os.PathLike, image: Bands, about: dict) -> tuple[str
         **about,
     }
     write_banded(name, b"", (band.astype("<f4") for _, band in image.bands()))
+    if is_special(name):
+        return (name,)
     with replacing(beside) as file:
         file.write((json.dumps(header, indent=2, allow_nan=False) + "\n").encode())
     return name, beside

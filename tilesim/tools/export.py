@@ -20,6 +20,7 @@ from tilesim.formats.expt import Images, write_expt
 from tilesim.formats.flatfloat import write_float
 from tilesim.formats.header import Facing, facing
 from tilesim.formats.nxmx import nxmx_counts, write_nxmx
+from tilesim.formats.pixels import Image
 from tilesim.formats.smv import write_smv
 from tilesim.formats.tiff import write_tiff
 from tilesim.io.reading import printable
@@ -70,8 +71,8 @@ class Wanted:
     panels: tuple[int, ...]
     scale: float | None = None
     """What photons are multiplied by before they are rounded; None: nothing may be rounded."""
-    offset: float = ADC_OFFSET
-    """Of SMV pixels."""
+    offset: float | None = None
+    """Added to SMV pixels; None: nothing to an image of counts, otherwise what nanoBragg adds."""
     axes: Axes = Axes.IMGCIF
     """Of the models."""
     expt: str | None = None
@@ -179,9 +180,18 @@ def _export_image(
         counts.append(cbf_counts(wanted.scale))
         write_cbf(path, Bands(image, counts[-1]), about, source.exposure.seconds)
     else:
-        counts.append(SmvCounts(wanted.scale, wanted.offset))
-        write_smv(path, Bands(image, counts[-1]), experiment, about, wanted.offset, wanted.scale or 1.0)
+        added = _added(source, image, wanted)
+        counts.append(SmvCounts(wanted.scale, added))
+        scale = (wanted.scale or 1.0) * source.gain
+        write_smv(path, Bands(image, counts[-1]), experiment, about, added + (source.offset or 0.0), scale)
     return (path,)
+
+
+def _added(source: Source, image: Image, wanted: Wanted) -> float:
+    """What SMV pixels get in addition."""
+    if wanted.offset is not None:
+        return wanted.offset
+    return 0.0 if source.offset is not None or image.dtype.kind in "iu" else ADC_OFFSET
 
 
 def _whole(wanted: Wanted, what: str, counts: list[Counts]) -> Counts | None:
@@ -193,7 +203,7 @@ def _whole(wanted: Wanted, what: str, counts: list[Counts]) -> Counts | None:
 
 
 def _export_nxmx(source: Source, out: str, wanted: Wanted, counts: list[Counts]) -> None:
-    integer = wanted.scale is not None or Bands(source.image(wanted.frames[0], 0)).dtype.kind in "iu"
+    integer = wanted.scale is not None or source.image(wanted.frames[0], 0).dtype.kind in "iu"
     if integer:
         counts.append(nxmx_counts(wanted.scale))
 
@@ -212,7 +222,10 @@ def _export_nxmx(source: Source, out: str, wanted: Wanted, counts: list[Counts])
 
 def _export_models(source: Source, path: str, wanted: Wanted, images: Callable[[str], Images] | None) -> None:
     experiments = [source.experiment(frame) for frame in wanted.frames]
-    trusted = {Format.SMV: (0.0, 65535.0 - wanted.offset), Format.CBF: (0.0, 2.0**31 - 3)}
+    pedestal = source.offset or 0.0
+    if wanted.format == Format.SMV:
+        pedestal += _added(source, source.image(wanted.frames[0], wanted.panels[0]), wanted)
+    trusted = {Format.SMV: (0.0, 65535.0 - pedestal), Format.CBF: (0.0, 2.0**31 - 3)}
     write_expt(
         path,
         experiments,
@@ -220,8 +233,8 @@ def _export_models(source: Source, path: str, wanted: Wanted, images: Callable[[
         images=images and images(os.path.dirname(os.path.abspath(path))),
         exposure=source.exposure.seconds,
         trusted=trusted.get(wanted.format, (0.0, float(np.finfo(np.float32).max))),
-        gain=wanted.scale or 1.0,
-        pedestal=wanted.offset if wanted.format == Format.SMV else 0.0,
+        gain=(wanted.scale or 1.0) * source.gain,
+        pedestal=pedestal,
     )
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tilesim.errors import InputError, TilesimError
 from tilesim.formats.axes import oscillation
-from tilesim.formats.banded import Readable
+from tilesim.formats.image import Image, format_of, open_image
 from tilesim.formats.nxmx import Exposure
-from tilesim.io.floatfile import open_float_image
 from tilesim.io.reading import printable
+from tilesim.io.smv import read_smv_header
 from tilesim.model import Experiment, StructureFactors
 from tilesim.model.serial import from_plain
 from tilesim.nanobragg.argv import read_settings
+from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.resolve import read_command
 from tilesim.nanobragg.settings import Settings
+from tilesim.store.read import frame_coordinates, open_store
 
 SAME_GEOMETRY = ("phi", "name", "N", "Na", "Nb", "Nc", "fluence", "flux", "seed", "hkl", "default_F")
 """What may vary in a batch without another wavelength, crystal axis or detector."""
@@ -30,8 +31,8 @@ class Source:
     """A store or an image file."""
 
     path: str
-    shape: tuple[int, int] | None
-    """Pixels (slow, fast) of a panel; None: the file itself says."""
+    shape: tuple[int, int]
+    """Pixels (slow, fast) of a panel."""
     frames: int = 1
     panels: int = 1
     first: Experiment | None = None
@@ -40,7 +41,10 @@ class Source:
     """Spindle angle of each frame, radians; None: one follows the other."""
     varied: tuple[str, ...] = ()
     """Flags that are not the same in all frames, so that frame 0 does not tell the geometry of the others."""
-    stored: bool = False
+    offset: float | None = None
+    """What a dark pixel holds, where the image says so: it was measured, and nothing is to be added again."""
+    gain: float = 1.0
+    """Detector units per photon."""
     notes: dict = field(default_factory=dict)
     """Where the pixels come from."""
     exposure: Exposure = Exposure()
@@ -61,11 +65,9 @@ class Source:
         start = scan.start + frame * oscillation(scan) if self.starts is None else self.starts[frame]
         return self.first if start == scan.start else self.first.replace(scan=scan.replace(start=start))
 
-    def image(self, frame: int, panel: int) -> Readable:
+    def image(self, frame: int, panel: int) -> Image:
         """The pixels of one panel of a frame."""
-        if self.stored:
-            return _Stored(self.path, frame, panel)
-        return _Float(self.path, self.shape)
+        return open_image(self.path, shape=self.shape, frame=frame, panel=panel)
 
 
 def open_source(
@@ -76,43 +78,51 @@ def open_source(
     shape  pixels (slow, fast) of a float file; else those of the flags, else it is square
     """
     command = read_command(("-default_F", "1", *flags), strict_c) if flags else None
-    experiment = command and command.experiment
-    if os.path.isdir(path) or "://" in path:
-        return _store(path, command)
-    if shape is None and experiment is not None:
-        shape = experiment.shape
-    if experiment is not None and shape != experiment.shape:
-        raise InputError(f"--shape {shape[0]}x{shape[1]}: the flags make a detector of {experiment.shape} pixels")
-    shape = shape or _square(path)
-    notes = {"source": os.path.basename(path), **({"command_line": list(flags)} if flags else {})}
-    return Source(path, shape, first=experiment, notes=notes, exposure=_exposure(command.settings if command else None))
-
-
-def _store(path: str, command) -> Source:
-    from tilesim.store.read import frame_coordinates, open_store
-
-    attributes, image = open_store(path)
-    panels = image.shape[1] if len(image.shape) == 4 else 1
-    shape = tuple(image.shape[-2:])
-    coordinates = frame_coordinates(path)
-    kept = ("digest", "job_digest", "command_line", "strict_c", "corrections", "seeds", "versions", "experiment")
-    notes = {"source": os.path.basename(path), **{name: attributes[name] for name in kept if name in attributes}}
-    if command is None:
-        first = _stored_experiment(path, attributes)
-        settings = _settings(attributes)
-        phi = coordinates.get("phi")
-        starts = tuple(np.radians(phi).tolist()) if phi is not None and phi.ndim == 1 else None
-        varied = tuple(name for name in coordinates if name not in SAME_GEOMETRY and np.ptp(coordinates[name], 0).any())
+    kind = format_of(path)
+    if shape is None and command is not None and kind == "float":
+        shape = command.experiment.detector.panels[0].shape
+    image = open_image(path, shape=shape)
+    if kind == "store":
+        source = _store(path, image, command)
     else:
-        first, settings, starts, varied = command.experiment, command.settings, None, ()
-    if first is not None and (first.shape != shape or len(first.detector.panels) != panels):
+        notes = {"source": os.path.basename(path), **({"command_line": list(flags)} if flags else {})}
+        source = Source(path, image.shape, image.frames, image.panels, command and command.experiment, notes=notes,
+                        offset=_smv_offset(path) if kind == "smv" else None,
+                        exposure=_exposure(command and command.settings))  # fmt: skip
+    if source.first is not None:
+        _check_detector(source)
+    return source
+
+
+def _check_detector(source: Source) -> None:
+    panels = source.first.detector.panels
+    if len(panels) != source.panels or any(panel.shape != source.shape for panel in panels):
         raise InputError(
-            f"{path} holds {panels} panels of {shape} pixels (slow, fast), but its geometry is that of "
-            f"{len(first.detector.panels)} of {first.shape}"
+            f"{printable(source.path)} holds {source.panels} panels of {source.shape} pixels (slow, fast), but its "
+            f"geometry is that of {len(panels)} of {panels[0].shape}"
         )
-    if starts is None and image.shape[0] > 1 and command is None:
-        starts = (first.scan.start,) * image.shape[0] if first else None
-    return Source(path, shape, image.shape[0], panels, first, starts, varied, True, notes, _exposure(settings))
+
+
+def _smv_offset(path: str) -> float | None:
+    return read_smv_header(path).value("ADC_OFFSET")
+
+
+def _store(path: str, image: Image, command: Command | None) -> Source:
+    attributes, _ = open_store(path)
+    kept = ("digest", "command_line", "strict_c", "corrections", "seeds", "versions", "noise", "experiment")
+    notes = {"source": os.path.basename(path), **{name: attributes[name] for name in kept if name in attributes}}
+    noise = attributes.get("noise") or {}
+    about = {"offset": noise.get("offset"), "gain": noise.get("gain", 1.0), "notes": notes}
+    size = (path, image.shape, image.frames, image.panels)
+    if command is not None:
+        return Source(*size, command.experiment, **about, exposure=_exposure(command.settings))
+    first = _stored_experiment(path, attributes)
+    values = frame_coordinates(path)
+    starts = (first.scan.start,) * image.frames if first else None
+    if "phi" in values and values["phi"].ndim == 1:
+        starts = tuple(np.radians(values["phi"]).tolist())
+    varied = tuple(name for name, value in values.items() if name not in SAME_GEOMETRY and (value != value[0]).any())
+    return Source(*size, first, starts, varied, **about, exposure=_exposure(_settings(attributes)))
 
 
 def _stored_experiment(path: str, attributes: dict) -> Experiment | None:
@@ -140,53 +150,3 @@ def _exposure(settings: Settings | None) -> Exposure:
     if not settings.flux > 0:
         return Exposure(settings.exposure)
     return Exposure(settings.exposure, settings.flux, settings.beamsize)
-
-
-def _square(path: str) -> tuple[int, int]:
-    """The shape of a float file that has as many rows as columns. Raises InputError."""
-    try:
-        size = os.path.getsize(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {printable(path)}: {getattr(error, 'strerror', None) or error}") from None
-    edge = math.isqrt(size // 4)
-    if not size or edge * edge * 4 != size:
-        raise InputError(f"{printable(path)}: expected a square float image, found {size} bytes; say --shape SLOWxFAST")
-    return edge, edge
-
-
-class _Stored:
-    """One panel of a frame of a store."""
-
-    def __init__(self, path: str, frame: int, panel: int) -> None:
-        from tilesim.store.read import open_store
-
-        self.path = path
-        self._image = open_store(path)[1]
-        self._where = (frame,) if len(self._image.shape) == 3 else (frame, panel)
-        self.shape: tuple[int, int] = tuple(self._image.shape[-2:])
-
-    def block(self, rows: slice, columns: slice) -> np.ndarray:
-        return self._image[(*self._where, rows, columns)]
-
-    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        height = self._image.chunks[-2]
-        for top in range(0, self.shape[0], height):
-            band = self.block(slice(top, min(top + height, self.shape[0])), slice(0, self.shape[1]))
-            for first in range(0, len(band), rows):
-                yield top + first, band[first : first + rows]
-
-
-class _Float:
-    """A float file."""
-
-    def __init__(self, path: str, shape: tuple[int, int]) -> None:
-        self.path, self.shape = path, shape
-        open_float_image(path, shape).discard()
-
-    def block(self, rows: slice, columns: slice) -> np.ndarray:
-        first, last, _ = rows.indices(self.shape[0])
-        return np.concatenate([band for top, band in self.bands(1) if first <= top < last])[:, columns]
-
-    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        with open_float_image(self.path, self.shape) as image:
-            yield from image.bands(rows)
