@@ -264,3 +264,14 @@ def test_spindle_angles_of_a_series_are_those_of_its_frames(tilesim, folder):
     first, second = (np.array(crystal["real_space_a"]) for crystal in models["crystal"])
     cosine = first[:2] @ second[:2] / (np.linalg.norm(first[:2]) * np.linalg.norm(second[:2]))
     assert math.degrees(math.acos(cosine)) == pytest.approx(30)
+
+
+def test_measured_images_keep_their_own_offset(tilesim, folder, store):
+    assert tilesim("noise", "z.zarr", "n.zarr", "--offset", "10", "--gain", "2", "--quiet").status == 0
+    assert tilesim("export", "n.zarr", "x.edf").status == 0
+    counts = fabio.open("x.edf").data
+    assert counts.dtype.kind in "iu" and tilesim("export", "n.zarr", "x.img", "--expt", "x.expt").status == 0
+    assert np.array_equal(fabio.open("x.img").data, np.minimum(counts, 65535))
+    assert fabio.open("x.img").header["ADC_OFFSET"] == "10"
+    [panel] = json.loads((folder / "x.expt").read_text())["detector"][0]["panels"]
+    assert (panel["pedestal"], panel["gain"], panel["trusted_range"]) == (10, 2, [0, 65525])

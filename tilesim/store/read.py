@@ -140,20 +140,6 @@ def _coarser(place: str, attributes: dict) -> list[list[int]]:
     return [list(level.shape) for level in levels_there(place, attributes)[1:]]
 
 
-def frame_coordinates(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """What sets the frames of a series apart, by flag: values (frame, ...); none for a single image.
-
-    Texts are numbers here. Raises InputError where `path` is no store, or one without a coordinate that it names.
-    """
-    _, image = open_store(path)
-    store = open_place(normal_place(path), read_only=True)
-    names = str(image.attrs.get("coordinates", "")).split()
-    try:
-        return {name: zarr.open_array(store, path=f"{LEVEL}/{name}", mode="r")[...] for name in names}
-    except UNREADABLE as error:
-        raise InputError(f"{os.fspath(path)}: the store is damaged, its coordinates cannot be read") from error
-
-
 def stored_coordinates(path: str | os.PathLike) -> tuple[FrameCoordinate, ...]:
     """The values that the store at `path` holds for every frame, but for their mere numbers 0, 1, ... of a plain image.
 

@@ -20,9 +20,9 @@ from tilesim.nanobragg.argv import read_settings
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.resolve import read_command
 from tilesim.nanobragg.settings import Settings
-from tilesim.store.read import frame_coordinates, open_store
+from tilesim.store.read import open_store, stored_coordinates
 
-SAME_GEOMETRY = ("phi", "name", "N", "Na", "Nb", "Nc", "fluence", "flux", "seed", "hkl", "default_F")
+SAME_GEOMETRY = ("frame", "phi", "name", "N", "Na", "Nb", "Nc", "fluence", "flux", "seed", "hkl", "default_F")
 """What may vary in a batch without another wavelength, crystal axis or detector."""
 
 
@@ -117,7 +117,7 @@ def _store(path: str, image: Image, command: Command | None) -> Source:
     if command is not None:
         return Source(*size, command.experiment, **about, exposure=_exposure(command.settings))
     first = _stored_experiment(path, attributes)
-    values = frame_coordinates(path)
+    values = {one.name: np.array(one.values) for one in stored_coordinates(path)}
     starts = (first.scan.start,) * image.frames if first else None
     if "phi" in values and values["phi"].ndim == 1:
         starts = tuple(np.radians(values["phi"]).tolist())
