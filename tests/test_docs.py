@@ -37,3 +37,16 @@ def test_the_architecture_page_names_modules_that_exist():
     named = re.findall(r"`((?:nanobragg|run|physics|tiling|io|store)/\w+\.py)`", page)
     assert named
     assert [name for name in named if not (ROOT / "tilesim" / name).exists()] == []
+
+
+def test_the_page_on_structure_factors_shows_what_its_commands_print(tmp_path, monkeypatch):
+    from tilesim.nanobragg.resolve import read_command
+
+    page = (ROOT / "docs" / "structure-factors.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})
+    shown = re.findall(r"^    tilesim run ([^#\n]*-lambda[^\n]*)\n\n```\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 2
+    for words, output in shown:
+        command = read_command(words.split(), completeness=False)
+        assert set(output.splitlines()) <= {*command.report, *command.completeness}

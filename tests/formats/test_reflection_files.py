@@ -1,6 +1,8 @@
 """MTZ and structure-factor CIF to tables: columns, symmetry, Friedel mates, absences, bad files."""
 
 import gzip
+import os
+import types
 
 import gemmi
 import models
@@ -216,3 +218,22 @@ def test_damaged_files_give_a_table_or_one_line(tmp_path_factory, data):
         assert "\n" not in str(error) and "f." in str(error)
     else:
         assert table.factors.reflections > 0
+
+
+@pytest.mark.lysozyme
+def test_real_data_in_a_triclinic_mtz_file_are_the_same_table(tmp_path):
+    folder = os.environ.get("TILESIM_LYSOZYME")
+    if not folder:
+        pytest.skip("needs the lysozyme data set (TILESIM_LYSOZYME)")
+    factors, _ = read_hkl(f"{folder}/scaled.hkl")
+    hkl = np.argwhere(factors.grid) + factors.minimum
+    amplitudes = at(types.SimpleNamespace(factors=factors), hkl)
+    models.write_mtz(tmp_path / "f.mtz", hkl, {"F": ("F", amplitudes)}, "P 1", (27, 32, 34, 88, 109, 112))
+    table = read(tmp_path / "f.mtz")
+    # Friedel mates differ in this list; one that it does not have is taken from its mate.
+    np.testing.assert_allclose(at(table, hkl), amplitudes, rtol=1e-6)
+    everything = np.argwhere(table.factors.grid) + table.factors.minimum
+    added = np.array(sorted(set(map(tuple, everything)) - set(map(tuple, hkl))))
+    assert len(added) == table.factors.reflections - len(hkl) > 0
+    np.testing.assert_array_equal(at(table, added), at(table, -added))
+    assert set(map(tuple, -added)) <= set(map(tuple, hkl))

@@ -79,7 +79,7 @@ def model_reflections(model: Model) -> Reflections:
         transform = gemmi.transform_map_to_f_phi(density.grid, half_l=True)
         return transform.prepare_asu_data(dmin=d_min, unblur=density.blur, with_000=True)
 
-    with one_line(name, "a model"):
+    with one_line(name, "a model"), np.errstate(invalid="ignore", over="ignore"):
         data = atoms(False)
         real = np.array(data.value_array, dtype=np.complex128)
         # As if f'' were real: what it adds. It is small, and so is the error of the difference.
@@ -88,6 +88,9 @@ def model_reflections(model: Model) -> Reflections:
             _add_solvent(gemmi, structure, model, d_min, data)
             real = np.array(data.value_array, dtype=np.complex128)
         indices = np.asarray(data.miller_array)
+        plus, minus = np.abs(real + 1j * imaginary), np.abs(real - 1j * imaginary)
+    if not (np.isfinite(plus).all() and np.isfinite(minus).all()):
+        raise InputError(f"{name}: its structure factors are not finite; expected usual B factors and occupancies")
     strongest = max(elements, key=lambda e: anomalous[e.atomic_number][1])
     f1, f2 = anomalous[strongest.atomic_number]
     solvent = f"k_sol {model.k_sol:g}, B_sol {model.b_sol:g}" if model.k_sol > 0 else "no solvent"
@@ -97,8 +100,8 @@ def model_reflections(model: Model) -> Reflections:
     )
     return merged(
         indices,
-        np.abs(real + 1j * imaginary),
-        np.abs(real - 1j * imaginary),
+        plus,
+        minus,
         spacegroup,
         cell=cell,
         source=model.path,
@@ -106,13 +109,6 @@ def model_reflections(model: Model) -> Reflections:
         notes=tuple(notes),
         d_min=model.d_min,
     )
-
-
-def model_cell(path: str | os.PathLike) -> tuple[float, ...]:
-    """a, b, c in angstrom, alpha, beta, gamma in degrees. Raises InputError."""
-    name = printable(path)
-    gemmi = need("gemmi", "reading a model")
-    return tuple(checked_cell(name, _read(gemmi, path, name)[0].cell).parameters)
 
 
 def _read(gemmi, path: str | os.PathLike, name: str):
