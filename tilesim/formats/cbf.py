@@ -26,8 +26,8 @@ PADDING = 4095
 
 
 def cbf_counts(scale: float | None) -> Counts:
-    """Signed 32-bit numbers."""
-    return Counts("a CBF image", scale, "<i4", TOP, ABSENT)
+    """Signed 32-bit numbers, none below the mark: so differences of neighbours have 32 bits, too."""
+    return Counts("a CBF image", scale, "<i4", 0, TOP, ABSENT)
 
 
 def write_cbf(path: str | os.PathLike, image: Bands, about: Facing, exposure: float = 1.0) -> None:

@@ -18,19 +18,16 @@ class Counts:
     Where whole numbers come in already, negative ones and the two largest of 32 bits are marks of missing pixels.
 
     scale   what pixels are multiplied by before they are rounded; None: they must be whole numbers
+    least   smaller values become this
     top     larger values become this
     absent  what a pixel without a number (NaN, of a tile that is missing) becomes
     """
 
-    def __init__(self, what: str, scale: float | None, dtype: str, top: int, absent: int) -> None:
-        self.what, self.scale, self.dtype, self.top, self.absent = what, scale, np.dtype(dtype), top, absent
+    def __init__(self, what: str, scale: float | None, dtype: str, least: int, top: int, absent: int) -> None:
+        self.what, self.scale, self.dtype = what, scale, np.dtype(dtype)
+        self.least, self.top, self.absent = least, top, absent
         self.cut = self.gaps = 0
-        """Pixels cut off at `top`, and pixels without a number."""
-
-    @property
-    def least(self) -> int:
-        """Smaller values become this."""
-        return int(np.iinfo(self.dtype).min)
+        """Pixels cut off at `least` or `top`, and pixels without a number."""
 
     def convert(self, first: int, band: np.ndarray) -> np.ndarray:
         """Pixels (rows, fast) of the band that begins at row `first`. Raises InputError on a fraction without scale."""
@@ -81,7 +78,7 @@ class SmvCounts(Counts):
     """The 16-bit pixels of an SMV image, with the offset that its readers take off; rounded as nanoBragg rounds."""
 
     def __init__(self, scale: float | None, offset: float) -> None:
-        super().__init__("an SMV image", scale, "<u2", TOP_16, 0)
+        super().__init__("an SMV image", scale, "<u2", 0, TOP_16, 0)
         self.offset = offset
 
     def _fitted(self, values: np.ndarray, missing: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ class Exposure:
 
 def nxmx_counts(scale: float | None) -> Counts:
     """Unsigned 32-bit numbers."""
-    return Counts("an integer NXmx file", scale, "<u4", TOP, ABSENT)
+    return Counts("an integer NXmx file", scale, "<u4", 0, TOP, ABSENT)
 
 
 def write_nxmx(

@@ -58,7 +58,7 @@ SUFFIXES = {
 }
 WHOLE_SERIES = (Format.NXMX, Format.EXPT)
 """Formats of which one file holds all frames and panels."""
-SIDE_LIMIT = 2**31 - 1
+SIGNED_LIMIT = 2**31 - 1
 FIELD = re.compile(r"\{(frame|image|panel)(?::0(\d)d)?\}")
 
 
@@ -198,7 +198,7 @@ def _whole(wanted: Wanted, what: str, counts: list[Counts]) -> Counts | None:
     """Signed 32-bit numbers where rounding was asked for."""
     if wanted.scale is None:
         return None
-    counts.append(Counts(what, wanted.scale, "<i4", SIDE_LIMIT, -1))
+    counts.append(Counts(what, wanted.scale, "<i4", -SIGNED_LIMIT - 1, SIGNED_LIMIT, -1))
     return counts[-1]
 
 
@@ -253,9 +253,9 @@ def _images(wanted: Wanted, out: str, names: dict) -> Callable[[str], Images] | 
         paths = tuple(relative(path, folder) for path in names.values())
         fields = [m for m in FIELD.finditer(out) if m[1] != "panel"]
         template, first = None, 1
-        if len(fields) == 1 and fields[0][2]:
+        if len(fields) == 1:
             first = wanted.frames[0] + (fields[0][1] == "image")
-            hashes = "#" * int(fields[0][2])
+            hashes = "#" * int(fields[0][2] or 1)
             template = relative(fill(out.replace(fields[0][0], hashes), 0, wanted.panels[0]), folder)
         return Images(paths, template, first)
 
