@@ -8,15 +8,10 @@ from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, StructureF
 from tilesim.model.resolution import beam_centre, d_spacings
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
-from tilesim.preview import (
-    _draw,
-    block_maxima,
-    default_title,
-    draw_preview,
-    grey_limits,
-    label_places,
-    round_spacings,
-)
+from tilesim.preview.grey import grey_limits, grey_of
+from tilesim.preview.picture import Drawing, border_of, default_title, draw, draw_preview
+from tilesim.preview.rings import label_places, rings_on, round_spacings
+from tilesim.preview.view import View, block_maxima
 
 
 def make_experiment(shape, origin=None, direction=(1.0, 0.0, 0.0), **panel):
@@ -100,8 +95,7 @@ def test_block_maxima_do_not_depend_on_the_bands(rows):
     image = np.random.default_rng(0).normal(size=(2503, 5)).astype(np.float32)
     image[7] = np.nan
     image[:6, :3] = np.nan
-    blocks, factor = block_maxima(bands(image, rows), image.shape)
-    assert factor == 3
+    blocks = block_maxima(bands(image, rows), image.shape, 3)
     expected = [np.nanmax(image[s : s + 3, f : f + 3], initial=-np.inf) for s in range(0, 2503, 3) for f in (0, 3)]
     expected = np.where(np.isinf(expected), np.nan, expected)
     np.testing.assert_array_equal(blocks.ravel(), np.array(expected, np.float32))
@@ -133,8 +127,12 @@ def test_rounder_rings_come_first():
 def drawn(experiment, image=None):
     """The figure's axes and colour bar."""
     image = np.zeros(experiment.shape, np.float32) if image is None else image
-    blocks, factor = block_maxima(bands(image), experiment.shape)
-    return _draw(blocks, factor, experiment, default_title(experiment)).axes
+    shape, panel, beam = experiment.shape, experiment.detector.panels[0], experiment.beam
+    factor = -(-max(shape) // 1000)
+    view = View(block_maxima(bands(image), shape, factor), Region(0, shape[0], 0, shape[1]), factor)
+    title, border = default_title(panel, beam, experiment.scan), border_of(experiment.region, shape)
+    rings, centre = rings_on(panel, beam, view.region), beam_centre(panel, beam)
+    return draw(Drawing(view, grey_of(view.blocks), title, rings, centre, border=border)).axes
 
 
 @pytest.mark.parametrize("shape", [(300, 400), (900, 120), (200, 1500), (40, 40)])
@@ -148,9 +146,8 @@ def test_every_ring_on_the_image_is_labelled_within_it(shape, origin):
         assert 0 <= fast <= shape[1] and 0 <= slow <= shape[0]
         there = d_spacings(panel, experiment.beam, np.array([slow]), np.array([fast]))[0] * 1e10
         assert float(text.get_text().removesuffix(" Å")) == pytest.approx(there, rel=0.05)
-    levels = [c for c in axes.collections if hasattr(c, "levels")]
-    shown = sum(len(path.vertices) > 0 for c in levels for path in c.get_paths())
-    assert len(axes.texts) == shown
+    shown = rings_on(panel, experiment.beam, Region(0, shape[0], 0, shape[1]))
+    assert len(axes.texts) == sum(bool(ring.lines) for ring in shown) == sum(ring.label is not None for ring in shown)
 
 
 def test_labels_keep_off_the_border_and_each_other_where_they_can():
@@ -162,15 +159,19 @@ def test_labels_keep_off_the_border_and_each_other_where_they_can():
     assert label_places([np.empty((0, 2)), np.array([[0.0, 0.0]])], (10, 10)) == [None, (0.0, 0.0)]
 
 
+def title_of(experiment):
+    return default_title(experiment.detector.panels[0], experiment.beam, experiment.scan)
+
+
 def test_the_title_says_how_the_image_was_made():
     experiment = make_experiment((30, 40))
-    assert default_title(experiment) == "1 Å, 100 mm, still"
+    assert title_of(experiment) == "1 Å, 100 mm, still"
     turning = experiment.replace(scan=Scan(step=np.radians(0.25), steps=4))
-    assert default_title(turning) == "1 Å, 100 mm, oscillation 1°"
+    assert title_of(turning) == "1 Å, 100 mm, oscillation 1°"
     # 45 degrees off: the beam meets the plane further out than the nearest point.
-    assert default_title(make_experiment((30, 40), direction=(0.5**0.5, 0.5**0.5, 0.0))) == "1 Å, 141.42 mm, still"
-    assert default_title(make_experiment((30, 40), direction=(0.0, 1.0, 0.0))) == "1 Å, still"
-    assert drawn(turning)[0].get_title() == "1 Å, 100 mm, oscillation 1°"
+    assert title_of(make_experiment((30, 40), direction=(0.5**0.5, 0.5**0.5, 0.0))) == "1 Å, 141.42 mm, still"
+    assert title_of(make_experiment((30, 40), direction=(0.0, 1.0, 0.0))) == "1 Å, still"
+    assert drawn(turning)[0].get_title(loc="left") == "1 Å, 100 mm, oscillation 1°"
 
 
 @pytest.mark.parametrize(

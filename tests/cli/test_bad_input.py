@@ -306,11 +306,11 @@ LATER = ["int_pixels", "pgm_pixels", "noise_pixels", "preview"]
 @pytest.mark.parametrize("words", [ALL, STORED], ids=["files", "store"])
 @pytest.mark.parametrize("at", LATER)
 def test_a_full_disk_at_a_later_output_leaves_nothing_of_the_others(tilesim, folder, made, monkeypatch, at, words):
-    from tilesim import preview
     from tilesim.physics import poisson
+    from tilesim.preview import picture
     from tilesim.run import images
 
-    place = {"noise_pixels": (poisson, at), "preview": (preview, "_draw")}
+    place = {"noise_pixels": (poisson, at), "preview": (picture, "draw")}
     monkeypatch.setattr(*place.get(at, (images, at)), full)
     (folder / "i.img").write_bytes(b"old")
     result = tilesim("run", *BASE, *words)

@@ -49,7 +49,7 @@ def make_files(frame: Frame, image: Image, summary: Summary) -> Scales:
     """Write all that is made of the float image. Raises StoreError."""
     scales = write_images(frame.command, image, summary, frame.number)
     if frame.preview is not None:
-        from tilesim.preview import draw_preview
+        from tilesim.preview.picture import draw_preview
 
         draw_preview(frame.preview, image.bands(band_rows(image)), frame.command.experiment)
     return scales

@@ -170,7 +170,7 @@ def _export_image(
         return (path,)
     experiment = source.experiment(frame)
     if form == Format.PNG:
-        from tilesim.preview import draw_preview
+        from tilesim.preview.picture import draw_preview
 
         draw_preview(path, Bands(image).bands(), experiment)
         return (path,)

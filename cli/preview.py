@@ -1,0 +1,166 @@
+"""`tilesim preview`: a picture of an image."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import click
+
+from tilesim_cli.arguments import parse_tile
+
+SIZE = 1000
+
+
+@click.command("preview", options_metavar="[OPTIONS]", epilog="docs/preview.md shows what it draws.")
+@click.argument("source", metavar="IN", type=click.Path())
+@click.argument("out", metavar="OUT.png", type=click.Path())
+@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--frame", type=click.IntRange(min=0), default=0, metavar="N", help="Of a series [0].")
+@click.option("--panel", type=click.IntRange(min=0), default=0, metavar="N", help="Of the detector [0].")
+@click.option(
+    "--region", nargs=2, metavar="S0:S1 F0:F1", help="Pixels S0 to S1 - 1 along slow, F0 to F1 - 1 along fast."
+)
+@click.option(
+    "--size", type=click.IntRange(16, 20000), metavar="N", help="About N blocks along the longer edge [1000]."
+)
+@click.option("--zoom", type=float, metavar="Z", help="Instead: Z pixels of the picture for one of the image.")
+@click.option("--scale", type=click.Choice(["auto", "log", "linear", "sqrt"]), default="auto", help="Of grey [auto].")
+@click.option("--min", "low", type=float, metavar="V", help="Value shown white.")
+@click.option("--max", "high", type=float, metavar="V", help="Value shown black.")
+@click.option("--rings/--no-rings", default=None, help="Resolution rings [where the geometry is known].")
+@click.option("--spots", type=click.IntRange(min=1), metavar="N", help="Label the N brightest predicted spots in view.")
+@click.option("--profile", is_flag=True, help="Add the mean of all pixels against resolution.")
+@click.option("--histogram", is_flag=True, help="Add how often which pixel value occurs.")
+@click.option("--title", help="The line above [wavelength, distance, oscillation].")
+@click.option("--shape", metavar="SxF", callback=parse_tile, help="Pixels of a float file, slow x fast [square].")
+@click.option("--strict-c", is_flag=True, help="Read the flags with nanoBragg's defects, as the run did.")
+@click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
+def command(source: str, out: str, flags: tuple[str, ...], **options) -> None:
+    """Draw the image in IN, a store or an image file of any format, as a PNG.
+
+    nanoBragg flags behind -- tell the geometry of an image that does not tell it itself.
+    """
+    from tilesim.io.replace import check_writable
+    from tilesim.tools.look import open_subject
+
+    if not out.lower().endswith(".png"):
+        raise click.UsageError(f"{out}: expected a name that ends in .png")
+    _check(options)
+    check_writable(out)
+    subject = open_subject(
+        source,
+        frame=options["frame"],
+        panel=options["panel"],
+        shape=options["shape"],
+        flags=flags,
+        strict_c=options["strict_c"],
+    )
+    region = _region(options["region"], subject.image.shape)
+    for remark in _picture(subject, region, out, options):
+        click.echo(f"WARNING: {remark}", err=True)
+    if not options["quiet"]:
+        click.echo(f"wrote {out}")
+
+
+def _picture(subject, region, out: str, options: dict) -> list[str]:
+    """Write a PNG; what could not be drawn."""
+    from tilesim.preview.grey import grey_of
+    from tilesim.preview.picture import Drawing, border_of, save_picture
+    from tilesim.tools.look import look, reduced
+
+    zoom, size = options["zoom"], options["size"] or SIZE
+    if zoom is None:
+        view = look(subject, region, size)
+        enlarged = max(1, size // max(view.blocks.shape))
+    else:
+        view = reduced(subject, region, 2 ** max(0, round(math.log2(1 / zoom))))
+        enlarged = max(1, round(zoom * view.factor))
+    _check_size(view, enlarged)
+    overlay = overlays(subject, view, options)
+    experiment = subject.experiment
+    drawing = Drawing(
+        view,
+        grey_of(view.blocks, options["scale"], options["low"], options["high"]),
+        title_of(subject, options),
+        overlay.rings,
+        overlay.centre,
+        overlay.labels,
+        border_of(experiment.region, subject.image.shape) if experiment else None,
+        overlay.curves,
+        enlarged,
+    )
+    save_picture(out, drawing)
+    return overlay.remarks
+
+
+def overlays(subject, view, options: dict):
+    """What is drawn over and beside the image."""
+    from tilesim.tools.look import overlay
+
+    return overlay(
+        subject,
+        view,
+        rings=options["rings"],
+        spots=options["spots"] or 0,
+        profile=options["profile"],
+        histogram=options["histogram"],
+    )
+
+
+def title_of(subject, options: dict) -> str:
+    """The line above: what was asked for, or what is known."""
+    from tilesim.preview.picture import default_title
+
+    if options["title"] is not None:
+        return options["title"]
+    experiment = subject.experiment
+    parts = [default_title(subject.panel, experiment.beam, experiment.scan)] if experiment else []
+    parts += [f"frame {subject.frame}"] if subject.image.frames > 1 else []
+    parts += [f"panel {subject.panel_number}"] if subject.image.panels > 1 else []
+    return ", ".join(parts)
+
+
+def _check(options: dict) -> None:
+    """Raise UsageError on numbers that make no picture."""
+    for name, flag in (("low", "--min"), ("high", "--max"), ("zoom", "--zoom")):
+        value = options[name]
+        if value is not None and not math.isfinite(value):
+            raise click.UsageError(f"{flag} is {value}; expected a finite number")
+    if options["zoom"] is not None and not 1e-4 <= options["zoom"] <= 1000:
+        raise click.UsageError(f"--zoom is {options['zoom']:g}; expected 0.0001 to 1000")
+    if options["zoom"] is not None and options["size"] is not None:
+        raise click.UsageError("--zoom and --size say the same thing; expected one of them")
+    low, high = options["low"], options["high"]
+    if low is not None and high is not None and not low < high:
+        raise click.UsageError(f"--min {low:g} --max {high:g}; expected a minimum below the maximum")
+    if options["scale"] == "log":
+        for flag, value in (("--min", low), ("--max", high)):
+            if value is not None and value <= 0:
+                raise click.UsageError(f"{flag} is {value:g}; a log scale needs a number above 0")
+
+
+def _check_size(view, enlarged: int) -> None:
+    rows, columns = (n * enlarged for n in view.blocks.shape)
+    if max(rows, columns) > 30000 or rows * columns > 10**8:
+        raise click.UsageError(
+            f"the picture would have {columns} x {rows} pixels; expected a smaller --zoom or --region"
+        )
+
+
+def _region(texts: tuple[str, str] | None, shape: tuple[int, int]):
+    """The region that --region names, of an image of `shape` pixels."""
+    from tilesim.model.sampling import Region
+
+    if texts is None:
+        return Region(0, shape[0], 0, shape[1])
+    ends = []
+    for text, count, axis in zip(texts, shape, ("slow", "fast"), strict=True):
+        found = re.fullmatch(r"(\d*):(\d*)", text, re.ASCII)
+        if not found:
+            raise click.UsageError(f"--region: {text!r} along {axis}; expected A:B for pixels A to B - 1")
+        start, stop = int(found[1] or 0), int(found[2] or count)
+        if not start < stop <= count:
+            raise click.UsageError(f"--region: {text} along {axis}; expected A:B with 0 <= A < B <= {count}")
+        ends += [start, stop]
+    return Region(*ends)

@@ -1,0 +1,93 @@
+"""From numbers to grey: which value is white, which is black, and how it goes between them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+STRONG_PERCENTILE = 99.9
+"""Blocks above this are black."""
+BACKGROUND_SHARE = 10
+"""Black is at least this many times the range of the background above white."""
+DYNAMIC_RANGE = 300
+"""Black over the width of the linear part, at most: lower values of a dark image are white."""
+DECADES = 4
+"""Of a logarithmic scale without a minimum, at most."""
+BAR_TICKS = 6
+SCALES = ("auto", "log", "linear", "sqrt")
+
+
+@dataclass(frozen=True)
+class Grey:
+    """A scale of grey."""
+
+    low: float
+    """White"""
+    high: float
+    """Black"""
+    width: float
+    """Of the linear part above white, of the scale "auto", which is logarithmic (asinh) beyond"""
+    scale: str = "auto"
+
+    def norm(self):
+        """The same for matplotlib."""
+        from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
+
+        if self.scale == "log":
+            return LogNorm(self.low, self.high, clip=True)
+        if self.scale == "sqrt":
+            return PowerNorm(0.5, self.low, self.high, clip=True)
+        if self.scale == "linear":
+            return Normalize(self.low, self.high, clip=True)
+        return AsinhNorm(linear_width=self.width, vmin=self.low, vmax=self.high)
+
+    @property
+    def described(self) -> str:
+        return {"auto": "log-like scale: asinh", "log": "log scale", "sqrt": "square root scale"}.get(self.scale, "")
+
+
+def grey_of(blocks: np.ndarray, scale: str = "auto", low: float | None = None, high: float | None = None) -> Grey:
+    """The scale for some values; `low` and `high` are white and black where they are given."""
+    white, black, width = grey_limits(blocks)
+    if scale == "log":
+        black = black if high is None else high
+        positive = blocks[(blocks > 0) & np.isfinite(blocks)]
+        least = float(positive.min()) if positive.size else 1.0
+        if black <= 0:
+            black = 10 * least
+        white = max(white, least, black / 10**DECADES)
+        white = white if low is None or low <= 0 else low
+        return Grey(white, max(black, white * (1 + 1e-6)), width, scale)
+    white, black = white if low is None else low, black if high is None else high
+    if not black > white:
+        # Nothing lies between the one that was given and the image's own.
+        black, white = (black, white - max(abs(black), 1.0)) if low is None else (white + max(abs(white), 1.0), white)
+    return Grey(white, black, min(width, black - white) or 1.0, scale)
+
+
+def grey_limits(blocks: np.ndarray) -> tuple[float, float, float]:
+    """Values shown white and black, and the width above white within which grey is linear in photons (asinh beyond).
+
+    The background stays light, so that spots a little above it are seen; the direct beam does not set the scale.
+    """
+    values = blocks[np.isfinite(blocks)]
+    if values.size == 0:
+        return 0.0, 1.0, 1.0
+    low, high, strong, top = np.percentile(values, [2, 90, STRONG_PERCENTILE, 100]).astype(float)
+    black = min(max(strong, low + BACKGROUND_SHARE * (high - low)), top)
+    if black <= low:
+        low, black = float(values.min()), top
+    if black <= low:
+        # One value everywhere: white, on a scale that starts there.
+        return low, low + max(abs(low), 1.0), max(abs(low), 1.0)
+    return low, black, max(high - low, (black - low) / DYNAMIC_RANGE)
+
+
+def bar_ticks(norm) -> list[float]:
+    """Values at even steps of grey, rounded to the first digit in which they differ."""
+    values = norm.inverse(np.linspace(0, 1, BAR_TICKS))
+    gaps = np.diff(values, prepend=2 * values[0] - values[1])
+    rounded = (round(float(v), -math.floor(math.log10(gap))) for v, gap in zip(values, gaps, strict=True) if gap > 0)
+    return sorted({v for v in rounded if norm.vmin <= v <= norm.vmax})
