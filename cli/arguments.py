@@ -95,7 +95,7 @@ def _is_number(word: str) -> bool:
 
 def _idle(flag: tuple[str, str]) -> bool:
     """Whether a flag, (spelling, help), changes nothing at all."""
-    return flag[1].startswith(("no effect", "read, without effect"))
+    return flag[1].startswith("no effect")
 
 
 def _similar(word: str, options: dict[str, bool]) -> list[str]:
@@ -159,6 +159,13 @@ FACTORS = [
     click.option("--completeness", is_flag=True, help="Say how much of what the detector sees -hkl lists."),
 ]
 """Where structure factors come from, beyond nanoBragg's own flags."""
+BACKGROUND = [
+    click.option("--background", metavar="water|air|ice", help="Material of a slab in the beam, at the sample."),
+    click.option("--background-thickness", metavar="MM", help="How thick it is; with -stol of its curve."),
+    click.option("--background-density", metavar="G_CM3", help="Its density [that of the material]."),
+    click.option("--background-mw", metavar="G_MOL", help="Its molar mass [that of the material]."),
+]
+"""What scatters besides the crystal (docs/background.md)."""
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
     click.option("--overwrite", is_flag=True, help="Replace an existing store."),
@@ -178,12 +185,12 @@ def simulation_options(function: Callable) -> Callable:
         click.option("--frames", type=click.IntRange(min=1), default=1, metavar="N", help="A series of N images [1]."),
         click.option("--frame-osc", type=float, metavar="DEG", help="Advance of phi from frame to frame [-osc]."),
     ]
-    return _with_options(function, [*own, *FACTORS, *KERNEL, *ENGINE, *ENDING])
+    return _with_options(function, [*own, *FACTORS, *BACKGROUND, *KERNEL, *ENGINE, *ENDING])
 
 
 def batch_options(function: Callable) -> Callable:
     """The options of `batch`, whose outputs stand in its file."""
-    return _with_options(function, [*KERNEL, *ENGINE, *ENDING])
+    return _with_options(function, [*BACKGROUND, *KERNEL, *ENGINE, *ENDING])
 
 
 def _with_options(function: Callable, options: list[Callable]) -> Callable:

@@ -16,13 +16,18 @@ from tilesim_cli.progress import progress
 def command(file: str, **options) -> None:
     """Simulate the experiments of FILE.toml (docs/batch.md): one store where their shapes agree, and files by name."""
     from tilesim.io.batchfile import read_batch
+    from tilesim.nanobragg.background import WORDS
+    from tilesim.nanobragg.words import words_of
     from tilesim.run.batch import frames_of_batch
     from tilesim_cli.launch import access_of, telling_when_done, warn, workers
 
     access = access_of(options)
     batch = read_batch(file)
     tell = (lambda line: None) if options["quiet"] else warn
-    frames, unresolved = frames_of_batch(batch, options["strict_c"], keep_going=options["keep_going"], warn=tell)
+    words = words_of(options, WORDS)
+    frames, unresolved = frames_of_batch(
+        batch, options["strict_c"], words, keep_going=options["keep_going"], warn=tell
+    )
     if not frames:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")
     with telling_when_done() as done, workers(access, options) as cluster:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tilesim.model import (
+    Background,
     Beam,
     Crystal,
     Detector,
@@ -14,6 +15,7 @@ from tilesim.model import (
     Region,
     Sampling,
     Scan,
+    ScatteringCurve,
     Sensor,
     Shape,
     Source,
@@ -99,9 +101,16 @@ def strict(experiment):
     return experiment.replace(sampling=experiment.sampling.replace(strict_c=True))
 
 
+def veiled(**changes):
+    """Everything at once behind a background whose curve ends on the panel."""
+    curve = ScatteringCurve((0.0, 2e8, 3e8, 5e8, 7e8, 9e8), (4.0, 5.0, 9.0, 8.0, 0.0, 2.0))
+    return rich(background=Background(curve, 1e-4, 1e-8, 1000.0, 0.018), **changes)
+
+
 ALL = {
     "plain": plain(),
     "rich": rich(),
+    "veiled": veiled(),
     "interpolated": interpolated(),
     "strict plain": strict(plain(scan=Scan((1.0, 0.0, 0.0), 0.0, 0.01, 3))),
     "strict rich": strict(rich()),

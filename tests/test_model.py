@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tilesim.errors import InputError
 from tilesim.model import (
+    Background,
     Beam,
     Crystal,
     Detector,
@@ -22,6 +23,7 @@ from tilesim.model import (
     Region,
     Sampling,
     Scan,
+    ScatteringCurve,
     Sensor,
     Shape,
     Source,
@@ -33,6 +35,7 @@ from tilesim.model.vectors import cross, dot, norm, scale
 
 X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 CUBE = ((1e-9, 0.0, 0.0), (0.0, 1e-9, 0.0), (0.0, 0.0, 1e-9))
+CURVE = ScatteringCurve((0.0, 1e9), (3.0, 2.0), "glass")
 NAN, INF = math.nan, math.inf
 
 
@@ -64,7 +67,8 @@ def experiment():
 def test_an_experiment_survives_dict_and_pickle(name):
     experiment = ALL.get(name) or make_experiment()
     plain = json.loads(json.dumps(experiment.to_dict()))
-    rebuilt = Experiment.from_dict(plain, experiment.factors, experiment.mask)
+    curve = experiment.background and experiment.background.curve
+    rebuilt = Experiment.from_dict(plain, experiment.factors, experiment.mask, curve)
     copy = pickle.loads(pickle.dumps(experiment))
     assert rebuilt == copy == experiment
     assert rebuilt.digest == copy.digest == experiment.digest
@@ -119,6 +123,7 @@ WHOLE = {
     "factors": StructureFactors.constant(7.0),
     "water_size": 1e-6,
     "mask": None,
+    "background": Background(CURVE, 1e-4, 1e-8, 1000.0, 0.018),
 }
 
 
@@ -153,11 +158,32 @@ def test_rebuilding_with_another_table_is_refused(experiment):
         Experiment.from_dict(experiment.to_dict(), StructureFactors.constant(1.0), experiment.mask)
 
 
+def test_a_background_is_described_and_an_experiment_without_one_does_not_speak_of_it(experiment):
+    background = Background(CURVE, 1e-4, 1e-8, 1000.0, 0.018)
+    plain = experiment.replace(background=background).to_dict()
+    assert plain.pop("background")["curve"]["source"] == "glass"
+    assert plain == experiment.to_dict()
+    for field, value in {"thickness": 2e-4, "area": 2e-8, "density": 900.0, "molar_mass": 0.02}.items():
+        changed = experiment.replace(background=background.replace(**{field: value}))
+        assert changed != experiment and changed.digest != experiment.replace(background=background).digest
+    for column in ("stol", "amplitude"):
+        assert CURVE.replace(**{column: getattr(CURVE, column) * 2}) != CURVE
+    assert CURVE.replace(source="other") == CURVE
+    other = background.replace(curve=CURVE.replace(amplitude=(3.0, 1.0)))
+    with pytest.raises(InputError, match="curve"):
+        Experiment.from_dict(experiment.replace(background=other).to_dict(), experiment.factors, experiment.mask, CURVE)
+
+
+def test_the_molecules_of_a_background_are_those_in_the_beam():
+    water = Background(CURVE, thickness=1e-3, area=1e-6, density=1000.0, molar_mass=0.018)
+    assert water.molecules == pytest.approx(6.02214179e23 / 18.0 * 1e-3, rel=1e-12)  # a cubic millimetre, one milligram
+
+
 def test_every_noun_has_replace_and_checks_what_it_makes(experiment):
     nouns = [
         *(experiment.beam.waves[0], experiment.beam, experiment.crystal, experiment.detector.panels[0]),
         *(experiment.detector, experiment.factors, experiment.mask, experiment.scan, experiment.sampling),
-        *(Region(0, 1, 0, 1), Sensor(1, 1e-4, 1.0), experiment),
+        *(Region(0, 1, 0, 1), Sensor(1, 1e-4, 1.0), experiment, CURVE, Background(CURVE, 1e-4, 1e-8, 1000.0, 0.018)),
     ]
     for noun in nouns:
         assert noun.replace() == noun
@@ -376,6 +402,24 @@ REFUSED = {
     "array for a table": (
         lambda: make_experiment(factors=np.ones((9, 9, 9))),
         "factors of the experiment is an array of shape (9, 9, 9); expected a StructureFactors",
+    ),
+    "a curve that turns": (lambda: ScatteringCurve((0, 2e9, 1e9), (1, 1, 1)), "do not rise"),
+    "a curve from below zero": (lambda: ScatteringCurve((-1e9, 1e9), (1, 1)), "do not rise"),
+    "NaN for an angle": (lambda: ScatteringCurve((0, NAN), (1, 1)), "do not rise"),
+    "negative amplitude": (lambda: ScatteringCurve((0, 1e9), (1, -1)), "negative number"),
+    "NaN for an amplitude": (lambda: ScatteringCurve((0, 1e9), (1, NAN)), "NaN"),
+    "a curve of one point": (lambda: ScatteringCurve((0,), (1,)), "1 angles, 1 amplitudes"),
+    "columns of two lengths": (lambda: ScatteringCurve((0, 1e9), (1, 1, 1)), "2 angles, 3 amplitudes"),
+    "a curve of words": (lambda: ScatteringCurve(("a", "b"), (1, 1)), "stol of a scattering curve"),
+    "negative thickness": (lambda: Background(CURVE, -1e-4, 1e-8, 1e3, 0.018), "thickness of the background"),
+    "a beam without area": (lambda: Background(CURVE, 1e-4, 0.0, 1e3, 0.018), "area of the background"),
+    "NaN for a density": (lambda: Background(CURVE, 1e-4, 1e-8, NAN, 0.018), "density of the background"),
+    "no molar mass": (lambda: Background(CURVE, 1e-4, 1e-8, 1e3, 0.0), "molar mass of the background"),
+    "a background without curve": (lambda: Background(None, 1e-4, 1e-8, 1e3, 0.018), "expected a ScatteringCurve"),
+    "a background by name": (lambda: make_experiment(background="water"), "expected a Background"),
+    "a background with the defects of the reference": (
+        lambda: make_experiment(background=Background(CURVE, 1e-4, 1e-8, 1e3, 0.018), sampling=Sampling(strict_c=True)),
+        "strict_c",
     ),
     "None for a beam": (lambda: make_experiment(beam=None), "beam of the experiment is None; expected a Beam"),
 }

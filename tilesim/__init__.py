@@ -8,6 +8,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Background": "tilesim.model",
     "Beam": "tilesim.model",
     "Crystal": "tilesim.model",
     "Detector": "tilesim.model",
@@ -17,8 +18,10 @@ _HOMES = {
     "Region": "tilesim.model",
     "Sampling": "tilesim.model",
     "Scan": "tilesim.model",
+    "ScatteringCurve": "tilesim.model",
     "Sensor": "tilesim.model",
     "Shape": "tilesim.model",
+    "Slab": "tilesim.nanobragg.background",
     "Source": "tilesim.model",
     "StructureFactors": "tilesim.model",
     "InputError": "tilesim.errors",
@@ -28,6 +31,8 @@ _HOMES = {
     "TilesimError": "tilesim.errors",
     "from_nanobragg": "tilesim.nanobragg.resolve",
     "read_command": "tilesim.nanobragg.resolve",
+    "material_curve": "tilesim.io.curves",
+    "read_curve": "tilesim.io.curves",
     "read_hkl": "tilesim.io.hkl",
     "simulate": "tilesim.run.lazy",
     "simulate_now": "tilesim.run.lazy",

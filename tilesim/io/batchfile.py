@@ -25,7 +25,11 @@ SPECS = {"frame": r"0?\d{0,2}d?", "name": ""}
 NOTHING = "(?!)"
 MOST_FRAMES = 100_000
 """Of one job: each is an experiment of its own, in memory here and on every worker."""
-FACTORS = {"model": "--model", "model_dmin": "--dmin", "k_sol": "--k-sol", "b_sol": "--b-sol", "column": "--column"}
+WORDS = {
+    **{"model": "--model", "model_dmin": "--dmin", "k_sol": "--k-sol", "b_sol": "--b-sol", "column": "--column"},
+    **{"background": "--background", "background_thickness": "--background-thickness"},
+    **{"background_density": "--background-density", "background_mw": "--background-mw"},
+}
 """Keys that are no flags of nanoBragg's, and the words that they stand for."""
 EXPERIMENT = ("name", "flags", "frames", "frame_osc")
 MISTAKES = {"float_file": "floatfile", "int_file": "intfile", "experiments": "experiment", "frame-osc": "frame_osc"}
@@ -169,14 +173,14 @@ def _check_flag(where: str, key: str, forbidden: tuple[str, ...]) -> None:
         raise InputError(f"{where}: expected the flag without its dash, {key.lstrip('-')}")
     if key in forbidden:
         raise InputError(f"{where} does not belong there; expected it at the top of the file")
-    near = MISTAKES.get(key) or next(iter(get_close_matches(key, (*TOP, *EXPERIMENT, *FACTORS), 1, 0.85)), None)
-    if near and key not in (*TOP, *FACTORS):
+    near = MISTAKES.get(key) or next(iter(get_close_matches(key, (*TOP, *EXPERIMENT, *WORDS), 1, 0.85)), None)
+    if near and key not in (*TOP, *WORDS):
         raise InputError(f"{where}: no such key; did you mean {near}?")
 
 
 def _words(where: str, flag: str, value: Any) -> list[str]:
     """A flag and its values as a shell would pass them; a flag that is false is left out."""
-    if flag in FACTORS and isinstance(value, bool | list):
+    if flag in WORDS and isinstance(value, bool | list):
         raise InputError(f"{where} is {value!r}; expected one text or number")
     if isinstance(value, bool):
         return [f"-{flag}"] if value else []
@@ -184,7 +188,7 @@ def _words(where: str, flag: str, value: Any) -> list[str]:
     for one in values:
         if isinstance(one, bool) or not isinstance(one, str | int | float) or (_is_number(one) and math.isnan(one)):
             raise InputError(f"{where} holds {one!r}; expected numbers, texts, or a list of them")
-    return [FACTORS.get(flag, f"-{flag}"), *map(str, values)]
+    return [WORDS.get(flag, f"-{flag}"), *map(str, values)]
 
 
 def _parameter(value: Any) -> Any:

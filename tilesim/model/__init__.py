@@ -1,5 +1,6 @@
 """The nouns of diffraction: frozen values in SI units that know neither torch, dask nor zarr."""
 
+from tilesim.model.background import Background, ScatteringCurve
 from tilesim.model.beam import Beam, Source
 from tilesim.model.crystal import Crystal, Shape
 from tilesim.model.detector import Detector, Panel, Sensor
@@ -10,6 +11,7 @@ from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 
 __all__ = [
+    "Background",
     "Beam",
     "Crystal",
     "Detector",
@@ -19,6 +21,7 @@ __all__ = [
     "Region",
     "Sampling",
     "Scan",
+    "ScatteringCurve",
     "Sensor",
     "Shape",
     "Source",

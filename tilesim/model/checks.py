@@ -42,7 +42,7 @@ def number(name: str, value: Any) -> float:
             return float(value)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise InputError(f"{name} is {_shown(value)}; expected a number")
+    raise InputError(f"{name} is {shown(value)}; expected a number")
 
 
 def finite(name: str, value: Any) -> float:
@@ -86,7 +86,7 @@ def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
     else:
         result = _integer(value)
         if result is None:
-            raise InputError(f"{name} is {_shown(value)}; expected a whole number")
+            raise InputError(f"{name} is {shown(value)}; expected a whole number")
     if at_least is not None and result < at_least:
         raise InputError(f"{name} is {result}; expected at least {at_least}")
     return result
@@ -96,7 +96,7 @@ def whole_numbers(name: str, values: Any, count: int, at_least: int | None = Non
     """Exactly `count` whole numbers."""
     items = _items(values)
     if items is None or len(items) != count:
-        raise InputError(f"{name} is {_shown(values)}; expected {count} whole numbers")
+        raise InputError(f"{name} is {shown(values)}; expected {count} whole numbers")
     return tuple(whole_number(name, item, at_least) for item in items)
 
 
@@ -104,7 +104,7 @@ def numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
     """Exactly `count` finite numbers from any sequence or array."""
     items = _items(value)
     if items is None or len(items) != count:
-        raise InputError(f"{name} is {_shown(value)}; expected {count} numbers")
+        raise InputError(f"{name} is {shown(value)}; expected {count} numbers")
     result = tuple(number(name, x) for x in items)
     if not all(map(math.isfinite, result)):
         raise InputError(f"{name} is {result}; expected {count} finite numbers")
@@ -142,7 +142,7 @@ def rotations(name: str, values: Any) -> tuple[Matrix, ...]:
         rows = [np.asarray(m, dtype=np.float64).reshape(9) for m in values]
         matrices = np.array(rows).reshape(-1, 3, 3)
     except (TypeError, ValueError):
-        raise InputError(f"{name} holds {_shown(values)}; expected matrices of 3 x 3 numbers") from None
+        raise InputError(f"{name} holds {shown(values)}; expected matrices of 3 x 3 numbers") from None
     if not len(matrices):
         return ()
     off = np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
@@ -155,13 +155,13 @@ def rotations(name: str, values: Any) -> tuple[Matrix, ...]:
 def flag(name: str, value: Any) -> bool:
     """True or False, and nothing that only counts as it."""
     if not isinstance(value, bool | np.bool_):
-        raise InputError(f"{name} is {_shown(value)}; expected True or False")
+        raise InputError(f"{name} is {shown(value)}; expected True or False")
     return bool(value)
 
 
 def text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{name} is {_shown(value)}; expected text")
+        raise InputError(f"{name} is {shown(value)}; expected text")
     return str(value)
 
 
@@ -170,13 +170,13 @@ def choice(name: str, value: Any, kind: type[Choice]) -> Choice:
     try:
         return kind(value)
     except ValueError:
-        raise InputError(f"{name} is {_shown(value)}; expected one of {', '.join(kind)}") from None
+        raise InputError(f"{name} is {shown(value)}; expected one of {', '.join(kind)}") from None
 
 
 def instance(name: str, value: Any, kind: type[Kind]) -> Kind:
     """A value of class `kind`."""
     if not isinstance(value, kind):
-        raise InputError(f"{name} is {_shown(value)}; expected {_a(kind)}")
+        raise InputError(f"{name} is {shown(value)}; expected {_a(kind)}")
     return value
 
 
@@ -185,7 +185,7 @@ def instances(name: str, values: Any, kind: type[Kind]) -> tuple[Kind, ...]:
     if isinstance(values, kind):
         return (values,)
     if not isinstance(values, Iterable):
-        raise InputError(f"{name} is {_shown(values)}; expected values of {kind.__name__}")
+        raise InputError(f"{name} is {shown(values)}; expected values of {kind.__name__}")
     return tuple(instance(name, value, kind) for value in values)
 
 
@@ -220,7 +220,7 @@ def _items(value: Any) -> list | None:
     return value.tolist() if isinstance(value, np.ndarray) and value.ndim else list(value)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in a one-line message; arrays and nouns by their kind only."""
     if isinstance(value, np.ndarray) and value.size > 4:
         return f"an array of shape {value.shape}"

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from tilesim.errors import InputError
 from tilesim.model import checks
+from tilesim.model.background import Background, ScatteringCurve
 from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED, Beam
 from tilesim.model.crystal import Crystal
 from tilesim.model.detector import Detector
@@ -34,12 +35,18 @@ class Experiment(Noun):
     """Edge of a cube of water around the crystal, metres, zero or more."""
     mask: PixelMask | None = None
     """Pixels to render, of the first panel; None renders all."""
+    background: Background | None = None
+    """What scatters besides the crystal."""
 
     def __post_init__(self) -> None:
         for name, kind in PARTS.items():
             checks.instance(f"{name} of the experiment", getattr(self, name), kind)
         if self.mask is not None:
             checks.instance("mask of the experiment", self.mask, PixelMask)
+        if self.background is not None:
+            checks.instance("background of the experiment", self.background, Background)
+            if self.sampling.strict_c:
+                raise InputError("a background with strict_c; expected one of them: the reference has none like it")
         checks.coerce(self, water_size=checks.number("water size", self.water_size))
         if not self.sampling.strict_c:
             self._check_values()
@@ -102,22 +109,35 @@ class Experiment(Noun):
 
     def to_dict(self) -> dict:
         """Plain numbers, lists and strings; the table and the mask are described, not copied."""
-        return to_plain(self)
+        plain = to_plain(self)
+        if self.background is None:
+            del plain["background"]  # so that the digests of earlier versions stay
+        return plain
 
     @classmethod
-    def from_dict(cls, plain: dict, factors: StructureFactors, mask: PixelMask | None = None) -> Experiment:
-        """Rebuild from `to_dict` and the table (and mask) that it describes. Raises InputError on another one."""
-        for name, value in (("factors", factors), ("mask", mask)):
-            described = plain[name] and plain[name]["digest"]
-            if described != (value.digest if value is not None else None):
+    def from_dict(
+        cls,
+        plain: dict,
+        factors: StructureFactors,
+        mask: PixelMask | None = None,
+        curve: ScatteringCurve | None = None,
+    ) -> Experiment:
+        """Rebuild from `to_dict` and the table, mask and curve that it describes. Raises InputError on another one."""
+        background = plain.get("background")
+        described = {"factors": plain["factors"], "mask": plain["mask"], "curve": background and background["curve"]}
+        for (name, one), value in zip(described.items(), (factors, mask, curve), strict=True):
+            if (one and one["digest"]) != (value.digest if value is not None else None):
                 raise InputError(f"the {name} given are not those of the experiment (digests differ)")
-        return from_plain(cls, {**plain, "factors": factors, "mask": mask})
+        background = background and {**background, "curve": curve}
+        return from_plain(cls, {**plain, "factors": factors, "mask": mask, "background": background})
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 that names the physics: equal for equal experiments on any machine."""
         plain = self.to_dict()
         plain["factors"] = self.factors.digest
+        if self.background is not None:
+            plain["background"]["curve"] = self.background.curve.digest
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

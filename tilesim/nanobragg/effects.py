@@ -28,6 +28,11 @@ def put(targets: str, **fields: object) -> Effect:
     return effect
 
 
+def curve(unit: float) -> Effect:
+    """Name the scattering curve and the unit of its angles, in 1/m of sin(theta)/lambda; the last one counts."""
+    return put("stol_file", stol_unit=unit)
+
+
 def place(field: str, pivot: str) -> Effect:
     """Put a position of the detector, which NaN leaves unset as in the reference, and choose the pivot."""
 

@@ -14,7 +14,7 @@ from tilesim.model import StructureFactors
 from tilesim.nanobragg.cell import Cell
 from tilesim.nanobragg.settings import RTD, Settings
 from tilesim.nanobragg.setup import FactorsFrom
-from tilesim.nanobragg.values import Kind, checked
+from tilesim.nanobragg.words import number_of, split_words, text_of
 
 ReadTable = Callable[[Request], Table]
 """`read_factors`, or a form of it that remembers."""
@@ -56,32 +56,14 @@ _LIMITS = {
 
 def take_words(args: Sequence[str], strict_c: bool) -> tuple[list[str], FactorWords]:
     """The arguments without these words, and what they say. Raises InputError."""
-    rest, found = [], {}
-    words = iter(args)
-    for word in words:
-        name, assigned, value = word.partition("=")
-        if name not in WORDS:
-            rest.append(word)
-            continue
-        if not assigned:
-            value = next(words, "")
-        if strict_c:
-            raise InputError(f"{name} is no flag of nanoBragg's; expected without --strict-c")
-        found[WORDS[name]] = _value(name, value)
-    options = FactorWords(**found)
+    rest, found = split_words(args, WORDS, strict_c)
+    options = FactorWords(**{WORDS[name]: _value(name, text) for name, text in found.items()})
     alone = [word for word in options.given if word not in ("--column", "--model")]
     if options.model is None and alone:
         raise InputError(f"{alone[0]} goes with --model; expected --model FILE")
     if options.model is not None and options.column is not None:
         raise InputError("--column goes with -hkl and an MTZ or CIF file; expected without --model")
     return rest, options
-
-
-def words_of(options: dict) -> list[str]:
-    """The other way round: words of what a mapping by field says, None left out."""
-    return [
-        part for word, field in WORDS.items() if options.get(field) is not None for part in (word, str(options[field]))
-    ]
 
 
 def read_structure_factors(
@@ -145,15 +127,4 @@ def _model_request(settings: Settings, words: FactorWords, finest: Callable[[], 
 
 
 def _value(name: str, text: str) -> str | float:
-    if name not in _LIMITS:
-        if not text or text.startswith("-"):
-            raise InputError(f"{name} needs a value; found {text!r}")
-        return text
-    expected, holds = _LIMITS[name]
-    try:
-        number = checked(Kind.REAL, text)
-    except ValueError:
-        number = math.nan
-    if not holds(number):
-        raise InputError(f"{name} expects {expected}; found {text!r}")
-    return number
+    return number_of(name, text, *_LIMITS[name]) if name in _LIMITS else text_of(name, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -11,6 +12,7 @@ from tilesim.nanobragg.effects import (
     Effect,
     absorption,
     cell,
+    curve,
     misset,
     nothing,
     pivot,
@@ -266,9 +268,9 @@ FLAGS: tuple[Flag, ...] = (
     Flag(FACTORS, "-default_F", (NUMBER,), put("default_f"), "structure factor of all that are not listed"),
     Flag(FACTORS, "-dump", (FILE,), put("dump_file"), "cache of the structure factors (Fdump.bin)"),
     Flag(FACTORS, "-stolout", (FILE,), nothing, "no effect"),
-    Flag(FACTORS, "-stol", (FILE,), put("stol_file"), "read, without effect on the image", exact=True),
-    Flag(FACTORS, "-4stol", (FILE,), put("stol_file"), "read, without effect on the image", exact=True),
-    Flag(FACTORS, "-Q", (FILE,), put("stol_file"), "read, without effect on the image", exact=True),
+    Flag(FACTORS, "-stol", (FILE,), curve(1e10), "curve of --background-thickness: sin(theta)/lambda F", exact=True),
+    Flag(FACTORS, "-4stol", (FILE,), curve(1e10 / 4), "the same over 4 sin(theta)/lambda", exact=True),
+    Flag(FACTORS, "-Q", (FILE,), curve(1e10 / (4 * math.pi)), "the same over 4 pi sin(theta)/lambda", exact=True),
     Flag(BEAM, "-sourcefile", (FILE,), put("source_file"), "table of sources: X Y Z weight wavelength/m"),
     Flag(OUTPUT, "-floatfile -floatimage", (FILE,), put("float_file"), "float image to write"),
     Flag(OUTPUT, "-intfile -intimage", (FILE,), put("int_file"), "SMV image without noise to write"),

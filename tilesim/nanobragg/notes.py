@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tilesim.model import Experiment
 from tilesim.model.vectors import norm
+from tilesim.nanobragg.background import background_surprises
 from tilesim.nanobragg.command import Outputs
 from tilesim.nanobragg.factors import cell_warnings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
@@ -122,8 +123,9 @@ def _content(setup: Setup, experiment: Experiment) -> list[str]:
         lines.append("-misset random without -misset_seed takes its seed from the clock; -seed does not set it")
     if setup.sensor.range > 0.0 and setup.attenuation == 0.0:
         lines.append("-detector_abs inf with a sensor thickness: the sensor absorbs nothing and the image is zero")
-    if settings.stol_file is not None:
-        lines.append("-stol, -4stol and -Q have no effect on the image")
+    if settings.stol_file is not None and setup.background is None:
+        lines.append("-stol, -4stol and -Q have no effect on the image without --background-thickness")
+    lines += background_surprises(experiment, settings.water_size > 0.0)
     if experiment.rendered_pixels == 0:
         lines.append("-roi and -mask leave no pixel to render; the image is zero")
     return lines

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tilesim.model.crystal import Shape
 from tilesim.model.vectors import Vector, cross, dot
+from tilesim.nanobragg.background import background_line
 from tilesim.nanobragg.command import Command, Outputs
 from tilesim.nanobragg.settings import RTD
 from tilesim.nanobragg.setup import FactorsFrom, Setup
@@ -211,6 +212,8 @@ def configuration_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
     ]
     if setup.mask is not None:
         lines.append(f"skipping zero-flagged pixels in {settings.mask_file}")
+    if setup.background is not None:
+        lines.append(background_line(setup.background))
     block = [f"  {line}" for line in lines]
     if outputs.noise_file is not None:
         block += [

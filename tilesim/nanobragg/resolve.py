@@ -29,6 +29,7 @@ from tilesim.model.completeness import completeness_lines
 from tilesim.model.resolution import resolution_limits
 from tilesim.model.vectors import Matrix, scale
 from tilesim.nanobragg.argv import read_settings, settings_differ
+from tilesim.nanobragg.background import Slab, resolve_background, take_slab
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Outputs, Stage
 from tilesim.nanobragg.draws import Draws
@@ -58,16 +59,22 @@ def read_command(
     write_fdump: bool = False,
     read_table: ReadTable = read_factors,
     completeness: bool | None = None,
+    background: Slab | None = None,
 ) -> Command:
     """A nanoBragg argument list (without the program's name) as a command. Raises InputError.
 
-    It may hold the words --column, --model, --dmin, --k-sol, --b-sol as well (docs/structure-factors.md).
+    It may hold the words --column, --model, --dmin, --k-sol, --b-sol as well (docs/structure-factors.md), and
+    --background and those that begin so (docs/background.md).
 
     read_table    reads structure factors; commands that share a file may share what it gives
     completeness  say how much of what the detector sees is listed: True always, False where a file tells its
                   symmetry, None never
+    background    an amorphous slab in the beam, in place of its words
     """
     flags, words = take_words(args, strict_c)
+    flags, slab = take_slab(flags, strict_c)
+    if slab is not None and background is not None:
+        raise InputError("--background among the arguments and a background beside them; expected one of them")
     settings = read_settings(flags, strict_c=strict_c)
     parsed = () if strict_c or not settings_differ(flags) else ("K8",)
     return resolve(
@@ -79,17 +86,19 @@ def read_command(
         words=words,
         read_table=read_table,
         completeness=completeness,
+        background=background if slab is None else slab,
     )
 
 
-def from_nanobragg(args: str | Iterable, strict_c: bool = False) -> Experiment:
+def from_nanobragg(args: str | Iterable, strict_c: bool = False, *, background: Slab | None = None) -> Experiment:
     """The experiment that a nanoBragg command line describes, such as "-mat A.mat -hkl P1.hkl -distance 180".
 
     Structure factors may come from MTZ and CIF files and models, too: docs/structure-factors.md.
 
-    args      without the program's name: one text, split as a shell does, or its words, which may be numbers and paths
-              too; files are read from the working folder, output flags are ignored
-    strict_c  read the arguments and files as the reference does, and reproduce its defects
+    args        without the program's name: one text, split as a shell does, or its words, which may be numbers and
+                paths too; files are read from the working folder, output flags are ignored
+    strict_c    read the arguments and files as the reference does, and reproduce its defects
+    background  an amorphous slab in the beam, such as Slab("water", thickness=1e-4): docs/background.md
 
     `read_command` tells more: surprising flags, and the corrections (docs/corrections.md) that affect the image.
 
@@ -98,7 +107,7 @@ def from_nanobragg(args: str | Iterable, strict_c: bool = False) -> Experiment:
     words = _words(args)
     if "--strict-c" in words:
         raise InputError("--strict-c is an option of the command line; expected strict_c=True beside the arguments")
-    return read_command(words, strict_c).experiment
+    return read_command(words, strict_c, background=background).experiment
 
 
 def _words(args: str | Iterable) -> list[str]:
@@ -123,12 +132,13 @@ def resolve(
     words: FactorWords = NO_WORDS,
     read_table: ReadTable = read_factors,
     completeness: bool | None = None,
+    background: Slab | None = None,
 ) -> Command:
     """Settings to a command (spec command-line 3). Reads the files that the settings name; writes none.
 
     `arguments` are kept and searched for flags worth a warning. `write_fdump` asks for the cache of the structure
     factors outside strict mode (K13). `parsed` are corrections that parsing found (K8), `words` what it found of
-    structure factors; `completeness` as for `read_command`. Raises InputError.
+    structure factors; `completeness` and `background` as for `read_command`. Raises InputError.
     """
     draws, clock = Draws(), -int(time.time())
     stages: list[Stage] = []
@@ -136,7 +146,7 @@ def resolve(
     def watch(name, *values):
         stages.append((name, values))
 
-    setup = _setup(settings, draws, clock, strict_c, words, read_table, watch)
+    setup = _setup(settings, draws, clock, strict_c, words, read_table, watch, background)
     experiment = _experiment(setup, _mosaic_rotations(setup, draws))
     outputs = _outputs(setup, write_fdump)
     return Command(
@@ -175,6 +185,7 @@ def _setup(
     words: FactorWords,
     read_table: ReadTable,
     watch: Watch,
+    slab: Slab | None,
 ) -> Setup:
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
     _check_angles(settings)
@@ -202,7 +213,8 @@ def _setup(
     placed = replace(settings, cell=cell_of(table)) if from_table else settings
     cell = resolve_cell(placed, misset, random=settings.misset == "random", strict_c=strict_c, watch=watch)
     sample = resolve_sample(settings, size, cell.real, geometry.distance)
-    stol_differs = _check_stol(settings, strict_c)
+    background = resolve_background(slab, settings, strict_c)
+    stol_differs = background is None and _check_stol(settings, strict_c)
     steps = len(sources.sources) * mosaic.domains * phi.count * sample.oversample**2
     if steps > MAX_STEPS:
         chosen = "as given" if settings.oversample > 0 else "chosen from the crystal size"
@@ -234,6 +246,7 @@ def _setup(
         sources=sources,
         roi=_roi(settings, geometry),
         mask=_mask(settings, geometry, strict_c),
+        background=background,
         seed=clock if settings.seed is None else settings.seed,
         read_differently=table.differs or stol_differs or sources.read_differently,
     )
@@ -345,6 +358,7 @@ def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
         ),
         water_size=settings.water_size,
         mask=setup.mask,
+        background=setup.background,
     )
 
 

@@ -99,6 +99,7 @@ class Settings:
     dump_file: str = "Fdump.bin"
     interpolate: bool | None = None  # None: automatic
     stol_file: str | None = None
+    stol_unit: float = 1e10  # of the table's angles, sin(theta)/lambda in 1/m
 
     # output
     float_file: str | None = None  # None: not named

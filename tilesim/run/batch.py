@@ -24,10 +24,16 @@ TEMPLATES = {"float_file": "floatfile", "int_file": "intfile", "noise_file": "no
 
 
 def frames_of_batch(
-    batch: Batch, strict_c: bool = False, *, keep_going: bool = False, warn: Callable[[str], None] = lambda line: None
+    batch: Batch,
+    strict_c: bool = False,
+    words: Sequence[str] = (),
+    *,
+    keep_going: bool = False,
+    warn: Callable[[str], None] = lambda line: None,
 ) -> tuple[tuple[Frame, ...], tuple[Missing, ...]]:
     """Every frame of every experiment, numbered through the file from 0.
 
+    words       before the arguments of every experiment
     keep_going  an experiment that cannot be resolved is told of as missing, and its frame numbers stay unused;
                 otherwise it raises InputError, naming the experiment
 
@@ -46,7 +52,7 @@ def frames_of_batch(
     number, told = 0, set()
     for place, entry in enumerate(batch.entries, 1):
         try:
-            command = noted(_command(batch, entry, strict_c, read_table))
+            command = noted(_command(batch, entry, strict_c, words, read_table))
             frames += expand(
                 command,
                 entry.frames,
@@ -86,8 +92,8 @@ def grouped(frames: Sequence[Frame], zarr: str) -> dict[str, tuple[Frame, ...]]:
     return named
 
 
-def _command(batch: Batch, entry: BatchEntry, strict_c: bool, read_table) -> Command:
-    command = read_command(entry.arguments, strict_c, read_table=read_table)
+def _command(batch: Batch, entry: BatchEntry, strict_c: bool, words: Sequence[str], read_table) -> Command:
+    command = read_command([*words, *entry.arguments], strict_c, read_table=read_table)
     settings = command.settings
     for field, flag in FILES.items():
         if getattr(settings, field) is not None:

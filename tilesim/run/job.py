@@ -10,6 +10,7 @@ from functools import cached_property
 
 from tilesim.compute import Kernel, check_precision
 from tilesim.errors import InputError, PlanError
+from tilesim.kernels.amorphous import with_background
 from tilesim.model import Experiment
 from tilesim.model.checks import instance, whole_numbers
 from tilesim.run.backend import kernels, resolve_backend, resolve_device
@@ -138,9 +139,9 @@ def _tile_shape(tile) -> tuple[int, int]:
 
 
 def lower_job(job: Job, frame: int = 0, table=None) -> Kernel:
-    """The kernel of one frame of a job, with its table (made here unless given)."""
+    """The kernel of one frame of a job, with its table (made here unless given) and background."""
     experiment, latch = job.experiments[frame], job.latches[frame]
-    return kernels(job.backend, job.device).lower(experiment, job.precision, job.device, latch, table)
+    return with_background(kernels(job.backend, job.device).lower(experiment, job.precision, job.device, latch, table))
 
 
 def _latch(experiment: Experiment) -> int | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tilesim.compute import rendered_pixels
+from tilesim.kernels.amorphous import lower_background
 from tilesim.kernels.tensors import CPU_BLOCK, Lowered, lower
 from tilesim.model import Experiment
 from tilesim.nanobragg.command import Command
@@ -124,6 +125,9 @@ def account_for(lowered: Lowered, pixels: Pixels) -> Account:
         value, _ = strict_photons(setup, pixels, first_of_image=first_of_image)
     else:
         value, _ = photons(setup, pixels)
+    amorphous = lower_background(lowered.experiment)
+    if amorphous is not None:
+        value = value + torch.from_numpy(amorphous.photons(pixels.number.numpy()))
     zero = torch.zeros_like(pixels.slow)
     q, group, reached = (zero, zero, zero), zero, zero.bool()
     polar = zero + (1.0 if setup.kahn_factor is None else 0.0)

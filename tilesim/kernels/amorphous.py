@@ -1,0 +1,150 @@
+"""The background of an experiment, added to the photons of any kernel: once per pixel, at its centre."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.compute import Kernel
+from tilesim.model import Experiment, Source
+from tilesim.model.vectors import Vector
+from tilesim.physics.amorphous import (
+    Axes,
+    Pieces,
+    amplitude,
+    capture_fraction,
+    dot,
+    half_chord,
+    interpolant,
+    polarization_factor,
+    rotate_about,
+)
+
+BLOCK = 8192
+"""Pixels at a time: few enough for the cache; the arrays of one block take 2 MB."""
+PADDING = 64
+"""Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
+
+
+@dataclass(frozen=True)
+class WithBackground:
+    """A kernel and the background of its experiment: a `tilesim.compute.Kernel`."""
+
+    kernel: Kernel
+    amorphous: Amorphous
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.kernel.experiment
+
+    @property
+    def device(self) -> str:
+        return self.kernel.device
+
+    @property
+    def dtype(self) -> str:
+        return self.kernel.dtype
+
+    @property
+    def block(self) -> int:
+        return self.kernel.block
+
+    def photons(self, numbers: np.ndarray) -> tuple[np.ndarray, float]:
+        """As `Kernel.photons`."""
+        values, solid_angle = self.kernel.photons(numbers)
+        return values + self.amorphous.photons(numbers), solid_angle
+
+    def solid_angle(self, numbers: np.ndarray) -> float:
+        """As `Kernel.solid_angle`."""
+        return self.kernel.solid_angle(numbers)
+
+
+def with_background(kernel: Kernel) -> Kernel:
+    """The kernel itself, or with the background that its experiment has."""
+    amorphous = lower_background(kernel.experiment)
+    return kernel if amorphous is None else WithBackground(kernel, amorphous)
+
+
+@dataclass(frozen=True)
+class Amorphous:
+    """The background of an experiment, ready to be computed for any pixels."""
+
+    experiment: Experiment
+    curve: Pieces
+    beams: tuple[tuple[Vector, tuple[Source, ...]], ...]
+    """The sources by their direction: what depends on the direction alone is computed once for all wavelengths"""
+    scale: float
+    """Photons per steradian and squared amplitude, of one source"""
+
+    def photons(self, numbers: np.ndarray) -> np.ndarray:
+        """Photons (n,) float64 of the pixels with these numbers (n,)."""
+        values = np.empty(len(numbers))
+        with np.errstate(all="ignore"):  # as in the kernels, what cannot be computed is infinite or NaN
+            for start in range(0, len(numbers), BLOCK):
+                part = numbers[start : start + BLOCK]
+                values[start : start + BLOCK] = self._block(np.pad(part, (0, -len(part) % PADDING), mode="edge"))[
+                    : len(part)
+                ]
+        return values
+
+    def _block(self, numbers: np.ndarray) -> np.ndarray:
+        total = np.zeros(len(numbers))
+        for diffracted, weight in self._layers(numbers):
+            for incident, waves in self.beams:
+                total += weight * self._scattered(diffracted, incident, waves)
+        return total * self.scale
+
+    def _scattered(self, diffracted: Axes, incident: Vector, waves: Sequence[Source]) -> np.ndarray:
+        """Squared amplitude (n,) summed over waves of one direction, with weights and polarisation."""
+        beam, sine = self.experiment.beam, half_chord(diffracted, incident)
+        square = np.zeros_like(sine)
+        for wave in waves:
+            electrons = amplitude(self.curve, sine / wave.wavelength)
+            square += wave.weight * electrons * electrons
+        if beam.kahn_factor is None:
+            return square
+        return square * polarization_factor(beam.kahn_factor, incident, diffracted, beam.polarization_axis)
+
+    def _layers(self, numbers: np.ndarray) -> Iterator[tuple[Axes, np.ndarray]]:
+        """For every layer of the sensor the directions (3, n), and solid angle times capture fraction (n,)."""
+        experiment = self.experiment
+        panel, beam = experiment.detector.panels[0], experiment.beam
+        slow, fast = ((x + 0.5) * panel.pixel_size for x in np.divmod(numbers, panel.shape[1]))
+        for layer in range(experiment.layers):
+            depth = layer * panel.sensor.layer_thickness if panel.sensor else 0.0
+            r = tuple(
+                fast * f + slow * s + (o + depth * n)
+                for f, s, o, n in zip(panel.fast, panel.slow, panel.origin, panel.normal, strict=True)
+            )
+            if panel.curved_radius is not None:
+                centre = tuple(panel.curved_radius * x for x in beam.direction)
+                turned = rotate_about(centre, panel.slow, r[1] / panel.curved_radius)
+                r = rotate_about(turned, panel.fast, r[2] / panel.curved_radius)
+            airpath = np.sqrt(dot(r, r))
+            diffracted = tuple(x / airpath for x in r)
+            if experiment.sampling.point_pixel:
+                weight = 1.0 / airpath / airpath
+            else:
+                weight = panel.pixel_size * panel.pixel_size / airpath / airpath * panel.distance / airpath
+            if panel.sensor is not None:
+                parallax = dot(panel.normal, diffracted)
+                weight *= capture_fraction(layer, panel.sensor.layer_thickness, panel.sensor.attenuation, parallax)
+            yield diffracted, weight
+
+
+def lower_background(experiment: Experiment) -> Amorphous | None:
+    """The background made ready; None where the experiment has none."""
+    background = experiment.background
+    if background is None:
+        return None
+    beams: dict[Vector, list[Source]] = {}
+    for wave in experiment.beam.waves:
+        beams.setdefault(wave.direction, []).append(wave)
+    return Amorphous(
+        experiment,
+        interpolant(background.curve.stol, background.curve.amplitude),
+        tuple((direction, tuple(waves)) for direction, waves in beams.items()),
+        experiment.photon_scale * background.molecules / len(experiment.beam.waves),
+    )

@@ -1,0 +1,103 @@
+"""What scatters besides the crystal: a slab of water, air, ice or glass in the beam, isotropic in the plane."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.model import checks
+from tilesim.model.noun import Noun
+
+AVOGADRO = 6.02214179e23
+"""Molecules per mole; the reference's (spec intensity 7)."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScatteringCurve(Noun):
+    """The scattering of one molecule of a material over the angle; equal when the values are equal."""
+
+    stol: np.ndarray
+    """(n,) sin(theta)/lambda in 1/m, rising from 0 or more; two points or more."""
+    amplitude: np.ndarray
+    """(n,) electrons per molecule, none negative: the square root of the scattering relative to that of one electron.
+
+    Held at its first and last value beyond the table.
+    """
+    source: str = ""
+    """Name of the material or the file; for reports."""
+
+    def __post_init__(self) -> None:
+        columns = {}
+        for name in ("stol", "amplitude"):
+            given = np.asarray(getattr(self, name))
+            if given.dtype.kind not in "iuf" or given.ndim != 1:
+                raise InputError(f"{name} of a scattering curve is {checks.shown(given)}; expected a list of numbers")
+            columns[name] = np.array(given, dtype=np.float64)
+            columns[name].setflags(write=False)
+        stol, amplitude = columns.values()
+        if len(stol) != len(amplitude) or len(stol) < 2:
+            raise InputError(
+                f"a scattering curve of {len(stol)} angles, {len(amplitude)} amplitudes; expected as many, two or more"
+            )
+        if not (np.isfinite(stol).all() and stol[0] >= 0 and (np.diff(stol) > 0).all()):
+            raise InputError("the angles of a scattering curve do not rise; expected 1/m, from 0 or more upwards")
+        if not (np.isfinite(amplitude).all() and (amplitude >= 0).all()):
+            raise InputError("the amplitudes of a scattering curve hold a negative number, NaN or infinity")
+        checks.coerce(self, **columns, source=checks.text("source of the scattering curve", self.source))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what changes a pixel."""
+        return hashlib.sha256(self.stol.tobytes() + self.amplitude.tobytes()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ScatteringCurve) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"ScatteringCurve({self.source!r}, points={len(self.stol)}, digest={self.digest[:12]})"
+
+    def to_dict(self) -> dict:
+        """What describes the curve without its values."""
+        return {
+            "digest": self.digest,
+            "points": len(self.stol),
+            "stol": [float(self.stol[0]), float(self.stol[-1])],
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True)
+class Background(Noun):
+    """A slab of amorphous material across the beam, at the sample; thin enough that it absorbs nothing."""
+
+    curve: ScatteringCurve
+    thickness: float
+    """Metres, along the beam."""
+    area: float
+    """Cross-section of the beam, square metres: that over which the fluence is spread."""
+    density: float
+    """Kilograms per cubic metre."""
+    molar_mass: float
+    """Kilograms per mole of the molecules of the curve."""
+
+    def __post_init__(self) -> None:
+        checks.instance("curve of the background", self.curve, ScatteringCurve)
+        checks.coerce(
+            self,
+            thickness=checks.not_negative("thickness of the background", self.thickness),
+            area=checks.positive("area of the background", self.area),
+            density=checks.not_negative("density of the background", self.density),
+            molar_mass=checks.positive("molar mass of the background", self.molar_mass),
+        )
+
+    @property
+    def molecules(self) -> float:
+        """In the beam."""
+        return self.thickness * self.area * self.density / self.molar_mass * AVOGADRO

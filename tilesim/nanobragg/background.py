@@ -1,0 +1,121 @@
+"""What lies in the beam besides the crystal: the --background words, with the curve of -stol, -4stol or -Q."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tilesim.errors import InputError
+from tilesim.io.curves import material, material_curve, read_curve
+from tilesim.model import Background, Experiment, checks
+from tilesim.model.noun import Noun
+from tilesim.model.resolution import resolution_limits
+from tilesim.nanobragg.settings import Settings
+from tilesim.nanobragg.words import number_of, split_words, text_of
+
+
+@dataclass(frozen=True)
+class Slab(Noun):
+    """An amorphous slab in the beam of a nanoBragg command line, as its --background words describe it."""
+
+    material: str | None = None
+    """water, air or ice; None: the curve is that of -stol, -4stol or -Q"""
+    thickness: float | None = None
+    """Metres along the beam; must be given"""
+    density: float | None = None
+    """Kilograms per cubic metre; None: that of the material"""
+    molar_mass: float | None = None
+    """Kilograms per mole; None: that of the material"""
+
+    def __post_init__(self) -> None:
+        for field in ("thickness", "density", "molar_mass"):
+            value = getattr(self, field)
+            if value is not None:
+                checks.coerce(self, **{field: checks.number(f"{field} of the background", value)})
+
+
+WORDS = {
+    "--background": "background",
+    "--background-thickness": "background_thickness",
+    "--background-density": "background_density",
+    "--background-mw": "background_mw",
+}
+"""Each takes one value; the field of each in a mapping of options."""
+_NUMBERS = {
+    "--background-thickness": ("thickness", 1e-3, "a number of 0 or more [mm]", lambda x: x >= 0),
+    "--background-density": ("density", 1e3, "a number of 0 or more [g/cm^3]", lambda x: x >= 0),
+    "--background-mw": ("molar_mass", 1e-3, "a number above 0 [g/mol]", lambda x: x > 0),
+}
+"""The field of a slab, its unit, what a value must be."""
+
+
+def take_slab(args: Sequence[str], strict_c: bool) -> tuple[list[str], Slab | None]:
+    """The arguments without these words, and what they say; None without any. Raises InputError."""
+    rest, found = split_words(args, WORDS, strict_c)
+    if not found:
+        return rest, None
+    said: dict[str, str | float] = {}
+    for name, text in found.items():
+        if name in _NUMBERS:
+            field, unit, *expected = _NUMBERS[name]
+            said[field] = number_of(name, text, *expected) * unit
+        else:
+            said["material"] = text_of(name, text)
+    return rest, Slab(**said)
+
+
+def resolve_background(slab: Slab | None, settings: Settings, strict_c: bool) -> Background | None:
+    """The background of an experiment, with its curve read and the area of the beam. Raises InputError."""
+    if slab is None:
+        return None
+    checks.instance("background", slab, Slab)
+    if strict_c:
+        raise InputError("a background with --strict-c; expected one of them: nanoBragg has none like it")
+    if slab.thickness is None:
+        raise InputError("a background without its thickness; expected --background-thickness MM")
+    if not settings.beamsize > 0.0:
+        raise InputError(f"-beamsize is {settings.beamsize * 1e3:g} mm; a background needs a beam size above 0")
+    if slab.material is not None:
+        if settings.stol_file is not None:
+            raise InputError(f"--background {slab.material} with -stol, -4stol or -Q; expected one scattering curve")
+        usual = material(slab.material)
+        density = usual.density if slab.density is None else slab.density
+        molar_mass = usual.molar_mass if slab.molar_mass is None else slab.molar_mass
+        curve = material_curve(slab.material)
+    else:
+        if settings.stol_file is None:
+            raise InputError("a background without its scattering curve; expected --background water or -stol FILE")
+        if slab.density is None or slab.molar_mass is None:
+            raise InputError(
+                f"{settings.stol_file} does not say what it is of; expected --background-density G_CM3 and "
+                "--background-mw G_MOL (water: 1 and 18)"
+            )
+        density, molar_mass = slab.density, slab.molar_mass
+        curve = read_curve(settings.stol_file, settings.stol_unit)
+    return Background(curve, slab.thickness, settings.beamsize**2, density, molar_mass)
+
+
+def background_line(background: Background) -> str:
+    """For the report."""
+    return (
+        f"amorphous background: {background.curve.source}, {background.thickness:g} m thick, "
+        f"{background.density / 1e3:g} g/cm^3, {background.molar_mass * 1e3:g} g/mol "
+        f"({background.molecules:g} molecules)"
+    )
+
+
+def background_surprises(experiment: Experiment, with_water: bool) -> list[str]:
+    """One line for each thing about the background that may surprise."""
+    background, lines = experiment.background, []
+    if background is None:
+        return []
+    if with_water:
+        lines.append("-water and --background both add scattering")
+    curve = background.curve
+    end, edge = 0.5e10 / curve.stol[-1], resolution_limits(experiment.detector.panels[0], experiment.beam)[1] * 1e10
+    if edge < end and curve.amplitude[-1] > 0.0:
+        lines.append(
+            f"the scattering curve of {curve.source} ends at {end:.3g} A; its last value is held from there "
+            f"to {edge:.3g} A at the edge of the detector"
+        )
+    return lines
