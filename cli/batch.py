@@ -25,9 +25,7 @@ def command(file: str, **options) -> None:
     batch = read_batch(file)
     tell = (lambda line: None) if options["quiet"] else warn
     words = words_of(options, WORDS)
-    frames, unresolved = frames_of_batch(
-        batch, options["strict_c"], words, keep_going=options["keep_going"], warn=tell
-    )
+    frames, unresolved = frames_of_batch(batch, options["strict_c"], words, keep_going=options["keep_going"], warn=tell)
     if not frames:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")
     with telling_when_done() as done, workers(access, options) as cluster:
