@@ -8,17 +8,13 @@ import click
 
 from tilesim_cli.arguments import parse_tile
 
-SUFFIXES = {".img": "smv", ".bin": "float", ".zarr": "zarr"}
-"""Kinds of output by the end of a name."""
-DTYPES = {"smv": "uint16", "float": "float32", "zarr": "int32"}
-"""What each kind holds where nobody asks for something else."""
 
-
-@click.command("noise")
+@click.command("noise", options_metavar="[OPTIONS]", epilog="docs/noise.md says what each effect is.")
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="OUT", type=click.Path())
+@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
 @click.option(
-    "--scale", type=float, default=1.0, metavar="X", help="Multiply the photons: flux, exposure, crystal [1]."
+    "--scale", type=float, default=1.0, metavar="X", help="More flux, exposure or crystal: all photons x X [1]."
 )
 @click.option("--fluence", type=float, metavar="F", help="Photons/m^2 instead of those of the simulation (stores).")
 @click.option("--flicker", type=float, default=0.0, metavar="RMS", help="Of the beam from frame to frame, 0.02 is 2 %.")
@@ -28,9 +24,7 @@ DTYPES = {"smv": "uint16", "float": "float32", "zarr": "int32"}
 @click.option("--photon-noise/--no-photon-noise", default=True, help="Count photons one by one [yes].")
 @click.option("--psf", type=click.Choice(["gauss", "fiber"]), help="Point spread: Gaussian, or fibre-coupled.")
 @click.option("--psf-fwhm", type=float, metavar="UM", help="Full width of the spread at half maximum, micrometres.")
-@click.option(
-    "--psf-radius", type=click.IntRange(min=1), metavar="PIXELS", help="Where the spread ends [by its shape]."
-)
+@click.option("--psf-radius", type=click.IntRange(min=1), metavar="PIXELS", help="Where the spread ends [by shape].")
 @click.option("--gain", type=float, default=1.0, metavar="X", help="Detector units per photon [1].")
 @click.option("--offset", type=float, default=40.0, metavar="X", help="Detector units of a dark pixel [40].")
 @click.option("--readout", type=float, default=0.0, metavar="RMS", help="Read-out noise, detector units.")
@@ -39,72 +33,63 @@ DTYPES = {"smv": "uint16", "float": "float32", "zarr": "int32"}
 @click.option("--hot", type=click.Path(), metavar="FILE", help="Image that is not 0 where pixels are overloaded.")
 @click.option("--seed", type=int, default=1, metavar="N", help="Of what differs from frame to frame [1].")
 @click.option("--calibration-seed", type=int, default=123456789, metavar="N", help="Of the detector [123456789].")
-@click.option("--dtype", type=click.Choice(["uint16", "int32", "float32"]), help="Numbers of a store [int32].")
+@click.option("--dtype", type=click.Choice(["uint16", "int32", "float32"]), help="Of a store, TIFF, EDF [int32].")
 @click.option("--shape", metavar="SxF", callback=parse_tile, help="Pixels of a float file, slow x fast [a square].")
 @click.option("--pixel", type=float, metavar="MM", help="Edge of a pixel where the input does not say.")
 @click.option("--frame", type=int, metavar="N", help="Only the frame of this number.")
+@click.option("--panel", type=click.IntRange(min=0), metavar="N", help="Only this panel.")
 @click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile [that of the input].")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="That compute [one per core].")
 @click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 @click.option("--resume", is_flag=True, help="Go on with the store of an interrupted run.")
 @click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
-def command(source: str, target: str, **options) -> None:
+def command(source: str, target: str, flags: tuple[str, ...], **options) -> None:
     """Add the noise of beam and detector to the image, or to all frames, in IN, and write OUT.
 
-    IN is a zarr store or a float file. OUT is by its name an SMV image (.img), a float file (.bin) or a store (.zarr,
-    a URL); of a series a file's name holds {frame}. Every random number belongs to its seed, frame and pixel, so
-    the result depends neither on tiles nor on threads.
+    IN is a zarr store, or a float, SMV, CBF, TIFF, EDF or HDF5 file. OUT is one of these by its ending (.zarr or a URL,
+    .bin, .img, .cbf, .tif, .edf, .h5); of a series a file's name holds {frame}. nanoBragg flags behind -- tell the
+    geometry of a file that does not tell it itself. Every random number belongs to its seed, frame and pixel, so the
+    result depends neither on tiles nor on threads.
     """
-    from tilesim.errors import InputError
     from tilesim.tools.expected import open_expected
+    from tilesim.tools.noisefiles import numbers_of
 
-    kind = kind_of(target, options["dtype"])
-    expected = open_expected(source, options["shape"])
-    if expected.panels > 1:
-        raise InputError(f"{source} has {expected.panels} panels; expected an image of one panel")
-    check_target(source, target, options)
-    frames = chosen_frames(expected, options["frame"])
+    numbers = numbers_of(target, options["dtype"])
+    expected = open_expected(source, options["shape"], flags)
+    frames, panels = chosen_frames(expected, options["frame"]), chosen_panels(expected, options["panel"])
+    check_target(source, target, expected, frames, panels, options)
     noise = noise_of(expected, options)
-    say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
-    if kind != "zarr":
-        from tilesim.io.batchfile import check_template
-
-        check_template("OUT", target, len(frames))
-    measurement, masks = prepared(expected, noise, options["dtype"] or DTYPES[kind], options)
-    warn(expected, noise)
-    recorded = record(kind, target, expected, measurement, masks, frames, options, say)
-    finish(recorded, expected, measurement, masks, options, say)
+    measurement, masks = prepared(expected, noise, numbers, options)
+    if expected.attributes.get("noise") and noise.photon_noise:
+        click.echo(f"WARNING: {source} holds noise already; its photons are counted again", err=True)
+    record(target, expected, measurement, masks, frames, panels, options)
 
 
-def kind_of(target: str, dtype: str | None) -> str:
-    """The kind of output that a name asks for. Raises InputError."""
-    from tilesim.errors import InputError
-    from tilesim.io.reading import printable
-
-    kind = "zarr" if "://" in target else SUFFIXES.get(os.path.splitext(target.rstrip("/"))[1].lower())
-    if kind is None:
-        raise InputError(f"OUT {printable(target)}: expected a name that ends in {', '.join(SUFFIXES)}")
-    if dtype is not None and kind != "zarr" and dtype != DTYPES[kind]:
-        raise InputError(f"--dtype {dtype}: a file {printable(target)} holds {DTYPES[kind]}; expected a .zarr store")
-    return kind
-
-
-def check_target(source: str, target: str, options: dict) -> None:
+def check_target(source: str, target: str, expected, frames: list[int], panels: list[int], options: dict) -> None:
     """Raise InputError where an output is an input, or two outputs are one; StoreError where one cannot be written."""
     from tilesim.errors import InputError
     from tilesim.io.reading import printable
     from tilesim.io.replace import check_writable, is_special
+    from tilesim.tools.noisefiles import Kind, file_names, kind_of
 
-    inputs = {os.path.realpath(path): path for path in (source, options["dead"], options["hot"]) if path}
-    json_file = options["json_file"] if options["json_file"] != "-" else None
-    for path in filter(None, (target, json_file)):
-        if os.path.realpath(path) in inputs and (os.path.isdir(path) or not is_special(path)):
+    files = [options["json_file"]] if options["json_file"] not in (None, "-") else []
+    if kind_of(target) != Kind.STORE:
+        names = file_names(target, [expected.frames[frame] for frame in frames], panels)
+        files += dict.fromkeys(names.values())
+    inputs = {os.path.realpath(path) for path in (source, options["dead"], options["hot"]) if path}
+    seen = set()
+    for path in (target, *files):
+        real = os.path.realpath(path)
+        if is_special(path) and not os.path.isdir(path):
+            continue
+        if real in inputs:
             raise InputError(f"{printable(path)} is an input; expected another name for an output")
-    if json_file:
-        if os.path.realpath(json_file) == os.path.realpath(target) and not is_special(target):
-            raise InputError(f"{printable(target)} is named for two outputs; expected a file of its own for each")
-        check_writable(json_file)
+        if real in seen and path != target:
+            raise InputError(f"{printable(path)} is named for two outputs; expected a file of its own for each")
+        seen.add(real)
+    for path in files:
+        check_writable(path)
 
 
 def chosen_frames(expected, number: int | None) -> list[int]:
@@ -119,6 +104,16 @@ def chosen_frames(expected, number: int | None) -> list[int]:
     return [list(expected.frames).index(number)]
 
 
+def chosen_panels(expected, number: int | None) -> list[int]:
+    """The panels to measure. Raises InputError where there is none of this number."""
+    from tilesim.errors import InputError
+
+    count = expected.source.panels
+    if number is not None and number >= count:
+        raise InputError(f"--panel {number}: {expected.path} has {count}, numbered from 0")
+    return list(range(count)) if number is None else [number]
+
+
 def noise_of(expected, options: dict):
     """The noise that options ask for. Raises InputError."""
     from tilesim.errors import InputError
@@ -130,7 +125,7 @@ def noise_of(expected, options: dict):
 
         known = expected.fluence
         if not known:
-            raise InputError(f"--fluence: {expected.path} does not say its own; expected a store, or --scale")
+            raise InputError(f"--fluence: {expected.path} does not say its own; expected a store of one, or --scale")
         scale *= not_negative("--fluence", fluence) / known
     spread = None
     if options["psf"] is None and (options["psf_fwhm"] is not None or options["psf_radius"] is not None):
@@ -152,120 +147,86 @@ def pixel_mm(expected, given: float | None, why: str) -> float:
     from tilesim.errors import InputError
     from tilesim.model.checks import positive
 
-    panel = expected.panel()
-    if panel is not None:
-        return panel.pixel_size * 1e3
+    if expected.experiment is not None:
+        return expected.experiment.detector.panels[0].pixel_size * 1e3
     if given is None:
-        raise InputError(f"{why} needs the size of a pixel, which {expected.path} does not say; expected --pixel MM")
+        raise InputError(
+            f"{why} needs the size of a pixel, which {expected.path} does not say; expected --pixel MM, or nanoBragg "
+            "flags behind --"
+        )
     return positive("--pixel", given)
 
 
-def prepared(expected, noise, dtype: str, options: dict):
+def prepared(expected, noise, numbers, options: dict):
     """How every frame is measured, and the digests of the masks. Raises InputError."""
     from tilesim.tools.expected import digest_of, open_mask
-    from tilesim.tools.noise import NUMBERS, Measurement
+    from tilesim.tools.noise import Measurement
 
     masks = {name: options[name] for name in ("dead", "hot") if options[name] is not None}
     reads = {name: open_mask(path, expected.shape) for name, path in masks.items()}
-    measurement = Measurement(noise, NUMBERS[dtype], expected.shape, expected.region, **reads)
+    measurement = Measurement(noise, numbers, expected.shape, expected.region, **reads)
     return measurement, {name: digest_of(path) for name, path in masks.items()}
 
 
-def warn(expected, noise) -> None:
-    """Say what may surprise."""
-    if expected.attributes.get("noise") and noise.photon_noise:
-        click.echo(f"WARNING: {expected.path} holds noise already; its photons are counted again", err=True)
+def record(
+    target: str, expected, measurement, masks: dict, frames: list[int], panels: list[int], options: dict
+) -> None:
+    """Compute and write, with a line on every image, warnings and the account."""
+    from tilesim.tools.noisefiles import Kind, kind_of, write_files
+    from tilesim.tools.noisestore import provenance, write_store
+
+    say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
+    tile = options["tile"] or expected.tile
+    about = provenance(expected, measurement, masks, tile)
+    how = {"tile": tile, "threads": options["threads"]}
+    if kind_of(target) == Kind.STORE:
+        edge = pixel_mm(expected, options["pixel"], "a store") * 1e-3
+        how |= {"overwrite": options["overwrite"], "resume": options["resume"]}
+        events = write_store(target, expected, measurement, edge, about, frames=frames, panels=panels, **how)
+    else:
+        notes = {name: about[name] for name in ("source", "noise", "masks", "seeds", "versions")}
+        events = write_files(target, expected, measurement, frames, panels, notes=notes, **how)
+    recorded, several = [], len(panels) > 1
+    for one in events:
+        if recorded and recorded[-1].path != one.path:
+            say(f"wrote {recorded[-1].path}")
+        recorded.append(one)
+        say(image_line(one, measurement, several))
+    say(f"wrote {recorded[-1].path}")
+    warn(recorded, expected, measurement)
+    if options["json_file"]:
+        from tilesim_cli.run import write_json
+
+        write_json(options["json_file"], account(recorded, expected, measurement, about))
 
 
-def record(kind: str, target: str, expected, measurement, masks: dict, frames: list[int], options: dict, say) -> list:
-    """Compute and write, one line per frame."""
-    from tilesim.tools.measure import NoisyImage
-    from tilesim.tools.record import Recorded, provenance, write_flat, write_store
-
-    tile, threads = options["tile"] or expected.tile, options["threads"]
-
-    def tell(recorded) -> None:
-        say(frame_line(recorded, measurement))
-
-    if kind == "zarr":
-        from tilesim.model import Panel
-
-        panel = expected.panel()
-        if panel is None:
-            edge = pixel_mm(expected, options["pixel"], "a store") * 1e-3
-            panel = Panel.facing(1.0, edge, expected.shape)
-        recorded = write_store(
-            target,
-            expected,
-            measurement,
-            panel,
-            provenance(expected, measurement, masks, tile),
-            tile=tile,
-            frames=frames,
-            overwrite=options["overwrite"],
-            resume=options["resume"],
-            threads=threads,
-            on_frame=tell,
-        )
-        say(f"wrote {target}")
-        return recorded
-    from tilesim.io.batchfile import fill_name
-
-    recorded = []
-    for frame in frames:
-        number = expected.frames[frame]
-        image = NoisyImage(measurement, expected.read(frame), frame=number, tile=tile, threads=threads)
-        path = fill_name(target, number) if "{" in target else target
-        figures = write_flat(path, image, header_of(kind, expected, measurement))
-        recorded.append(Recorded(number, path, figures))
-        tell(recorded[-1])
-        say(f"wrote {path}")
-    return recorded
-
-
-def header_of(kind: str, expected, measurement) -> bytes:
-    """What stands before the pixels of a file."""
-    if kind != "smv":
-        return b""
-    from tilesim.tools.record import smv_header
-
-    return smv_header(expected, measurement)
-
-
-def frame_line(recorded, measurement) -> str:
-    """One line on a frame."""
+def image_line(recorded, measurement, several: bool) -> str:
+    """One line on a frame, or a panel of it."""
     tally = recorded.tally
-    line = f"frame {recorded.number}: {tally.photons(measurement.noise):.0f} photons, {tally.overloads} overloads"
+    name = f"frame {recorded.number}" + (f" panel {recorded.panel}" if several else "")
+    line = f"{name}: {tally.photons(measurement.noise):.0f} photons, {tally.overloads} overloads"
     return line + (f", {tally.blank} pixels without a value" if tally.blank else "")
 
 
-def finish(recorded: list, expected, measurement, masks: dict, options: dict, say) -> None:
-    """Warnings, and the account."""
+def warn(recorded: list, expected, measurement) -> None:
+    """Say what may surprise in the input."""
     blank = sum(one.tally.blank for one in recorded)
     negative = sum(one.tally.negative for one in recorded)
     if blank:
-        mark = f"{measurement.numbers.blank:g}"
+        mark = f"{measurement.numbers.blank:.0f}"
         click.echo(f"WARNING: {blank} pixels have no value in {expected.path}; they are {mark}", err=True)
     if negative:
         click.echo(f"WARNING: {negative} pixels of {expected.path} are negative; they count as 0", err=True)
-    if options["json_file"]:
-        from dataclasses import asdict
 
-        from tilesim.model.serial import to_plain
-        from tilesim_cli.run import write_json
 
-        account = {
-            "input": expected.path,
-            "source": expected.identity(),
-            "noise": to_plain(measurement.noise),
-            "dtype": measurement.numbers.dtype,
-            "overload": measurement.overload,
-            "masks": masks,
-            "files": list(dict.fromkeys(one.path for one in recorded)),
-            "frames": [
-                {"frame": one.number, "photons": one.tally.photons(measurement.noise), **asdict(one.tally)}
-                for one in recorded
-            ],
-            "restored_tiles": sum(one.restored for one in recorded),
-        }
-        write_json(options["json_file"], account)
+def account(recorded: list, expected, measurement, about: dict) -> dict:
+    """What was done, as plain values."""
+    from tilesim.tools.noisestore import figures_of
+
+    return {
+        "input": expected.path,
+        **{name: about[name] for name in ("source", "noise", "masks", "seeds", "versions")},
+        "files": list(dict.fromkeys(one.path for one in recorded)),
+        "images": [{"frame": one.number, "panel": one.panel, **figures_of(one.tally, measurement)} for one in recorded],
+        "restored_tiles": sum(one.restored for one in recorded),
+    }

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import fabio
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -51,6 +52,57 @@ def test_an_smv_image_is_read_by_others(tilesim, simulated):
     assert float(image.header["PIXEL_SIZE"]) == 1.0
 
 
+@pytest.mark.parametrize("name", ["a_{frame}.cbf", "a_{frame}.tif", "a_{frame}.edf"])
+def test_other_formats_hold_the_same_numbers(tilesim, simulated, name):
+    effects = ("--readout", "2", "--gain", "2.5")
+    assert tilesim("noise", "in.zarr", "a.zarr", *effects).status == 0
+    done = tilesim("noise", "in.zarr", name, *effects)
+    assert done.status == 0, done.err
+    counts = xr.open_zarr("a.zarr", group="0").intensity.values
+    for frame in (0, 1):
+        assert np.array_equal(fabio.open(name.format(frame=frame)).data, counts[frame])
+
+
+def test_one_nxmx_file_holds_the_series(tilesim, simulated):
+    (simulated / "in.zarr/0/intensity/c/1/0/0").unlink()
+    done = tilesim("noise", "in.zarr", "a.h5", "--json", "a.json")
+    assert done.status == 0, done.err
+    assert done.out.count("wrote") == 1 and "25 pixels without a value" in done.out
+    assert tilesim("noise", "in.zarr", "a.zarr").status == 0
+    counts = xr.open_zarr("a.zarr", group="0").intensity.values
+    with h5py.File("a.h5") as file:
+        stored = file["entry/data/data"][...]
+        assert json.loads(file["entry/tilesim/noise"][()])["seed"] == 1
+    assert stored.dtype == np.uint32
+    assert np.array_equal(counts.astype(np.uint32), stored)  # -1 there is the largest number here
+    told = json.loads((simulated / "a.json").read_text())
+    assert [image["blank"] for image in told["images"]] == [0, 25]
+
+
+def test_flags_tell_the_geometry_of_a_float_file(tilesim, simulated):
+    assert tilesim("noise", "f_0.bin", "a.cbf").status == 2
+    assert tilesim("noise", "in.zarr", "b.cbf", "--frame", "0", "--psf", "gauss", "--psf-fwhm", "900").status == 0
+    done = tilesim("noise", "f_0.bin", "a.cbf", "--psf", "gauss", "--psf-fwhm", "900", "--", *BASE, "-osc", "1")
+    assert done.status == 0, done.err
+    a, b = fabio.open("a.cbf"), fabio.open("b.cbf")
+    assert np.array_equal(a.data, b.data)
+    assert "Wavelength 1.5 A" in a.header["_array_data.header_contents"]
+
+
+def test_an_error_on_the_way_keeps_the_tiles_of_a_store(tilesim, simulated):
+    chunk = simulated / "in.zarr/0/intensity/c/1/1/0"
+    sound = chunk.read_bytes()
+    chunk.write_bytes(sound[:-1])
+    done = tilesim("noise", "in.zarr", "out.zarr", "--threads", "1")
+    assert done.status == 2 and "damaged" in done.err
+    assert "12 of 18 tiles are kept in out.zarr: the same command with --resume goes on" in done.err
+    chunk.write_bytes(sound)
+    again = tilesim("noise", "in.zarr", "out.zarr", "--resume", "--json", "out.json")
+    assert again.status == 0, again.err
+    assert json.loads((simulated / "out.json").read_text())["restored_tiles"] >= 12
+    assert tilesim("verify", "out.zarr").status == 0
+
+
 def test_a_store_has_the_same_tiles_and_says_what_was_done(tilesim, simulated):
     effects = ("--flicker", "0.02", "--readout", "1.5", "--seed", "9")
     done = tilesim("noise", "in.zarr", "out.zarr", *effects, "--json", "done.json")
@@ -68,7 +120,7 @@ def test_a_store_has_the_same_tiles_and_says_what_was_done(tilesim, simulated):
     assert about["source"]["digest"] == came_from["digest"] == told["source"]["digest"]
     assert about["noise"]["readout"] == 1.5 and about["seeds"]["noise"] == 9
     assert about["experiment"] == came_from["experiment"]
-    assert [frame["photons"] for frame in told["frames"]] == image.photons.values.tolist()
+    assert [frame["photons"] for frame in told["images"]] == image.photons.values.tolist()
     assert tilesim("verify", "out.zarr").status == 0
     assert "detector units" in tilesim("info", "out.zarr").out
 
@@ -100,7 +152,7 @@ def test_an_interrupted_store_is_resumed_to_the_same_bytes(tilesim, simulated):
                 path.read_bytes() == (simulated / "part.zarr" / path.relative_to(simulated / "whole.zarr")).read_bytes()
             )
     whole, part = (json.loads((simulated / name).read_text()) for name in ("whole.json", "part.json"))
-    assert part["frames"] == whole["frames"]
+    assert part["images"] == whole["images"]
     assert part["restored_tiles"] == 2 * 9 - 3
     other = tilesim("noise", "in.zarr", "part.zarr", "--readout", "3", "--resume")
     assert other.status == 2 and "another job" in other.err
@@ -155,7 +207,7 @@ def test_noise_upon_noise_is_warned_of(tilesim, simulated):
 def test_json_on_standard_output_stands_alone(tilesim, simulated):
     done = tilesim("noise", "f_1.bin", "out.bin", "--json", "-")
     told = json.loads(done.out)
-    assert told["files"] == ["out.bin"] and told["dtype"] == "float32"
+    assert told["files"] == ["out.bin"] and told["noise"]["dtype"] == "float32"
     assert told["noise"]["seed"] == 1
 
 
@@ -163,8 +215,8 @@ def test_json_on_standard_output_stands_alone(tilesim, simulated):
     ("words", "said"),
     [
         ("nothing.zarr out.img", "nothing.zarr"),
-        ("in.zarr out.img", "one file for 2 frames"),
-        ("in.zarr out.png", "expected a name that ends in .img"),
+        ("in.zarr out.img", "one file for 2 images"),
+        ("in.zarr out.png", "expected a name that ends in one of"),
         ("in.zarr out_{frame}.img --dtype int32", "holds uint16"),
         ("in.zarr out.zarr --scale nan", "scale of the image is nan"),
         ("in.zarr out.zarr --gain 0", "gain is 0"),
@@ -181,7 +233,7 @@ def test_json_on_standard_output_stands_alone(tilesim, simulated):
         ("A.mat out.img", "no square image"),
         ("f_0.bin out.zarr", "expected --pixel MM"),
         ("f_0.bin out.img --psf fiber --psf-fwhm 100", "expected --pixel MM"),
-        ("f_0.bin out.img --fluence 1e20", "expected a store, or --scale"),
+        ("f_0.bin out.img --fluence 1e20", "expected a store of one, or --scale"),
         ("f_0.bin nowhere/out.img", "there is no folder"),
         ("f_0.bin nowhere/out.zarr --pixel 1", "there is no folder"),
         ("f_0.bin out.img --seed 99999999999999999999", "seed is 99999999999999999999"),

@@ -1,15 +1,15 @@
-"""Writing images with noise: flat files, or a store that is filled tile by tile and can be resumed."""
+"""Images with noise in a store, which is filled tile by tile and can be resumed."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tilesim.io.flat import write_banded
 from tilesim.model import Panel
 from tilesim.model.serial import to_plain
 from tilesim.store.create import create_store
@@ -22,8 +22,6 @@ from tilesim.tools.expected import Expected
 from tilesim.tools.measure import NoisyImage, in_threads
 from tilesim.tools.noise import Measurement, Tally
 
-BAND_PIXELS = 2**20
-"""Pixels that are written at a time."""
 FIGURES = {"max_I", "mean", "total"}
 """Coordinates of a store that describe its pixels, which change."""
 FRAME_FIGURES = {"mean": "detector units", "largest": "detector units", "photons": "photons", "overloads": None}
@@ -31,37 +29,14 @@ FRAME_FIGURES = {"mean": "detector units", "largest": "detector units", "photons
 
 @dataclass(frozen=True)
 class Recorded:
-    """One frame that was written."""
+    """One frame that was written, or one panel of it."""
 
     number: int
     path: str
     tally: Tally
     restored: int = 0
     """Tiles that were there already."""
-
-
-def write_flat(path: str, image: NoisyImage, header: bytes = b"") -> Tally:
-    """Write header and pixels, little-endian, all or nothing. Raises StoreError."""
-    rows = max(1, BAND_PIXELS // image.shape[1])
-    write_banded(path, header, (band for _, band in image.bands(rows)))
-    return image.tally
-
-
-def smv_header(expected: Expected, measurement: Measurement) -> bytes:
-    """The header of an SMV file: size, pixel where it is known, and what the numbers mean."""
-    panel = expected.panel()
-    items = (
-        ("DIM", "2"),
-        ("BYTE_ORDER", "little_endian"),
-        ("TYPE", "unsigned_short"),
-        ("SIZE1", str(expected.shape[1])),
-        ("SIZE2", str(expected.shape[0])),
-        *(() if panel is None else (("PIXEL_SIZE", f"{panel.pixel_size * 1e3:g}"),)),
-        ("ADC_OFFSET", f"{measurement.noise.offset:g}"),
-        ("GAIN", f"{measurement.noise.gain:g}"),
-        ("CCD_IMAGE_SATURATION", f"{measurement.overload:g}"),
-    )
-    return ("{\nHEADER_BYTES=512;\n" + "".join(f"{key}={value};\n" for key, value in items) + "}\f").encode().ljust(512)
+    panel: int = 0
 
 
 def provenance(expected: Expected, measurement: Measurement, masks: dict[str, str], tile: tuple[int, int]) -> dict:
@@ -79,6 +54,9 @@ def provenance(expected: Expected, measurement: Measurement, masks: dict[str, st
     kept = ("experiment", "command_line", "strict_c", "corrections", "precision", "device", "backend", "seeds")
     seeds = {"noise": measurement.noise.seed, "calibration": measurement.noise.calibration_seed}
     found = {name: expected.attributes[name] for name in kept if name in expected.attributes}
+    if "experiment" not in found and expected.experiment is not None:
+        found["experiment"] = expected.experiment.to_dict()
+        found["command_line"] = expected.source.notes.get("command_line")
     return {
         **found,
         "digest": _digest(what),
@@ -104,43 +82,44 @@ def write_store(
     path: str,
     expected: Expected,
     measurement: Measurement,
-    panel: Panel,
+    pixel_size: float,
     about: dict,
     *,
-    tile: tuple[int, int],
     frames: Sequence[int],
+    panels: Sequence[int],
+    tile: tuple[int, int],
+    threads: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    threads: int | None = None,
-    on_frame: Callable[[Recorded], None] = lambda recorded: None,
-) -> list[Recorded]:
-    """Fill a store with the noisy images of some frames (counted from 0), tile by tile through some threads.
+) -> Iterator[Recorded]:
+    """Fill a store with the noisy images of some frames (counted from 0), and tell of each when it is complete.
 
-    panel    whose pixel size the store tells
-    about    from `provenance`
-    resume   whether tiles of the same job may be there, which are kept where they are intact
+    pixel_size  metres
+    about       from `provenance`
+    resume      whether tiles of the same job may be there, which are kept where they are intact
 
-    Raises StoreError, and InputError where the input is damaged; a store that was begun keeps what was done.
+    Raises StoreError, and InputError where the input is damaged; a store that was begun keeps what was done, and the
+    error says so.
     """
-    shape = expected.shape
-    place, plan = normal_place(path), TilePlan((len(frames), *shape), tile)
-    pixels = Pixels(measurement.numbers.dtype, measurement.numbers.blank, "detector units", "detector signal")
-    kept = [
-        dataclasses.replace(one, values=[one.values[frame] for frame in frames])
-        for one in expected.coordinates
-        if one.name not in FIGURES
-    ]
+    [panel] = panels
+    plan = TilePlan((len(frames), *expected.shape), tile)
     handle = create_store(
-        place, plan, panel, about, coordinates=kept, pixels=pixels, overwrite=overwrite, resume=resume
+        normal_place(path),
+        plan,
+        Panel.facing(1.0, pixel_size, expected.shape),
+        about,
+        coordinates=_coordinates(expected, frames),
+        pixels=Pixels(measurement.numbers.dtype, measurement.numbers.blank, "detector units", "detector signal"),
+        overwrite=overwrite,
+        resume=resume,
     )
-    target = open_image(handle)
-    images = {}
+    target, images = open_image(handle), {}
 
     def work(tile: Tile) -> tuple[Tally, bool]:
         if tile.frame not in images:
             frame = frames[tile.frame]
-            number = expected.frames[frame]
-            images[tile.frame] = NoisyImage(measurement, expected.read(frame), frame=number, tile=tile.shape)
+            read, number = expected.read(frame, panel), expected.frames[frame]
+            images[tile.frame] = NoisyImage(measurement, read, frame=number, panel=panel, tile=plan.tile)
         known = target.read(tile) if resume else None
         values, figures = images[tile.frame].measure(tile, known)
         if known is None:
@@ -148,22 +127,38 @@ def write_store(
         return figures, known is not None
 
     done: list[Recorded] = []
-    current, restored, left = Tally(), 0, plan.grid[1] * plan.grid[2]
-    for item, (figures, known) in in_threads(work, plan, threads):
-        current, restored, left = current + figures, restored + known, left - 1
-        if left == 0:
-            images.pop(item.frame, None)
-            done.append(Recorded(expected.frames[frames[item.frame]], path, current, restored))
-            on_frame(done[-1])
-            current, restored, left = Tally(), 0, plan.grid[1] * plan.grid[2]
-    figures = [figures_of(one.tally, measurement) for one in done]
-    per_frame = [FrameCoordinate(name, [f[name] for f in figures], unit) for name, unit in FRAME_FIGURES.items()]
-    finish_store(
-        handle,
-        figures[0] if len(done) == 1 else None,
-        per_frame=per_frame if len(done) > 1 else (),
-    )
-    return done
+    each, tiles = len(plan) // len(frames), 0
+    current, restored = Tally(), 0
+    with _telling_what_is_kept(path, lambda: tiles, len(plan)):
+        for item, (figures, known) in in_threads(work, plan, threads):
+            current, restored, tiles = current + figures, restored + known, tiles + 1
+            if tiles % each == 0:
+                images.pop(item.frame, None)
+                done.append(Recorded(expected.frames[frames[item.frame]], path, current, restored, panel))
+                yield done[-1]
+                current, restored = Tally(), 0
+        told = [figures_of(one.tally, measurement) for one in done]
+        per_frame = [FrameCoordinate(name, [one[name] for one in told], unit) for name, unit in FRAME_FIGURES.items()]
+        finish_store(handle, told[0] if len(told) == 1 else None, per_frame=per_frame if len(told) > 1 else ())
+
+
+def _coordinates(expected: Expected, frames: Sequence[int]) -> list[FrameCoordinate]:
+    """Those of the input that describe frames and not pixels."""
+    return [
+        dataclasses.replace(one, values=[one.values[frame] for frame in frames])
+        for one in expected.coordinates
+        if one.name not in FIGURES
+    ]
+
+
+@contextlib.contextmanager
+def _telling_what_is_kept(path: str, tiles: Callable[[], int], total: int) -> Iterator[None]:
+    """Add to whatever ends the work what it leaves behind."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"{tiles()} of {total} tiles are kept in {path}: the same command with --resume goes on")
+        raise
 
 
 def figures_of(tally: Tally, measurement: Measurement) -> dict:
