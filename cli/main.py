@@ -20,6 +20,7 @@ COMMANDS = {
     "preview": "draw a store or image as a PNG",
     "pyramid": "add coarser levels to a store, for quick looks",
     "verify": "read a store again and name what is missing or damaged",
+    "compare": "compare two images, or two programs run with the same flags",
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, .expt or PNG",
 }
 

@@ -22,6 +22,8 @@ class Image(Protocol):
     """Of the pixels, in the byte order of this machine."""
     chunk: tuple[int, int] | None
     """Pixels (slow, fast) that come together at no more cost than a part of them; None where any part is as good."""
+    complete: bool
+    """False where it is known that pixels are missing."""
     frames: int
     panels: int
     """How many there are where this one is from."""
@@ -41,6 +43,7 @@ class Banded:
     shape: tuple[int, int]
     dtype: np.dtype
     chunk: tuple[int, int] | None = None
+    complete = True
     frames = 1
     panels = 1
 

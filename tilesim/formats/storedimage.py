@@ -24,7 +24,6 @@ class StoredImage(Banded):
         self.frames = array.shape[0]
         self.panels = array.shape[1] if array.ndim == 4 else 1
         self.complete = complete
-        """Whether the store says of itself that all its tiles are there."""
         self._array = array
         self._image = (frame,) if array.ndim == 3 else (frame, panel)
 
