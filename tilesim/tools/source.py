@@ -126,12 +126,13 @@ def _store(path: str, image: Image, command: Command | None) -> Source:
 
 
 def _stored_experiment(path: str, attributes: dict) -> Experiment | None:
-    """The experiment of a store, with an empty table: that is described there, not kept, and so is the mask."""
+    """The experiment of a store, with an empty table: it is described there, not kept; so are mask and background."""
     plain = attributes.get("experiment")
     if plain is None:
         return None
     try:
-        return from_plain(Experiment, {**plain, "factors": StructureFactors.constant(0.0), "mask": None})
+        unkept = {"factors": StructureFactors.constant(0.0), "mask": None, "background": None}
+        return from_plain(Experiment, {**plain, **unkept})
     except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
         raise InputError(f"{path}: the experiment in the store cannot be read ({error})") from None
 
