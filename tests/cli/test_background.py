@@ -56,6 +56,23 @@ def test_the_three_kinds_of_table_say_the_same(image, folder):
     assert plain.min() > 0
 
 
+NONBRAGG = {
+    **{(0, 0): 640540.81, (0, 11): 651090.44, (3, 7): 1460014.9, (5, 5): 1727673.2},
+    **{(6, 6): 1771501.6, (8, 2): 1251247.8, (11, 0): 691335.88, (11, 11): 736925.69},
+}
+"""Pixels (slow, fast) of nonBragg with the same flags (-thick, -density, -MW; its beam centre 5.5, 6.5)."""
+
+
+def test_photons_are_those_of_nonbragg(image, folder):
+    (folder / "w.stol").write_text(STOL)
+    flags = "-Xbeam 6 -Ybeam 5 -flux 1e12 -exposure 1 -beamsize 0.05 -polar 0.9 -dispersion 10 -dispsteps 3"
+    turned = "-detector_rotx 8 -detector_roty -12"
+    own = "--background-thickness 0.2 --background-density 0.9 --background-mw 30"
+    got = image(*DARK, *flags.split(), *turned.split(), "-stol", "w.stol", *own.split())
+    for place, photons in NONBRAGG.items():
+        assert got[place] == pytest.approx(photons, rel=1e-7)
+
+
 def test_without_a_thickness_the_tables_stay_unused(image, tilesim, folder):
     (folder / "w.stol").write_text(STOL)
     np.testing.assert_array_equal(image(*BASE, "-stol", "w.stol"), image(*BASE))
