@@ -103,7 +103,7 @@ def plan(series: list, unresolved) -> list[str]:
         shape, tile = one.job.plan.shape, one.job.plan.tile
         where = one.place if one.kept else "files only"
         lines.append(
-            f"{where}: {shape[0]} frames of {shape[1]} x {shape[2]} pixels, {len(one.job.plan)} tiles of "
+            f"{where}: {shape[0]} frames of {' x '.join(map(str, shape[1:]))} pixels, {len(one.job.plan)} tiles of "
             f"{tile[0]} x {tile[1]}, {one.job.evaluations:.4g} steps, {one.job.device}, {one.job.backend} kernel"
         )
     return [*lines, *(f"left out: {one.why}" for one in unresolved)]

@@ -173,7 +173,7 @@ def lower(
         "weights": np.array([s.weight for s in beam.waves], dtype=np.float64),
         "cell": np.array(cell, dtype=np.float64),
         "turned": np.array([[_turned(v, scan.axis, angle) for v in cell] for angle in derived.angles]),
-        "mosaic": np.array(crystal.mosaic_rotations, dtype=np.float64).reshape(-1, 3, 3),
+        "mosaic": crystal.mosaic_matrices,
         "values": table.values,
         "squares": table.squares,
     }

@@ -94,7 +94,7 @@ def lower(
         ),
         cell=cell,
         turned=spindle_cells(cell, scan.axis, derived.angles),
-        mosaic=torch.tensor(crystal.mosaic_rotations, dtype=torch.float64).reshape(-1, 3, 3),
+        mosaic=torch.tensor(crystal.mosaic_matrices, dtype=torch.float64),
         incident=tensor([s.direction for s in beam.waves]),
         wavelengths=tuple(s.wavelength for s in beam.waves),
         weights=tuple(s.weight for s in beam.waves),

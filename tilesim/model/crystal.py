@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Self
+
+import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
@@ -72,6 +75,13 @@ class Crystal(Noun):
                 raise InputError(f"the crystal has {len(self.reciprocal)} reciprocal vectors; expected three or None")
             star = (checks.three_vector("reciprocal cell vector", v) for v in self.reciprocal)
             checks.coerce(self, reciprocal=tuple(star))
+
+    @cached_property
+    def mosaic_matrices(self) -> np.ndarray:
+        """The mosaic rotations as one array (n, 3, 3), which all kernels of this crystal share."""
+        matrices = np.array(self.mosaic_rotations, dtype=np.float64).reshape(-1, 3, 3)
+        matrices.setflags(write=False)
+        return matrices
 
     @property
     def star(self) -> tuple[Vector, Vector, Vector]:

@@ -34,7 +34,7 @@ class Experiment(Noun):
     water_size: float = 0.0
     """Edge of a cube of water around the crystal, metres, zero or more."""
     mask: PixelMask | None = None
-    """Pixels to render, of the first panel; None renders all."""
+    """Pixels to render, panels stacked along the slow axis; None renders all."""
     background: Background | None = None
     """What scatters besides the crystal."""
 
@@ -66,12 +66,32 @@ class Experiment(Noun):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Pixels (slow, fast) of the first panel."""
+        """Pixels (slow, fast) of the image, in which panels are stacked along the slow axis."""
+        slow, fast = self.panel_shape
+        return (len(self.detector.panels) * slow, fast)
+
+    @property
+    def panel_shape(self) -> tuple[int, int]:
+        """Pixels (slow, fast) of a panel; a job insists that all are alike."""
         return self.detector.panels[0].shape
+
+    def of_panel(self, number: int) -> Experiment:
+        """The experiment with panel `number` alone: what a kernel renders."""
+        if len(self.detector.panels) == 1:
+            return self
+        rows, columns = self.panel_shape
+        first, sampling, mask = number * rows, self.sampling, self.mask
+        if sampling.roi is not None:
+            r = self.region
+            part = Region(r.slow_start - first, r.slow_stop - first, r.fast_start, r.fast_stop)
+            sampling = sampling.replace(roi=part.clipped(rows, columns))
+        if mask is not None:
+            mask = PixelMask(mask.active[first : first + rows])
+        return self.replace(detector=Detector((self.detector.panels[number],)), sampling=sampling, mask=mask)
 
     @property
     def region(self) -> Region:
-        """The part of the first panel that is rendered, clipped to it."""
+        """The part of the image that is rendered, clipped to it."""
         slow, fast = self.shape
         roi = self.sampling.roi
         if roi is None:

@@ -61,7 +61,7 @@ def draw_preview(
     *,
     title: str | None = None,
 ) -> None:
-    """Write a PNG of an image of the experiment's first panel, in memory that does not grow with the image.
+    """Write a PNG of an image, panels stacked, in memory that does not grow with the image.
 
     bands   pairs of (first slow index, photons (rows, fast)) from top to bottom; what they leave out is missing
     title   one line above the image; None says wavelength, distance and oscillation
@@ -72,12 +72,13 @@ def draw_preview(
     factor = -(-max(shape) // LONG_EDGE)
     view = View(block_maxima(bands, shape, factor), Region(0, shape[0], 0, shape[1]), factor)
     panel, beam = experiment.detector.panels[0], experiment.beam
+    single = len(experiment.detector.panels) == 1  # stacked panels are no picture of the plane
     drawing = Drawing(
         view,
         grey_of(view.blocks),
         default_title(panel, beam, experiment.scan) if title is None else title,
-        rings_on(panel, beam, view.region),
-        beam_centre(panel, beam),
+        rings_on(panel, beam, view.region) if single else (),
+        beam_centre(panel, beam) if single else None,
         border=border_of(experiment.region, shape),
         enlarged=max(1, LONG_EDGE // max(view.blocks.shape)),
     )

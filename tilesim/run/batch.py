@@ -75,17 +75,18 @@ def frames_of_batch(
 
 
 def grouped(frames: Sequence[Frame], zarr: str) -> dict[str, tuple[Frame, ...]]:
-    """Frames by the store that they go to: one store where all have one shape and pixel size, else one for each."""
+    """Frames by store: one where all have panels of one shape and pixel size, else one for each kind."""
     kinds: dict[tuple, list[Frame]] = {}
     for frame in frames:
         experiment = frame.command.experiment
-        kinds.setdefault((experiment.shape, experiment.detector.panels[0].pixel_size), []).append(frame)
+        panels = experiment.detector.panels
+        kinds.setdefault((experiment.shape, panels[0].pixel_size, len(panels)), []).append(frame)
     if len(kinds) == 1:
         return {zarr: tuple(frames)}
     stem, suffix = os.path.splitext(zarr)
     seen: Counter = Counter()
     named: dict[str, tuple[Frame, ...]] = {}
-    for (shape, _), members in kinds.items():
+    for (shape, *_), members in kinds.items():
         seen[shape] += 1
         again = f"-{seen[shape]}" if seen[shape] > 1 else ""
         named[f"{stem}-{shape[0]}x{shape[1]}{again}{suffix}"] = tuple(members)

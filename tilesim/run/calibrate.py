@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from tilesim.compute import Kernel, rendered_pixels, simulate_tile
-from tilesim.model import Detector
+from tilesim.model import Detector, Experiment
 from tilesim.run.backend import one_thread_each
 from tilesim.run.job import Job, lower_job
 from tilesim.tiling.plan import TilePlan
@@ -42,14 +42,21 @@ def try_out(job: Job) -> Trial | None:
 
 def _trial(job: Job) -> tuple[Kernel, Tile]:
     """The kernel of a shortened experiment, and a block of pixels in the middle of the region."""
-    experiment = _shortened(job.experiment)
+    experiment = _shortened(_lit(job.experiment))
     region = experiment.region
     columns = region.fast_stop - region.fast_start
     rows = max(1, min(region.slow_stop - region.slow_start, job.block // columns))
     middle = (region.slow_start + region.slow_stop - rows) // 2
-    plan = TilePlan((1, *job.plan.shape[1:]), (rows, job.plan.shape[2]))
+    plan = TilePlan((1, *job.plan.shape[-2:]), (rows, job.plan.shape[-1]))
     trial = replace(job, experiments=(experiment,), plan=plan, latches=(None,))
     return lower_job(trial), replace(trial.plan[0], slow_start=middle, slow_stop=middle + rows)
+
+
+def _lit(experiment: Experiment) -> Experiment:
+    """The view of a panel in the middle of those that are rendered."""
+    views = (experiment.of_panel(n) for n in range(len(experiment.detector.panels)))
+    lit = [view for view in views if view.region.pixels]
+    return lit[len(lit) // 2]
 
 
 def _time(kernel: Kernel, tile: Tile) -> Trial:

@@ -69,7 +69,7 @@ def run_tile(
     start, job = perf_counter(), frames.job
     stored = known(tile) if known else None
     try:
-        kernel = frames[tile.frame]
+        kernel = frames.kernel(tile)
         image = compute_tile(kernel, tile, stored)
     except TileError as error:
         return TileFailure(tile, str(error))
@@ -89,7 +89,7 @@ def run_inline(
     has: such a tile is computed to its end, but not stored.
     """
     frames = Frames(job)
-    frames[0]  # imports torch if that is what it takes
+    frames.kernel(job.plan[0])  # imports torch if that is what it takes
     restore = one_thread_each()  # tiles run side by side, each on one thread
     threads = threads or default_threads(job)
     tiles, gate = iter(job.plan), Gate()

@@ -95,8 +95,8 @@ def lay_out(
     experiments = _experiments(experiments)
     _check_text(precision=precision)
     check_precision(precision)
-    shape = experiments[0].shape
-    plan = TilePlan((len(experiments), *shape), default_tile(shape) if tile is None else _tile_shape(tile))
+    shape = _shape(experiments[0])
+    plan = TilePlan((len(experiments), *shape), default_tile(shape[-2:]) if tile is None else _tile_shape(tile))
     latches = tuple(_latch(e) for e in experiments)
     return Job(experiments, plan, precision, device, backend, latches)
 
@@ -107,20 +107,38 @@ def steps_of(experiments: Sequence[Experiment]) -> int:
 
 
 def _experiments(given: Experiment | Sequence[Experiment]) -> tuple[Experiment, ...]:
-    """One per frame, all of one panel and one shape. Raises InputError, PlanError."""
+    """One per frame, all of one shape. Raises InputError, PlanError."""
     experiments = tuple(given) if isinstance(given, tuple | list) else (given,)
     if not experiments:
         raise PlanError("a series without frames; expected at least one experiment")
     for experiment in experiments:
         instance("experiment", experiment, Experiment)
-        panels = len(experiment.detector.panels)
-        if panels != 1:
-            raise PlanError(f"the detector has {panels} panels; one panel is simulated so far")
-        if experiment.shape != experiments[0].shape:
+        _check_panels(experiment)
+        if _shape(experiment) != _shape(experiments[0]):
             raise PlanError(
-                f"frames of {experiments[0].shape} and {experiment.shape} pixels (slow, fast); expected one shape"
+                f"frames of {_shape(experiments[0])} and {_shape(experiment)} pixels (slow, fast); expected one shape"
             )
     return experiments
+
+
+def _shape(experiment: Experiment) -> tuple[int, ...]:
+    """Pixels (slow, fast), or (panel, slow, fast) of several panels."""
+    panels = len(experiment.detector.panels)
+    return experiment.panel_shape if panels == 1 else (panels, *experiment.panel_shape)
+
+
+def _check_panels(experiment: Experiment) -> None:
+    """Raise PlanError unless the panels can share an array."""
+    first, *others = experiment.detector.panels
+    for number, panel in enumerate(others, 1):
+        if (panel.shape, panel.pixel_size) != (first.shape, first.pixel_size):
+            raise PlanError(
+                f"panel {number} has {panel.shape[0]} x {panel.shape[1]} pixels (slow x fast) of "
+                f"{panel.pixel_size * 1e3:g} mm, panel 0 has {first.shape[0]} x {first.shape[1]} of "
+                f"{first.pixel_size * 1e3:g} mm; expected panels of one kind"
+            )
+    if others and experiment.sampling.strict_c:
+        raise PlanError(f"the detector has {1 + len(others)} panels; with --strict-c expected one, as nanoBragg has")
 
 
 def _check_text(**named: str) -> None:
@@ -138,9 +156,9 @@ def _tile_shape(tile) -> tuple[int, int]:
         raise PlanError(f"tile is {tile!r}; expected pixels such as 512 or (256, 1024), (slow, fast)") from None
 
 
-def lower_job(job: Job, frame: int = 0, table=None) -> Kernel:
-    """The kernel of one frame of a job, with its table (made here unless given) and background."""
-    experiment, latch = job.experiments[frame], job.latches[frame]
+def lower_job(job: Job, frame: int = 0, panel: int = 0, table=None) -> Kernel:
+    """The kernel of one panel of a frame of a job, with its table (made here unless given) and background."""
+    experiment, latch = job.experiments[frame].of_panel(panel), job.latches[frame]
     return with_background(kernels(job.backend, job.device).lower(experiment, job.precision, job.device, latch, table))
 
 

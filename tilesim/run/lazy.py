@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tilesim.compute import Kernel, simulate_tile
+from tilesim.compute import simulate_tile
 from tilesim.model import Experiment
-from tilesim.run.job import lower_job, make_job
+from tilesim.run.job import make_job
+from tilesim.run.task import Frames
 
 
 def simulate(
@@ -17,6 +18,8 @@ def simulate(
     backend: str = "auto",
 ):
     """The image of an experiment as a lazy `dask.array` (slow, fast) float32, in photons per pixel.
+
+    Of several panels it is an array (panel, slow, fast).
 
     experiment  what to simulate; `tilesim.from_nanobragg` makes one from a command line
     tile        pixels (slow, fast) of a tile, which is a chunk of the array; one number for a square; None chooses
@@ -31,15 +34,17 @@ def simulate(
     import dask.array as da
 
     job = make_job(experiment, tile, precision, device, backend)
-    # One task lowers the experiment, once per computation; the tiles share its result.
-    kernel = dask.delayed(lower_job, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
+    # The tiles share what this one task gives, once per computation: their kernels, with one table.
+    frames = dask.delayed(Frames, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
+    shape = job.plan.shape[1:]
+    edges = (*(1 for _ in shape[:-2]), *job.plan.tile)
     return da.map_blocks(
         _block,
         job.plan,
-        kernel,
-        chunks=(_edges(job.plan.shape[1], job.plan.tile[0]), _edges(job.plan.shape[2], job.plan.tile[1])),
+        frames,
+        chunks=tuple(_edges(length, edge) for length, edge in zip(shape, edges, strict=True)),
         dtype=np.float32,
-        meta=np.empty((0, 0), np.float32),
+        meta=np.empty((0,) * len(shape), np.float32),
         name=f"tilesim-{job.digest}",
     )
 
@@ -50,25 +55,27 @@ def simulate_now(
     device: str = "auto",
     backend: str = "auto",
 ) -> np.ndarray:
-    """The whole image at once, (slow, fast) float32 photons per pixel; arguments as for `simulate`."""
+    """The whole image at once, float32 photons per pixel; arguments and shape as for `simulate`."""
     from tilesim.errors import TileError
     from tilesim.run.inline import run_inline
     from tilesim.run.task import TileFailure
 
     job = make_job(experiment, None, precision, device, backend)
-    image = np.empty(experiment.shape, np.float32)
+    image = np.empty(job.plan.shape, np.float32)
 
     def keep(tile, values):
-        image[tile.slices] = values
+        image[job.plan.index(tile)] = values
 
     for event in run_inline(job, [keep]):
         if isinstance(event, TileFailure):
             raise TileError(event.reason)
-    return image
+    return image[0]
 
 
-def _block(plan, kernel: Kernel, block_id=None) -> np.ndarray:
-    return simulate_tile(kernel, plan[block_id[0] * plan.grid[2] + block_id[1]]).photons
+def _block(plan, frames: Frames, block_id=None) -> np.ndarray:
+    tile = plan[int(np.ravel_multi_index(block_id, plan.grid[1:]))]
+    photons = simulate_tile(frames.kernel(tile), tile).photons
+    return photons[(None,) * (len(block_id) - 2)]
 
 
 def _edges(length: int, chunk: int) -> tuple[int, ...]:

@@ -61,7 +61,8 @@ def noted(command: Command) -> Command:
         return command
     from tilesim.kernels.tensors import find_latch
 
-    if find_latch(command.experiment) is None:
+    views = (command.experiment.of_panel(n) for n in range(len(command.experiment.detector.panels)))
+    if all(find_latch(view) is None for view in views):
         return command
     return replace(command, corrections=(*command.corrections, "K3"))
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from time import perf_counter
 
+import numpy as np
+
 from tilesim.errors import TileError
 from tilesim.io.floatfile import FloatImage
 from tilesim.io.replace import all_together
@@ -18,6 +20,7 @@ from tilesim.run.results import FrameResult, Results
 from tilesim.run.statistics import summarize
 from tilesim.run.tally import Tally
 from tilesim.run.task import TileFailure, TileReport
+from tilesim.tiling.tile import Tile
 
 
 def carry_out(
@@ -35,7 +38,11 @@ def carry_out(
     start = perf_counter()
     tally, dtypes = Tally(len(job.plan)), set()
     with all_together(), _float_image(frame) as image:
-        with contextlib.closing(run_inline(job, [image.write], threads)) as events:
+
+        def store(tile: Tile, values: np.ndarray) -> None:
+            image.write(job.plan.stacked(tile), values)
+
+        with contextlib.closing(run_inline(job, [store], threads)) as events:
             for number, event in enumerate(events):
                 if isinstance(event, TileFailure):
                     raise TileError(event.reason)

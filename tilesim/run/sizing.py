@@ -43,7 +43,7 @@ def grown(plan: TilePlan, seconds: float, threads: int) -> TilePlan:
     while (
         seconds < WORTH_SECONDS
         and len(plan) > MANY_TILES * threads
-        and max(plan.tile) * 2 <= min(LARGEST_TILE, max(plan.shape[1:]))
+        and max(plan.tile) * 2 <= min(LARGEST_TILE, max(plan.shape[-2:]))
     ):
         larger = TilePlan(plan.shape, (plan.tile[0] * 2, plan.tile[1] * 2))
         seconds *= larger.tile[0] * larger.tile[1] / (plan.tile[0] * plan.tile[1])

@@ -76,7 +76,7 @@ class Summary:
 
 
 def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
-    """Statistics of one tile."""
+    """Statistics of one tile, whose panel is the experiment's only one."""
     within, active = rendered_part(experiment, image.tile)
     part = image.photons[within]
     values = part.ravel() if active is None else part[active]
@@ -96,16 +96,19 @@ def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
             deviation=float(np.square(wide, out=wide).sum()),
             squares=float(np.square(values).sum(dtype=np.float64)),
             maximum=float(values[top]) if positive else 0.0,
-            brightest=_place(image, within, active, top) if positive else None,
+            brightest=_place(image, within, active, top, experiment.shape[0]) if positive else None,
             solid_angle=image.solid_angle,
         )
 
 
-def _place(image: TileImage, within: tuple[slice, slice], active: np.ndarray | None, number: int) -> tuple[int, int]:
-    """(slow, fast) in the whole image of a tile's rendered pixel, by its number among them."""
+def _place(
+    image: TileImage, within: tuple[slice, slice], active: np.ndarray | None, number: int, rows: int
+) -> tuple[int, int]:
+    """(slow, fast) in the image of stacked panels of a tile's rendered pixel, by its number among them."""
     place = number if active is None else int(np.flatnonzero(active)[number])
     slow, fast = divmod(place, within[1].stop - within[1].start)
-    return image.tile.slow_start + within[0].start + slow, image.tile.fast_start + within[1].start + fast
+    top = image.tile.panel * rows
+    return top + image.tile.slow_start + within[0].start + slow, image.tile.fast_start + within[1].start + fast
 
 
 def summarize(experiment: Experiment, statistics: Statistics) -> Summary:

@@ -161,16 +161,14 @@ def _check(report: TileReport, job: Job) -> None:
 def _take_in(one: _Progress, report: TileReport, finisher: _Finisher) -> None:
     """Count a tile; with the last one of a frame begin its files."""
     plan, place = one.series.job.plan, report.tile.frame
-    _, rows, columns = plan.grid
-    number = report.tile.slow_start // plan.tile[0] * columns + report.tile.fast_start // plan.tile[1]
-    tally = one.tallies.setdefault(place, Tally(rows * columns))
-    tally.add(number, report.statistics)
+    tally = one.tallies.setdefault(place, Tally(plan.each))
+    tally.add(plan.number(report.tile) % plan.each, report.statistics)
     one.tiles += 1
     if tally.complete:
         del one.tallies[place]
         result = one.results[place]
         result.summary = summarize(one.series.job.experiments[place], tally.total)
-        image = StoredFrame(one.store.place, place, plan.shape[1:], one.store.job_digest)
+        image = StoredFrame(one.store.place, place, plan.image, one.store.job_digest)
         finisher.begin(result, image, one.series.job.latches[place])
 
 

@@ -16,8 +16,8 @@ from tilesim.run.job import Job, lower_job
 from tilesim.run.statistics import Statistics, tile_statistics
 from tilesim.tiling.tile import Tile
 
-KEPT_FRAMES = 16
-"""Frames that stay lowered: more than are in work at a time, and small, since they share their tables."""
+KEPT_KERNELS = 16
+"""More than are in work at a time, and small, since they share their tables."""
 KEPT_TABLES = 2
 
 
@@ -54,25 +54,30 @@ class TileFailure:
 
 
 class Frames:
-    """The kernels of the frames of a job, each made when its first tile comes; the last few are kept.
+    """The kernels of the panels of a job's frames, each made when its first tile comes; the last few are kept.
 
     For several threads of one process, which share their tables.
     """
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._kernels: OrderedDict[int, Kernel] = OrderedDict()
+        self._kernels: OrderedDict[tuple[int, int], Kernel] = OrderedDict()
         self._tables: OrderedDict[tuple, object] = OrderedDict()
         self._lock = Lock()
 
-    def __getitem__(self, frame: int) -> Kernel:
+    def __reduce__(self) -> tuple:
+        return Frames, (self.job,)  # kernels are made where they are used
+
+    def kernel(self, tile: Tile) -> Kernel:
+        """The kernel of the tile's panel and frame."""
+        place = (tile.frame, tile.panel)
         with self._lock:
-            if frame not in self._kernels:
-                self._kernels[frame] = lower_job(self.job, frame, self._table(frame))
-            self._kernels.move_to_end(frame)
-            while len(self._kernels) > KEPT_FRAMES:
+            if place not in self._kernels:
+                self._kernels[place] = lower_job(self.job, *place, self._table(tile.frame))
+            self._kernels.move_to_end(place)
+            while len(self._kernels) > KEPT_KERNELS:
                 self._kernels.popitem(last=False)
-            return self._kernels[frame]
+            return self._kernels[place]
 
     def _table(self, frame: int):
         experiment = self.job.experiments[frame]
@@ -102,7 +107,7 @@ def report_tile(job: Job, kernel: Kernel, image: TileImage, start: float, **more
     """What to tell of a tile that was begun at `start` (perf_counter) and is stored now."""
     return TileReport(
         image.tile,
-        tile_statistics(job.experiments[image.tile.frame], image),
+        tile_statistics(kernel.experiment, image),
         perf_counter() - start,
         kernel.device,
         kernel.dtype,

@@ -62,7 +62,7 @@ class JobPlugin(WorkerPlugin):
         try:
             image = self._image(work)
             stored = image.read(tile) if known else None
-            lowered = self._frames[work][tile.frame]
+            lowered = self._frames[work].kernel(tile)
             computed = compute_tile(lowered, tile, stored)
             if stored is None:
                 image.write(tile, computed.photons)

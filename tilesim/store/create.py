@@ -75,7 +75,8 @@ def create_store(
     """Write the metadata of an empty store at `place`, or take the one of the same job that is there.
 
     place        from `normal_place`
-    plan         tiles of the image (frame, slow, fast); a tile becomes a chunk, or a shard where it is large
+    plan         tiles of the image; a tile becomes a chunk, or a shard where it is large
+    panel        the first one; all have its pixels
     provenance   what made the image, see `layout.tilesim_attributes`
     coordinates  values for every frame
     pixels       what the numbers are
@@ -183,12 +184,12 @@ def _write_metadata(
     """The store without its tiles, at its place or in `store`."""
     layout, pixel = handle.layout, pixel_mm(panel)
     attributes = {
-        "ome": ome_attributes(panel, Path(handle.place).stem),
+        "ome": ome_attributes(panel, Path(handle.place).stem, len(layout.shape)),
         "tilesim": tilesim_attributes(provenance, CREATING),
     }
     root = zarr.create_group(open_place(handle.place) if store is None else store, attributes=attributes)
     level = root.create_group(LEVEL)
-    named = [coordinate.name for coordinate in coordinates if coordinate.name not in DIMENSIONS]
+    named = [coordinate.name for coordinate in coordinates if coordinate.name not in layout.dimensions]
     level.create_array(
         IMAGE,
         shape=layout.shape,
@@ -198,7 +199,7 @@ def _write_metadata(
         # A damaged file should not go unnoticed.
         compressors=[*([BloscCodec(cname="zstd", clevel=1)] if pixels.compressed else []), Crc32cCodec()],
         fill_value=np.dtype(pixels.dtype).type(pixels.blank),
-        dimension_names=DIMENSIONS,
+        dimension_names=layout.dimensions,
         attributes={
             "units": pixels.units,
             "long_name": pixels.long_name,
@@ -207,7 +208,9 @@ def _write_metadata(
     )
     if not any(coordinate.name == "frame" for coordinate in coordinates):
         write_coordinate(level, "frame", np.arange(layout.shape[0]), ("frame",), {"long_name": "frame number"})
-    for name, count in zip(DIMENSIONS[1:], layout.shape[1:], strict=True):
+    if "panel" in layout.dimensions:
+        write_coordinate(level, "panel", np.arange(layout.shape[1]), ("panel",), {"long_name": "panel number"})
+    for name, count in zip(DIMENSIONS[-2:], layout.shape[-2:], strict=True):
         about = {"units": "mm", "long_name": f"pixel centre along the {name} axis, from the corner of the panel"}
         write_coordinate(level, name, (np.arange(count) + 0.5) * pixel, (name,), about)
     for coordinate in coordinates:

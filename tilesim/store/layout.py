@@ -19,7 +19,8 @@ LEVEL = "0"
 """Group of the full-resolution image."""
 IMAGE = "intensity"
 IMAGE_PATH = f"{LEVEL}/{IMAGE}"
-DIMENSIONS = ("frame", "slow", "fast")
+DIMENSIONS = ("frame", "panel", "slow", "fast")
+"""Of a detector of one panel those without `panel`."""
 INNER_CHUNK = 512
 """Edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
 CHECKSUM, SHARD_ENTRY = 4, 16
@@ -50,9 +51,10 @@ PHOTONS = Pixels()
 
 @dataclass(frozen=True)
 class Layout:
-    """An image of `shape` (frame, slow, fast) stored so that one tile is one object: a chunk or a shard."""
+    """An image stored so that one tile is one object: a chunk or a shard."""
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+    """(frame, slow, fast), or (frame, panel, slow, fast) for a detector of several panels."""
     tile: tuple[int, int]
     """Pixels (slow, fast)."""
     chunk: tuple[int, int]
@@ -65,12 +67,17 @@ class Layout:
         return cls(plan.shape, plan.tile, (INNER_CHUNK, INNER_CHUNK) if large else plan.tile, dtype)
 
     @property
-    def chunks(self) -> tuple[int, int, int]:
-        return (1, *self.chunk)
+    def dimensions(self) -> tuple[str, ...]:
+        """Names of the axes of `shape`."""
+        return dimensions(len(self.shape))
 
     @property
-    def shards(self) -> tuple[int, int, int] | None:
-        return (1, *self.tile) if self.chunk != self.tile else None
+    def chunks(self) -> tuple[int, ...]:
+        return (*(1 for _ in self.shape[:-2]), *self.chunk)
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        return (*(1 for _ in self.shape[:-2]), *self.tile) if self.chunk != self.tile else None
 
     @property
     def image_bytes(self) -> int:
@@ -90,7 +97,14 @@ class Layout:
 
     def object_name(self, tile: Tile) -> str:
         """Path of the tile's chunk or shard below the group of the store (zarr v3, default key encoding)."""
-        return f"{IMAGE_PATH}/c/{tile.frame}/{tile.slow_start // self.tile[0]}/{tile.fast_start // self.tile[1]}"
+        images = (tile.frame, tile.panel)[: len(self.shape) - 2]
+        place = (*images, tile.slow_start // self.tile[0], tile.fast_start // self.tile[1])
+        return f"{IMAGE_PATH}/c/{'/'.join(map(str, place))}"
+
+
+def dimensions(count: int) -> tuple[str, ...]:
+    """Names of the axes of an image of `count` axes."""
+    return tuple(name for name in DIMENSIONS if count == len(DIMENSIONS) or name != "panel")
 
 
 def pixel_mm(panel: Panel) -> float:
@@ -98,14 +112,18 @@ def pixel_mm(panel: Panel) -> float:
     return panel.pixel_size * 1e3
 
 
-def ome_attributes(panel: Panel, name: str) -> dict:
-    """Metadata after OME-Zarr 0.5: one level, scale and position of pixel centres in mm from the panel's corner."""
-    pixel = pixel_mm(panel)
-    axes = [{"name": "frame", "type": "time"}]
-    axes += [{"name": axis, "type": "space", "unit": "millimeter"} for axis in DIMENSIONS[1:]]
+def ome_attributes(panel: Panel, name: str, axes: int = 3) -> dict:
+    """Metadata after OME-Zarr 0.5: one level, scale and position of pixel centres in mm from the panel's corner.
+
+    axes  of the image; viewers know panels as channels
+    """
+    pixel, images = pixel_mm(panel), axes - 2
+    kinds = {"frame": {"type": "time"}, "panel": {"type": "channel"}}
+    space = {"type": "space", "unit": "millimeter"}
+    axes = [{"name": axis, **kinds.get(axis, space)} for axis in dimensions(axes)]
     transformations = [
-        {"type": "scale", "scale": [1.0, pixel, pixel]},
-        {"type": "translation", "translation": [0.0, pixel / 2, pixel / 2]},
+        {"type": "scale", "scale": [1.0] * images + [pixel, pixel]},
+        {"type": "translation", "translation": [0.0] * images + [pixel / 2, pixel / 2]},
     ]
     dataset = {"path": IMAGE_PATH, "coordinateTransformations": transformations}
     return {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": [dataset]}]}

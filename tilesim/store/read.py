@@ -27,7 +27,7 @@ def describe_store(path: str | os.PathLike) -> dict:
     """
     attributes, image = open_store(path)
     place = normal_place(path)
-    tile = (image.shards or image.chunks)[1:]
+    tile = (image.shards or image.chunks)[-2:]
     plan = TilePlan(image.shape, tile)
     return {
         "path": os.fspath(path),
@@ -39,7 +39,7 @@ def describe_store(path: str | os.PathLike) -> dict:
         "units": image.attrs.get("units"),
         "chunks": list(image.chunks),
         "shards": list(image.shards) if image.shards else None,
-        "tiles": {"present": count_present(place), "total": len(plan), "shape": list(tile)},
+        "tiles": {"present": count_present(place, image.ndim), "total": len(plan), "shape": list(tile)},
         "levels": _coarser(place, attributes),
         "bytes_on_disk": None if is_url(place) else _bytes_below(place),
         **_geometry(attributes.get("experiment")),
@@ -58,15 +58,24 @@ def describe_store(path: str | os.PathLike) -> dict:
 
 
 class StoredFrame:
-    """One frame of a store, read in bands of rows; opened when it is first read."""
+    """One frame of a store, or one panel of it, read in bands of rows; opened when it is first read."""
 
-    def __init__(self, place: str, frame: int, shape: tuple[int, int], job_digest: str | None = None) -> None:
+    def __init__(
+        self,
+        place: str,
+        frame: int,
+        shape: tuple[int, int],
+        job_digest: str | None = None,
+        panel: int | None = None,
+    ) -> None:
         self.place = place
         self.job_digest = job_digest
         """Of the job whose store it must be, all tiles there; None: whatever is there, NaN where tiles are missing."""
         self.frame = frame
         self.shape = shape
         """Pixels (slow, fast)."""
+        self.panel = panel
+        """None: all of them, stacked along the slow axis."""
 
     def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
         """First row and float32 photons (up to `rows`, fast), from top to bottom.
@@ -75,30 +84,34 @@ class StoredFrame:
         """
         with store_errors(self.place, "read"):
             image = open_stored(self.place)
-            height = image.chunks[1]
+            plan, height = layout_of(image).plan, image.chunks[-2]
             self._check_job()
-            for top in range(0, self.shape[0], height):
-                try:
-                    band = image[self.frame, top : top + height]
-                except UNREADABLE as error:
-                    raise StoreError(f"cannot read {self.place}: rows {top} on are damaged ({error})") from error
-                self._check_tiles(image, top)
-                for first in range(0, len(band), rows):
-                    yield top + first, band[first : first + rows]
+            for place, panel in enumerate(range(plan.panels) if self.panel is None else (self.panel,)):
+                start = place * image.shape[-2]
+                for top in range(0, image.shape[-2], height):
+                    tile = Tile(self.frame, panel, top, top + height, 0, image.shape[-1])
+                    try:
+                        band = image[plan.index(tile)]
+                    except UNREADABLE as error:
+                        where = f"panel {panel}, rows" if plan.panels > 1 else "rows"
+                        raise StoreError(f"cannot read {self.place}: {where} {top} on are damaged ({error})") from error
+                    self._check_tiles(image, tile)
+                    for first in range(0, len(band), rows):
+                        yield start + top + first, band[first : first + rows]
 
     def _check_job(self) -> None:
         found = (read_attributes(self.place) or {}).get("job_digest")
         if self.job_digest not in (None, found):
             raise StoreError(f"cannot read {self.place}: the store was replaced by that of another job")
 
-    def _check_tiles(self, image: zarr.Array, top: int) -> None:
-        """Raise StoreError where a tile of the row of chunks at `top`, just read, is not there: it was removed."""
+    def _check_tiles(self, image: zarr.Array, read: Tile) -> None:
+        """Raise StoreError where a tile of the row of chunks that was just `read` is not there: it was removed."""
         if self.job_digest is None:
             return
         layout, store = layout_of(image), open_place(self.place, read_only=True)
-        row = top // layout.tile[0] * layout.tile[0]
+        row = read.slow_start // layout.tile[0] * layout.tile[0]
         for column in range(0, self.shape[1], layout.tile[1]):
-            if not has_object(store, layout.object_name(Tile(self.frame, 0, row, row, column, column))):
+            if not has_object(store, layout.object_name(Tile(self.frame, read.panel, row, row, column, column))):
                 raise StoreError(
                     f"cannot read {self.place}: tiles were removed from the store; did another run use it?"
                 )
@@ -168,12 +181,15 @@ def _geometry(experiment: dict | None) -> dict:
     """Wavelength, distance, pixel, beam centre and resolution, in the units of the field."""
     names = ("wavelength_angstrom", "distance_mm", "pixel_mm", "beam_centre_pixel", "resolution_angstrom")
     try:
-        panel = from_plain(Panel, experiment["detector"]["panels"][0])
+        panels = [from_plain(Panel, panel) for panel in experiment["detector"]["panels"]]
         beam = from_plain(Beam, experiment["beam"])
+        panel = panels[0]
     except (KeyError, TypeError, IndexError):
         return dict.fromkeys(names)
-    centre = beam_centre(panel, beam)
-    complete, corner = resolution_limits(panel, beam)
+    # Between several panels the beam may well pass, and rings are not complete.
+    centre = beam_centre(panel, beam) if len(panels) == 1 else None
+    limits = [resolution_limits(one, beam) for one in panels]
+    complete, corner = limits[0][0] if len(panels) == 1 else None, min(corner for _, corner in limits)
     values = (
         beam.wavelength * 1e10,
         panel.distance * 1e3,

@@ -11,7 +11,7 @@ from itertools import islice
 
 import zarr
 
-from tilesim.store.layout import DIMENSIONS, IMAGE, LEVEL
+from tilesim.store.layout import IMAGE, LEVEL, dimensions
 from tilesim.store.levels import damaged_levels
 from tilesim.store.place import ROOT, has_object, names_beside, normal_place, open_place, read_json, store_errors
 from tilesim.store.read import open_store
@@ -95,7 +95,7 @@ def _unreadable_coordinates(place: str, image) -> Iterator[str]:
     store = open_place(place, read_only=True)
     with store_errors(place, "read"):
         listed = (read_json(place, ROOT) or {}).get("consolidated_metadata") or {}
-        names = {*DIMENSIONS, *str(image.attrs.get("coordinates", "")).split()}
+        names = {*dimensions(image.ndim), *str(image.attrs.get("coordinates", "")).split()}
         if (read_json(place, f"{LEVEL}/{ROOT}") or {}).get("node_type") != "group":
             yield LEVEL
         names |= {

@@ -48,12 +48,13 @@ class StoredImage:
                     f"cannot write {self.place}: the store was removed or replaced while it was being filled"
                 )
             pixels = np.asarray(values, dtype=self._array.dtype)
+            where = self.layout.plan.index(tile)
             try:
-                self._array[(tile.frame, *tile.slices)] = pixels
+                self._array[where] = pixels
             except ValueError:
                 # zarr reads a shard before it fills it in part, as at the edges: a damaged one must go first.
                 sync(self._store.delete(self.layout.object_name(tile)))
-                self._array[(tile.frame, *tile.slices)] = pixels
+                self._array[where] = pixels
 
     def read(self, tile: Tile) -> np.ndarray | None:
         """The photons (slow, fast) of one tile; None where it is missing or damaged. Raises StoreError."""
@@ -75,7 +76,7 @@ class StoredImage:
 
     def _read(self, tile: Tile) -> np.ndarray | None:
         try:
-            return np.asarray(self._array[(tile.frame, *tile.slices)])
+            return np.asarray(self._array[self.layout.plan.index(tile)])
         except UNREADABLE:
             return None
 
@@ -103,26 +104,27 @@ def open_image(handle: StoreHandle) -> StoredImage:
 
 def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
     """Raise StoreError unless `tile` is exactly one object of the store and `shape` is its own."""
-    if tile.panel != 0 or not 0 <= tile.frame < layout.shape[0]:
-        raise StoreError(f"{tile} is not in this store of {layout.shape[0]} frames of panel 0")
+    if not (0 <= tile.panel < layout.plan.panels and 0 <= tile.frame < layout.shape[0]):
+        panels = f"{layout.plan.panels} panels" if layout.plan.panels > 1 else "panel 0"
+        raise StoreError(f"{tile} is not in this store of {layout.shape[0]} frames of {panels}")
     edges = ((tile.slow_start, tile.slow_stop), (tile.fast_start, tile.fast_stop))
     aligned = all(
         0 <= start < size and start % step == 0 and stop == min(start + step, size)
-        for (start, stop), step, size in zip(edges, layout.tile, layout.shape[1:], strict=True)
+        for (start, stop), step, size in zip(edges, layout.tile, layout.shape[-2:], strict=True)
     )
     if not aligned:
         raise StoreError(
             f"{tile} is not one whole tile of the store, which are {layout.tile[0]} x {layout.tile[1]} pixels"
-            f" (slow x fast) on an image of {layout.shape[1]} x {layout.shape[2]}: two tasks writing parts of one"
+            f" (slow x fast) on an image of {layout.shape[-2]} x {layout.shape[-1]}: two tasks writing parts of one"
             " object would lose each other's pixels. Use the tiles of the TilePlan that the store was created with"
         )
     if tuple(shape) != tile.shape:
         raise StoreError(f"{tile} has {tile.shape} pixels (slow, fast) but the values have shape {tuple(shape)}")
 
 
-def count_present(place: str) -> int:
-    """Tiles for which there is an object, dark ones included."""
-    depth = IMAGE_PATH.count("/") + 5
+def count_present(place: str, axes: int = 3) -> int:
+    """Tiles for which there is an object, dark ones included; the image has `axes` axes."""
+    depth = IMAGE_PATH.count("/") + 2 + axes
     names = list_objects(place, f"{IMAGE_PATH}/c")
     return sum(name.count("/") + 1 == depth and name.rpartition("/")[2].isdecimal() for name in names)
 
@@ -140,7 +142,7 @@ def finish_store(
     """
     if (read_attributes(handle.place) or {}).get("job_digest") != handle.job_digest:
         raise StoreError(f"{handle.place} was replaced or removed by somebody else while it was being filled")
-    lacking = len(handle.layout.plan) - count_present(handle.place)
+    lacking = len(handle.layout.plan) - count_present(handle.place, len(handle.layout.shape))
     if lacking and not missing:
         raise StoreError(f"{handle.place} is not complete: {lacking} of {len(handle.layout.plan)} tiles are not there")
     with store_errors(handle.place):
@@ -180,4 +182,4 @@ def _drop_unfinished(place: str) -> None:
 
 def layout_of(array: zarr.Array) -> Layout:
     """The layout of an image that is there."""
-    return Layout(array.shape, (array.shards or array.chunks)[1:], array.chunks[1:], str(array.dtype))
+    return Layout(array.shape, (array.shards or array.chunks)[-2:], array.chunks[-2:], str(array.dtype))

@@ -36,41 +36,72 @@ def _default_edge(pixels: int) -> int:
 
 @dataclass(frozen=True)
 class TilePlan:
-    """Tiles of `tile` (slow, fast) pixels over an image of `shape` (frame, slow, fast); edge tiles are ragged."""
+    """Tiles of `tile` (slow, fast) pixels over an image of `shape`; edge tiles are ragged."""
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+    """(frame, slow, fast), or (frame, panel, slow, fast) for a detector of several panels"""
     tile: tuple[int, int]
 
     def __post_init__(self) -> None:
         if min(self.tile) < 1:
             raise PlanError(f"a tile of {self.tile[0]} x {self.tile[1]} pixels; expected at least 1 x 1")
         # A tile larger than the image is the whole image.
-        object.__setattr__(self, "tile", tuple(min(t, n) for t, n in zip(self.tile, self.shape[1:], strict=True)))
+        object.__setattr__(self, "tile", tuple(min(t, n) for t, n in zip(self.tile, self.shape[-2:], strict=True)))
 
     @property
-    def grid(self) -> tuple[int, int, int]:
-        """Tiles along (frame, slow, fast)."""
-        frames, slow, fast = self.shape
-        return (frames, math.ceil(slow / self.tile[0]), math.ceil(fast / self.tile[1]))
+    def panels(self) -> int:
+        return math.prod(self.shape[1:-2])
+
+    @property
+    def image(self) -> tuple[int, int]:
+        """Pixels (slow, fast) of a frame whose panels are stacked along the slow axis."""
+        return (self.panels * self.shape[-2], self.shape[-1])
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Tiles along the axes of `shape`."""
+        slow, fast = self.shape[-2:]
+        return (*self.shape[:-2], math.ceil(slow / self.tile[0]), math.ceil(fast / self.tile[1]))
+
+    @property
+    def each(self) -> int:
+        """Tiles of a frame."""
+        return math.prod(self.grid[1:])
 
     def __len__(self) -> int:
         return math.prod(self.grid)
 
+    def number(self, tile: Tile) -> int:
+        """The number of a tile: the inverse of `plan[number]`."""
+        rows, columns = self.grid[-2:]
+        row, column = tile.slow_start // self.tile[0], tile.fast_start // self.tile[1]
+        return ((tile.frame * self.panels + tile.panel) * rows + row) * columns + column
+
+    def index(self, tile: Tile) -> tuple[int | slice, ...]:
+        """Index of a tile in an array of `shape`."""
+        return (*(tile.frame, tile.panel)[: len(self.shape) - 2], *tile.slices)
+
+    def stacked(self, tile: Tile) -> tuple[slice, slice]:
+        """Index of a tile in an array `image` (slow, fast) of its frame."""
+        top = tile.panel * self.shape[-2]
+        return (slice(top + tile.slow_start, top + tile.slow_stop), slice(tile.fast_start, tile.fast_stop))
+
     def __getitem__(self, number: int) -> Tile:
-        """Tile `number` in storage order: frame, slow, fast."""
+        """Tile `number` in storage order: frame, panel, slow, fast."""
         if not 0 <= number < len(self):
             raise IndexError(number)
-        _, rows, columns = self.grid
-        frame, rest = divmod(number, rows * columns)
+        rows, columns = self.grid[-2:]
+        image, rest = divmod(number, rows * columns)
+        frame, panel = divmod(image, self.panels)
         row, column = divmod(rest, columns)
         slow, fast = row * self.tile[0], column * self.tile[1]
         return Tile(
             frame,
-            0,
+            panel,
             slow,
-            min(slow + self.tile[0], self.shape[1]),
+            min(slow + self.tile[0], self.shape[-2]),
             fast,
-            min(fast + self.tile[1], self.shape[2]),
+            min(fast + self.tile[1], self.shape[-1]),
         )
 
     def __iter__(self) -> Iterator[Tile]:
