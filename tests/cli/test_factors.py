@@ -152,3 +152,16 @@ def test_without_gemmi_the_way_to_get_it_is_said(data, monkeypatch):
     monkeypatch.setitem(sys.modules, "gemmi", None)
     with pytest.raises(InputError, match=r"reading MTZ files needs gemmi .*pip install 'tilesim\[formats\]'"):
         api.from_nanobragg([*SCENE, "-hkl", "f.mtz"])
+
+
+def test_a_pipe_is_read_once_as_text(tilesim, data):
+    import threading
+
+    tilesim("run", *SCENE, *CELL, "-hkl", "f.hkl")
+    first, text = image(data), (data / "f.hkl").read_bytes()
+    os.mkfifo(data / "pipe")
+    feed = threading.Thread(target=(data / "pipe").write_bytes, args=(text,))
+    feed.start()
+    assert tilesim("run", *SCENE, *CELL, "-hkl", "pipe").status == 0
+    feed.join()
+    assert image(data) == first

@@ -237,3 +237,12 @@ def test_real_data_in_a_triclinic_mtz_file_are_the_same_table(tmp_path):
     assert len(added) == table.factors.reflections - len(hkl) > 0
     np.testing.assert_array_equal(at(table, added), at(table, -added))
     assert set(map(tuple, -added)) <= set(map(tuple, hkl))
+
+
+def test_a_wrong_index_that_would_make_a_huge_empty_grid_is_named(tmp_path):
+    models.write_mtz(tmp_path / "f.mtz", np.array([[1, 2, 3], [900, 90, 90]]), {"F": ("F", [1, 2])}, "P 1 21 1")
+    with pytest.raises(InputError, match=r"found h to 900, k to 90, l to 90, a grid of 5.9\d*e\+07 points"):
+        read(tmp_path / "f.mtz")
+    (tmp_path / "g.mtz").write_bytes((tmp_path / "f.mtz").read_bytes().replace(b"P 1 21 1", b"P \xff\xfe 1"))
+    with pytest.raises(InputError, match=r"g\.mtz"):
+        read(tmp_path / "g.mtz")

@@ -77,7 +77,9 @@ def known_points(factors: StructureFactors, strict: bool = False) -> np.ndarray:
 
 
 def kind_of(path: str | os.PathLike) -> str:
-    """What a file is, by its content. Raises InputError where it cannot be read."""
+    """What a file is, by its content; a pipe, which can be read only once, is text. Raises InputError."""
+    if not os.path.isfile(path):
+        return TEXT
     try:
         with open(path, "rb") as file:
             start = file.read(LOOKED_AT)

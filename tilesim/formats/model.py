@@ -55,10 +55,11 @@ def model_reflections(model: Model) -> Reflections:
     name = printable(model.path)
     structure, notes = _read(gemmi, model.path, name)
     cell = checked_cell(name, structure.cell)
-    spacegroup = structure.find_spacegroup()
-    if spacegroup is None:
-        raise InputError(f"{name}: unknown space group {structure.spacegroup_hm!r}; expected one of gemmi's table")
-    elements = _elements(structure[0], name)
+    with one_line(name, "a model"):
+        spacegroup = structure.find_spacegroup()
+        if spacegroup is None:
+            raise InputError(f"{name}: unknown space group {structure.spacegroup_hm!r}; expected one of gemmi's table")
+        elements = _elements(structure[0], name)
     _check_memory(model, name, cell.volume)
     d_min = model.d_min * (1 - 1e-6)  # gemmi leaves out what lies on the limit itself
     energy = gemmi.hc / model.wavelength

@@ -23,10 +23,11 @@ def read_mtz(path: str | os.PathLike, column: str | None = None) -> Reflections:
         mtz = gemmi.read_mtz_file(os.fspath(path))
         data = np.asarray(mtz.array)
         columns = [(c.label, c.type) for c in mtz.columns]
+        group = mtz.spacegroup_name
     if len(mtz.batches) or any(kind in "BY" for _, kind in columns):
         raise InputError(f"{name} holds unmerged reflections; expected a merged file (aimless, or another program)")
     if mtz.spacegroup is None:
-        raise InputError(f"{name}: unknown space group {mtz.spacegroup_name!r}; expected one of gemmi's table")
+        raise InputError(f"{name}: unknown space group {group!r}; expected one of gemmi's table")
     if [kind for _, kind in columns[:3]] != ["H"] * 3 or len(data) == 0:
         raise InputError(f"{name}: expected the indices H, K, L in its first three columns, and reflections")
     choice = choose(name, columns[3:], column)

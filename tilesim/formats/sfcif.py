@@ -42,9 +42,10 @@ def read_sf_cif(path: str | os.PathLike, column: str | None = None) -> Reflectio
         if not any(block.find_loop(f"{PREFIX}index_h") for block in document):
             hint = "; a model goes to --model" if any(block.find_loop("_atom_site.id") for block in document) else ""
             raise InputError(f"{name}: expected a loop of {PREFIX}index_h, ..., found none{hint}")
-        block = next((b for b in gemmi.as_refln_blocks(document) if b.is_merged()), None)
-        if block is None:
+        blocks = [b for b in gemmi.as_refln_blocks(document) if b.is_merged()]
+        if not blocks:
             raise InputError(f"{name} holds unmerged reflections; expected a loop of {PREFIX} with merged ones")
+        block = blocks[0]
         labels = block.column_labels()
         indices = np.asarray(block.make_miller_array()).reshape(-1, 3)
     if block.spacegroup is None:
@@ -66,5 +67,7 @@ def read_sf_cif(path: str | os.PathLike, column: str | None = None) -> Reflectio
         cell=checked_cell(name, block.cell),
         source=os.fspath(path),
         what=choice.text,
-        notes=notes,
+        notes=notes
+        if len(blocks) == 1
+        else (*notes, f"{name} holds {len(blocks)} blocks of reflections; the first is taken"),
     )
