@@ -64,6 +64,7 @@ def command(ctx: click.Context, words: tuple[str, ...], **options) -> None:
     A and B are stores, float files, or SMV, CBF, TIFF, EDF or HDF5 images. B is the reference: the golden metric
     is max |a - b| / max(|b|, 1e-6 max |b|) over the pixels.
     """
+    from tilesim.io.replace import check_writable
     from tilesim.tools.compare import Rectangle
 
     if options["tolerance"] != options["tolerance"]:
@@ -71,6 +72,8 @@ def command(ctx: click.Context, words: tuple[str, ...], **options) -> None:
     regions = tuple(Rectangle(*region) for region in options["regions"])
     run = bool(words) and any(word.startswith("-") and not os.path.exists(word) for word in words)
     _check(words, run, options)
+    if options["json_file"] not in (None, "-"):
+        check_writable(options["json_file"])
     with _folder(options["outdir"]) as (folder, outdir):
         made = _two_programs if run else _two_files
         account, images = made(words, options, folder, outdir)

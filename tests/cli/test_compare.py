@@ -240,6 +240,7 @@ def test_a_cache_is_read_and_left_alone(tilesim, folder, made):
         (["a.bin", "b.bin", "--tolerance", "-1"], "--tolerance"),
         (["a.bin", "b.bin", "--tolerance", "nan"], "--tolerance"),
         (["a.bin", "b.bin", "--shape", "12x15", "--outdir", "a.bin"], "--outdir"),
+        (["a.bin", "b.bin", "--shape", "12x15", "--json", "none/x.json"], "there is no folder"),
         (["--against", "true", "--", "-mat", "A.mat", "--outdir", "x"], "--outdir stands behind --"),
         (["--against", "true", "--", "-mat", "none.mat", "-default_F", "1"], "none.mat"),
         (["--against", "true", "--shape", "3x3", "--", "-default_F", "1"], "go with two images"),

@@ -1,6 +1,7 @@
 """Images of all formats, told by content and read in parts; files written by libraries that we did not write."""
 
 import os
+import sys
 
 import fabio
 import fabio.edfimage
@@ -15,6 +16,8 @@ from PIL import Image as Pillow
 
 from tilesim.errors import InputError, StoreError, TilesimError
 from tilesim.formats.image import format_of, open_image
+from tilesim.formats.pixels import ArrayImage
+from tilesim.tools.paired import Part
 
 
 def whole(image):
@@ -139,6 +142,29 @@ def test_missing_tiles_of_a_store_are_nan_and_damaged_ones_an_error(tmp_path):
     same(open_image(path).block(slice(8, 12), slice(None)), PIXELS[8:12])
 
 
+def test_a_store_at_a_url(tmp_path):
+    store(tmp_path / "s.zarr", PIXELS[None].astype(np.float32))
+    same(whole(open_image(f"file://{tmp_path}/s.zarr")), PIXELS)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 100])
+def test_bands_read_each_chunk_once(rows):
+    class Counted(ArrayImage):
+        chunk = (4, 4)
+        read = ()
+
+        def block(self, rows, columns):
+            self.read = (*self.read, rows.indices(self.shape[0])[:2])
+            return super().block(rows, columns)
+
+    image = Counted(PIXELS)
+    same(np.concatenate([band for _, band in image.bands(rows)]), PIXELS)
+    assert image.read == ((0, 4), (4, 8), (8, 12), (12, 13))
+    image.read = ()
+    same(np.concatenate([band for _, band in Part(image, slice(3, 12), slice(1, 5)).bands(rows)]), PIXELS[3:12, 1:5])
+    assert image.read == ((3, 4), (4, 8), (8, 12))
+
+
 def test_a_folder_that_is_no_store_is_refused(tmp_path):
     with pytest.raises(InputError, match="expected a store made by tilesim"):
         open_image(tmp_path)
@@ -161,6 +187,23 @@ def test_panels_of_a_store(tmp_path):
         same(whole(image), PIXELS + 7)
         with pytest.raises(InputError, match="there is no panel 2; expected 0 to 1"):
             open_image(tmp_path / name, panel=2)
+
+
+def test_panels_that_lie_in_one_array_as_modules(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry/data/data"] = np.concatenate([PIXELS, PIXELS + 7])[None]
+        for n in range(2):
+            module = file.create_group(f"entry/instrument/detector/module_{n}")
+            module.attrs["NX_class"] = "NXdetector_module"
+            module["data_origin"], module["data_size"] = [13 * n, 0], [13, 11]
+    image = open_image(tmp_path / "a.h5", panel=1)
+    assert image.panels == 2 and image.shape == SHAPE
+    same(whole(image), PIXELS + 7)
+    same(image.block(slice(2, 5), slice(1, 3)), PIXELS[2:5, 1:3] + 7)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        # Modules that cannot be are left alone.
+        file["entry/instrument/detector/module_1/data_size"][...] = [14, 11]
+    assert open_image(tmp_path / "a.h5").shape == (26, 11)
 
 
 # SMV
@@ -290,6 +333,14 @@ def test_a_damaged_cbf_file_is_known_by_its_digest(tmp_path):
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"a\.cbf: the pixels do not match their Content-MD5"):
         open_image(path)
+
+
+@pytest.mark.parametrize("kind, library", [("cbf", "fabio.compression"), ("hdf5-plain", "h5py")])
+def test_a_library_that_is_missing_is_named(kind, library, tmp_path, monkeypatch):
+    WRITERS[kind](tmp_path / "a")
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(InputError, match=rf"reading .* files needs {library.partition('.')[0]} .*tilesim\[formats\]"):
+        open_image(tmp_path / "a")
 
 
 @pytest.mark.parametrize("start, what", [(b"\x1f\x8b\x08", "gzip"), (b"\x89PNG\r\n", "PNG"), (b"P5\n", "PGM")])

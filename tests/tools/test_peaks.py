@@ -85,13 +85,33 @@ def test_no_peak_is_matched_twice():
     assert match.matched == 1 and match.alone == (1, 0) and match.largest_shift == 1
 
 
-@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(0, 99))
-def test_resampling_keeps_the_photons(slow, fast, other_slow, other_fast, seed):
+SIDE = st.integers(1, 30)
+
+
+@given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 99), st.sampled_from([1, 40, 10**6]))
+def test_resampling_keeps_the_photons(slow, fast, other_slow, other_fast, seed, pixels):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paired, "BAND_PIXELS", pixels)
+        check_resampling(slow, fast, other_slow, other_fast, seed)
+
+
+def weights(old, new):
+    """By the definition: the share of each old pixel in each new one."""
+    edges = [(np.arange(n + 1) / n)[:, None] for n in (old, new)]
+    low = np.maximum(edges[0][:-1].T, edges[1][:-1])
+    high = np.minimum(edges[0][1:].T, edges[1][1:])
+    return np.maximum(high - low, 0) * old
+
+
+def check_resampling(slow, fast, other_slow, other_fast, seed):
     image = np.random.default_rng(seed).random((slow, fast)) * 100
     small = Resampled(ArrayImage(image), (other_slow, other_fast))
     whole = small.block(slice(None), slice(None))
     assert whole.shape == (other_slow, other_fast)
     assert whole.sum() == pytest.approx(image.sum(), rel=1e-12)
+    expected = weights(slow, other_slow) @ image @ weights(fast, other_fast).T
+    np.testing.assert_allclose(whole, expected, rtol=1e-9)
+    np.testing.assert_allclose(np.concatenate([band for _, band in small.bands(3)]), whole, rtol=1e-12)
     cut = seed % other_slow
     np.testing.assert_allclose(small.block(slice(cut, None), slice(1, 4)), whole[cut:, 1:4], rtol=1e-12)
 

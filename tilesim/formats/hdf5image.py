@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,48 +17,68 @@ from tilesim.io.reading import printable, unreadable
 
 PLACES = ("data", "instrument/detector/data")
 """Of pixels within an entry: a dataset, or a group of them."""
+DETECTOR = "instrument/detector"
 PARTS = re.compile(r"data(_\d+)?")
+
+
+@dataclass(frozen=True)
+class Module:
+    """Where a panel is in the data, (slow, fast) each."""
+
+    corner: tuple[int, int]
+    shape: tuple[int, int]
 
 
 class Hdf5Image(Banded):
     """One frame of a dataset; the file is opened for each block, so that nothing stays open."""
 
-    def __init__(self, path: str, dataset: str, place: tuple[int, ...], frames: int, panels: int) -> None:
+    def __init__(
+        self, path: str, dataset: str, place: tuple[int, ...], module: Module, frames: int, panels: int
+    ) -> None:
         self.path = path
+        self.shape = module.shape
         self.frames = frames
         self.panels = panels
+        self.border = -module.corner[0]
         self._dataset = dataset
         self._place = place
+        self._corner = module.corner
         with _opened(path) as file:
             stored = file[dataset]
-            self.shape = tuple(stored.shape[-2:])
             self.dtype = stored.dtype.newbyteorder("=")
             self.chunk = tuple(stored.chunks[-2:]) if stored.chunks else None
 
     def block(self, rows: slice, columns: slice) -> np.ndarray:
         """The pixels of a part. Raises InputError where they are damaged, or a library to unpack them is missing."""
+        parts = (
+            slice(*(edge + corner for edge in part.indices(size)[:2]))
+            for part, size, corner in zip((rows, columns), self.shape, self._corner, strict=True)
+        )
         with _opened(self.path) as file:
-            pixels = file[self._dataset][(*self._place, rows, columns)]
+            pixels = file[self._dataset][(*self._place, *parts)]
         return pixels.astype(self.dtype, copy=False)
 
 
 def open_hdf5_image(path: str | os.PathLike, frame: int, panel: int) -> Hdf5Image:
     """A frame of /entry/data/data, /entry/data/data_000001 ... or /entry/instrument/detector/data.
 
-    Frames are counted through all datasets; panels are the second of four dimensions. Raises InputError.
+    Frames are counted through all datasets. Panels are the second of four dimensions, or the NXdetector_modules that
+    lie in the data where there are several. Raises InputError.
     """
     name = os.fspath(path)
     with _opened(name) as file:
         parts = _datasets(file, name)
+        modules = _modules(file[parts[0][0].partition("/")[0]], parts[0][1])
     frames = sum(shape[0] if len(shape) > 2 else 1 for _, shape in parts)
     check_number(path, "frame", frame, frames)
     number = frame
     for dataset, shape in parts:
         count = shape[0] if len(shape) > 2 else 1
         if number < count:
-            panels = shape[1] if len(shape) == 4 else 1
+            panels = shape[1] if len(shape) == 4 else len(modules)
             check_number(path, "panel", panel, panels)
-            return Hdf5Image(name, dataset, (number, panel)[: len(shape) - 2], frames, panels)
+            module = modules[0 if len(shape) == 4 else panel]
+            return Hdf5Image(name, dataset, (number, panel)[: len(shape) - 2], module, frames, panels)
         number -= count
     raise AssertionError("counted above")
 
@@ -80,6 +101,27 @@ def _datasets(file, name: str) -> list[tuple[str, tuple[int, ...]]]:
             if parts:
                 return [(key, _shape(item, f"{printable(name)}: {key}")) for key, item in parts]
     raise InputError(f"{printable(name)}: expected pixels at /entry/data/data or /entry/data/data_000001, found none")
+
+
+def _modules(entry, shape: tuple[int, ...]) -> list[Module]:
+    """The panels that lie side by side in the data, in the order of their numbers; the whole where there is one."""
+    import h5py
+
+    detector, whole, found = _item(entry, DETECTOR), Module((0, 0), tuple(shape[-2:])), []
+    if len(shape) == 4 or not isinstance(detector, h5py.Group):
+        return [whole]
+    for key in sorted(detector, key=lambda key: [int(n) for n in re.findall(r"\d+", key)]):
+        group = _item(detector, key)
+        if isinstance(group, h5py.Group) and group.attrs.get("NX_class") in ("NXdetector_module", b"NXdetector_module"):
+            try:
+                corner, size = (tuple(int(n) for n in group[name][-2:]) for name in ("data_origin", "data_size"))
+            except (KeyError, TypeError, ValueError, IndexError):
+                return [whole]
+            ends = [c + n for c, n in zip(corner, size, strict=True)]
+            if min(corner) < 0 or min(size) < 1 or any(a > b for a, b in zip(ends, whole.shape, strict=True)):
+                return [whole]
+            found.append(Module(corner, size))
+    return found if len(found) > 1 else [whole]
 
 
 def _item(group, key: str):

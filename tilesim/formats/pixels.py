@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -46,14 +47,24 @@ class Banded:
     complete = True
     frames = 1
     panels = 1
+    border = 0
+    """A row at which a chunk begins."""
 
     def block(self, rows: slice, columns: slice) -> np.ndarray:
         raise NotImplementedError
 
     def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and pixels (up to `rows`, fast) of one band of the image after the other."""
-        for first in range(0, self.shape[0], rows):
-            yield first, self.block(slice(first, first + rows), slice(None))
+        """First row and pixels (up to `rows`, fast) of one band of the image after the other; each chunk is read once.
+
+        A row of chunks is in memory at a time.
+        """
+        slow = self.shape[0]
+        step, top = (self.chunk[0], self.border % self.chunk[0]) if self.chunk else (rows, 0)
+        edges = [0, *range(top or step, slow, step), slow]
+        for start, stop in pairwise(edges):
+            strip = self.block(slice(start, stop), slice(None))
+            for first in range(0, len(strip), rows):
+                yield start + first, strip[first : first + rows]
 
 
 class ArrayImage(Banded):

@@ -38,14 +38,6 @@ class StoredImage(Banded):
                     f"cannot read {self.name}: what is stored at slow {first}, fast {left} or after it is damaged"
                 ) from error
 
-    def bands(self, rows: int):
-        """First row and pixels (up to `rows`, fast) of one band after the other; each chunk is read once."""
-        height = self.chunk[0]
-        for top in range(0, self.shape[0], height):
-            band = self.block(slice(top, top + height), slice(None))
-            for first in range(0, len(band), rows):
-                yield top + first, band[first : first + rows]
-
 
 def open_stored_image(path: str | os.PathLike, frame: int, panel: int) -> StoredImage:
     """A frame of a panel of the store at `path`, a folder or a URL. Raises InputError, StoreError."""

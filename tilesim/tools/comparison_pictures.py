@@ -9,11 +9,15 @@ import numpy as np
 
 from tilesim.formats.pixels import Image
 from tilesim.io.replace import replacing
-from tilesim.preview import MISSING_COLOUR, REGION_COLOUR, block_maxima, grey_limits
+from tilesim.preview.grey import grey_of
+from tilesim.preview.picture import MISSING_COLOUR, REGION_COLOUR
+from tilesim.preview.view import block_maxima
 from tilesim.tools.compare import Rectangle
 from tilesim.tools.paired import band_rows, paired
 
 DOTS_PER_INCH = 110
+LONG_EDGE = 1000
+"""The images are reduced until their longer edge has at most this many blocks."""
 LINEAR = 0.01
 """Share of the deepest colour's difference within which the colour is linear in it."""
 STRONG_PERCENTILE = 99.9
@@ -26,10 +30,10 @@ def draw_comparison(folder: str, a: Image, b: Image, names: tuple[str, str], reg
     Of images larger than a picture, blocks of pixels are drawn: their maxima, and their largest differences.
     Raises StoreError where a file cannot be written.
     """
-    rows = band_rows(a.shape)
-    shown = [block_maxima(image.bands(rows), image.shape)[0] for image in (a, b)]
-    gaps, factor = _largest_gaps(a, b)
-    scale = _grey(np.concatenate(shown))
+    rows, factor = band_rows(a.shape), -(-max(a.shape) // LONG_EDGE)
+    shown = [block_maxima(image.bands(rows), image.shape, factor) for image in (a, b)]
+    gaps = _largest_gaps(a, b, factor)
+    scale = {"cmap": "gray_r", "norm": grey_of(np.concatenate(shown)).norm()}
     panels = [
         (shown[0], scale, names[0], "photons / pixel", "max"),
         (shown[1], scale, names[1], "photons / pixel", "max"),
@@ -43,23 +47,15 @@ def draw_comparison(folder: str, a: Image, b: Image, names: tuple[str, str], reg
     return paths
 
 
-def _largest_gaps(a: Image, b: Image) -> tuple[np.ndarray, int]:
-    """Of every block the difference that is farthest from 0, signed; and the edge of a block in pixels."""
+def _largest_gaps(a: Image, b: Image, factor: int) -> np.ndarray:
+    """Of every block of `factor` x `factor` pixels the difference that is farthest from 0, signed."""
 
     def gaps(sign: float) -> Iterator[tuple[int, np.ndarray]]:
         with np.errstate(invalid="ignore", over="ignore"):
-            yield from ((first, (sign * (one - other)).astype(np.float32)) for first, one, other in paired(a, b))
+            yield from ((first, sign * (one - other)) for first, one, other in paired(a, b))
 
-    high, factor = block_maxima(gaps(1.0), a.shape)
-    low = -block_maxima(gaps(-1.0), a.shape)[0]
-    return np.where(np.abs(low) > np.abs(high), low, high), factor
-
-
-def _grey(blocks: np.ndarray) -> dict:
-    from matplotlib.colors import AsinhNorm
-
-    low, high, width = grey_limits(blocks)
-    return {"cmap": "gray_r", "norm": AsinhNorm(linear_width=width, vmin=low, vmax=high)}
+    high, low = block_maxima(gaps(1.0), a.shape, factor), -block_maxima(gaps(-1.0), a.shape, factor)
+    return np.where(np.abs(low) > np.abs(high), low, high)
 
 
 def _two_colours(gaps: np.ndarray) -> dict:

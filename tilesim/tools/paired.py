@@ -23,6 +23,8 @@ class Part(Banded):
         self.shape = (len(self._rows), len(self._columns))
         self.dtype = image.dtype
         self.complete = image.complete
+        self.chunk = image.chunk
+        self.border = getattr(image, "border", 0) - self._rows.start
 
     def block(self, rows: slice, columns: slice) -> np.ndarray:
         """The pixels of a part of the part."""

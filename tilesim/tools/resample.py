@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.formats.pixels import Banded, Image
+from tilesim.tools.paired import Part, band_rows, even
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """The pieces into which the edges of old and new pixels cut a length, from its beginning on."""
+
+    source: slice
+    """The old pixels that it is made of."""
+    old: np.ndarray
+    """(pieces,) the old pixel of each, counted from the first of `source`."""
+    new: np.ndarray
+    """(pieces,) the new pixel of each, counted from the first one wanted."""
+    share: np.ndarray
+    """(pieces,) of the old pixel."""
+
+    def summed(self, values: np.ndarray, first: int = 0) -> tuple[int, np.ndarray]:
+        """The first new pixel, and the sums over the shares of some old ones, along axis 0.
+
+        values   old pixels (n, ...) from number `first` on
+        """
+        start, stop = np.searchsorted(self.old, (first, first + len(values)))
+        new = self.new[start:stop]
+        begins = np.flatnonzero(np.diff(new, prepend=-1))
+        shares = self.share[start:stop].reshape(-1, *[1] * (values.ndim - 1))
+        return int(new[0]), np.add.reduceat(values[self.old[start:stop] - first] * shares, begins, axis=0)
+
+
+def overlaps(old: int, new: int, first: int, last: int) -> Overlaps:
+    """Of new pixels `first` to `last` - 1, where `old` and `new` pixels have the same length (first < last)."""
+    start, stop = first * old // new, -(-last * old // new)
+    # Integers, in units of 1/(old new) of the length: no edge is missed by rounding.
+    edges = np.union1d(np.arange(first, last + 1) * old, np.arange(start, stop + 1) * new)
+    edges = edges[(edges >= first * old) & (edges <= last * old)]
+    begins = edges[:-1]
+    return Overlaps(slice(start, stop), begins // new - start, begins // old - first, np.diff(edges) / new)
 
 
 class Resampled(Banded):
-    """An image of another shape over the same area. The sum stays the same; NaN where a pixel without number counts."""
+    """An image of another shape over the same area. Sums stay the same; pixels that are not finite spread.
+
+    A band of the image itself is in memory at a time.
+    """
 
     dtype = np.dtype(np.float64)
 
@@ -22,35 +62,39 @@ class Resampled(Banded):
 
     def block(self, rows: slice, columns: slice) -> np.ndarray:
         """The pixels (slow, fast) float64 of a part."""
-        edges = [part.indices(size)[:2] for part, size in zip((rows, columns), self.shape, strict=True)]
-        (down, slow), (across, fast) = (
-            overlaps(old, new, *part) for old, new, part in zip(self._image.shape, self.shape, edges, strict=True)
+        (top, bottom, _), (left, right, _) = (
+            part.indices(size) for part, size in zip((rows, columns), self.shape, strict=True)
         )
-        values = self._image.block(slow, fast).astype(np.float64)
-        missing = ~np.isfinite(values)
-        found = down @ np.where(missing, 0.0, values) @ across.T
-        if missing.any():
-            found[down @ missing.astype(np.float64) @ across.T > 0] = np.nan
-        return found
+        if top >= bottom or left >= right:
+            return np.zeros((max(0, bottom - top), max(0, right - left)))
+        return np.concatenate([band for _, band in self._stream(top, bottom, left, right)])
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast) of one band of the image after the other."""
+        return even(self._stream(0, self.shape[0], 0, self.shape[1]), rows)
+
+    def _stream(self, top: int, bottom: int, left: int, right: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Rows of a part as they become complete."""
+        down = overlaps(self._image.shape[0], self.shape[0], top, bottom)
+        across = overlaps(self._image.shape[1], self.shape[1], left, right)
+        part = Part(self._image, down.source, across.source)
+        begun: np.ndarray | None = None
+        row = 0
+        for first, band in part.bands(band_rows(part.shape)):
+            narrow = across.summed(band.T.astype(np.float64))[1].T
+            number, sums = down.summed(narrow, first)
+            if begun is not None and number == row:
+                sums[0] += begun
+            elif begun is not None:
+                yield top + row, begun[None]
+            # More may come to the last one.
+            row, begun = number + len(sums) - 1, sums[-1]
+            if len(sums) > 1:
+                yield top + number, sums[:-1]
+        if begun is not None:
+            yield top + row, begun[None]
 
 
 def common_shape(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     """The coarser of two grids along each axis: nothing is made up."""
     return (min(a[0], b[0]), min(a[1], b[1]))
-
-
-def overlaps(old: int, new: int, first: int, last: int) -> tuple[np.ndarray, slice]:
-    """For new pixels first to last - 1 the shares of the old ones that lie in them, and which old ones those are.
-
-    old, new  pixels along the same length
-
-    Returns weights (new pixels, old pixels), each old pixel's summing to 1 over all new ones, and the slice.
-    """
-    if first >= last:
-        return np.zeros((0, 0)), slice(0, 0)
-    start, stop = first * old // new, math.ceil(last * old / new)
-    # Integers, in units of 1/new of an old pixel: no edge is missed by rounding.
-    pixels = np.arange(first, last)[:, None] * old
-    cells = np.arange(start, stop)[None, :] * new
-    shared = np.minimum(pixels + old, cells + new) - np.maximum(pixels, cells)
-    return np.maximum(shared, 0) / new, slice(start, stop)
