@@ -17,7 +17,7 @@ COMMANDS = {
     "example": "write realistic synthetic input and the command to run",
     "noise": "add the noise of beam and detector to images that are there",
     "info": "say what a store holds",
-    "preview": "draw a store or image as a PNG",
+    "preview": "draw a store or image: a PNG, or a page with pan and zoom",
     "pyramid": "add coarser levels to a store, for quick looks",
     "verify": "read a store again and name what is missing or damaged",
     "compare": "compare two images, or two programs run with the same flags",

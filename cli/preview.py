@@ -1,20 +1,23 @@
-"""`tilesim preview`: a picture of an image."""
+"""`tilesim preview`: a picture of an image, or a page to look at it in a browser."""
 
 from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import click
 
 from tilesim_cli.arguments import parse_tile
 
 SIZE = 1000
+PAGE_SIZE = 2048
+"""Blocks along the longer edge of an image in a page: it is some MB large then."""
 
 
 @click.command("preview", options_metavar="[OPTIONS]", epilog="docs/preview.md shows what it draws.")
 @click.argument("source", metavar="IN", type=click.Path())
-@click.argument("out", metavar="OUT.png", type=click.Path())
+@click.argument("out", metavar="OUT.png|OUT.html", type=click.Path())
 @click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--frame", type=click.IntRange(min=0), default=0, metavar="N", help="Of a series [0].")
 @click.option("--panel", type=click.IntRange(min=0), default=0, metavar="N", help="Of the detector [0].")
@@ -22,7 +25,10 @@ SIZE = 1000
     "--region", nargs=2, metavar="S0:S1 F0:F1", help="Pixels S0 to S1 - 1 along slow, F0 to F1 - 1 along fast."
 )
 @click.option(
-    "--size", type=click.IntRange(16, 20000), metavar="N", help="About N blocks along the longer edge [1000]."
+    "--size",
+    type=click.IntRange(16, 20000),
+    metavar="N",
+    help="Blocks along the longer edge, about [1000; page 2048].",
 )
 @click.option("--zoom", type=float, metavar="Z", help="Instead: Z pixels of the picture for one of the image.")
 @click.option("--scale", type=click.Choice(["auto", "log", "linear", "sqrt"]), default="auto", help="Of grey [auto].")
@@ -37,15 +43,16 @@ SIZE = 1000
 @click.option("--strict-c", is_flag=True, help="Read the flags with nanoBragg's defects, as the run did.")
 @click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
 def command(source: str, out: str, flags: tuple[str, ...], **options) -> None:
-    """Draw the image in IN, a store or an image file of any format, as a PNG.
+    """Draw the image in IN, a store or an image file of any format, as a PNG or as a page with pan and zoom.
 
     nanoBragg flags behind -- tell the geometry of an image that does not tell it itself.
     """
     from tilesim.io.replace import check_writable
     from tilesim.tools.look import open_subject
 
-    if not out.lower().endswith(".png"):
-        raise click.UsageError(f"{out}: expected a name that ends in .png")
+    page = out.lower().endswith((".html", ".htm"))
+    if not page and not out.lower().endswith(".png"):
+        raise click.UsageError(f"{out}: expected a name that ends in .png or .html")
     _check(options)
     check_writable(out)
     subject = open_subject(
@@ -57,7 +64,7 @@ def command(source: str, out: str, flags: tuple[str, ...], **options) -> None:
         strict_c=options["strict_c"],
     )
     region = _region(options["region"], subject.image.shape)
-    for remark in _picture(subject, region, out, options):
+    for remark in (_page if page else _picture)(subject, region, out, options):
         click.echo(f"WARNING: {remark}", err=True)
     if not options["quiet"]:
         click.echo(f"wrote {out}")
@@ -65,8 +72,7 @@ def command(source: str, out: str, flags: tuple[str, ...], **options) -> None:
 
 def _picture(subject, region, out: str, options: dict) -> list[str]:
     """Write a PNG; what could not be drawn."""
-    from tilesim.preview.grey import grey_of
-    from tilesim.preview.picture import Drawing, border_of, save_picture
+    from tilesim.preview.picture import save_picture
     from tilesim.tools.look import look, reduced
 
     zoom, size = options["zoom"], options["size"] or SIZE
@@ -77,6 +83,35 @@ def _picture(subject, region, out: str, options: dict) -> list[str]:
         view = reduced(subject, region, 2 ** max(0, round(math.log2(1 / zoom))))
         enlarged = max(1, round(zoom * view.factor))
     _check_size(view, enlarged)
+    drawing, remarks = _drawing(subject, view, options)
+    save_picture(out, replace(drawing, enlarged=enlarged))
+    return remarks
+
+
+def _page(subject, region, out: str, options: dict) -> list[str]:
+    """Write a page; what could not be drawn."""
+    from tilesim.preview.page import TILE, save_page
+    from tilesim.tools.look import look, reduced
+
+    zoom, size = options["zoom"], options["size"] or PAGE_SIZE
+    if zoom is None:
+        view = look(subject, region, size)
+    else:
+        view = reduced(subject, region, 2 ** max(0, round(math.log2(1 / zoom))))
+    _check_size(view, 1)
+    drawing, remarks = _drawing(subject, view, options)
+    coarser = []
+    while max((coarser or [view])[-1].blocks.shape) > 2 * TILE:
+        coarser.append(reduced(subject, region, (coarser or [view])[-1].factor * 2))
+    save_page(out, drawing, coarser, subject.geometry, options["rings"] is not False)
+    return remarks
+
+
+def _drawing(subject, view, options: dict):
+    """The view with all that is drawn over and beside it, and what could not be drawn."""
+    from tilesim.preview.grey import grey_of
+    from tilesim.preview.picture import Drawing, border_of
+
     overlay = overlays(subject, view, options)
     experiment = subject.experiment
     drawing = Drawing(
@@ -88,10 +123,8 @@ def _picture(subject, region, out: str, options: dict) -> list[str]:
         overlay.labels,
         border_of(experiment.region, subject.image.shape) if experiment else None,
         overlay.curves,
-        enlarged,
     )
-    save_picture(out, drawing)
-    return overlay.remarks
+    return drawing, overlay.remarks
 
 
 def overlays(subject, view, options: dict):

@@ -86,6 +86,19 @@ def test_a_small_zoom_shows_maxima_and_with_a_pyramid_means(tilesim, image, draw
     assert "coarser levels" in tilesim("info", "z.zarr").out
 
 
+def test_a_page_has_levels_down_to_one_screen(tilesim, image, folder, monkeypatch):
+    from tilesim.preview import page
+
+    monkeypatch.setattr(page, "TILE", 8)
+    assert tilesim("preview", "z.zarr", "p.html", "--spots", "3", "--histogram").out == "wrote p.html\n"
+    text = (folder / "p.html").read_text().partition('id="data">')[2].partition("</script>")[0]
+    data = json.loads(text)
+    assert [level["factor"] for level in data["levels"]] == [1, 2, 4]
+    assert [len(level["tiles"]) for level in data["levels"]] == [5, 3, 2]
+    assert data["region"] == [0, 40, 0, 40] and len(data["spots"]) == 3 and data["rings"]
+    assert data["geometry"]["wavelength"] == pytest.approx(1.5e-10)
+
+
 def test_the_coarsest_level_that_is_enough_is_read(tilesim, image, monkeypatch):
     monkeypatch.setattr(levels, "SMALL", 8)
     tilesim("pyramid", "z.zarr")
@@ -159,7 +172,7 @@ def test_frames_of_a_series_have_their_own_spots(tilesim, drawings):
 
 
 REFUSED = {
-    "another ending": (("z.zarr", "p.jpg"), "ends in .png"),
+    "another ending": (("z.zarr", "p.jpg"), "ends in .png or .html"),
     "no such input": (("y.zarr", "p.png"), "y.zarr"),
     "no such folder": (("z.zarr", "no/p.png"), "no folder"),
     "region outside": (("z.zarr", "p.png", "--region", "0:41", ":"), "0 <= A < B <= 40"),

@@ -115,7 +115,7 @@ def draw(drawing: Drawing):
 
     view = drawing.view
     height, width = (max(SHORT_EDGE, n * drawing.enlarged) for n in view.blocks.shape)
-    curves = [c for c in ("profile", "histogram") if getattr(drawing.curves, c) is not None]
+    curves = [name for name in CURVES if getattr(drawing.curves, name) is not None]
     below = len(curves) * (CURVE_HEIGHT + CURVE_GAP)
     page = (LEFT + max(width, 260) + RIGHT, TOP + height + BOTTOM + below)
     figure = Figure(figsize=(page[0] / DOTS_PER_INCH, page[1] / DOTS_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
@@ -133,9 +133,22 @@ def draw(drawing: Drawing):
     bar.set_label(f"{view.units}{scale}" + (f"\n{view.described}" if view.described else ""))
     for number, curve in enumerate(curves):
         top = TOP + height + BOTTOM + number * (CURVE_HEIGHT + CURVE_GAP)
-        {"profile": _draw_profile, "histogram": _draw_histogram}[curve](
-            place(LEFT, top, max(width, 260), CURVE_HEIGHT), drawing.curves, view.units
-        )
+        CURVES[curve](place(LEFT, top, max(width, 260), CURVE_HEIGHT), drawing.curves, view.units)
+    return figure
+
+
+def draw_curves(curves: Curves, units: str):
+    """A Figure of the curves alone; None where there are none."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    wanted = [draw for name, draw in CURVES.items() if getattr(curves, name) is not None]
+    if not wanted:
+        return None
+    figure = Figure(figsize=(6.4, 2.4 * len(wanted)), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    for draw, axes in zip(wanted, figure.subplots(len(wanted), squeeze=False)[:, 0], strict=True):
+        draw(axes, curves, units)
     return figure
 
 
@@ -239,3 +252,7 @@ def _draw_histogram(axes, curves: Curves, units: str) -> None:
     axes.set_xlabel(f"{units}{dark}")
     axes.set_ylabel("pixels")
     axes.grid(alpha=0.25)
+
+
+CURVES = {"profile": _draw_profile, "histogram": _draw_histogram}
+"""What draws a field of `Curves` on axes."""
