@@ -10,6 +10,7 @@ EXAMPLES = (
     "-hkl P1.hkl -mat A.mat -distance 100 -N 5 -floatfile out.bin",
     "-default_F 100 -cell 78 78 38 90 90 90 -N 5 --preview out.png",
     "-hkl P1.hkl -mat A.mat -osc 1 -phisteps 10 -N 5 --zarr out.zarr",
+    "--model model.pdb -lambda 0.98 -distance 200 -misset 10 20 30 -N 10 -floatfile out.bin",
 )
 EXIT_STATUSES = (
     ("0", "done"),

@@ -5,6 +5,7 @@ import pty
 import signal
 import time
 
+import models
 import pytest
 from commands import BASE, CRYSTAL
 
@@ -27,7 +28,7 @@ def test_examples_and_exit_statuses_come_first_and_idle_flags_last(tilesim, comm
     text = tilesim(command, "--help").out
     places = [text.index(word) for word in ("Examples:", "Exit status:", "\nOptions:", "nanoBragg flags: crystal")]
     assert places == sorted(places)
-    assert text.count(f"\n  tilesim {command} -") == 3
+    assert text.count(f"\n  tilesim {command} -") == 4
     for line in ("\n  0 ", "\n  1 ", "\n  2 ", "\n  130, 143 "):
         assert places[1] < text.index(line) < places[2]
     before, _, after = text.partition("nanoBragg flags without effect")
@@ -35,9 +36,11 @@ def test_examples_and_exit_statuses_come_first_and_idle_flags_last(tilesim, comm
     assert after.count("no effect") == 7 and "-stolout FILE" in after and "nanoBragg flags" not in after
 
 
-def test_the_examples_run(tilesim, made):
+def test_the_examples_run(tilesim, made, folder):
+    models.write_pdb(folder / "model.pdb")
     text = tilesim("run", "--help").out
     examples = [line.split()[2:] for line in text.splitlines() if line.startswith("  tilesim run -")]
+    assert len(examples) == 4
     for words in examples:
         result = tilesim("run", *words, "-detpixels", "12", "-oversample", "1")
         assert result.status == 0

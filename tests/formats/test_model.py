@@ -154,6 +154,12 @@ def test_truncated_and_foreign_files_are_refused_or_read(tmp_path, cut):
         factors(tmp_path / "none.pdb")
 
 
+def test_elements_without_anomalous_factors_are_named(tmp_path):
+    models.write_pdb(tmp_path / "m.pdb", elements="C H PU")
+    found = model_reflections(Model(str(tmp_path / "m.pdb"), 3.0, 1.0))
+    assert found.notes == ("no f' and f'' for Pu: taken for 0",)
+
+
 def test_absurd_atoms_give_one_line_or_finite_amplitudes(tmp_path):
     for field, value in (
         ("occ", 1e9),

@@ -23,8 +23,8 @@ CUTOFF = 1e-6
 """Electrons per cubic angstrom below which the density of an atom is cut off."""
 BYTES_PER_POINT = 14
 """Of the density, its transform, the FFT's copy of it and the solvent mask."""
-HEAVIEST_TABULATED, LIGHTEST_ANOMALOUS, HEAVIEST_ANOMALOUS = 98, 3, 92
-"""Atomic numbers: of form factors (IT92), and of the Cromer-Liberman tables."""
+HEAVIEST_TABULATED, HEAVIEST_ANOMALOUS = 98, 92
+"""Atomic numbers: of form factors (IT92), and of the Cromer-Liberman tables, which begin at 3."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def model_reflections(model: Model) -> Reflections:
     d_min = model.d_min * (1 - 1e-6)  # gemmi leaves out what lies on the limit itself
     energy = gemmi.hc / model.wavelength
     anomalous = {e.atomic_number: gemmi.cromer_liberman(z=e.atomic_number, energy=energy) for e in elements}
-    bare = [e.name for e in elements if not LIGHTEST_ANOMALOUS <= e.atomic_number <= HEAVIEST_ANOMALOUS]
-    if set(bare) - {"H", "D", "He"}:
+    if bare := [e.name for e in elements if e.atomic_number > HEAVIEST_ANOMALOUS]:
         notes.append(f"no f' and f'' for {', '.join(bare)}: taken for 0")
 
     def atoms(with_f2: bool):
