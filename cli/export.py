@@ -29,7 +29,9 @@ FORMATS = ("float", "smv", "cbf", "tiff", "edf", "nxmx", "expt", "png")
     default="imgcif",
     help="Laboratory frame of the models: light along -z, along +z, or as simulated [imgcif].",
 )
-@click.option("--material", default="Si", metavar="Si|CdTe|GaAs", help="Sensor material that NXmx names [Si].")
+@click.option(
+    "--material", type=click.Choice(["Si", "CdTe", "GaAs"]), default="Si", help="Sensor, where one was simulated [Si]."
+)
 @click.option("--shape", metavar="SxF", callback=parse_tile, help="Pixels of a float file, slow x fast [square].")
 @click.option("--strict-c", is_flag=True, help="Read the flags with nanoBragg's defects, as the run did.")
 @click.option("--quiet", is_flag=True, help="Print errors and warnings only.")

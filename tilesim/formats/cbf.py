@@ -21,6 +21,8 @@ TOP = 2**31 - 3
 """Largest count; readers take the two above it, as the negative values, for marks of pixels without a number."""
 ABSENT = -1
 MARKER = b"\x0c\x1a\x04\xd5"
+NAMES = {"Si": "Silicon"}
+"""Of sensor materials in headers."""
 PADDING = 4095
 """Zero bytes after the pixels, as in files of the detector."""
 
@@ -30,10 +32,13 @@ def cbf_counts(scale: float | None) -> Counts:
     return Counts("a CBF image", scale, "<i4", 0, TOP, ABSENT)
 
 
-def write_cbf(path: str | os.PathLike, image: Bands, about: Facing, exposure: float = 1.0) -> None:
+def write_cbf(
+    path: str | os.PathLike, image: Bands, about: Facing, exposure: float = 1.0, material: str = "Si"
+) -> None:
     """Write an image of whole numbers, all or nothing; the compressed pixels wait in a temporary file.
 
     exposure  seconds
+    material  of the sensor, where one was simulated
 
     Raises StoreError, InputError where fabio is missing.
     """
@@ -49,21 +54,21 @@ def write_cbf(path: str | os.PathLike, image: Bands, about: Facing, exposure: fl
             pixels.write(coded)
         size = pixels.tell()
         pixels.seek(0)
-        file.write(_header(os.fspath(path), about, exposure))
+        file.write(_header(os.fspath(path), about, exposure, material))
         file.write(_binary_header(image.shape, size, base64.b64encode(digest.digest()).decode()))
         file.write(MARKER)
         shutil.copyfileobj(pixels, file)
         file.write(bytes(PADDING) + b"\r\n--CIF-BINARY-FORMAT-SECTION----\r\n;\r\n\r\n")
 
 
-def _header(path: str, about: Facing, exposure: float) -> bytes:
+def _header(path: str, about: Facing, exposure: float, material: str) -> bytes:
     panel, (slow, fast) = about.panel, about.centre
     sensor = panel.sensor and panel.sensor.layers * panel.sensor.layer_thickness
     contents = [
         # No name of a real detector: readers would mask the gaps between its modules.
         "Detector: GENERIC, S/N 000-tilesim",
         f"Pixel_size {panel.pixel_size:.10g} m x {panel.pixel_size:.10g} m",
-        *([f"Silicon sensor, thickness {sensor:.9f} m"] if sensor else []),
+        *([f"{NAMES.get(material, material)} sensor, thickness {sensor:.9f} m"] if sensor else []),
         f"Exposure_time {exposure:.7f} s",
         f"Exposure_period {exposure:.7f} s",
         f"Count_cutoff {TOP} counts",

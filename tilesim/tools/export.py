@@ -78,7 +78,7 @@ class Wanted:
     expt: str | None = None
     """A file of models to write beside the images."""
     material: str = "Si"
-    """Of the sensor, for NXmx."""
+    """Of the sensor."""
 
 
 @dataclass
@@ -178,7 +178,7 @@ def _export_image(
     _remark_on(about, form, remarks)
     if form == Format.CBF:
         counts.append(cbf_counts(wanted.scale))
-        write_cbf(path, Bands(image, counts[-1]), about, source.exposure.seconds)
+        write_cbf(path, Bands(image, counts[-1]), about, source.exposure.seconds, wanted.material)
     else:
         added = _added(source, image, wanted)
         counts.append(SmvCounts(wanted.scale, added))
