@@ -25,6 +25,7 @@ from tilesim.formats.smv import write_smv
 from tilesim.formats.tiff import write_tiff
 from tilesim.io.reading import printable
 from tilesim.io.replace import all_together, check_writable
+from tilesim.model.serial import to_plain
 from tilesim.tools.source import Source
 
 
@@ -286,4 +287,5 @@ def _sidecar(source: Source, frame: int, panel: int) -> dict:
     about = {"units": "photons/pixel", "frame": frame, "panel": panel, **source.notes}
     if source.first is None or (source.varied and frame):
         return about
-    return {**about, "experiment": source.experiment(frame).to_dict()}
+    here = source.experiment(frame)
+    return {**about, "experiment": {**here.to_dict(), **about.get("experiment", {}), "scan": to_plain(here.scan)}}

@@ -15,6 +15,7 @@ from tilesim.formats.nxmx import Exposure
 from tilesim.io.reading import printable
 from tilesim.io.smv import read_smv_header
 from tilesim.model import Experiment, StructureFactors
+from tilesim.model.experiment import PARTS
 from tilesim.model.serial import from_plain
 from tilesim.nanobragg.argv import read_settings
 from tilesim.nanobragg.command import Command
@@ -24,6 +25,9 @@ from tilesim.store.read import open_store, stored_coordinates
 
 SAME_GEOMETRY = ("frame", "phi", "name", "N", "Na", "Nb", "Nc", "fluence", "flux", "seed", "hkl", "default_F")
 """What may vary in a batch without another wavelength, crystal axis or detector."""
+
+GEOMETRY = ("beam", "crystal", "detector", "scan", "sampling")
+"""Parts of an experiment that a store keeps whole."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +130,13 @@ def _store(path: str, image: Image, command: Command | None) -> Source:
 
 
 def _stored_experiment(path: str, attributes: dict) -> Experiment | None:
-    """The experiment of a store, with an empty table: it is described there, not kept; so are mask and background."""
+    """The geometry of a store's experiment; its table, mask and background are described there, not kept."""
     plain = attributes.get("experiment")
     if plain is None:
         return None
     try:
-        unkept = {"factors": StructureFactors.constant(0.0), "mask": None, "background": None}
-        return from_plain(Experiment, {**plain, **unkept})
+        parts = {name: from_plain(PARTS[name], plain[name]) for name in GEOMETRY}
+        return Experiment(**parts, factors=StructureFactors.constant(0.0))
     except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
         raise InputError(f"{path}: the experiment in the store cannot be read ({error})") from None
 
