@@ -44,19 +44,19 @@ class Lowered:
 
     def photons(self, numbers: np.ndarray) -> tuple[np.ndarray, float]:
         """As `Kernel.photons`."""
-        pixels = _pixels(numbers, self)
+        pixels = pixels_of(numbers, self)
         if not self.experiment.sampling.strict_c:
             values, omega = photons(self.setup, pixels, self.sweep)
         else:
             values, omega = strict_photons(self.setup, pixels, sweep=self.sweep)
             if numbers[0] == self.first_pixel:
-                first, _ = strict_photons(self.setup, _pixels(numbers[:1], self), True, self.sweep)
+                first, _ = strict_photons(self.setup, pixels_of(numbers[:1], self), True, self.sweep)
                 values = torch.cat([first[:1], values[1:]])
         return values[: len(numbers)].cpu().numpy(), _sum(omega, numbers)
 
     def solid_angle(self, numbers: np.ndarray) -> float:
         """As `Kernel.solid_angle`."""
-        return _sum(sum(ray.omega for ray in rays(self.setup, _pixels(numbers, self))), numbers)
+        return _sum(sum(ray.omega for ray in rays(self.setup, pixels_of(numbers, self))), numbers)
 
 
 def lower(
@@ -148,10 +148,10 @@ def find_latch(experiment: Experiment) -> int | None:
         return None
     for numbers in raster(experiment):
         if numbers[0] == lowered.first_pixel:
-            found = first_exit(lowered.setup, _pixels(numbers[:1], lowered), first_of_image=True)
+            found = first_exit(lowered.setup, pixels_of(numbers[:1], lowered), first_of_image=True)
             if found is not None:
                 return found
-        found = first_exit(lowered.setup, _pixels(numbers, lowered))
+        found = first_exit(lowered.setup, pixels_of(numbers, lowered))
         if found is not None:
             return found
     return None
@@ -161,7 +161,7 @@ def _sum(omega: torch.Tensor, numbers: np.ndarray) -> float:
     return float(omega[: len(numbers)].cpu().numpy().sum())
 
 
-def _pixels(numbers: np.ndarray, lowered: Lowered) -> Pixels:
+def pixels_of(numbers: np.ndarray, lowered: Lowered) -> Pixels:
     """The pixels with these numbers, the last one repeated up to a whole number of vectors."""
     padded = np.pad(numbers, (0, -len(numbers) % PADDING), mode="edge")
     slow, fast = np.divmod(padded, lowered.experiment.shape[1])

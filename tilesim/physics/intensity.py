@@ -263,6 +263,7 @@ def photons(setup: Setup, pixels: Pixels, sweep: Sweep = sweep, watch: Watch = u
     if not setup.oversample_omega:
         total = total * first.omega
     total = total * setup.scale
+    watch("scaled", total)
     if setup.background > 0:
         isotropic = source_polarization(setup, 0, first.diffracted) * first.omega * background
         watch("background", background, isotropic)

@@ -1,0 +1,295 @@
+"""Every intermediate value of one pixel, from the orientation matrix to its photons, in double precision.
+
+Names and units are those of the reference's instrumented builds (TRACE_C lines) where these have one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tilesim.compute import rendered_pixels
+from tilesim.errors import InputError
+from tilesim.io.tracelog import Number, Traced, move
+from tilesim.kernels.derived import derive
+from tilesim.kernels.tensors import Lowered, pixels_of
+from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED
+from tilesim.model.vectors import Vector, cross, dot, scale
+from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.settings import RTD
+from tilesim.physics.factors import interpolable, nearest, tricubic
+from tilesim.physics.geometry import norm
+from tilesim.physics.intensity import Cell, Ray, Wave, photons, sweep
+from tilesim.physics.lattice import (
+    Axes,
+    miller_indices,
+    nearest_node,
+    node_distance,
+    node_radius_squared,
+    signed_gratings,
+    signed_lattice_factor,
+)
+from tilesim.physics.strict import strict_photons
+from tilesim.run.job import lower_job, make_job
+from tilesim.tiling.tile import Tile
+
+Say = Callable[[Traced], None]
+
+
+def trace_pixel(command: Command, slow: int, fast: int, say: Say, most: int | None = None) -> float:
+    """Hand over every value that makes up a pixel, in order, and give its photons.
+
+    The values are those of the definition of the physics as it computes the pixel (backend eager, double).
+
+    most  of the evaluations (one orientation of one source at one sub-pixel of one layer) are said; None: all
+
+    Raises InputError where there is no such pixel.
+    """
+    experiment = command.experiment
+    check_pixel(command, slow, fast)
+    lowered = lower_job(make_job(experiment, None, "double", "cpu", "eager"))
+    tracer = _Tracer(lowered, say, most)
+    tracer.say("pixel", slow, fast)
+    tracer.say("mode", "strict-c" if command.strict_c else "corrected")
+    for name, values in command.stages:
+        tracer.say(name, *values)
+    tracer.say_experiment()
+    numbers = rendered_pixels(experiment, Tile(0, 0, slow, slow + 1, fast, fast + 1))
+    tracer.say("rendered", len(numbers))
+    value = tracer.photons(numbers) if len(numbers) else 0.0
+    tracer.say("I_pixel_final", value)
+    with np.errstate(over="ignore"):
+        tracer.say("floatimage_accumulated", float(np.float32(value)))
+    return value
+
+
+def check_pixel(command: Command, slow: int, fast: int) -> None:
+    """Raise InputError where the detector has no such pixel."""
+    shape = command.experiment.shape
+    if not (0 <= slow < shape[0] and 0 <= fast < shape[1]):
+        raise InputError(
+            f"pixel {slow} {fast} (slow fast) is none of the detector's {shape[0]} x {shape[1]}; "
+            f"expected 0 to {shape[0] - 1} and 0 to {shape[1] - 1}"
+        )
+
+
+class _Tracer:
+    """Looks on while the pixel is computed, and says what it sees."""
+
+    def __init__(self, lowered: Lowered, say: Say, most: int | None) -> None:
+        self._lowered, self._setup, self._experiment = lowered, lowered.setup, lowered.experiment
+        self._say, self._most = say, math.inf if most is None else most
+        self._angles = derive(lowered.experiment, "double").angles
+        self._place: dict[str, int] = {}
+        self._seen = 0
+        self._unrotated: int | None = None
+        self._ray: Ray | None = None
+        self._polar: float | Tensor = 0.0 if lowered.setup.kahn_factor is not None else 1.0
+
+    def say(self, name: str, *values: Number | Tensor) -> None:
+        """One value; of a list of pixels the first."""
+        flat = tuple(x.reshape(-1)[0].item() if isinstance(x, Tensor) else x for x in values)
+        move(self._place, name, flat)
+        self._say(Traced(name, flat, tuple(self._place.items())))
+
+    def say_experiment(self) -> None:
+        """What the loops start from."""
+        setup = self._setup
+        for name, v in (
+            ("pix0_vector_meters", setup.origin),
+            ("fdet_vec", setup.fast_axis),
+            ("sdet_vec", setup.slow_axis),
+            ("odet_vec", setup.normal),
+            ("polar_vec", setup.polarization_axis),
+        ):
+            self.say(name, *v.tolist())
+        scan, lattice = self._experiment.scan, setup.lattice
+        self.say("spindle_axis", *scan.axis)
+        self.say("xtal_shape", lattice.shape.upper())
+        self.say("N_cells", *map(int, lattice.cells))
+        self.say("fudge", lattice.fudge)
+        for name, count in (
+            ("layers", setup.layers),
+            ("oversample", setup.oversample),
+            ("sources", len(setup.wavelengths)),
+            ("phi_steps", len(setup.turned)),
+            ("mosaic_domains", len(setup.mosaic)),
+        ):
+            self.say(name, count)
+        if setup.layers > 1 or setup.absorbing:
+            self.say("layer_thickness_meters", setup.layer_thickness)
+            self.say("attenuation_m_inv", setup.attenuation)
+        if setup.dmin > 0:
+            self.say("dmin_angstroms", setup.dmin * 1e10)
+        if setup.curved_radius is not None:
+            self.say("curved_radius_meters", setup.curved_radius)
+
+    def photons(self, numbers: np.ndarray) -> float:
+        """Photons of the pixel with this number, computed with us looking on; then how the sum is scaled."""
+        pixels = pixels_of(numbers, self._lowered)
+        watched = partial(sweep, watch=self.watch)
+        if self._experiment.sampling.strict_c:
+            first = bool(numbers[0] == self._lowered.first_pixel)
+            self._unrotated = 0 if first else None
+            value, _ = strict_photons(self._setup, pixels, first, watched, self.watch)
+        else:
+            value, _ = photons(self._setup, pixels, watched, self.watch)
+        return value[0].item()
+
+    def watch(self, event: str, *values: object) -> None:
+        """As `tilesim.physics.watch.Watch`."""
+        getattr(self, f"_see_{event}")(*values)
+
+    @property
+    def _silent(self) -> bool:
+        """As much as was asked for has been said."""
+        return self._seen >= self._most
+
+    def _see_ray(self, ray: Ray) -> None:
+        setup, self._ray = self._setup, ray
+        if self._silent:
+            return
+        layer, sub = divmod(ray.group, setup.oversample**2)
+        if ray.starts_layer:
+            self.say("layer", layer)
+        self.say("subpixel", *divmod(sub, setup.oversample))
+        self.say("pixel_pos_meters", *ray.position)
+        self.say("R_distance_meters", ray.airpath)
+        self.say("omega_pixel_sr", ray.omega)
+        self.say("close_distance_meters", setup.close_distance)
+        self.say("obliquity_factor", setup.close_distance / ray.airpath)
+        self.say("diffracted_vec", *ray.diffracted)
+        self.say("capture_fraction_in_use", ray.capture)
+
+    def _see_wave(self, wave: Wave) -> None:
+        if self._silent:
+            return
+        setup, source = self._setup, wave.source
+        self.say("source", source)
+        self.say("incident_vec", *setup.incident[source].tolist())
+        self.say("lambda_meters", setup.wavelengths[source])
+        self.say("lambda_angstroms", setup.wavelengths[source] * 1e10)
+        # In 1/m whatever the name says: the instrumented builds have it so.
+        self.say("scattering_vec_A_inv", *wave.q)
+        length = norm(torch.stack(wave.q))[0].item()
+        self.say("d_spacing_angstroms", 1e10 / length if length else math.inf)
+        if wave.accepted is not None:
+            self.say("dmin_accepted", int(wave.accepted[0].item()))
+
+    def _see_polarization(self, factor: Tensor, polar: Tensor) -> None:
+        self._polar = factor if self._setup.oversample_polar else polar
+        if not self._silent:
+            self.say("polar_of_source", factor)
+            self.say("polar_in_use", self._polar)
+
+    def _see_evaluation(self, wave: Wave, number: int, cell: Cell, allowed: Tensor | None, value: Tensor) -> None:
+        silent = self._silent
+        self._seen += 1
+        if silent:
+            return
+        setup = self._setup
+        step, domain = divmod(number - wave.group * setup.orientations, len(setup.mosaic))
+        if domain == 0:
+            self._say_step(step, unrotated=number == self._unrotated)
+        self.say("mosaic_domain", domain)
+        if len(setup.mosaic) > 1:
+            self.say("mosaic_umat", *setup.mosaic[domain].flatten().tolist())
+        for axis, v in zip("abc", cell, strict=True):
+            self.say(f"rot_{axis}_angstroms", *scale(v, 1e10))
+        for axis, v in zip("abc", _reciprocal(cell), strict=True):
+            self.say(f"rot_{axis}_star_A_inv", *scale(v, 1e-10))
+        self._say_factors(miller_indices(wave.q, cell), allowed)
+        self.say("I_term", value)
+
+    def _say_step(self, step: int, *, unrotated: bool) -> None:
+        """A spindle angle; strictly it may be another than the flags ask for."""
+        self.say("phi_step", step)
+        used, asked = 0.0 if unrotated else self._angles[step], self._experiment.scan.angles[step]
+        self.say("phi_deg", used * RTD)
+        if used != asked:
+            self.say("phi_asked_deg", asked * RTD)
+        turned = self._setup.cell if unrotated else self._setup.turned[step]
+        for axis, v in zip("abc", turned.tolist(), strict=True):
+            self.say(f"{axis}p_meters", *v)
+
+    def _say_factors(self, hkl: Axes, allowed: Tensor | None) -> None:
+        """Miller indices, lattice factor, structure factor."""
+        lattice = self._setup.lattice
+        node = nearest_node(hkl)
+        self.say("hkl_frac", *hkl)
+        self.say("hkl_rounded", *(int(x[0].item()) for x in node))
+        if lattice.shape == "square":
+            for axis, factor in zip("abc", signed_gratings(hkl, node, lattice), strict=True):
+                self.say(f"F_latt_{axis}", factor)
+        elif lattice.shape == "round":
+            self.say("hrad_sqr", node_radius_squared(hkl, node, lattice))
+        else:
+            fraction = tuple(x - x0 for x, x0 in zip(hkl, node, strict=True))
+            self.say("rad_star_sqr", node_distance(fraction, lattice))
+        self.say("F_latt", signed_lattice_factor(hkl, node, lattice))
+        factor = nearest(node, lattice.table)
+        if allowed is not None:
+            between = tricubic(hkl, lattice.table)
+            inside = bool((interpolable(hkl, lattice.table) & allowed)[0])
+            self.say("F_cell_nearest", factor)
+            self.say("interpolated", int(inside))
+            if inside:
+                factor = between
+                self.say("F_cell_interpolated", factor)
+        self.say("F_cell", factor)
+
+    def _see_running(self, intensity: Tensor) -> None:
+        if self._seen <= self._most:
+            self.say("I_running", intensity)
+
+    def _see_term(self, term: Tensor) -> None:
+        if self._seen <= self._most:
+            self.say("source_weight", self._setup.weights[int(self._place.get("source", 0))])
+            self.say("I_source", term)
+
+    def _see_layer(self, layer_sum: Tensor, total: Tensor) -> None:
+        if self._seen <= self._most:
+            self.say("I_layer", layer_sum)
+            self.say("I_layers_so_far", total)
+
+    def _see_sum(self, total: Tensor) -> None:
+        """The end of the loops; what is left is scaling."""
+        experiment, setup, strict = self._experiment, self._setup, self._experiment.sampling.strict_c
+        self.say("evaluations", self._seen)
+        if self._seen > self._most:
+            self.say("evaluations_left_out", self._seen - self._most)
+        if setup.background > 0:
+            self.say("I_bg", setup.background)
+        self.say("I_before_scaling", total)
+        self.say("r_e_meters", math.sqrt(CLASSICAL_ELECTRON_RADIUS_SQUARED))
+        self.say("r_e_sqr", CLASSICAL_ELECTRON_RADIUS_SQUARED)
+        self.say("fluence_photons_per_m2", experiment.beam.fluence)
+        self.say("steps", experiment.steps)
+        for name in ("oversample_thick", "oversample_polar", "oversample_omega"):
+            self.say(name, int(getattr(setup, name)))
+        # Otherwise each layer's is in the sum already.
+        if strict or not setup.absorbing:
+            self.say("capture_fraction", self._ray.capture)
+        self.say("polar", self._polar)
+        self.say("omega_pixel", self._ray.omega)
+        self.say("cos_2theta", sum(setup.incident[-1] * self._ray.diffracted[:, 0]))
+
+    def _see_scaled(self, total: Tensor) -> None:
+        if self._setup.background > 0:
+            self.say("photons_from_crystal", total)
+
+    def _see_background(self, captured: Tensor, isotropic: Tensor) -> None:
+        self.say("capture_of_all_layers", captured)
+        self.say("photons_from_water", self._setup.background * isotropic)
+
+
+def _reciprocal(cell: Cell) -> tuple[Vector, Vector, Vector]:
+    """a*, b*, c* of a cell."""
+    a, b, c = cell
+    crosses = cross(b, c), cross(c, a), cross(a, b)
+    return tuple(scale(v, 1.0 / dot(a, crosses[0])) for v in crosses)
