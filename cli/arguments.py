@@ -23,8 +23,11 @@ EXIT_STATUSES = (
 class MixedCommand(click.Command):
     """A click command whose words that are not its own options are nanoBragg's; they go to `ctx.args`.
 
-    click must not see those: it would take -lambda for -l -a -m ...
+    click must not see those: it would take -lambda for -l -a -m ... A bare -- may stand between.
     """
+
+    examples = EXAMPLES
+    exit_statuses = EXIT_STATUSES
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args == ["-h"]:
@@ -41,10 +44,10 @@ class MixedCommand(click.Command):
         super().format_help_text(ctx, formatter)
         with formatter.section("Examples"):
             # Not wrapped: they are there to be copied.
-            for example in EXAMPLES:
+            for example in self.examples:
                 formatter.write(f"{'':{formatter.current_indent}}tilesim {self.name} {example}\n")
         with formatter.section("Exit status"):
-            formatter.write_dl(EXIT_STATUSES)
+            formatter.write_dl(self.exit_statuses)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from tilesim.nanobragg.flags import flag_help
@@ -58,12 +61,12 @@ class MixedCommand(click.Command):
         with formatter.section("nanoBragg flags without effect, accepted so that its command lines run"):
             formatter.write_dl(idle)
 
-    def _options(self) -> dict[str, bool]:
-        """Every spelling of an option of ours, and whether a value follows."""
-        options = {"--help": False}
+    def _options(self) -> dict[str, int]:
+        """Every spelling of an option of ours, and how many values follow."""
+        options = {"--help": 0}
         for parameter in self.params:
             if isinstance(parameter, click.Option):
-                options |= {name: not parameter.is_flag for name in parameter.opts}
+                options |= {name: 0 if parameter.is_flag else parameter.nargs for name in parameter.opts}
         return options
 
     def _split(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
@@ -72,18 +75,26 @@ class MixedCommand(click.Command):
         for word in words:
             name, assigned, value = word.partition("=")
             if name not in options:
-                others.append(word)
+                others += [word] if word != "--" else []
                 continue
             own.append(word)
-            if options[name] and not assigned:
+            values = [value] if assigned else []
+            while len(values) < options[name]:
                 value = next(words, "")
                 # The next flag is no value: nobody wants a file of that name.
                 if value.startswith("-") and value != "-" and not _is_number(value):
-                    raise click.BadOptionUsage(name, f"{name} needs a value; found {value!r}", ctx=ctx)
+                    raise click.BadOptionUsage(name, f"{name} needs {_many(options[name])}; found {value!r}", ctx=ctx)
                 own.append(value)
-            if options[name] and not value:
-                raise click.BadOptionUsage(name, f"{name} needs a value", ctx=ctx)
+                values.append(value)
+                if not value:
+                    break
+            if options[name] and not all(values):
+                raise click.BadOptionUsage(name, f"{name} needs {_many(options[name])}", ctx=ctx)
         return own, others
+
+
+def _many(values: int) -> str:
+    return "a value" if values == 1 else f"{values} values"
 
 
 def _is_number(word: str) -> bool:
@@ -99,7 +110,7 @@ def _idle(flag: tuple[str, str]) -> bool:
     return flag[1].startswith("no effect")
 
 
-def _similar(word: str, options: dict[str, bool]) -> list[str]:
+def _similar(word: str, options: dict[str, int]) -> list[str]:
     from difflib import get_close_matches
 
     return get_close_matches(word, options)

@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "simulate an image from a nanoBragg command line",
     "batch": "simulate a list or grid of experiments from a TOML file",
     "plan": "say what `run` would do, and how long it would take",
+    "trace": "print every intermediate value of one pixel, or compare two such logs",
     "example": "write realistic synthetic input and the command to run",
     "noise": "add the noise of beam and detector to images that are there",
     "info": "say what a store holds",

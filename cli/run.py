@@ -34,6 +34,10 @@ def command(ctx: click.Context, **options) -> None:
         say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
         for line in (*prepared.report, *prepared.completeness):
             say(line)
+        if prepared.settings.trace_pixel is not None:
+            from tilesim_cli.trace import trace_lines
+
+            trace_lines(prepared, prepared.settings.trace_pixel, say)
         results = carry_out(launch, options, say)
         done()
     for warning in results.warnings:

@@ -160,6 +160,7 @@ EFFECTS = [
     ("-seed", "-42", {"seed": 42}),
     ("-printout", "", {"printout": True}),
     ("-printout_pixel", "3 4", {"printout": True, "printout_pixel": (3, 4)}),
+    ("-trace_pixel", "3 4", {"trace_pixel": (3, 4)}),
     ("-noprogress", "", {"progress": False}),
     ("-progress", "", {}),
 ]

@@ -105,7 +105,7 @@ def _from_lines(path: str | os.PathLike, file) -> Iterator[Traced]:
         if found is None or not found[2]:
             continue
         prefix, text = found[1].decode(), found[2].decode("utf-8", "replace")
-        if "=" not in text and text.endswith(":"):
+        if text.endswith(":"):
             section[found[1]] = text[:-1]
             continue
         pairs = _assigned(text, section.get(found[1], "")) if "=" in text else _spaced(text)

@@ -99,5 +99,9 @@ def printout_pixel(settings: Settings, fast: int, slow: int) -> None:
     settings.printout, settings.printout_pixel = True, (fast, slow)
 
 
+def trace_pixel(settings: Settings, slow: int, fast: int) -> None:
+    settings.trace_pixel = (slow, fast) if min(slow, fast) >= 0 else None
+
+
 def nothing(settings: Settings, *_: Value) -> None:
     """The reference stores the value and never uses it."""

@@ -21,6 +21,7 @@ from tilesim.nanobragg.effects import (
     put,
     region,
     switch,
+    trace_pixel,
     unused_vector,
     vector,
 )
@@ -292,6 +293,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag(CRYSTAL, "-binary_spots -tophat_spots", (), switch(shape=Shape.TOPHAT), "spots of uniform intensity"),
     Flag(CRYSTAL, "-fudge", (NUMBER,), put("fudge"), "factor on the squared radius of spots"),
     Flag(OUTPUT, "-printout_pixel", (INTEGER,) * 2, printout_pixel, "print details of one pixel: fast, slow"),
+    # Of the instrumented builds alone.
+    Flag(OUTPUT, "-trace_pixel", (INTEGER,) * 2, trace_pixel, "print all that makes up one pixel: slow, fast"),
     Flag(OUTPUT, "-seed", (SEED,), put("seed"), "seed of the noise"),
     Flag(CRYSTAL, "-mosaic_seed", (SEED,), put("mosaic_seed"), "seed of the mosaic domains"),
     Flag(CRYSTAL, "-misset_seed", (SEED,), put("misset_seed"), "seed of -misset random"),

@@ -114,4 +114,5 @@ class Settings:
     seed: int | None = None  # internal sign
     printout: bool = False
     printout_pixel: tuple[int, int] | None = None  # fast, slow; a negative fast index means all
+    trace_pixel: tuple[int, int] | None = None  # slow, fast; a negative index means none
     progress: bool = True
