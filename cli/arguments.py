@@ -168,7 +168,6 @@ FACTORS = [
     click.option("--dmin", metavar="D", help="Finest d-spacing of --model, angstrom [-dmin, else the detector's]."),
     click.option("--k-sol", metavar="X", help="Solvent of --model, electrons per cubic angstrom; 0 is none [0.35]."),
     click.option("--b-sol", metavar="X", help="B factor of the solvent, square angstrom [46]."),
-    click.option("--completeness", is_flag=True, help="Say how much of what the detector sees -hkl lists."),
 ]
 """Where structure factors come from, beyond nanoBragg's own flags."""
 BACKGROUND = [
@@ -194,10 +193,16 @@ def simulation_options(function: Callable) -> Callable:
         ),
         click.option("--preview", metavar="FILE.png", help="Draw the image for the eye."),
         click.option("--write-fdump", is_flag=True, help="Write the structure factor cache (-dump, Fdump.bin)."),
+        click.option("--completeness", is_flag=True, help="Say how much of what the detector sees -hkl lists."),
         click.option("--frames", type=click.IntRange(min=1), default=1, metavar="N", help="A series of N images [1]."),
         click.option("--frame-osc", type=float, metavar="DEG", help="Advance of phi from frame to frame [-osc]."),
     ]
     return _with_options(function, [*own, *FACTORS, *BACKGROUND, *KERNEL, *ENGINE, *ENDING])
+
+
+def factor_options(function: Callable) -> Callable:
+    """The options that say where structure factors come from."""
+    return _with_options(function, FACTORS)
 
 
 def batch_options(function: Callable) -> Callable:

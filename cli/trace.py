@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from tilesim_cli.arguments import MixedCommand
+from tilesim_cli.arguments import MixedCommand, factor_options
 
 NONE, DIFFERENT = 0, 1
 
@@ -36,6 +36,7 @@ class TraceCommand(MixedCommand):
 @click.option("--quiet", is_flag=True, help="Print no values.")
 @click.option("--compare", type=click.Path(), nargs=2, metavar="A B", help="Compare two logs instead.")
 @click.option("--tolerance", type=float, metavar="X", help="Relative, for --compare [1e-6].")
+@factor_options
 @click.pass_context
 def command(ctx: click.Context, **options) -> None:
     """Print every value that makes up one pixel: orientation, detector, ray, Miller indices, factors, scale.
@@ -51,7 +52,7 @@ def command(ctx: click.Context, **options) -> None:
     from tilesim.errors import InputError
     from tilesim_cli.launch import read
 
-    prepared = read(ctx.args, {"strict_c": options["strict_c"], "quiet": options["quiet"], "write_fdump": False})
+    prepared = read(ctx.args, {**options, "write_fdump": False, "completeness": None})
     pixel = options["pixel"] or prepared.settings.trace_pixel
     if pixel is None:
         raise InputError("which pixel? expected --pixel SLOW FAST")
