@@ -50,3 +50,31 @@ def test_the_page_on_structure_factors_shows_what_its_commands_print(tmp_path, m
     for words, output in shown:
         command = read_command(words.split(), completeness=False)
         assert set(output.splitlines()) <= {*command.report, *command.completeness}
+
+
+def test_the_page_on_traces_shows_what_its_commands_print(tmp_path, monkeypatch):
+    import shlex
+
+    from tilesim.io.tracelog import read_trace
+    from tilesim.nanobragg.resolve import read_command
+    from tilesim.run.trace import trace_pixel
+    from tilesim.tools.traces import compare_traces, comparison_lines
+
+    page = (ROOT / "docs" / "trace.md").read_text()
+    shown, compared = re.findall(r"```\n(.*?)```", page, re.DOTALL)
+    words = shlex.split(re.search(r"--pixel 40 25 -- (.*?) > right.log", page, re.DOTALL)[1])
+    matrix = re.search(r"printf '(.*?)' > A.mat", page)[1].replace("\\n", "\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "A.mat").write_text(matrix)
+    for name, flags in (("right.log", words), ("wrong.log", [*words, "-lambda", "1.25"])):
+        lines = []
+        trace_pixel(
+            read_command([word for word in flags if word != "\n"]), 40, 25, lambda v, to=lines: to.append(v.text)
+        )
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    (tmp_path / "shown.log").write_text(shown)
+    right, wrong, page_log = map(read_trace, ("right.log", "wrong.log", "shown.log"))
+    assert len(right) == 159
+    found = compare_traces(page_log, right, 1e-9)
+    assert (found.compared, found.differences) == (len(shown.splitlines()), ())
+    assert "\n".join(comparison_lines(compare_traces(right, wrong), ("right.log", "wrong.log"))) + "\n" == compared

@@ -49,9 +49,10 @@ def compare_traces(a: Sequence[Traced], b: Sequence[Traced], tolerance: float = 
     Raises InputError where no name is in both.
     """
     notes: dict[str, None] = {}
-    modes = [next((value.values for value in log if value.name == "mode"), None) for log in (a, b)]
-    if None not in modes and modes[0] != modes[1]:
+    modes = [[value.values for value in log if value.name == "mode"] for log in (a, b)]
+    if all(modes) and modes[0] != modes[1]:
         notes["one log is of --strict-c, the other of the corrected calculation"] = None
+        a, b = ([value for value in log if value.name != "mode"] for log in (a, b))
     a, b = _first_orientations(_renamed(a, notes), _renamed(b, notes), notes)
     aliases = _unit_aliases(a, b, notes)
     waiting: dict[str, list[Traced]] = defaultdict(list)
@@ -78,7 +79,8 @@ def compare_traces(a: Sequence[Traced], b: Sequence[Traced], tolerance: float = 
             agreeing += 1
     if not compared:
         raise InputError("the two logs have no name in common; expected traces of the same kind of calculation")
-    only_b = sorted((value for left in waiting.values() for value in left), key=lambda value: value.line)
+    unmet = {id(value) for left in waiting.values() for value in left}
+    only_b = [value for value in b if id(value) in unmet]
     left = _left_over(only_a, {*count, *aliases}), _left_over(only_b, count)
     return Comparison(compared, agreeing, tuple(differences), *left, tuple(notes))
 
@@ -116,8 +118,6 @@ def _renamed(log: Sequence[Traced], notes: dict[str, None]) -> list[Traced]:
     final = _final_axes(log)
     names = []
     for value in log:
-        if value.name == "mode":
-            continue
         name, values = _RENAMED.get(value.name, value.name), value.values
         if name in _KILOMETRES:
             notes["beam_center_m of such logs is in units of 1000 m; converted"] = None
