@@ -1,8 +1,10 @@
 """`tilesim compare` from end to end: images of any format, and programs with the same flags."""
 
 import json
+import os
 import shlex
 import sys
+import time
 
 import fabio
 import numpy as np
@@ -205,6 +207,20 @@ def test_results_of_before_stay_where_a_program_fails(tilesim, program, folder):
     result = tilesim("compare", "--against", other, "--outdir", "out", "--", *BASE)
     assert result.status == 2 and "other.py: expected a float file of 576 bytes for 12 x 12 pixels" in result.err
     assert {path.name: path.read_bytes() for path in (folder / "out").iterdir()} == before
+
+
+def test_a_program_does_not_outlive_a_comparison_that_is_terminated(process, program, folder, made):
+    begun = folder / "begun"
+    other = program(f"import os, time; open({str(begun)!r}, 'w').write(str(os.getpid())); time.sleep(600)")
+    child = process("compare", "--against", other, "--outdir", "out", "--", *BASE)
+    deadline = time.monotonic() + 60
+    while not (begun.exists() and begun.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.terminate()
+    assert child.wait(timeout=60) == 143 and "terminated" in child.stderr.read()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(begun.read_text()), 0)
+    assert made() == ["begun"]
 
 
 def test_a_random_orientation_without_a_seed_is_warned_of(tilesim, program):

@@ -13,6 +13,8 @@ REACH = 2
 """A peak is the brightest pixel within so many rows and columns."""
 FAR = 10.0
 """Pixels; peaks further apart are not the same spot."""
+FIRST_TRY = 64
+"""Pixels of a band that are looked at first, for each peak that is wanted."""
 SPARE = 2
 """Partners are looked for among so many times more peaks: the last in rank change easily."""
 
@@ -43,52 +45,64 @@ class PeakMatch:
 
 
 def brightest_peaks(image: Image, count: int) -> Peaks:
-    """The `count` brightest local maxima, ties in the order of the image; a plateau counts once."""
-    rows = max(band_rows(image.shape), 2 * REACH)
-    found = Peaks(np.zeros((0, 2), int), np.zeros(0))
-    above = np.full((REACH, image.shape[1]), -np.inf)
+    """The `count` brightest local maxima, ties in the order of the image; a plateau counts once, a flat image never."""
+    rows = max(band_rows(image.shape), REACH)
+    nothing = np.full((REACH, image.shape[1]), -np.inf)
+    found, above, first = Peaks(np.zeros((0, 2), int), np.zeros(0)), nothing, 0
     held: np.ndarray | None = None
-    first = 0
     for _, band in even(image.bands(rows), rows):
         band = np.where(np.isfinite(band), band, -np.inf).astype(np.float64)
         if held is not None:
-            found = _keep(found, _maxima(above, held, band[:REACH]), held, first, count)
+            below = np.concatenate([band[:REACH], nothing])[:REACH]
+            found = _with_band(found, np.concatenate([above, held, below]), first, count)
             first += len(held)
-            # Where a band is short the rows above the next one are of both.
-            above = np.concatenate([above, held])[-REACH:]
+            above = held[-REACH:]
         held = band
     if held is not None:
-        found = _keep(found, _maxima(above, held, np.zeros((0, image.shape[1]))), held, first, count)
+        found = _with_band(found, np.concatenate([above, held, nothing]), first, count)
     return found
 
 
-def _maxima(above: np.ndarray, band: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Which pixels of `band` are brighter than those before them within reach, and no darker than those after."""
-    padded = np.pad(
-        np.concatenate([above, band, below]), ((0, REACH - len(below)), (REACH, REACH)), constant_values=-np.inf
-    )
-    slow, fast = band.shape
-    before = np.full(band.shape, -np.inf)
-    after = np.full(band.shape, -np.inf)
-    lowest = np.full(band.shape, np.inf)
-    for down in range(-REACH, REACH + 1):
-        for across in range(-REACH, REACH + 1):
-            shifted = padded[REACH + down : REACH + down + slow, REACH + across : REACH + across + fast]
-            if (down, across) < (0, 0):
-                np.maximum(before, shifted, out=before)
-            elif (down, across) > (0, 0):
-                np.maximum(after, shifted, out=after)
-            np.minimum(lowest, np.where(np.isneginf(shifted), np.inf, shifted), out=lowest)
-    return (band > before) & (band >= after) & (band > lowest)
-
-
-def _keep(found: Peaks, maxima: np.ndarray, band: np.ndarray, first: int, count: int) -> Peaks:
-    places = np.argwhere(maxima)
-    values = np.concatenate([found.values, band[maxima]])
-    places = np.concatenate([found.places, places + np.array([first, 0])])
+def _with_band(found: Peaks, rows: np.ndarray, first: int, count: int) -> Peaks:
+    """The brightest of those found and of a band from row `first` on, which has REACH more rows above and below."""
+    padded = np.pad(rows, ((0, 0), (REACH, REACH)), constant_values=-np.inf)
+    inner = padded[REACH:-REACH, REACH:-REACH]
+    # Nothing else can be a peak, or be kept.
+    least = found.values[-1] if len(found.values) == count else -np.inf
+    floor = np.min(padded, where=padded > -np.inf, initial=np.inf)
+    candidates = np.flatnonzero((inner > least) & (inner > floor))
+    values = inner[np.unravel_index(candidates, inner.shape)]
+    wanted = FIRST_TRY * count
+    while True:
+        # From the brightest on: how many must be looked at is not known before.
+        enough = len(values) <= wanted
+        cut = -np.inf if enough else np.partition(values, len(values) - wanted)[len(values) - wanted]
+        bright = candidates[values >= cut]
+        slow, fast = np.unravel_index(bright, inner.shape)
+        peaks = _are_peaks(padded, slow + REACH, fast + REACH)
+        if enough or peaks.sum() >= count:
+            break
+        wanted *= 8
+    places = np.stack([slow[peaks] + first, fast[peaks]], axis=1)
+    values = np.concatenate([found.values, inner[slow[peaks], fast[peaks]]])
+    places = np.concatenate([found.places, places])
     # Stable: of equals the earlier ones stay.
     best = np.argsort(-values, kind="stable")[:count]
     return Peaks(places[best], values[best])
+
+
+def _are_peaks(padded: np.ndarray, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+    """Whether pixels are brighter than those before them within reach, than some, and no darker than those after."""
+    values = padded[slow, fast]
+    peaks = np.ones(len(values), bool)
+    above_some = np.zeros(len(values), bool)
+    for down in range(-REACH, REACH + 1):
+        for across in range(-REACH, REACH + 1):
+            if (down, across) != (0, 0):
+                others = padded[slow + down, fast + across]
+                peaks &= values > others if (down, across) < (0, 0) else values >= others
+                above_some |= (values > others) & (others > -np.inf)
+    return peaks & above_some
 
 
 def match_peaks(a: Peaks, b: Peaks, count: int) -> PeakMatch:
