@@ -73,10 +73,10 @@ def print_plan(launch, options: dict) -> None:
     if not options["quiet"] and options["json_file"] != "-":
         for name, value in rows:
             click.echo(f"{name:<9} {value}")
-        for line in frames[0].command.completeness:
+        for line in frames[0].command.completeness_lines:
             click.echo(line)
     if options["json_file"]:
-        from tilesim_cli.run import write_json
+        from tilesim_cli.run import completeness, write_json
 
         write_json(
             options["json_file"],
@@ -101,6 +101,7 @@ def print_plan(launch, options: dict) -> None:
                 ],
                 "steps_per_second": rate,
                 "expected_seconds": seconds,
+                "completeness": completeness(frames),
                 "digest": job.digest,
             },
         )

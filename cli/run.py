@@ -32,7 +32,7 @@ def command(ctx: click.Context, **options) -> None:
     with telling_when_done() as done, launched(prepared, options, begin=True) as launch:
         # JSON on standard output stands there alone.
         say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
-        for line in (*prepared.report, *prepared.completeness):
+        for line in (*prepared.report, *prepared.completeness_lines):
             say(line)
         if prepared.settings.trace_pixel is not None:
             from tilesim_cli.trace import trace_lines
@@ -126,10 +126,18 @@ def account(launch, results) -> dict:
         "steps": job.evaluations,
         "steps_per_second": job.evaluations / results.seconds if not results.restored else None,
         "tiles": len(job.plan),
+        "completeness": completeness(launch.frames),
     }
     if len(results.frames) > 1:
         plain["frames"] = frames_account(results)
     return plain
+
+
+def completeness(frames) -> list[dict]:
+    """Shells of resolution with d-spacings in metres, null for infinity; empty where nobody asked for them."""
+    from dataclasses import asdict
+
+    return [asdict(shell) for shell in frames[0].command.completeness]
 
 
 def account_of(results) -> dict:

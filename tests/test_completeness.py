@@ -63,8 +63,9 @@ def test_a_detector_beside_the_beam_and_dmin_bound_the_shells():
 
 
 def test_lines_are_a_table_with_a_sum():
-    made = experiment()
-    lines = completeness_lines(made, np.zeros((0, 0, 0), bool))
+    found = shells(experiment(), np.zeros((0, 0, 0), bool))
+    lines = completeness_lines(found, 1.0)
     assert len(lines) == 11 and "inf" in lines[2]
-    total = sum(s.reflections for s in shells(made, np.zeros((0, 0, 0), bool)))
+    total = sum(s.reflections for s in found)
     assert lines[-1] == f"0.0 % are listed; {total} of {total} hold -default_F, 1"
+    assert completeness_lines((), 1.0) == ()

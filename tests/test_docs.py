@@ -49,7 +49,7 @@ def test_the_page_on_structure_factors_shows_what_its_commands_print(tmp_path, m
     assert len(shown) == 2
     for words, output in shown:
         command = read_command(words.split(), completeness=False)
-        assert set(output.splitlines()) <= {*command.report, *command.completeness}
+        assert set(output.splitlines()) <= {*command.report, *command.completeness_lines}
 
 
 def test_the_page_on_traces_shows_what_its_commands_print(tmp_path, monkeypatch):

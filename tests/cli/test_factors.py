@@ -1,5 +1,6 @@
 """Structure factors of MTZ, CIF and models on the command line, from file to image."""
 
+import json
 import os
 
 import models
@@ -85,11 +86,14 @@ def test_python_and_batch_take_the_same_words(tilesim, data):
 
 def test_completeness_is_said_of_mtz_always_and_of_text_on_request(tilesim, data):
     assert "structure factors on the detector" in tilesim("run", *SCENE, "-hkl", "f.mtz").out
-    plain = tilesim("run", *SCENE, *CELL, "-hkl", "f.hkl")
+    plain = tilesim("run", *SCENE, *CELL, "-hkl", "f.hkl", "--json", "plain.json")
     assert "structure factors on the detector" not in plain.out
     asked = tilesim("run", *SCENE, *CELL, "-hkl", "f.hkl", "--completeness")
     assert "structure factors on the detector" in asked.out
-    planned = tilesim("plan", *SCENE, *CELL, "-hkl", "f.hkl", "--completeness")
+    assert json.loads((data / "plain.json").read_text())["completeness"] == []
+    planned = tilesim("plan", *SCENE, *CELL, "-hkl", "f.hkl", "--completeness", "--json", "plan.json")
+    first, *_, last = json.loads((data / "plan.json").read_text())["completeness"]
+    assert first["d_max"] is None and first["listed"] > 0 and 1e-10 < last["d_min"] < 2e-10
     assert planned.status == 0 and "structure factors on the detector" in planned.out
 
 

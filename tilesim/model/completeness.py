@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ def shells(experiment: Experiment, known: np.ndarray, count: int = SHELLS) -> tu
     share = np.histogram(spots, edges)[0] / max(1, len(spots))
     found, listed = _lattice_points(experiment, known, edges)
     return tuple(
-        Shell(1 / lo if lo > 0 else math.inf, 1 / hi, float(p), int(n), int(k))
+        Shell(float(1 / lo) if lo > 0 else math.inf, float(1 / hi), float(p), int(n), int(k))
         for lo, hi, p, n, k in zip(edges[:-1], edges[1:], share, found, listed, strict=True)
     )
 
@@ -96,9 +97,10 @@ def _plane_of(known: np.ndarray, minimum: tuple[int, int, int], h: int, k: np.nd
     return plane
 
 
-def completeness_lines(experiment: Experiment, known: np.ndarray) -> tuple[str, ...]:
-    """The shells as a small table, and what is left to the default."""
-    found = shells(experiment, known)
+def completeness_lines(found: Sequence[Shell], default: float) -> tuple[str, ...]:
+    """The shells as a small table, and what is left to `default`; nothing of no shells."""
+    if not found:
+        return ()
     lines = [
         "structure factors on the detector, by resolution:",
         f"{'d (A)':^17}{'pixels':>8}{'reflections':>13}{'listed':>9}",
@@ -110,7 +112,6 @@ def completeness_lines(experiment: Experiment, known: np.ndarray) -> tuple[str, 
         )
     total, listed = sum(s.reflections for s in found), sum(s.listed for s in found)
     if total:
-        default = experiment.factors.default
         lines.append(
             f"{100 * listed / total:.1f} % are listed; {total - listed} of {total} hold -default_F, {default:g}"
         )

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from tilesim.model import Experiment
+from tilesim.model.completeness import Shell, completeness_lines
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
 
@@ -55,13 +56,18 @@ class Command:
     """One line each."""
     report: tuple[str, ...] = ()
     """The reference's standard output up to rendering."""
-    completeness: tuple[str, ...] = ()
+    completeness: tuple[Shell, ...] = ()
     """How much of what the detector sees is listed, where that was asked for."""
     noise_state: Hashable = None
     """Generator state that the noise image continues from (spec noise-and-rng 2)."""
     arguments: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     """How detector and cell came about, in order."""
+
+    @property
+    def completeness_lines(self) -> tuple[str, ...]:
+        """The same for people."""
+        return completeness_lines(self.completeness, self.experiment.factors.default)
 
     @property
     def strict_c(self) -> bool:

@@ -25,7 +25,7 @@ from tilesim.model import (
     Scan,
     Sensor,
 )
-from tilesim.model.completeness import completeness_lines
+from tilesim.model.completeness import Shell, shells
 from tilesim.model.resolution import resolution_limits
 from tilesim.model.vectors import Matrix, scale
 from tilesim.nanobragg.argv import read_settings, settings_differ
@@ -165,7 +165,7 @@ def resolve(
     )
 
 
-def _completeness(setup: Setup, experiment: Experiment, wanted: bool | None) -> tuple[str, ...]:
+def _completeness(setup: Setup, experiment: Experiment, wanted: bool | None) -> tuple[Shell, ...]:
     """How much of what the detector sees the structure factors list, where that is wanted."""
     known = setup.table.known
     if wanted is None or (known is None and not wanted):
@@ -174,7 +174,7 @@ def _completeness(setup: Setup, experiment: Experiment, wanted: bool | None) -> 
         known = known_points(setup.factors, setup.strict_c)
     elif known is None:  # a cache does not tell
         known = setup.factors.grid != setup.factors.default
-    return completeness_lines(experiment, known)
+    return shells(experiment, known)
 
 
 def _setup(
