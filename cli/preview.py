@@ -121,7 +121,7 @@ def _drawing(subject, view, options: dict):
         overlay.rings,
         overlay.centre,
         overlay.labels,
-        border_of(experiment.region, subject.image.shape) if experiment else None,
+        border_of(experiment.of_panel(subject.panel_number).region, subject.image.shape) if experiment else None,
         overlay.curves,
     )
     return drawing, overlay.remarks

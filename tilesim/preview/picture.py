@@ -17,7 +17,7 @@ from tilesim.model.scan import Scan
 from tilesim.model.vectors import dot
 from tilesim.preview.curves import Curves
 from tilesim.preview.grey import Grey, bar_ticks, grey_of
-from tilesim.preview.rings import Ring, rings_on
+from tilesim.preview.rings import Ring, stacked_rings
 from tilesim.preview.spots import Label, placed, reach
 from tilesim.preview.view import View, block_maxima
 
@@ -71,14 +71,13 @@ def draw_preview(
     shape = experiment.shape
     factor = -(-max(shape) // LONG_EDGE)
     view = View(block_maxima(bands, shape, factor), Region(0, shape[0], 0, shape[1]), factor)
-    panel, beam = experiment.detector.panels[0], experiment.beam
-    single = len(experiment.detector.panels) == 1  # stacked panels are no picture of the plane
+    panels, beam = experiment.detector.panels, experiment.beam
     drawing = Drawing(
         view,
         grey_of(view.blocks),
-        default_title(panel, beam, experiment.scan) if title is None else title,
-        rings_on(panel, beam, view.region) if single else (),
-        beam_centre(panel, beam) if single else None,
+        default_title(panels[0], beam, experiment.scan) if title is None else title,
+        stacked_rings(panels, beam),
+        stacked_centre(panels, beam),
         border=border_of(experiment.region, shape),
         enlarged=max(1, LONG_EDGE // max(view.blocks.shape)),
     )
@@ -100,6 +99,18 @@ def default_title(panel: Panel, beam: Beam, scan: Scan) -> str:
     if abs(facing) > PARALLEL:
         parts.append(f"{panel.distance / facing * 1e3:.5g} mm")
     return ", ".join([*parts, f"oscillation {turned:.4g}°" if turned else "still"])
+
+
+def stacked_centre(panels: Sequence[Panel], beam: Beam) -> tuple[float, float] | None:
+    """Where the beam meets the image of stacked panels, (slow, fast) pixels; of one panel, also outside of it."""
+    for number, panel in enumerate(panels):
+        centre = beam_centre(panel, beam)
+        rows, columns = panel.shape
+        if len(panels) == 1:
+            return centre
+        if centre is not None and 0 <= centre[0] < rows and 0 <= centre[1] < columns:
+            return (centre[0] + number * rows, centre[1])
+    return None
 
 
 def border_of(region: Region, shape: tuple[int, int]) -> Region | None:

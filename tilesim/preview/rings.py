@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,11 @@ class Ring:
     def text(self) -> str:
         return f"{self.spacing:.3g} Å"
 
+    def lower(self, rows: int) -> Ring:
+        """The same `rows` pixels further down, as on a panel that is stacked under others."""
+        lines = tuple(line + np.array([0.0, rows]) for line in self.lines)
+        return Ring(self.spacing, lines, self.label and (self.label[0], self.label[1] + rows))
+
 
 def rings_on(panel: Panel, beam: Beam, region: Region) -> tuple[Ring, ...]:
     """The rings on a region of a panel, of growing spacing; none where the geometry has no resolution."""
@@ -58,6 +64,16 @@ def rings_on(panel: Panel, beam: Beam, region: Region) -> tuple[Ring, ...]:
     points = [np.concatenate([np.empty((0, 2)), *pieces]) - corner for pieces in lines]
     labels = [None if place is None else tuple(place + corner) for place in label_places(points, shape)]
     return tuple(Ring(*ring) for ring in zip(spacings, lines, labels, strict=True))
+
+
+def stacked_rings(panels: Sequence[Panel], beam: Beam) -> tuple[Ring, ...]:
+    """The rings on the image of all panels, stacked along the slow axis."""
+    found: list[Ring] = []
+    top = 0
+    for panel in panels:
+        found += [ring.lower(top) for ring in rings_on(panel, beam, Region(0, panel.shape[0], 0, panel.shape[1]))]
+        top += panel.shape[0]
+    return tuple(found)
 
 
 def round_spacings(smallest: float, largest: float) -> list[float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tilesim.errors import InputError, StoreError
 from tilesim.formats.image import Image, format_of, open_image
+from tilesim.formats.pixels import Banded, check_number
 from tilesim.io.reading import printable
 from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.prediction import predict_spots
@@ -87,7 +88,12 @@ def open_subject(
         experiment, oriented = _told(flags, strict_c)
         if kind == "float" and shape is None:
             shape = experiment.shape
-    image = open_image(path, shape=shape, frame=frame, panel=panel)
+    count = len(experiment.detector.panels) if experiment else 1
+    if kind == "float" and count > 1 and shape == experiment.shape:
+        check_number(path, "panel", panel, count)
+        image: Image = _StackedPanel(open_image(path, shape=shape, frame=frame), panel, count)
+    else:
+        image = open_image(path, shape=shape, frame=frame, panel=panel)
     place, levels, units = None, (), "pixel value"
     if kind == "store":
         place = normal_place(path)
@@ -111,6 +117,19 @@ def open_subject(
                 f" but the geometry is that of {made}"
             )
     return Subject(os.fspath(path), image, frame, panel, experiment, unknown, oriented, place, levels, units)
+
+
+class _StackedPanel(Banded):
+    """One panel of an image in which panels are stacked along the slow axis."""
+
+    def __init__(self, image: Image, panel: int, panels: int) -> None:
+        self.shape = (image.shape[0] // panels, image.shape[1])
+        self.dtype, self.panels = image.dtype, panels
+        self._image, self._top = image, panel * self.shape[0]
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        first, last, _ = rows.indices(self.shape[0])
+        return self._image.block(slice(self._top + first, self._top + last), columns)
 
 
 def _told(flags: Sequence[str], strict_c: bool) -> tuple[Experiment, bool]:
