@@ -8,11 +8,16 @@ import h5py
 import numpy as np
 import pytest
 from commands import BASE
-from exported import corners, expt_corners, nxmx_corners, spots
+from exported import corners, expt_corners, nxmx_corners, series, skewed, spots
 
 import tilesim as library
 from tilesim.formats.axes import Axes, rotation_to
 from tilesim.io.smv import read_smv_header
+from tilesim.run.job import make_job
+from tilesim.run.work import Work, compute_here
+from tilesim.store.create import create_store
+from tilesim.store.layout import FrameCoordinate
+from tilesim.store.place import normal_place
 
 RUN = ("run", *BASE, "-floatfile", "f.bin", "--zarr", "z.zarr", "--quiet")
 SERIES = ("run", *BASE, "-osc", "1", "-phisteps", "2", "--frames", "3", "--zarr", "s.zarr", "--quiet")
@@ -275,3 +280,50 @@ def test_measured_images_keep_their_own_offset(tilesim, folder, store):
     assert fabio.open("x.img").header["ADC_OFFSET"] == "10"
     [panel] = json.loads((folder / "x.expt").read_text())["detector"][0]["panels"]
     assert (panel["pedestal"], panel["gain"], panel["trusted_range"]) == (10, 2, [0, 65525])
+
+
+@pytest.fixture
+def panels(folder):
+    """`p.zarr`, two frames of a skewed detector of three panels, and its experiments and pixels."""
+    frames = series(skewed(3, factors=library.StructureFactors.constant(100.0)), 2)
+    job = make_job(frames, (7, 11), "mixed", "cpu", "eager")
+    about = {"job_digest": job.digest, "experiment": frames[0].to_dict()}
+    phi = FrameCoordinate("phi", [math.degrees(one.scan.start) for one in frames])
+    place = normal_place("p.zarr")
+    stored = create_store(place, job.plan, frames[0].detector.panels[0], about, coordinates=[phi])
+    list(compute_here([Work(job, stored)]))
+    return frames, np.stack([library.simulate_now(one, backend="eager") for one in frames])
+
+
+def test_a_detector_of_several_panels_goes_into_one_nxmx_file(tilesim, panels):
+    frames, pixels = panels
+    result = tilesim("export", "p.zarr", "x.h5", "--expt", "x.expt")
+    assert result.status == 0, result.err
+    for number in range(3):
+        ours = corners(frames[0], number)
+        assert np.abs(nxmx_corners("x.h5", number) - ours @ rotation_to(Axes.MCSTAS, frames[0]).T).max() < 1e-12
+        with open("x.expt") as file:
+            found = expt_corners(json.load(file), number)
+        assert np.abs(found - ours @ rotation_to(Axes.IMGCIF, frames[0]).T).max() < 1e-12
+    with h5py.File("x.h5") as file:
+        assert np.array_equal(file["entry/data/data"], pixels.reshape(2, 60, 30)) and pixels.max() > 0
+        assert np.allclose(file["entry/sample/transformations/omega"], [20, 20.5])
+    # tilesim itself finds the panels again.
+    assert tilesim("export", "x.h5", "again_{frame}_{panel}.edf").status == 0
+    assert np.array_equal(fabio.open("again_1_2.edf").data, pixels[1, 2])
+
+
+def test_panels_go_into_files_of_their_own_or_below_each_other(tilesim, folder, panels):
+    _, pixels = panels
+    assert tilesim("export", "p.zarr", "x_{frame}_{panel:02d}.cbf", "--scale", "1e6").status == 0
+    assert np.array_equal(fabio.open("x_1_02.cbf").data, np.rint(pixels[1, 2].astype(float) * 1e6))
+    assert tilesim("export", "p.zarr", "x_{frame}.edf").status == 0
+    assert np.array_equal(fabio.open("x_1.edf").data, pixels[1].reshape(60, 30))
+    assert tilesim("export", "p.zarr", "y.tif", "--frame", "1", "--panel", "2").status == 0
+    assert np.array_equal(fabio.open("y.tif").data, pixels[1, 2])
+    assert tilesim("export", "p.zarr", "x.bin", "--frame", "0").status == 0
+    assert json.loads((folder / "x.bin.json").read_text())["panels"] == [0, 1, 2]
+    for words in (("--frame", "0"), ("--frame", "0", "--panel", "1")):
+        assert tilesim("export", "p.zarr", "x.png", *words).status == 0
+    result = tilesim("export", "p.zarr", "x.cbf", "--frame", "0", "--round")
+    assert result.status == 2 and "x_{panel:05d}.cbf" in result.err

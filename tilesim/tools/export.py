@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.formats.axes import Axes
-from tilesim.formats.banded import Bands
+from tilesim.formats.banded import Bands, Stacked
 from tilesim.formats.cbf import cbf_counts, write_cbf
 from tilesim.formats.counts import ADC_OFFSET, Counts, SmvCounts
 from tilesim.formats.edf import write_edf
@@ -59,6 +59,8 @@ SUFFIXES = {
 }
 WHOLE_SERIES = (Format.NXMX, Format.EXPT)
 """Formats of which one file holds all frames and panels."""
+STACKED = (Format.FLOAT, Format.TIFF, Format.EDF, Format.PNG)
+"""Formats whose files may hold the panels of a frame one below the other, as `tilesim run` writes them."""
 SIGNED_LIMIT = 2**31 - 1
 FIELD = re.compile(r"\{(frame|image|panel)(?::0(\d)d)?\}")
 
@@ -103,8 +105,8 @@ def export(source: Source, out: str, wanted: Wanted) -> Exported:
 
     Raises InputError, StoreError.
     """
-    names = _names(source, out, wanted)
-    for path in (*dict.fromkeys(names.values()), *filter(None, (wanted.expt,))):
+    names = _names(out, wanted)
+    for path in (*names, *filter(None, (wanted.expt,))):
         check_writable(path)
     done = Exported()
     counts: list[Counts] = []
@@ -116,9 +118,8 @@ def export(source: Source, out: str, wanted: Wanted) -> Exported:
             _export_models(source, out, wanted, None)
             done.files.append(out)
         else:
-            for (frame, panel), path in names.items():
-                written = _export_image(source, path, frame, panel, wanted, counts, done.remarks)
-                done.files.extend(written)
+            for path, (frame, panels) in names.items():
+                done.files += _export_image(source, path, frame, panels, wanted, counts, done.remarks)
         if wanted.expt is not None:
             _export_models(source, wanted.expt, wanted, _images(wanted, out, names))
             done.files.append(wanted.expt)
@@ -126,29 +127,35 @@ def export(source: Source, out: str, wanted: Wanted) -> Exported:
     return done
 
 
-def _names(source: Source, out: str, wanted: Wanted) -> dict[tuple[int, int], str]:
-    """The file of each (frame, panel). Raises InputError where two would have one name."""
+def _names(out: str, wanted: Wanted) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Each file with its frame and panels. Raises InputError where it cannot hold what its name stands for."""
     if "{" in FIELD.sub("", out) or "}" in FIELD.sub("", out):
         raise InputError(
             f"{printable(out)}: expected {{frame}}, {{image}} or {{panel}} in braces, with a width as in {{frame:05d}}"
         )
-    names = {(f, p): fill(out, f, p) for f in wanted.frames for p in wanted.panels}
+    names: dict[str, list[tuple[int, int]]] = {}
+    for frame in wanted.frames:
+        for panel in wanted.panels:
+            names.setdefault(fill(out, frame, panel), []).append((frame, panel))
     if wanted.format in WHOLE_SERIES:
-        if len(set(names.values())) > 1:
+        if len(names) > 1:
             raise InputError(f"{printable(out)}: one {wanted.format} file holds all frames; expected no braces")
-        return names
+        return {out: (wanted.frames[0], wanted.panels)}
+    files = {name: ({f for f, _ in held}, tuple(p for _, p in held)) for name, held in names.items()}
+    for frames, panels in files.values():
+        if len(frames) > 1:
+            raise _too_many(out, "frame", len(frames))
+        if len(panels) > 1 and wanted.format not in STACKED:
+            raise _too_many(out, "panel", len(panels))
+    return {name: (min(frames), panels) for name, (frames, panels) in files.items()}
+
+
+def _too_many(out: str, kind: str, count: int) -> InputError:
     stem, suffix = os.path.splitext(out)
-    for kind, values, flag in (("frame", wanted.frames, "--frame"), ("panel", wanted.panels, "--panel")):
-        if len(values) > 1 and len({fill(out, *(pair)) for pair in _along(kind, values)}) < len(values):
-            raise InputError(
-                f"{printable(out)} is one file for {len(values)} {kind}s; expected a name with {{{kind}}}, such as "
-                f"{stem}_{{{kind}:05d}}{suffix}, or {flag} N"
-            )
-    return names
-
-
-def _along(kind: str, values: Sequence[int]) -> Iterator[tuple[int, int]]:
-    return ((value, 0) if kind == "frame" else (0, value) for value in values)
+    return InputError(
+        f"{printable(out)} is one file for {count} {kind}s; expected a name with {{{kind}}}, such as "
+        f"{stem}_{{{kind}:05d}}{suffix}, or --{kind} N"
+    )
 
 
 def fill(template: str, frame: int, panel: int) -> str:
@@ -158,23 +165,32 @@ def fill(template: str, frame: int, panel: int) -> str:
 
 
 def _export_image(
-    source: Source, path: str, frame: int, panel: int, wanted: Wanted, counts: list[Counts], remarks: list[str]
+    source: Source,
+    path: str,
+    frame: int,
+    panels: tuple[int, ...],
+    wanted: Wanted,
+    counts: list[Counts],
+    remarks: list[str],
 ) -> tuple[str, ...]:
-    """One panel of one frame; the files that were written."""
-    form, image = wanted.format, source.image(frame, panel)
-    number = f"frame {frame}" + (f" panel {panel}" if source.panels > 1 else "")
+    """One panel of one frame, or several in one picture; the files that were written."""
+    form, images = wanted.format, [source.image(frame, panel) for panel in panels]
+    image = images[0] if len(images) == 1 else Stacked(images)
     if form == Format.FLOAT:
-        return write_float(path, Bands(image), _sidecar(source, frame, panel))
+        return write_float(path, Bands(image), _sidecar(source, frame, panels))
     if form in (Format.TIFF, Format.EDF):
         write = write_tiff if form == Format.TIFF else write_edf
+        number = f"frame {frame}" + (f" panel {', '.join(map(str, panels))}" if source.panels > 1 else "")
         write(path, Bands(image, _whole(wanted, f"{form} with --round or --scale", counts)), number)
         return (path,)
     experiment = source.experiment(frame)
     if form == Format.PNG:
         from tilesim.preview.picture import draw_preview
 
-        draw_preview(path, Bands(image).bands(), experiment)
+        shown = experiment.of_panel(panels[0]) if len(panels) == 1 else experiment
+        draw_preview(path, Bands(image).bands(), shown)
         return (path,)
+    [panel] = panels
     about = facing(experiment, panel, f"the header of {form}")
     _remark_on(about, form, remarks)
     if form == Format.CBF:
@@ -251,7 +267,7 @@ def _images(wanted: Wanted, out: str, names: dict) -> Callable[[str], Images] | 
     def images(folder: str) -> Images:
         if wanted.format == Format.NXMX:
             return Images((relative(out, folder),))
-        paths = tuple(relative(path, folder) for path in names.values())
+        paths = tuple(relative(path, folder) for path in names)
         fields = [m for m in FIELD.finditer(out) if m[1] != "panel"]
         template, first = None, 1
         if len(fields) == 1:
@@ -282,9 +298,9 @@ def _counted(counts: Sequence[Counts]) -> list[str]:
     return total.remarks()
 
 
-def _sidecar(source: Source, frame: int, panel: int) -> dict:
+def _sidecar(source: Source, frame: int, panels: tuple[int, ...]) -> dict:
     """What a float file cannot say itself."""
-    about = {"units": "photons/pixel", "frame": frame, "panel": panel, **source.notes}
+    about = {"units": "photons/pixel", "frame": frame, "panels": list(panels), **source.notes}
     if source.first is None or (source.varied and frame):
         return about
     here = source.experiment(frame)
