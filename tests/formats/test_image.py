@@ -335,6 +335,15 @@ def test_a_damaged_cbf_file_is_known_by_its_digest(tmp_path):
         open_image(path)
 
 
+def test_an_edf_header_that_leads_back_is_an_error(tmp_path):
+    head = "{{\nHeaderID = EH:00000{0}:000000:000000 ;\nImage = {0} ;\nByteOrder = LowByteFirst ;\n"
+    head += "DataType = FloatValue ;\nDim_1 = 10 ;\nDim_2 = 10 ;\nSize = {1} ;\n"
+    first, second = (head.format(*values).ljust(1022) + "}\n" for values in ((1, 400), (2, -1024)))
+    (tmp_path / "a").write_bytes(first.encode() + bytes(400) + second.encode() + bytes(400))
+    with pytest.raises(InputError, match=r"a: expected an EDF file, found a damaged one .*leads back"):
+        open_image(tmp_path / "a")
+
+
 @pytest.mark.parametrize("kind, library", [("cbf", "fabio.compression"), ("hdf5-plain", "h5py")])
 def test_a_library_that_is_missing_is_named(kind, library, tmp_path, monkeypatch):
     WRITERS[kind](tmp_path / "a")

@@ -12,19 +12,23 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.formats.extra import need
-from tilesim.formats.pixels import ArrayImage
-from tilesim.io.reading import printable, read_bytes
+from tilesim.formats.pixels import ArrayImage, file_size
+from tilesim.io.reading import printable, unreadable
 
 SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
 MARK = b"\x0c\x1a\x04\xd5"
 """What the pixels begin after."""
+MOST_HEADER = 2**20
+"""Bytes before the pixels."""
+MOST_PER_PIXEL = 15
+"""Bytes of a packed pixel: 1, 2, 4 and 8 of them where every difference is large."""
 TYPES = {f"{sign} {bits}-bit integer": f"{letter}{bits // 8}"
          for sign, letter in (("signed", "i"), ("unsigned", "u")) for bits in (8, 16, 32)}  # fmt: skip
 
 
 def open_cbf_image(path: str | os.PathLike) -> ArrayImage:
     """The image of a CBF file, unpacked. Raises InputError, naming the file, where it is damaged or not byte-offset."""
-    name, data = printable(path), read_bytes(path)
+    name, data = printable(path), _read(path, 0, MOST_HEADER)
     begin = data.find(SECTION)
     mark = data.find(MARK, begin)
     if begin < 0 or mark < 0:
@@ -41,12 +45,14 @@ def open_cbf_image(path: str | os.PathLike) -> ArrayImage:
         for key in ("X-Binary-Size", "X-Binary-Size-Fastest-Dimension", "X-Binary-Size-Second-Dimension")
     )
     start = mark + len(MARK)
-    stream = data[start : start + size]
+    available = file_size(path) - start
     # A packed pixel has a byte at least, so that no header can ask for more memory than that.
-    if len(stream) < size or size < fast * slow:
+    if available < size or not fast * slow <= size <= MOST_PER_PIXEL * fast * slow:
         raise InputError(
-            f"{name}: expected {size} bytes for {fast} x {slow} pixels (fast x slow), found {len(data) - start}"
+            f"{name}: expected {size} bytes for {fast} x {slow} pixels (fast x slow), found {available};"
+            f" a pixel takes 1 to {MOST_PER_PIXEL}"
         )
+    stream = _read(path, start, size)
     _check_digest(name, header, stream)
     compression = need("fabio.compression", "reading CBF files")
     with np.errstate(over="ignore"):
@@ -54,6 +60,15 @@ def open_cbf_image(path: str | os.PathLike) -> ArrayImage:
     if pixels.size != fast * slow:
         raise InputError(f"{name}: expected {fast * slow} pixels, found {pixels.size}")
     return ArrayImage(pixels.reshape(slow, fast).astype(TYPES[kind], copy=False))
+
+
+def _read(path: str | os.PathLike, start: int, size: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            file.seek(start)
+            return file.read(size)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
 
 
 def _check_digest(name: str, header: str, stream: bytes) -> None:

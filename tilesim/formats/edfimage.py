@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 
 from tilesim.errors import InputError
 from tilesim.formats.extra import need
@@ -17,9 +18,9 @@ def open_edf_image(path: str | os.PathLike, frame: int) -> RawImage:
     """Image `frame` of an EDF file. Raises InputError, naming the file, where it is damaged, packed or not flat."""
     name, edf = printable(path), need("fabio.edfimage", "reading EDF files")
     image = edf.EdfImage()
-    with _quiet():
+    with _quiet(), _Headers(path) as file:
         try:
-            image.read(os.fspath(path))
+            image.read(file)
             frames = image.nframes
             check_number(path, "frame", frame, frames)
             # Its public names would read the pixels, and fill up what is missing.
@@ -32,11 +33,24 @@ def open_edf_image(path: str | os.PathLike, frame: int) -> RawImage:
             raise
         except Exception as error:
             raise InputError(f"{name}: expected an EDF file, found a damaged one ({error})") from error
-        finally:
-            image.close()
     if packed or elsewhere or len(shape) != 2:
         raise InputError(f"{name}: expected an EDF image of two dimensions, not compressed, in the file itself")
     return RawImage(path, shape, dtype, start, frames)
+
+
+class _Headers(FileIO):
+    """A file from which headers are read, one behind the other: a size below 0 must not lead back for ever."""
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        super().__init__(os.fspath(path), "rb")
+        self._left = 2 * os.fstat(self.fileno()).st_size + 2**16
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError("a header leads back to one before it")
+        return data
 
 
 @contextmanager
