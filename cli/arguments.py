@@ -177,6 +177,8 @@ BACKGROUND = [
     click.option("--background-mw", metavar="G_MOL", help="Its molar mass [that of the material]."),
 ]
 """What scatters besides the crystal (docs/background.md)."""
+EXPERIMENT = [*FACTORS, *BACKGROUND]
+"""All that decides a pixel beyond nanoBragg's own flags."""
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
     click.option("--overwrite", is_flag=True, help="Replace an existing store."),
@@ -197,12 +199,12 @@ def simulation_options(function: Callable) -> Callable:
         click.option("--frames", type=click.IntRange(min=1), default=1, metavar="N", help="A series of N images [1]."),
         click.option("--frame-osc", type=float, metavar="DEG", help="Advance of phi from frame to frame [-osc]."),
     ]
-    return _with_options(function, [*own, *FACTORS, *BACKGROUND, *KERNEL, *ENGINE, *ENDING])
+    return _with_options(function, [*own, *EXPERIMENT, *KERNEL, *ENGINE, *ENDING])
 
 
-def factor_options(function: Callable) -> Callable:
-    """The options that say where structure factors come from."""
-    return _with_options(function, FACTORS)
+def experiment_options(function: Callable) -> Callable:
+    """The options that decide a pixel."""
+    return _with_options(function, EXPERIMENT)
 
 
 def batch_options(function: Callable) -> Callable:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from tilesim_cli.arguments import MixedCommand, factor_options
+from tilesim_cli.arguments import MixedCommand, experiment_options
 
 NONE, DIFFERENT = 0, 1
 
@@ -36,7 +36,7 @@ class TraceCommand(MixedCommand):
 @click.option("--quiet", is_flag=True, help="Print no values.")
 @click.option("--compare", type=click.Path(), nargs=2, metavar="A B", help="Compare two logs instead.")
 @click.option("--tolerance", type=float, metavar="X", help="Relative, for --compare [1e-6].")
-@factor_options
+@experiment_options
 @click.pass_context
 def command(ctx: click.Context, **options) -> None:
     """Print every value that makes up one pixel: orientation, detector, ray, Miller indices, factors, scale.
@@ -77,7 +77,7 @@ def trace_lines(
         if kept is not None:
             kept.append(traced.plain)
 
-    trace_pixel(prepared, *pixel, tell, most)
+    trace_pixel(prepared.experiment, *pixel, tell, most, prepared.stages)
 
 
 def _account(prepared, pixel: tuple[int, int], traced: list[dict]) -> dict:

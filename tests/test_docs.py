@@ -68,9 +68,8 @@ def test_the_page_on_traces_shows_what_its_commands_print(tmp_path, monkeypatch)
     (tmp_path / "A.mat").write_text(matrix)
     for name, flags in (("right.log", words), ("wrong.log", [*words, "-lambda", "1.25"])):
         lines = []
-        trace_pixel(
-            read_command([word for word in flags if word != "\n"]), 40, 25, lambda v, to=lines: to.append(v.text)
-        )
+        command = read_command([word for word in flags if word != "\n"])
+        trace_pixel(command.experiment, 40, 25, lambda v, to=lines: to.append(v.text), stages=command.stages)
         (tmp_path / name).write_text("\n".join(lines) + "\n")
     (tmp_path / "shown.log").write_text(shown)
     right, wrong, page_log = map(read_trace, ("right.log", "wrong.log", "shown.log"))

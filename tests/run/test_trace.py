@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from experiments import ALL
 
+from tilesim.errors import InputError
 from tilesim.io.tracelog import Traced
+from tilesim.model import Detector
 from tilesim.nanobragg.resolve import read_command
 from tilesim.run.job import lower_job, make_job
 from tilesim.run.lazy import simulate_now
@@ -30,7 +33,8 @@ WORKED = {case["id"]: case for case in VECTORS["cases"] if case["id"] != "lysozy
 
 def traced(command, slow, fast, most=None) -> list[Traced]:
     said = []
-    assert trace_pixel(command, slow, fast, said.append, most) == value(said, "I_pixel_final")
+    final = trace_pixel(command.experiment, slow, fast, said.append, most, command.stages)
+    assert final == value(said, "I_pixel_final")
     return said
 
 
@@ -60,6 +64,46 @@ def test_the_traced_pixel_is_the_simulated_one(name, strict_c, tmp_path, monkeyp
             assert value(said, "I_pixel_final") == pytest.approx(exact[0], rel=1e-12)
             assert value(said, "evaluations") <= experiment.evaluations
             check_scaling(command, said)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_pixel_of_every_option_at_once_is_traced_to_its_photons(name):
+    experiment = ALL[name]
+    image = simulate_now(experiment, "double", "cpu", "eager")
+    for slow, fast in ((0, 0), (1, 2), (5, 15), (11, 20), (22, 30)):
+        said = []
+        value = trace_pixel(experiment, slow, fast, said.append)
+        assert np.float32(value) == image[slow, fast]
+        evaluations = [one for one in said if one.name == "I_term"]
+        assert len({one.place for one in evaluations}) == len(evaluations)
+
+
+def test_a_pixel_of_a_stack_of_panels_is_that_of_its_panel():
+    first = ALL["plain"]
+    [panel] = first.detector.panels
+    second = panel.replace(origin=tuple(x + d for x, d in zip(panel.origin, (0.0, 0.01, 0.0), strict=True)))
+    experiment = first.replace(detector=Detector((panel, second)))
+    image = simulate_now(experiment, "double", "cpu", "eager")
+    said = []
+    assert np.float32(trace_pixel(experiment, 23 + 4, 7, said.append)) == image[1, 4, 7]
+    assert value(said, "panel") == 1
+    assert value(said, "pix0_vector_meters") == second.origin
+    with pytest.raises(InputError, match="none of the detector's 46 x 31"):
+        trace_pixel(experiment, 46, 0, said.append)
+
+
+@pytest.mark.parametrize("more", ["", "-detector_thick 300 -detector_thicksteps 2 -dispersion 2 -dispsteps 2 -water 1"])
+def test_a_background_is_part_of_the_trace(more):
+    flags = (
+        "-cell 50 60 70 90 90 90 -default_F 1e5 -N 9 -distance 100 -pixel 1 -detpixels 8 -oversample 1 -beamsize 0.01"
+    )
+    command = read_command(shlex.split(f"{flags} --background water --background-thickness 0.001 {more}"))
+    image = simulate_now(command.experiment, "double", "cpu", "eager")
+    said = traced(command, 3, 4)
+    assert np.float32(value(said, "I_pixel_final")) == image[3, 4]
+    parts = [one.values[0] for one in said if one.name.startswith("photons_from")]
+    assert len(parts) == (3 if more else 2) and min(parts) > 0
+    assert sum(parts) == pytest.approx(value(said, "I_pixel_final"), rel=1e-12)
 
 
 def check_scaling(command, said):

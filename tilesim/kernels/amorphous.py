@@ -21,6 +21,7 @@ from tilesim.physics.amorphous import (
     polarization_factor,
     rotate_about,
 )
+from tilesim.physics.watch import Watch, unwatched
 
 BLOCK = 8192
 """Pixels at a time: few enough for the cache; the arrays of one block take 2 MB."""
@@ -78,30 +79,31 @@ class Amorphous:
     scale: float
     """Photons per steradian and squared amplitude, of one source"""
 
-    def photons(self, numbers: np.ndarray) -> np.ndarray:
+    def photons(self, numbers: np.ndarray, watch: Watch = unwatched) -> np.ndarray:
         """Photons (n,) float64 of the pixels with these numbers (n,)."""
         values = np.empty(len(numbers))
         with np.errstate(all="ignore"):  # as in the kernels, what cannot be computed is infinite or NaN
             for start in range(0, len(numbers), BLOCK):
                 part = numbers[start : start + BLOCK]
-                values[start : start + BLOCK] = self._block(np.pad(part, (0, -len(part) % PADDING), mode="edge"))[
-                    : len(part)
-                ]
+                padded = np.pad(part, (0, -len(part) % PADDING), mode="edge")
+                values[start : start + BLOCK] = self._block(padded, watch)[: len(part)]
         return values
 
-    def _block(self, numbers: np.ndarray) -> np.ndarray:
+    def _block(self, numbers: np.ndarray, watch: Watch) -> np.ndarray:
         total = np.zeros(len(numbers))
         for diffracted, weight in self._layers(numbers):
+            watch("amorphous_layer", weight)
             for incident, waves in self.beams:
-                total += weight * self._scattered(diffracted, incident, waves)
+                total += weight * self._scattered(diffracted, incident, waves, watch)
         return total * self.scale
 
-    def _scattered(self, diffracted: Axes, incident: Vector, waves: Sequence[Source]) -> np.ndarray:
+    def _scattered(self, diffracted: Axes, incident: Vector, waves: Sequence[Source], watch: Watch) -> np.ndarray:
         """Squared amplitude (n,) summed over waves of one direction, with weights and polarisation."""
         beam, sine = self.experiment.beam, half_chord(diffracted, incident)
         square = np.zeros_like(sine)
         for wave in waves:
             electrons = amplitude(self.curve, sine / wave.wavelength)
+            watch("amorphous_wave", wave, sine, electrons)
             square += wave.weight * electrons * electrons
         if beam.kahn_factor is None:
             return square

@@ -6,7 +6,7 @@ Names and units are those of the reference's instrumented builds (TRACE_C lines)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,11 +16,13 @@ from torch import Tensor
 from tilesim.compute import rendered_pixels
 from tilesim.errors import InputError
 from tilesim.io.tracelog import Number, Traced, move
+from tilesim.kernels.amorphous import Amorphous, WithBackground
 from tilesim.kernels.derived import derive
 from tilesim.kernels.tensors import Lowered, pixels_of
+from tilesim.model import Experiment, Source
 from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED
 from tilesim.model.vectors import Vector, cross, dot, scale
-from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.command import Stage
 from tilesim.nanobragg.settings import RTD
 from tilesim.physics.factors import interpolable, nearest, tricubic
 from tilesim.physics.geometry import norm
@@ -41,36 +43,52 @@ from tilesim.tiling.tile import Tile
 Say = Callable[[Traced], None]
 
 
-def trace_pixel(command: Command, slow: int, fast: int, say: Say, most: int | None = None) -> float:
+def trace_pixel(
+    experiment: Experiment,
+    slow: int,
+    fast: int,
+    say: Say,
+    most: int | None = None,
+    stages: Sequence[Stage] = (),
+) -> float:
     """Hand over every value that makes up a pixel, in order, and give its photons.
 
     The values are those of the definition of the physics as it computes the pixel (backend eager, double).
 
-    most  of the evaluations (one orientation of one source at one sub-pixel of one layer) are said; None: all
+    slow    of the image, in which panels are stacked along the slow axis
+    most    of the evaluations (one orientation of one source at one sub-pixel of one layer) are said; None: all
+    stages  of a command line that the experiment comes from (`Command.stages`); they are said first
 
     Raises InputError where there is no such pixel.
     """
-    experiment = command.experiment
-    check_pixel(command, slow, fast)
-    lowered = lower_job(make_job(experiment, None, "double", "cpu", "eager"))
-    tracer = _Tracer(lowered, say, most)
+    check_pixel(experiment, slow, fast)
+    panel, row = divmod(slow, experiment.panel_shape[0])
+    kernel = lower_job(make_job(experiment, None, "double", "cpu", "eager"), panel=panel)
+    amorphous = None
+    if isinstance(kernel, WithBackground):
+        kernel, amorphous = kernel.kernel, kernel.amorphous
+    tracer = _Tracer(kernel, say, most)
     tracer.say("pixel", slow, fast)
-    tracer.say("mode", "strict-c" if command.strict_c else "corrected")
-    for name, values in command.stages:
+    if len(experiment.detector.panels) > 1:
+        tracer.say("panel", panel)
+    tracer.say("mode", "strict-c" if experiment.sampling.strict_c else "corrected")
+    for name, values in stages:
         tracer.say(name, *values)
     tracer.say_experiment()
-    numbers = rendered_pixels(experiment, Tile(0, 0, slow, slow + 1, fast, fast + 1))
+    numbers = rendered_pixels(kernel.experiment, Tile(0, panel, row, row + 1, fast, fast + 1))
     tracer.say("rendered", len(numbers))
     value = tracer.photons(numbers) if len(numbers) else 0.0
+    if amorphous is not None and len(numbers):
+        value += tracer.background(amorphous, numbers, value)
     tracer.say("I_pixel_final", value)
     with np.errstate(over="ignore"):
         tracer.say("floatimage_accumulated", float(np.float32(value)))
     return value
 
 
-def check_pixel(command: Command, slow: int, fast: int) -> None:
+def check_pixel(experiment: Experiment, slow: int, fast: int) -> None:
     """Raise InputError where the detector has no such pixel."""
-    shape = command.experiment.shape
+    shape = experiment.shape
     if not (0 <= slow < shape[0] and 0 <= fast < shape[1]):
         raise InputError(
             f"pixel {slow} {fast} (slow fast) is none of the detector's {shape[0]} x {shape[1]}; "
@@ -91,9 +109,9 @@ class _Tracer:
         self._ray: Ray | None = None
         self._polar: float | Tensor = 0.0 if lowered.setup.kahn_factor is not None else 1.0
 
-    def say(self, name: str, *values: Number | Tensor) -> None:
+    def say(self, name: str, *values: Number | Tensor | np.ndarray) -> None:
         """One value; of a list of pixels the first."""
-        flat = tuple(x.reshape(-1)[0].item() if isinstance(x, Tensor) else x for x in values)
+        flat = tuple(x.reshape(-1)[0].item() if isinstance(x, Tensor | np.ndarray) else x for x in values)
         move(self._place, name, flat)
         self._say(Traced(name, flat, tuple(self._place.items())))
 
@@ -140,6 +158,15 @@ class _Tracer:
         else:
             value, _ = photons(self._setup, pixels, watched, self.watch)
         return value[0].item()
+
+    def background(self, amorphous: Amorphous, numbers: np.ndarray, crystal: float) -> float:
+        """Photons that the background adds to those of the crystal and what is there already."""
+        if self._setup.background == 0:
+            self.say("photons_from_crystal", crystal)
+        self.say("background_photons_per_sr_and_square_electron", amorphous.scale)
+        value = amorphous.photons(numbers, self.watch)[0].item()
+        self.say("photons_from_background", value)
+        return value
 
     def watch(self, event: str, *values: object) -> None:
         """As `tilesim.physics.watch.Watch`."""
@@ -286,6 +313,13 @@ class _Tracer:
     def _see_background(self, captured: Tensor, isotropic: Tensor) -> None:
         self.say("capture_of_all_layers", captured)
         self.say("photons_from_water", self._setup.background * isotropic)
+
+    def _see_amorphous_layer(self, weight: np.ndarray) -> None:
+        self.say("background_omega_times_capture", weight)
+
+    def _see_amorphous_wave(self, wave: Source, sine: np.ndarray, electrons: np.ndarray) -> None:
+        self.say("background_stol_m_inv", sine / wave.wavelength)
+        self.say("background_F", electrons)
 
 
 def _reciprocal(cell: Cell) -> tuple[Vector, Vector, Vector]:
