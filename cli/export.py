@@ -61,7 +61,7 @@ def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **option
         form, frames, panels, scale, options["adc"], Axes(options["axes"]), options["expt"], options["material"]
     )
     done = export(found, out, wanted)
-    for remark in done.remarks:
+    for remark in (*found.warnings, *done.remarks):
         click.echo(f"WARNING: {remark}", err=True)
     if not quiet:
         for path in done.files:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import fabio
 import h5py
@@ -142,6 +143,8 @@ def test_floats_take_their_geometry_from_flags(tilesim, folder, store):
     refused = tilesim("export", "f.bin", "x.h5")
     assert refused.status == 2 and "f.bin does not tell the geometry" in refused.err and refused.err.count("\n") == 1
     assert tilesim("export", "f.bin", "x.h5", "--", *BASE).status == 0
+    warned = tilesim("export", "f.bin", "x.cbf", "--round", "--", *BASE, "-pix0_vector", 1, 2, 3)
+    assert warned.status == 0 and "WARNING: -pix0_vector" in warned.err
     tilesim("export", "z.zarr", "y.h5")
     with h5py.File("x.h5") as ours, h5py.File("y.h5") as theirs:
         for name in ("entry/instrument/detector/module/module_offset", "entry/data/data"):
@@ -222,6 +225,38 @@ def test_damage_is_one_line_and_leaves_nothing(tilesim, folder, made, store):
         result = tilesim("export", "z.zarr", name)
         assert result.status == 2 and "damaged" in result.err and result.err.count("\n") == 1
     assert made() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refused"),
+    [
+        *(("experiment", value, True) for value in ([], "x", 5, {}, {"beam": None})),
+        *(("noise", value, True) for value in ("x", 5, {}, {"offset": "a", "gain": 1}, {"offset": 1, "gain": [1]})),
+        *(("command_line", value, False) for value in ("x", 5, [5], ["-lambda"], ["-img", "none.img"], None)),
+        *(("strict_c", value, False) for value in ("x", [1], None)),
+    ],
+)
+def test_a_store_that_says_nonsense_is_one_line(tilesim, folder, made, store, name, value, refused):
+    path = folder / "z.zarr" / "zarr.json"
+    plain = json.loads(path.read_text())
+    plain["attributes"]["tilesim"][name] = value
+    path.write_text(json.dumps(plain))
+    before = made()
+    result = tilesim("export", "z.zarr", "x.h5")
+    if refused:
+        assert result.status == 2 and "z.zarr" in result.err and result.err.count("\n") == 1 and made() == before
+    else:
+        assert result.status == 0 and np.array_equal(fabio.open("x.h5").data, store)
+
+
+@pytest.mark.parametrize("changes", [{"pixel_size": "x"}, {"shape": [9, 9]}, {"normal": [0, 0, 0]}, {"fast": [1, 2]}])
+def test_a_panel_that_cannot_be_is_one_line(tilesim, folder, store, changes):
+    path = folder / "z.zarr" / "zarr.json"
+    plain = json.loads(path.read_text())
+    plain["attributes"]["tilesim"]["experiment"]["detector"]["panels"][0].update(changes)
+    path.write_text(json.dumps(plain))
+    result = tilesim("export", "z.zarr", "x.h5")
+    assert result.status == 2 and "z.zarr" in result.err and result.err.count("\n") == 1
 
 
 def test_missing_tiles_are_told_and_marked(tilesim, folder, store):
@@ -327,3 +362,18 @@ def test_panels_go_into_files_of_their_own_or_below_each_other(tilesim, folder, 
         assert tilesim("export", "p.zarr", "x.png", *words).status == 0
     result = tilesim("export", "p.zarr", "x.cbf", "--frame", "0", "--round")
     assert result.status == 2 and "x_{panel:05d}.cbf" in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "library_name", "module"),
+    [("x.cbf", "fabio", "fabio.ext.byte_offset"), ("x.tif", "fabio", "fabio.TiffIO"), ("x.h5", "h5py", "h5py")],
+)
+def test_a_library_that_is_missing_is_named(tilesim, made, store, monkeypatch, name, library_name, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    before = made()
+    words = ("--round",) if name == "x.cbf" else ()
+    result = tilesim("export", "z.zarr", name, *words)
+    assert result.status == 2 and f"needs {library_name}" in result.err and "tilesim[formats]" in result.err
+    assert made() == before
+    for other in ("x.edf", "x.bin", "x.img", "x.expt"):
+        assert tilesim("export", "z.zarr", other, *(("--round",) if other == "x.img" else ())).status == 0

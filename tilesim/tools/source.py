@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tilesim.formats.image import Image, format_of, open_image
 from tilesim.formats.nxmx import Exposure
 from tilesim.io.reading import printable
 from tilesim.io.smv import read_smv_header
-from tilesim.model import Experiment, StructureFactors
+from tilesim.model import Experiment, StructureFactors, checks
 from tilesim.model.experiment import PARTS
 from tilesim.model.serial import from_plain
 from tilesim.nanobragg.argv import read_settings
@@ -52,6 +52,8 @@ class Source:
     notes: dict = field(default_factory=dict)
     """Where the pixels come from."""
     exposure: Exposure = Exposure()
+    warnings: tuple[str, ...] = ()
+    """On the flags, one line each."""
 
     def experiment(self, frame: int) -> Experiment:
         """Of one frame. Raises InputError where it is not known."""
@@ -95,7 +97,7 @@ def open_source(
                         exposure=_exposure(command and command.settings))  # fmt: skip
     if source.first is not None:
         _check_detector(source)
-    return source
+    return replace(source, warnings=command.warnings) if command else source
 
 
 def _check_detector(source: Source) -> None:
@@ -115,8 +117,7 @@ def _store(path: str, image: Image, command: Command | None) -> Source:
     attributes, _ = open_store(path)
     kept = ("digest", "command_line", "strict_c", "corrections", "seeds", "versions", "noise", "experiment")
     notes = {"source": os.path.basename(path), **{name: attributes[name] for name in kept if name in attributes}}
-    noise = attributes.get("noise") or {}
-    about = {"offset": noise.get("offset"), "gain": noise.get("gain", 1.0), "notes": notes}
+    about = {**_detector_units(path, attributes.get("noise")), "notes": notes}
     size = (path, image.shape, image.frames, image.panels)
     if command is not None:
         return Source(*size, command.experiment, **about, exposure=_exposure(command.settings))
@@ -141,10 +142,23 @@ def _stored_experiment(path: str, attributes: dict) -> Experiment | None:
         raise InputError(f"{path}: the experiment in the store cannot be read ({error})") from None
 
 
+def _detector_units(path: str, noise: object) -> dict:
+    """Offset and gain of an image that was measured. Raises InputError where they are no numbers."""
+    if noise is None:
+        return {}
+    try:
+        return {name: checks.finite(f"{name} of the noise", noise[name]) for name in ("offset", "gain")}
+    except (KeyError, TypeError, InputError) as error:
+        raise InputError(f"{path}: what the store says of its noise cannot be read ({error})") from None
+
+
 def _settings(attributes: dict) -> Settings | None:
     """The flags that a store was made by, as far as they can still be read."""
+    words = attributes.get("command_line")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return None
     try:
-        return read_settings(attributes.get("command_line") or [], strict_c=bool(attributes.get("strict_c")))
+        return read_settings(words, strict_c=bool(attributes.get("strict_c")))
     except TilesimError:
         return None
 
