@@ -140,6 +140,15 @@ def test_the_command_line_that_a_store_keeps_makes_the_same_image(tilesim, folde
     assert again.digest == kept["digest"] and again.background is not None
 
 
+def test_a_trace_says_it_and_ends_in_the_pixel(tilesim, image):
+    words = (*BASE, "--background", "water", "--background-thickness", "0.1")
+    traced = {line.split()[1]: line.split()[2:] for line in tilesim("trace", *words, "--pixel", 3, 4).out.splitlines()}
+    pixel = image(*words, "--precision", "double", "--backend", "eager")[3, 4]
+    assert float(traced["floatimage_accumulated"][0]) == pixel
+    assert 0 < float(traced["photons_from_background"][0]) <= float(traced["I_pixel_final"][0])
+    assert tilesim("run", *words, "-trace_pixel", 3, 4, "-floatfile", "t.bin").status == 0
+
+
 def test_a_batch_lies_behind_it_too(tilesim, folder, image):
     (folder / "b.toml").write_text(
         f'flags = "{" ".join(BASE)}"\nfloatfile = "b{{frame}}.bin"\n[grid]\nphi = [0.5, 1.5]\n'

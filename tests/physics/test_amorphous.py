@@ -17,6 +17,7 @@ from tilesim.physics.absorb import capture_fraction
 from tilesim.physics.background import water_background
 from tilesim.physics.polarize import polarization_factor
 from tilesim.run.job import lower_job, make_job
+from tilesim.run.lazy import simulate_now
 
 R_E_SQUARED, AVOGADRO = 7.94079248018965e-30, 6.02214179e23
 FLAT = ScatteringCurve((0.0, 1e9), (3.0, 3.0))
@@ -218,6 +219,15 @@ def test_a_pixel_does_not_depend_on_its_neighbours_in_the_list():
     some = np.random.default_rng(2).permutation(ALL_PIXELS)[:101]
     np.testing.assert_array_equal(background_of(ALL["veiled"], some), values[some])
     assert not len(background_of(ALL["veiled"], some[:0]))
+
+
+def test_every_panel_sees_it():
+    one = panel()
+    other = one.replace(origin=(-0.0061, 0.0055, 0.06))
+    both = simulate_now(hazy(detector=Detector((one, other))), "double", "cpu", "eager")
+    for image, alone in zip(both, (one, other), strict=True):
+        wanted = simulate_now(hazy(detector=Detector((alone,))), "double", "cpu", "eager")
+        np.testing.assert_array_equal(image, wanted)
 
 
 def test_without_a_background_the_kernel_is_the_plain_one():
