@@ -200,7 +200,11 @@ def test_what_was_exported_can_be_exported_again(tilesim, folder, store):
         assert tilesim("export", "x.cbf", name, "--", *BASE).status == 0
         assert np.array_equal(fabio.open(name).data, counts)
     assert fabio.open("y.img").header["ADC_OFFSET"] == "0"
-    tilesim("export", "z.zarr", "z.img", "--scale", "10")
+    assert tilesim("export", "z.zarr", "z.img", "--scale", "10").status == 0
+    assert (
+        tilesim("export", "z.img", "y.cbf", "--", "-img", "z.img", "-cell", 50, 50, 50, 90, 90, 90, "-N", 1).status == 0
+    )
+    assert pilatus_header("y.cbf")["Beam_xy"] == pytest.approx(pilatus_header("x.cbf")["Beam_xy"])
     tilesim("export", "z.img", "zz.img", "--", *BASE)
     assert np.array_equal(fabio.open("zz.img").data, counts + 40)
     assert fabio.open("zz.img").header["ADC_OFFSET"] == "40"

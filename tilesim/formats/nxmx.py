@@ -188,8 +188,8 @@ def _write_detector(group, experiment: Experiment, pixels: Bands, material: str,
     group["depends_on"] = "/entry/instrument/detector/transformations/det_z"
     top = 0
     for number, panel in enumerate(panels):
-        _write_module(_group(group, f"module_{number}" if len(panels) > 1 else "module", "NXdetector_module"),
-                      panel, top, panels[0].origin[2])  # fmt: skip
+        name = f"module_{number}" if len(panels) > 1 else "module"
+        _write_module(_group(group, name, "NXdetector_module"), panel, top, panels[0].origin[2])
         top += panel.shape[0]
 
 

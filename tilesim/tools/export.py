@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +25,7 @@ from tilesim.formats.tiff import write_tiff
 from tilesim.io.reading import printable
 from tilesim.io.replace import all_together, check_writable
 from tilesim.model.serial import to_plain
+from tilesim.tools.names import FIELD, fill
 from tilesim.tools.source import Source
 
 
@@ -62,7 +62,6 @@ WHOLE_SERIES = (Format.NXMX, Format.EXPT)
 STACKED = (Format.FLOAT, Format.TIFF, Format.EDF, Format.PNG)
 """Formats whose files may hold the panels of a frame one below the other, as `tilesim run` writes them."""
 SIGNED_LIMIT = 2**31 - 1
-FIELD = re.compile(r"\{(frame|image|panel)(?::0(\d)d)?\}")
 
 
 @dataclass(frozen=True)
@@ -156,12 +155,6 @@ def _too_many(out: str, kind: str, count: int) -> InputError:
         f"{printable(out)} is one file for {count} {kind}s; expected a name with {{{kind}}}, such as "
         f"{stem}_{{{kind}:05d}}{suffix}, or --{kind} N"
     )
-
-
-def fill(template: str, frame: int, panel: int) -> str:
-    """The name of one file."""
-    numbers = {"frame": frame, "image": frame + 1, "panel": panel}
-    return FIELD.sub(lambda m: f"{numbers[m[1]]:0{m[2] or 1}d}", template)
 
 
 def _export_image(

@@ -18,8 +18,8 @@ from tilesim.io.flat import write_banded
 from tilesim.io.reading import printable
 from tilesim.io.smv import header_block
 from tilesim.tools.expected import Expected
-from tilesim.tools.export import FIELD, fill
 from tilesim.tools.measure import NoisyImage
+from tilesim.tools.names import FIELD, fill
 from tilesim.tools.noise import NUMBERS, Measurement, Numbers
 from tilesim.tools.noisestore import Recorded
 

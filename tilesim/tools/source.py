@@ -23,9 +23,8 @@ from tilesim.nanobragg.resolve import read_command
 from tilesim.nanobragg.settings import Settings
 from tilesim.store.read import open_store, stored_coordinates
 
-SAME_GEOMETRY = ("frame", "phi", "name", "N", "Na", "Nb", "Nc", "fluence", "flux", "seed", "hkl", "default_F")
-"""What may vary in a batch without another wavelength, crystal axis or detector."""
-
+SAME_GEOMETRY = ("frame", "phi", "name", "N", "Na", "Nb", "Nc", "seed", "hkl", "default_F")
+"""What may vary in a batch without another beam, crystal axis or detector."""
 GEOMETRY = ("beam", "crystal", "detector", "scan", "sampling")
 """Parts of an experiment that a store keeps whole."""
 
@@ -91,10 +90,16 @@ def open_source(
     if kind == "store":
         source = _store(path, image, command)
     else:
-        notes = {"source": os.path.basename(path), **({"command_line": list(flags)} if flags else {})}
-        source = Source(path, image.shape, image.frames, image.panels, command and command.experiment, notes=notes,
-                        offset=_smv_offset(path) if kind == "smv" else None,
-                        exposure=_exposure(command and command.settings))  # fmt: skip
+        source = Source(
+            path,
+            image.shape,
+            image.frames,
+            image.panels,
+            command and command.experiment,
+            offset=read_smv_header(path).value("ADC_OFFSET") if kind == "smv" else None,
+            notes={"source": os.path.basename(path), **({"command_line": list(flags)} if flags else {})},
+            exposure=_exposure(command and command.settings),
+        )
     if source.first is not None:
         _check_detector(source)
     return replace(source, warnings=command.warnings) if command else source
@@ -107,10 +112,6 @@ def _check_detector(source: Source) -> None:
             f"{printable(source.path)} holds {source.panels} panels of {source.shape} pixels (slow, fast), but its "
             f"geometry is that of {len(panels)} of {panels[0].shape}"
         )
-
-
-def _smv_offset(path: str) -> float | None:
-    return read_smv_header(path).value("ADC_OFFSET")
 
 
 def _store(path: str, image: Image, command: Command | None) -> Source:
