@@ -12,6 +12,7 @@ from tilesim.errors import InputError, TilesimError
 from tilesim.formats.axes import oscillation
 from tilesim.formats.image import Image, format_of, open_image
 from tilesim.formats.nxmx import Exposure
+from tilesim.formats.pixels import Banded
 from tilesim.io.reading import printable
 from tilesim.io.smv import read_smv_header
 from tilesim.model import Experiment, StructureFactors, checks
@@ -48,6 +49,8 @@ class Source:
     """What a dark pixel holds, where the image says so: it was measured, and nothing is to be added again."""
     gain: float = 1.0
     """Detector units per photon."""
+    stacked: bool = False
+    """Whether the file has the panels of a frame one below the other in one image, as `tilesim run` writes them."""
     notes: dict = field(default_factory=dict)
     """Where the pixels come from."""
     exposure: Exposure = Exposure()
@@ -72,7 +75,23 @@ class Source:
 
     def image(self, frame: int, panel: int) -> Image:
         """The pixels of one panel of a frame."""
-        return open_image(self.path, shape=self.shape, frame=frame, panel=panel)
+        if not self.stacked:
+            return open_image(self.path, shape=self.shape, frame=frame, panel=panel)
+        slow, fast = self.shape
+        return Part(open_image(self.path, shape=(self.panels * slow, fast), frame=frame), panel * slow, slow)
+
+
+class Part(Banded):
+    """Some rows of an image as an image."""
+
+    def __init__(self, image: Image, first: int, rows: int) -> None:
+        self.shape = (rows, image.shape[1])
+        self.dtype = image.dtype
+        self._image, self._first = image, first
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        first, last, _ = rows.indices(self.shape[0])
+        return self._image.block(slice(self._first + first, self._first + last), columns)
 
 
 def open_source(
@@ -80,22 +99,25 @@ def open_source(
 ) -> Source:
     """A store or image file, with the geometry of nanoBragg `flags`, else with that of the store. Raises InputError.
 
-    shape  pixels (slow, fast) of a float file; else those of the flags, else it is square
+    shape  pixels (slow, fast) of a float file, with all panels; else those of the flags, else it is square
     """
     command = read_command(("-default_F", "1", *flags), strict_c) if flags else None
     kind = format_of(path)
     if shape is None and command is not None and kind == "float":
-        shape = command.experiment.detector.panels[0].shape
+        shape = command.experiment.shape
     image = open_image(path, shape=shape)
     if kind == "store":
         source = _store(path, image, command)
     else:
+        panels = len(command.experiment.detector.panels) if command else 1
+        stacked = panels > 1 == image.panels and image.shape == command.experiment.shape
         source = Source(
             path,
-            image.shape,
+            command.experiment.panel_shape if stacked else image.shape,
             image.frames,
-            image.panels,
+            panels if stacked else image.panels,
             command and command.experiment,
+            stacked=stacked,
             offset=read_smv_header(path).value("ADC_OFFSET") if kind == "smv" else None,
             notes={"source": os.path.basename(path), **({"command_line": list(flags)} if flags else {})},
             exposure=_exposure(command and command.settings),
