@@ -250,7 +250,7 @@ def _export_models(source: Source, path: str, wanted: Wanted, images: Callable[[
 
 def _images(wanted: Wanted, out: str, names: dict) -> Callable[[str], Images] | None:
     """Where the models say that the images are, relative to a folder; None where no one file is a frame."""
-    one_by_one = wanted.format in (Format.SMV, Format.CBF, Format.TIFF) and len(wanted.panels) == 1
+    one_by_one = wanted.format in (Format.SMV, Format.CBF) and len(wanted.panels) == 1
     if wanted.format != Format.NXMX and not one_by_one:
         return None
 
