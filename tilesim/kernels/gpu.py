@@ -204,15 +204,16 @@ def _add_orientations(
         elif SHAPE == 1:
             ph, pk, pl = dh * na, dk * nb, dl * nc
             radius = tl.sqrt((ph * ph + pk * pk + pl * pl) * spot)
-            turn = ((radius - _nearest_whole(radius)) * pi).to(kind)
-            r = (radius * pi).to(kind)
+            # float64: the difference below cancels at its zeros.
+            turn = (radius - _nearest_whole(radius)) * pi
+            r = radius * pi
             rr = r * r
             near = r < 0.5
             series = 1.0 - rr / 10 * (1.0 - rr / 28 * (1.0 - rr / 54 * (1.0 - rr / 88)))
             safe = tl.where(near, 1.0, r)
             closed = 3.0 * (tl.sin(turn) / safe - tl.cos(turn)) / (safe * safe)
             wave = tl.where(near, series, closed)
-            total += (wave * wave * factor).to(tl.float64) * tall_squared
+            total += wave * wave * factor.to(tl.float64) * tall_squared
         else:
             u = dh * ax + dk * bx + dl * cx
             v = dh * ay + dk * by + dl * cy

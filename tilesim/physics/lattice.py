@@ -128,12 +128,12 @@ def _square(fraction: Axes, lattice: Lattice) -> Tensor:
 
 
 def _round(fraction: Axes, lattice: Lattice) -> Tensor:
-    """Ellipsoid: 3 (sin x / x - cos x) / x^2 in hkl space."""
+    """Ellipsoid: 3 (sin x / x - cos x) / x^2 in hkl space; float64, since the difference cancels at its zeros."""
     scaled = tuple(x * n for x, n in zip(fraction, lattice.cells, strict=True))
     radius = torch.sqrt((scaled[0] * scaled[0] + scaled[1] * scaled[1] + scaled[2] * scaled[2]) * lattice.fudge)
     # sin and cos of pi r change sign together from one half turn to the next; the square does not care.
-    turn = ((radius - torch.round(radius)) * math.pi).to(lattice.dtype)
-    x = (radius * math.pi).to(lattice.dtype)
+    turn = (radius - torch.round(radius)) * math.pi
+    x = radius * math.pi
     square = x * x
     # The closed form cancels near zero; the series is good to 1e-11 below one half.
     series = 1.0 - square / 10 * (1.0 - square / 28 * (1.0 - square / 54 * (1.0 - square / 88)))
@@ -141,7 +141,7 @@ def _round(fraction: Axes, lattice: Lattice) -> Tensor:
     safe = torch.where(near, 1.0, x)
     closed = 3.0 * (torch.sin(turn) / safe - torch.cos(turn)) / (safe * safe)
     amplitude = torch.where(near, series, closed) * (lattice.volume * ROUND_VOLUME)
-    return amplitude * amplitude
+    return (amplitude * amplitude).to(lattice.dtype)
 
 
 def node_distance(fraction: Axes, lattice: Lattice) -> Tensor:

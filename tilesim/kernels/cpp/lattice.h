@@ -55,18 +55,17 @@ template <class T> inline T square_lattice(const Setup &s, const Lane &p) {
     return square(above / below);
 }
 
-template <class T> inline T round_lattice(const Setup &s, const Lane &p) {
+// In float64: the difference of sine and cosine cancels at its zeros.
+inline double round_lattice(const Setup &s, const Lane &p) {
     const double sum = square(p.dh * s.cells[0]) + square(p.dk * s.cells[1]) + square(p.dl * s.cells[2]);
     const double radius = std::sqrt(sum * s.fudge);
     // sin and cos of pi r change sign together from one half turn to the next; the square does not care.
-    const T turn = T(radius - std::rint(radius));
-    const T x = T(radius * M_PI), xx = x * x;
-    // The closed form cancels near zero; the series is good to 1e-11 below one half.
-    const T series = T(1) - xx / T(10) * (T(1) - xx / T(28) * (T(1) - xx / T(54) * (T(1) - xx / T(88))));
-    const T safe = x < T(0.5) ? T(1) : x;
-    const T closed = T(3) * (sin_pi(turn) - safe * cos_pi(turn)) / (safe * safe * safe);
-    const T amplitude = (x < T(0.5) ? series : closed) * T(s.volume * ROUND_VOLUME);
-    return amplitude * amplitude;
+    const double turn = radius - std::rint(radius), x = radius * M_PI, xx = x * x;
+    // The closed form cancels near zero, too; the series is good to 1e-11 below one half.
+    const double series = 1 - xx / 10 * (1 - xx / 28 * (1 - xx / 54 * (1 - xx / 88)));
+    const double safe = x < 0.5 ? 1 : x;
+    const double closed = 3 * (sin_pi(turn) - safe * cos_pi(turn)) / (safe * safe * safe);
+    return square((x < 0.5 ? series : closed) * s.volume * ROUND_VOLUME);
 }
 
 // Squared distance to the node in 1/angstrom^2 times (Na Nb Nc)^2.
@@ -87,7 +86,7 @@ inline bool between(const Setup &s, int axis, double x) {
 template <class T, Shape SHAPE>
 inline std::conditional_t<SHAPE == GAUSS, double, T> lattice_squared(const Setup &s, const Lane &p) {
     if (SHAPE == SQUARE) return square_lattice<T>(s, p);
-    if (SHAPE == ROUND) return round_lattice<T>(s, p);
+    if (SHAPE == ROUND) return T(round_lattice(s, p));
     const double distance = node_distance(s, p);
     if (SHAPE == GAUSS) return exponential<T>(distance * (-2.0 * s.fudge / GAUSS_WIDTH)) * square(s.volume);
     return distance * s.fudge < TOPHAT_RADIUS_SQUARED ? T(square(s.volume)) : T(0);
