@@ -177,7 +177,12 @@ BACKGROUND = [
     click.option("--background-mw", metavar="G_MOL", help="Its molar mass [that of the material]."),
 ]
 """What scatters besides the crystal (docs/background.md)."""
-EXPERIMENT = [*FACTORS, *BACKGROUND]
+DETECTOR = [
+    click.option("--geometry", metavar="FILE", help="Panels from a DIALS .expt, CrystFEL .geom, NXmx or TOML file."),
+    click.option("--detector", metavar="NAME", help="A detector by name, such as eiger2-16m; see docs/detectors.md."),
+]
+"""Detectors as they are (docs/detectors.md)."""
+EXPERIMENT = [*FACTORS, *BACKGROUND, *DETECTOR]
 """All that decides a pixel beyond nanoBragg's own flags."""
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
@@ -209,7 +214,7 @@ def experiment_options(function: Callable) -> Callable:
 
 def batch_options(function: Callable) -> Callable:
     """The options of `batch`, whose outputs stand in its file."""
-    return _with_options(function, [*BACKGROUND, *KERNEL, *ENGINE, *ENDING])
+    return _with_options(function, [*BACKGROUND, *DETECTOR, *KERNEL, *ENGINE, *ENDING])
 
 
 def _with_options(function: Callable, options: list[Callable]) -> Callable:

@@ -16,7 +16,7 @@ from tilesim_cli.progress import progress
 def command(file: str, **options) -> None:
     """Simulate the experiments of FILE.toml (docs/batch.md): one store where their shapes agree, and files by name."""
     from tilesim.io.batchfile import read_batch
-    from tilesim.nanobragg.background import WORDS
+    from tilesim.nanobragg import background, instrument
     from tilesim.nanobragg.words import words_of
     from tilesim.run.batch import frames_of_batch
     from tilesim_cli.launch import access_of, telling_when_done, warn, workers
@@ -24,7 +24,7 @@ def command(file: str, **options) -> None:
     access = access_of(options)
     batch = read_batch(file)
     tell = (lambda line: None) if options["quiet"] else warn
-    words = words_of(options, WORDS)
+    words = words_of(options, background.WORDS | instrument.WORDS)
     frames, unresolved = frames_of_batch(batch, options["strict_c"], words, keep_going=options["keep_going"], warn=tell)
     if not frames:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")

@@ -41,12 +41,17 @@ class Launch:
 
 def read(arguments: Sequence[str], options: dict) -> Command:
     """The resolved command line; warnings go to standard error. Raises InputError."""
-    from tilesim.nanobragg import background, factors
+    from tilesim.nanobragg import background, factors, instrument
     from tilesim.nanobragg.resolve import read_command
     from tilesim.nanobragg.words import words_of
 
     command = read_command(
-        [*arguments, *words_of(options, factors.WORDS), *words_of(options, background.WORDS)],
+        [
+            *arguments,
+            *words_of(options, factors.WORDS),
+            *words_of(options, background.WORDS),
+            *words_of(options, instrument.WORDS),
+        ],
         options["strict_c"],
         write_fdump=options["write_fdump"],
         completeness=options["completeness"],

@@ -48,16 +48,20 @@ def resolve_cell(
     random: bool = False,
     strict_c: bool = False,
     watch: Watch = unwatched,
+    given: Basis | None = None,
 ) -> Cell:
     """The cell of a command line (spec geometry 10.1 to 10.5).
 
     `misset` are the angles in radians, `random` says that they were drawn. K6 and K11 apply unless `strict_c`.
-    `watch` sees every stage, by name. Raises InputError where no cell comes out.
+    `watch` sees every stage, by name; `given` are reciprocal vectors, 1/angstrom, where the flags name no crystal.
+    Raises InputError where no cell comes out.
     """
     messages: list[str] = []
     basis, lengths, volume, corrected = None, None, None, False
     if settings.cell is not None:
         basis, lengths, volume, corrected = _default_orientation(settings.cell, messages, strict_c, watch)
+    elif settings.matrix_file is None and given is not None:
+        basis = given
     elif settings.matrix_file is None:
         raise InputError("no unit cell; expected -cell a b c alpha beta gamma or -mat FILE")
     if settings.matrix_file is not None:

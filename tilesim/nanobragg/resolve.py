@@ -26,6 +26,7 @@ from tilesim.model import (
     Sensor,
 )
 from tilesim.model.completeness import Shell, shells
+from tilesim.model.instrument import Instrument
 from tilesim.model.resolution import resolution_limits
 from tilesim.model.vectors import Matrix, scale
 from tilesim.nanobragg.argv import read_settings, settings_differ
@@ -42,6 +43,16 @@ from tilesim.nanobragg.factors import (
     take_words,
 )
 from tilesim.nanobragg.geometry import Geometry, detector_geometry
+from tilesim.nanobragg.instrument import (
+    Chosen,
+    both,
+    check_settings,
+    crystal_of,
+    instrument_geometry,
+    sensor_attenuation,
+    stacked,
+    take_instrument,
+)
 from tilesim.nanobragg.notes import applied_corrections, surprises
 from tilesim.nanobragg.report import setup_lines
 from tilesim.nanobragg.sample import clip_to_beam, fluence, resolve_sample
@@ -60,22 +71,26 @@ def read_command(
     read_table: ReadTable = read_factors,
     completeness: bool | None = None,
     background: Slab | None = None,
+    instrument: Instrument | None = None,
 ) -> Command:
     """A nanoBragg argument list (without the program's name) as a command. Raises InputError.
 
     It may hold the words --column, --model, --dmin, --k-sol, --b-sol as well (docs/structure-factors.md), and
-    --background and those that begin so (docs/background.md).
+    --background and those that begin so (docs/background.md), --geometry and --detector (docs/detectors.md).
 
     read_table    reads structure factors; commands that share a file may share what it gives
     completeness  say how much of what the detector sees is listed: True always, False where a file tells its
                   symmetry, None never
     background    an amorphous slab in the beam, in place of its words
+    instrument    panels, light and spindle, in place of --geometry and --detector
     """
     flags, words = take_words(args, strict_c)
     flags, slab = take_slab(flags, strict_c)
+    flags, chosen = take_instrument(flags, strict_c, instrument)
     if slab is not None and background is not None:
         raise InputError("--background among the arguments and a background beside them; expected one of them")
-    settings = read_settings(flags, strict_c=strict_c)
+    settings = read_settings([*(chosen.presets if chosen else ()), *flags], strict_c=strict_c)
+    check_settings(chosen, settings)
     parsed = () if strict_c or not settings_differ(flags) else ("K8",)
     return resolve(
         settings,
@@ -87,10 +102,17 @@ def read_command(
         read_table=read_table,
         completeness=completeness,
         background=background if slab is None else slab,
+        chosen=chosen,
     )
 
 
-def from_nanobragg(args: str | Iterable, strict_c: bool = False, *, background: Slab | None = None) -> Experiment:
+def from_nanobragg(
+    args: str | Iterable,
+    strict_c: bool = False,
+    *,
+    background: Slab | None = None,
+    instrument: Instrument | None = None,
+) -> Experiment:
     """The experiment that a nanoBragg command line describes, such as "-mat A.mat -hkl P1.hkl -distance 180".
 
     Structure factors may come from MTZ and CIF files and models, too: docs/structure-factors.md.
@@ -99,6 +121,7 @@ def from_nanobragg(args: str | Iterable, strict_c: bool = False, *, background: 
                 paths too; files are read from the working folder, output flags are ignored
     strict_c    read the arguments and files as the reference does, and reproduce its defects
     background  an amorphous slab in the beam, such as Slab("water", thickness=1e-4): docs/background.md
+    instrument  panels, light and spindle in their own frame, from `read_detector` or `detector`: docs/detectors.md
 
     `read_command` tells more: surprising flags, and the corrections (docs/corrections.md) that affect the image.
 
@@ -107,7 +130,7 @@ def from_nanobragg(args: str | Iterable, strict_c: bool = False, *, background: 
     words = _words(args)
     if "--strict-c" in words:
         raise InputError("--strict-c is an option of the command line; expected strict_c=True beside the arguments")
-    return read_command(words, strict_c, background=background).experiment
+    return read_command(words, strict_c, background=background, instrument=instrument).experiment
 
 
 def _words(args: str | Iterable) -> list[str]:
@@ -133,12 +156,14 @@ def resolve(
     read_table: ReadTable = read_factors,
     completeness: bool | None = None,
     background: Slab | None = None,
+    chosen: Chosen | None = None,
 ) -> Command:
     """Settings to a command (spec command-line 3). Reads the files that the settings name; writes none.
 
     `arguments` are kept and searched for flags worth a warning. `write_fdump` asks for the cache of the structure
     factors outside strict mode (K13). `parsed` are corrections that parsing found (K8), `words` what it found of
-    structure factors; `completeness` and `background` as for `read_command`. Raises InputError.
+    structure factors; `completeness` and `background` as for `read_command`, `chosen` is a detector that is not
+    nanoBragg's. Raises InputError.
     """
     draws, clock = Draws(), -int(time.time())
     stages: list[Stage] = []
@@ -146,7 +171,7 @@ def resolve(
     def watch(name, *values):
         stages.append((name, values))
 
-    setup = _setup(settings, draws, clock, strict_c, words, read_table, watch, background)
+    setup = _setup(settings, draws, clock, strict_c, words, read_table, watch, background, chosen)
     experiment = _experiment(setup, _mosaic_rotations(setup, draws))
     outputs = _outputs(setup, write_fdump)
     return Command(
@@ -186,6 +211,7 @@ def _setup(
     read_table: ReadTable,
     watch: Watch,
     slab: Slab | None,
+    chosen: Chosen | None,
 ) -> Setup:
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
     _check_angles(settings)
@@ -195,9 +221,18 @@ def _setup(
     vdiv = angular_sweep("vdiv", settings.vdiv_range, settings.vdiv_step, settings.vdiv_steps)
     dispersion = angular_sweep("dispersion", settings.dispersion, None, settings.dispersion_steps)
     sensor = sensor_sweep(settings.thickness, settings.thick_steps, strict_c=strict_c)
-    assumed = sensor.range > 0.0 and (settings.attenuation is None or settings.attenuation < 0.0)
+    known = sensor_attenuation(chosen, settings)
+    unset = known is None and (settings.attenuation is None or settings.attenuation < 0.0)
+    assumed = sensor.range > 0.0 and unset
     mosaic = mosaic_domains(settings.mosaic_spread, settings.mosaic_domains)
-    geometry = detector_geometry(settings, watch)
+    if chosen is not None and chosen.instrument is not None:
+        geometry = instrument_geometry(chosen.instrument)
+        panels = chosen.instrument.panels
+    else:
+        geometry = detector_geometry(settings, watch)
+        panels = (_panel(settings, geometry),)
+        if chosen is not None:
+            panels, geometry = chosen.layout.panels(panels[0]), stacked(chosen, geometry)
     interpolate = settings.interpolate
     if interpolate is None:
         interpolate = min(settings.cells) <= 2
@@ -207,11 +242,15 @@ def _setup(
         misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
     sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c)
     table, factors_from = read_structure_factors(
-        settings, words, strict_c, lambda: _finest_spacing(settings, geometry, sources), read_table
+        settings, words, strict_c, lambda: _finest_spacing(settings, panels, geometry, sources), read_table
     )
-    from_table = table.cell is not None and settings.cell is None and settings.matrix_file is None
+    unnamed = settings.cell is None and settings.matrix_file is None
+    oriented = crystal_of(chosen) if unnamed else None
+    from_table = table.cell is not None and unnamed and oriented is None
     placed = replace(settings, cell=cell_of(table)) if from_table else settings
-    cell = resolve_cell(placed, misset, random=settings.misset == "random", strict_c=strict_c, watch=watch)
+    cell = resolve_cell(
+        placed, misset, random=settings.misset == "random", strict_c=strict_c, watch=watch, given=oriented
+    )
     sample = resolve_sample(settings, size, cell.real, geometry.distance)
     background = resolve_background(slab, settings, strict_c)
     stol_differs = background is None and _check_stol(settings, strict_c)
@@ -234,7 +273,7 @@ def _setup(
         vdiv=vdiv,
         dispersion=dispersion,
         sensor=sensor,
-        attenuation=1.0 / sensor.range if assumed else -1.0 if settings.attenuation is None else settings.attenuation,
+        attenuation=1.0 / sensor.range if assumed else _attenuation(known, settings),
         attenuation_assumed=assumed,
         mosaic=mosaic,
         interpolate=interpolate,
@@ -245,11 +284,19 @@ def _setup(
         cell_from_table=from_table,
         sources=sources,
         roi=_roi(settings, geometry),
-        mask=_mask(settings, geometry, strict_c),
+        mask=both(_mask(settings, geometry, strict_c), chosen),
+        panels=panels,
         background=background,
         seed=clock if settings.seed is None else settings.seed,
         read_differently=table.differs or stol_differs or sources.read_differently,
     )
+
+
+def _attenuation(known: float | None, settings: Settings) -> float:
+    """Of the detector's material, or as given; negative where nobody says it."""
+    if known is not None:
+        return known
+    return -1.0 if settings.attenuation is None else settings.attenuation
 
 
 def _check_angles(settings: Settings) -> None:
@@ -267,10 +314,10 @@ def _check_angles(settings: Settings) -> None:
             raise InputError(f"{flag} holds NaN or infinity; expected finite numbers")
 
 
-def _finest_spacing(settings: Settings, geometry: Geometry, sources: SourceList) -> float:
+def _finest_spacing(settings: Settings, panels: Sequence[Panel], geometry: Geometry, sources: SourceList) -> float:
     """The smallest d-spacing in metres that any wavelength of the beam brings to the detector."""
     beam = Beam(direction=geometry.beam, wavelength=min((settings.wavelength, *sources.wavelengths)))
-    return resolution_limits(_panel(settings, geometry), beam)[1]
+    return min(resolution_limits(panel, beam)[1] for panel in panels)
 
 
 def _check_stol(settings: Settings, strict_c: bool) -> bool:
@@ -324,7 +371,6 @@ def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
     # K9: in the reference -oversample_polar recomputes the factor that -nopolar had fixed to one.
     polarized = not settings.nopolar or (setup.strict_c and settings.oversample_polar)
     absorbing = Sensor(sensor.count, sensor.step, setup.attenuation) if sensor.range > 0.0 else None
-    panel = _panel(settings, g, absorbing)
     return Experiment(
         beam=Beam(
             direction=g.beam,
@@ -342,7 +388,7 @@ def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
             mosaic_rotations=rotations,
             reciprocal=tuple(scale(v, 1e10) for v in setup.cell.reciprocal),
         ),
-        detector=Detector((panel,)),
+        detector=Detector(tuple(panel.replace(sensor=absorbing) for panel in setup.panels)),
         factors=setup.factors,
         scan=Scan(g.spindle, settings.phi, setup.phi.step, setup.phi.count),
         sampling=Sampling(
@@ -362,7 +408,7 @@ def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
     )
 
 
-def _panel(settings: Settings, g: Geometry, sensor: Sensor | None = None) -> Panel:
+def _panel(settings: Settings, g: Geometry) -> Panel:
     return Panel(
         origin=g.pix0,
         fast=g.fdet,
@@ -371,7 +417,6 @@ def _panel(settings: Settings, g: Geometry, sensor: Sensor | None = None) -> Pan
         pixel_size=g.pixel_size,
         shape=(g.pixels_slow, g.pixels_fast),
         close_distance=g.close_distance,
-        sensor=sensor,
         curved_radius=g.distance if settings.curved else None,
     )
 

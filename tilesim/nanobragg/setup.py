@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tilesim.formats.factors import Table
-from tilesim.model import Background, PixelMask, StructureFactors
+from tilesim.model import Background, Panel, PixelMask, StructureFactors
 from tilesim.nanobragg.cell import Cell
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.sample import Sample
@@ -61,6 +61,8 @@ class Setup:
     roi: tuple[int, int, int, int]
     """Fast min, fast max, slow min, slow max, inclusive, not clipped."""
     mask: PixelMask | None
+    panels: tuple[Panel, ...]
+    """Without sensor"""
     background: Background | None
     seed: int
     """Of the noise, internal sign."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,7 +97,8 @@ def lay_out(
     _check_text(precision=precision)
     check_precision(precision)
     shape = _shape(experiments[0])
-    plan = TilePlan((len(experiments), *shape), default_tile(shape[-2:]) if tile is None else _tile_shape(tile))
+    chosen = default_tile(shape[-2:], math.prod(shape[:-2])) if tile is None else _tile_shape(tile)
+    plan = TilePlan((len(experiments), *shape), chosen)
     latches = tuple(_latch(e) for e in experiments)
     return Job(experiments, plan, precision, device, backend, latches)
 

@@ -17,11 +17,13 @@ TILES_ALONG = 4
 """Tiles that a default tile leaves along each axis at least, unless the image is tiny: work for many threads."""
 
 
-def default_tile(shape: tuple[int, int]) -> tuple[int, int]:
-    """Pixels (slow, fast) of a tile for an image of `shape` (slow, fast).
+def default_tile(shape: tuple[int, int], panels: int = 1) -> tuple[int, int]:
+    """Pixels (slow, fast) of a tile for an image of `shape` (slow, fast), or of one of several panels.
 
     Depends on the image alone: tiles are the chunks of a store, which are the same on every machine.
     """
+    if panels > 1:  # which are work for many threads already
+        return tuple(min(n, DEFAULT_TILE) for n in shape)
     slow, fast = (_default_edge(n) for n in shape)
     return (slow, fast)
 

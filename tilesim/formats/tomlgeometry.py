@@ -1,0 +1,88 @@
+"""A detector in TOML (docs/detectors.md): panels, beam and spindle in millimetres and angstrom."""
+
+from __future__ import annotations
+
+import tomllib
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.model import checks
+from tilesim.model.instrument import Absorber, Instrument, flat_panel
+from tilesim.model.mask import PixelMask
+from tilesim.model.vectors import unit
+
+TOP = (
+    "panel",
+    "pixel",
+    "shape",
+    "beam",
+    "polarization",
+    "kahn_factor",
+    "spindle",
+    "wavelength",
+    "material",
+    "thickness",
+)
+PANEL = ("origin", "fast", "slow", "pixel", "shape", "bad")
+
+
+def parse_toml(content: bytes, name: str) -> Instrument:
+    """The instrument. Raises InputError, naming the key."""
+    plain = tomllib.loads(content.decode())
+    _only(plain, TOP, "")
+    tables = plain.get("panel")
+    if not isinstance(tables, list) or not tables:
+        raise InputError("expected tables [[panel]]")
+    panels, regions = [], []
+    for number, table in enumerate(tables):
+        where = f"panel {number}: "
+        _only(table, PANEL, where)
+        try:
+            panels.append(_panel({**plain, **table}))
+        except InputError as error:
+            raise InputError(f"{where}{error}") from None
+        regions.append([checks.whole_numbers(f"{where}bad", bad, 4, at_least=0) for bad in table.get("bad", [])])
+    known = {key: unit(checks.direction(key, plain[key])) for key in ("beam", "spindle") if key in plain}
+    if "polarization" in plain:
+        known["polarization_axis"] = unit(checks.direction("polarization", plain["polarization"]))
+    if "kahn_factor" in plain:
+        known["kahn_factor"] = checks.finite("kahn_factor", plain["kahn_factor"])
+    if "wavelength" in plain:
+        known["wavelength"] = checks.positive("wavelength", plain["wavelength"]) * 1e-10
+    if "thickness" in plain:
+        material = checks.text("material", _need(plain, "material"))
+        known["sensor"] = Absorber(checks.not_negative("thickness", plain["thickness"]) * 1e-3, material)
+    return Instrument(name, tuple(panels), mask=_mask(panels, regions), **known)
+
+
+def _only(table, keys: tuple[str, ...], where: str) -> None:
+    if not isinstance(table, dict):
+        raise InputError(f"{where}expected a table")
+    if unknown := [key for key in table if key not in keys]:
+        raise InputError(f"{where}there is no key {unknown[0][:40]!r}; expected {', '.join(keys)}")
+
+
+def _need(table: dict, key: str):
+    if key not in table:
+        raise InputError(f"the key {key} is missing")
+    return table[key]
+
+
+def _panel(table: dict):
+    pixel = checks.positive("pixel", _need(table, "pixel")) * 1e-3
+    shape = checks.whole_numbers("shape", _need(table, "shape"), 2, at_least=1)
+    origin = [x * 1e-3 for x in checks.three_vector("origin", _need(table, "origin"))]
+    return flat_panel(origin, _need(table, "fast"), _need(table, "slow"), pixel, shape)
+
+
+def _mask(panels: list, regions: list) -> PixelMask | None:
+    """Pixels in none of the rectangles (first slow, end of slow, first fast, end of fast)."""
+    if not any(regions):
+        return None
+    slow, fast = panels[0].shape
+    active = np.ones((len(panels), slow, fast), bool)
+    for part, bad in zip(active, regions, strict=True):
+        for top, bottom, left, right in bad:
+            part[top:bottom, left:right] = False
+    return PixelMask(active.reshape(-1, fast))

@@ -1,0 +1,205 @@
+"""The detector of a command line from a geometry file or the library: the words --geometry and --detector."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tilesim.errors import InputError
+from tilesim.model import PixelMask
+from tilesim.model.instrument import Absorber, Instrument
+from tilesim.model.vectors import Vector, cross, dot, scale, unit
+from tilesim.nanobragg.geometry import Geometry
+from tilesim.nanobragg.settings import Settings
+from tilesim.nanobragg.words import split_words, text_of
+
+WORDS = {"--geometry": "geometry", "--detector": "detector"}
+"""Each takes one value; the field of each in a mapping of options."""
+PLACING = {
+    "distance": "-distance",
+    "close_distance": "-close_distance",
+    "xbeam": "-Xbeam",
+    "ybeam": "-Ybeam",
+    "xclose": "-Xclose",
+    "yclose": "-Yclose",
+    "orgx": "-ORGX",
+    "orgy": "-ORGY",
+    "twotheta": "-twotheta",
+    "detector_rotation": "-detector_rotx, _roty, _rotz",
+    "convention": "-mosflm, -xds, -dials, ... and vectors",
+    "pixel_size": "-pixel",
+    "detsize_fast": "-detsize",
+    "detsize_slow": "-detsize",
+    "pixels_fast": "-detpixels",
+    "pixels_slow": "-detpixels",
+    "curved": "-curved_det",
+}
+"""Settings that place a detector, which a geometry file has done; -img gives them too."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The detector that was asked for: one of the two."""
+
+    instrument: Instrument | None = None
+    """From a file, or given: in its own laboratory frame"""
+    layout: object = None
+    """From the library (`formats.library.Layout`): placed by nanoBragg's flags"""
+
+    @property
+    def sensor(self) -> Absorber | None:
+        return (self.instrument or self.layout).sensor
+
+    @property
+    def mask(self) -> PixelMask | None:
+        return (self.instrument or self.layout).mask
+
+    @property
+    def presets(self) -> list[str]:
+        """Flags that stand before the user's, who may choose otherwise."""
+        words = []
+        if self.sensor is not None:
+            words += ["-detector_thick", repr(self.sensor.thickness * 1e6)]
+        if self.layout is not None:
+            slow, fast = self.layout.raster
+            words += [
+                "-pixel",
+                repr(self.layout.pixel_size * 1e3),
+                "-detpixels_x",
+                str(fast),
+                "-detpixels_y",
+                str(slow),
+            ]
+            return words
+        if self.instrument.wavelength is not None:
+            words += ["-lambda", repr(self.instrument.wavelength * 1e10)]
+        if self.instrument.kahn_factor is not None:
+            words += ["-polar", repr(self.instrument.kahn_factor)]
+        return words
+
+
+def take_instrument(
+    args: Sequence[str], strict_c: bool, given: Instrument | None = None
+) -> tuple[list[str], Chosen | None]:
+    """The arguments without these words, and the detector that they or the caller chose. Raises InputError."""
+    rest, found = split_words(args, WORDS, strict_c)
+    if len(found) + (given is not None) > 1:
+        raise InputError("more than one detector (--geometry, --detector or an instrument); expected one of them")
+    if given is not None:
+        if not isinstance(given, Instrument):
+            raise InputError("expected an instrument as tilesim.read_detector gives it")
+        if strict_c:
+            raise InputError("an instrument with --strict-c; expected one of them: nanoBragg reads none")
+        return rest, Chosen(given)
+    if "--geometry" in found:
+        from tilesim.formats.geometry import read_detector
+
+        return rest, Chosen(read_detector(text_of("--geometry", found["--geometry"])))
+    if "--detector" in found:
+        from tilesim.formats.library import layout
+
+        return rest, Chosen(layout=layout(text_of("--detector", found["--detector"])))
+    return rest, None
+
+
+def check_settings(chosen: Chosen | None, settings: Settings) -> None:
+    """Raise InputError where flags say otherwise what the detector has said."""
+    if chosen is None:
+        return
+    if chosen.layout is not None:
+        slow, fast = chosen.layout.raster
+        told = (settings.pixels_slow, settings.pixels_fast, settings.pixel_size)
+        if told[:2] != (slow, fast) or abs(told[2] / chosen.layout.pixel_size - 1) > 1e-9 or settings.curved:
+            raise InputError(
+                f"--detector {chosen.layout.name} has {fast} x {slow} pixels (fast x slow) of "
+                f"{chosen.layout.pixel_size * 1e3:g} mm on a plane; expected no -pixel, -detpixels or -curved_det"
+            )
+        return
+    usual = Settings()
+    for field, flag in PLACING.items():
+        if getattr(settings, field) != getattr(usual, field):
+            raise InputError(f"--geometry has placed the detector; expected no {flag} (nor -img) beside it")
+
+
+def crystal_of(chosen: Chosen | None) -> tuple[Vector, Vector, Vector] | None:
+    """a*, b*, c* of the crystal in a geometry file, 1/angstrom; None where it has none. Raises InputError."""
+    real = chosen and chosen.instrument and chosen.instrument.real_cell
+    if real is None:
+        return None
+    a, b, c = (scale(real[n : n + 3], 1e10) for n in (0, 3, 6))
+    volume = dot(a, cross(b, c))
+    if not abs(volume) > 0.0:
+        raise InputError(f"{chosen.instrument.name}: the vectors of its crystal lie in one plane; expected a cell")
+    return tuple(scale(cross(u, v), 1.0 / volume) for u, v in ((b, c), (c, a), (a, b)))
+
+
+def sensor_attenuation(chosen: Chosen | None, settings: Settings) -> float | None:
+    """What the detector's material absorbs, 1/m, unless the flags say it; None where nothing is known."""
+    given = settings.attenuation is not None and settings.attenuation >= 0.0
+    if chosen is None or chosen.sensor is None or given or not settings.thickness > 0.0:
+        return None
+    return chosen.sensor.attenuation_at(settings.wavelength)
+
+
+def instrument_geometry(instrument: Instrument) -> Geometry:
+    """What headers and the report say of an instrument: its first panel, with the pixels of all of them."""
+    panel, b = instrument.panels[0], instrument.beam
+    f, s, o = panel.fast, panel.slow, panel.normal
+    near_fast, near_slow, close = -dot(panel.origin, f), -dot(panel.origin, s), dot(panel.origin, o)
+    ratio = dot(b, o) or sys.float_info.min
+    distance = close / ratio
+    hit = tuple(distance * x - y for x, y in zip(b, panel.origin, strict=True))
+    at_fast, at_slow = dot(f, hit), dot(s, hit)
+    slow, fast = instrument.shape
+    pixel = panel.pixel_size
+    return Geometry(
+        convention="custom",
+        pivot="sample",
+        beam=b,
+        fdet=f,
+        sdet=s,
+        odet=o,
+        polar=instrument.polarization_axis,
+        vert=unit(cross(b, instrument.polarization_axis)),
+        spindle=instrument.spindle,
+        twotheta_axis=s,
+        twotheta=0.0,
+        pix0=panel.origin,
+        Xbeam=at_fast,
+        Ybeam=at_slow,
+        Fbeam=at_fast,
+        Sbeam=at_slow,
+        Xclose=near_fast,
+        Yclose=near_slow,
+        Fclose=near_fast,
+        Sclose=near_slow,
+        ORGX=near_fast / pixel + 0.5,
+        ORGY=near_slow / pixel + 0.5,
+        distance=distance,
+        close_distance=close,
+        ratio=ratio,
+        dials_origin_mm=(1000.0 * panel.origin[2], 1000.0 * panel.origin[1], -1000.0 * panel.origin[0]),
+        detsize_fast=fast * pixel,
+        detsize_slow=slow * pixel,
+        pixels_fast=fast,
+        pixels_slow=slow,
+        pixel_size=pixel,
+        odet_replaced=False,
+    )
+
+
+def stacked(chosen: Chosen | None, geometry: Geometry) -> Geometry:
+    """The geometry with the pixels of the image, in which the library's panels are stacked."""
+    if chosen is None or chosen.layout is None or chosen.layout.count == 1:
+        return geometry
+    slow, fast = chosen.layout.panel
+    return replace(geometry, pixels_slow=slow * chosen.layout.count, pixels_fast=fast)
+
+
+def both(mask: PixelMask | None, chosen: Chosen | None) -> PixelMask | None:
+    """Pixels that neither the mask of the flags nor that of the detector leaves out."""
+    own = chosen and chosen.mask
+    if mask is None or own is None:
+        return mask or own
+    return PixelMask(mask.active & own.active)
