@@ -177,7 +177,7 @@ def record(
 
     say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
     tile = options["tile"] or expected.tile
-    about = provenance(expected, measurement, masks, tile)
+    about = provenance(expected, measurement, masks, tile, panels)
     how = {"tile": tile, "threads": options["threads"]}
     if kind_of(target) == Kind.STORE:
         edge = pixel_mm(expected, options["pixel"], "a store") * 1e-3
