@@ -164,7 +164,7 @@ def prepared(expected, noise, numbers, options: dict):
 
     masks = {name: options[name] for name in ("dead", "hot") if options[name] is not None}
     reads = {name: open_mask(path, expected.shape) for name, path in masks.items()}
-    measurement = Measurement(noise, numbers, expected.shape, expected.region, **reads)
+    measurement = Measurement(noise, numbers, expected.shape, expected.region(), **reads)
     return measurement, {name: digest_of(path) for name, path in masks.items()}
 
 

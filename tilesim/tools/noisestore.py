@@ -127,7 +127,8 @@ def write_store(
         if which not in at_work:
             frame, panel = frames[tile.frame], panels[tile.panel]
             read, number = expected.read(frame, panel), expected.frames[frame]
-            at_work[which] = NoisyImage(measurement, read, frame=number, panel=panel, tile=plan.tile)
+            how = expected.measurement(measurement, panel)
+            at_work[which] = NoisyImage(how, read, frame=number, panel=panel, tile=plan.tile)
         known = target.read(tile) if resume else None
         values, figures = at_work[which].measure(tile, known)
         if known is None:
