@@ -164,7 +164,7 @@ def prepared(expected, noise, numbers, options: dict):
 
     masks = {name: options[name] for name in ("dead", "hot") if options[name] is not None}
     reads = {name: open_mask(path, expected.shape) for name, path in masks.items()}
-    measurement = Measurement(noise, numbers, expected.shape, expected.region, **reads)
+    measurement = Measurement(noise, numbers, expected.shape, expected.region(), **reads)
     return measurement, {name: digest_of(path) for name, path in masks.items()}
 
 
@@ -177,7 +177,7 @@ def record(
 
     say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
     tile = options["tile"] or expected.tile
-    about = provenance(expected, measurement, masks, tile)
+    about = provenance(expected, measurement, masks, tile, panels)
     how = {"tile": tile, "threads": options["threads"]}
     if kind_of(target) == Kind.STORE:
         edge = pixel_mm(expected, options["pixel"], "a store") * 1e-3

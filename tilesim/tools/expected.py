@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tilesim.errors import InputError
 from tilesim.formats.image import format_of, open_image
@@ -15,7 +15,7 @@ from tilesim.store.layout import FrameCoordinate
 from tilesim.store.read import open_store, stored_coordinates
 from tilesim.store.write import layout_of
 from tilesim.tiling.plan import default_tile
-from tilesim.tools.noise import Read
+from tilesim.tools.noise import Measurement, Read
 from tilesim.tools.source import Source, open_source
 
 
@@ -58,12 +58,16 @@ class Expected:
             return None
         return self.experiment.beam.fluence
 
-    @property
-    def region(self) -> Region:
-        """The part that was simulated; all where frames differ in it, or nothing is known."""
+    def region(self, panel: int = 0) -> Region:
+        """The part of a panel that was simulated; all where frames differ in it, or nothing is known."""
+        slow, fast = self.shape
         if self.experiment is None or self._varies("roi"):
-            return Region(0, self.shape[0], 0, self.shape[1])
-        return self.experiment.region
+            return Region(0, slow, 0, fast)
+        return self.experiment.of_panel(panel).region
+
+    def measurement(self, measurement: Measurement, panel: int) -> Measurement:
+        """The same of another panel."""
+        return replace(measurement, region=self.region(panel))
 
     def _varies(self, *flags: str) -> bool:
         return any(coordinate.name in flags for coordinate in self.coordinates)

@@ -61,7 +61,7 @@ class NoisyImage:
     def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
         """First row and pixels (up to `rows`, fast), from top to bottom; two rows of tiles are in memory."""
         self.tally = Tally()
-        across = self._plan.grid[2]
+        across = self._plan.grid[-1]
         row: list[np.ndarray] = []
         for tile, (values, figures) in in_threads(self.measure, self._plan, self._threads, ahead=across):
             self.tally += figures

@@ -121,8 +121,8 @@ def write_files(
     names = file_names(template, numbers, panels)
 
     def image(frame: int, panel: int) -> NoisyImage:
-        read = expected.read(frame, panel)
-        return NoisyImage(measurement, read, frame=expected.frames[frame], panel=panel, tile=tile, threads=threads)
+        read, how = expected.read(frame, panel), expected.measurement(measurement, panel)
+        return NoisyImage(how, read, frame=expected.frames[frame], panel=panel, tile=tile, threads=threads)
 
     if kind_of(template) == Kind.NXMX:
         yield from _write_nxmx(template, expected, frames, panels, image, notes)

@@ -39,10 +39,13 @@ class Recorded:
     panel: int = 0
 
 
-def provenance(expected: Expected, measurement: Measurement, masks: dict[str, str], tile: tuple[int, int]) -> dict:
+def provenance(
+    expected: Expected, measurement: Measurement, masks: dict[str, str], tile: tuple[int, int], panels: Sequence[int]
+) -> dict:
     """Where noisy images come from: that of the input, and what was done to it.
 
-    masks  digests of the masks, by name
+    masks   digests of the masks, by name
+    panels  that are measured: the others are left out of the experiment
     """
     from importlib.metadata import version
 
@@ -50,13 +53,17 @@ def provenance(expected: Expected, measurement: Measurement, masks: dict[str, st
 
     source = expected.identity()
     noise = {**to_plain(measurement.noise), "dtype": measurement.numbers.dtype, "overload": measurement.overload}
-    what = {"source": source, "noise": noise, "masks": masks}
+    what = {"source": source, "noise": noise, "masks": masks, "panels": list(panels)}
     kept = ("experiment", "command_line", "strict_c", "corrections", "precision", "device", "backend", "seeds")
     seeds = {"noise": measurement.noise.seed, "calibration": measurement.noise.calibration_seed}
     found = {name: expected.attributes[name] for name in kept if name in expected.attributes}
     if "experiment" not in found and expected.experiment is not None:
         found["experiment"] = expected.experiment.to_dict()
         found["command_line"] = expected.source.notes.get("command_line")
+    if len(panels) < expected.source.panels:
+        detector = found["experiment"]["detector"]
+        some = {**detector, "panels": [detector["panels"][panel] for panel in panels]}
+        found["experiment"] = {**found["experiment"], "detector": some}
     return {
         **found,
         "digest": _digest(what),
@@ -101,8 +108,8 @@ def write_store(
     Raises StoreError, and InputError where the input is damaged; a store that was begun keeps what was done, and the
     error says so.
     """
-    [panel] = panels
-    plan = TilePlan((len(frames), *expected.shape), tile)
+    images = (len(frames), len(panels)) if len(panels) > 1 else (len(frames),)
+    plan = TilePlan((*images, *expected.shape), tile)
     handle = create_store(
         normal_place(path),
         plan,
@@ -113,33 +120,41 @@ def write_store(
         overwrite=overwrite,
         resume=resume,
     )
-    target, images = open_image(handle), {}
+    target, at_work = open_image(handle), {}
 
     def work(tile: Tile) -> tuple[Tally, bool]:
-        if tile.frame not in images:
-            frame = frames[tile.frame]
+        which = (tile.frame, tile.panel)
+        if which not in at_work:
+            frame, panel = frames[tile.frame], panels[tile.panel]
             read, number = expected.read(frame, panel), expected.frames[frame]
-            images[tile.frame] = NoisyImage(measurement, read, frame=number, panel=panel, tile=plan.tile)
+            how = expected.measurement(measurement, panel)
+            at_work[which] = NoisyImage(how, read, frame=number, panel=panel, tile=plan.tile)
         known = target.read(tile) if resume else None
-        values, figures = images[tile.frame].measure(tile, known)
+        values, figures = at_work[which].measure(tile, known)
         if known is None:
             target.write(tile, values)
         return figures, known is not None
 
     done: list[Recorded] = []
-    each, tiles = len(plan) // len(frames), 0
+    each, tiles = plan.grid[-2] * plan.grid[-1], 0
     current, restored = Tally(), 0
     with _telling_what_is_kept(path, lambda: tiles, len(plan)):
         for item, (figures, known) in in_threads(work, plan, threads):
             current, restored, tiles = current + figures, restored + known, tiles + 1
             if tiles % each == 0:
-                images.pop(item.frame, None)
-                done.append(Recorded(expected.frames[frames[item.frame]], path, current, restored, panel))
+                at_work.pop((item.frame, item.panel), None)
+                number = expected.frames[frames[item.frame]]
+                done.append(Recorded(number, path, current, restored, panels[item.panel]))
                 yield done[-1]
                 current, restored = Tally(), 0
-        told = [figures_of(one.tally, measurement) for one in done]
+        told = [figures_of(_sum(done[k : k + len(panels)]), measurement) for k in range(0, len(done), len(panels))]
         per_frame = [FrameCoordinate(name, [one[name] for one in told], unit) for name, unit in FRAME_FIGURES.items()]
         finish_store(handle, told[0] if len(told) == 1 else None, per_frame=per_frame if len(told) > 1 else ())
+
+
+def _sum(recorded: Sequence[Recorded]) -> Tally:
+    """The figures of all panels of a frame."""
+    return sum((one.tally for one in recorded), start=Tally())
 
 
 def _coordinates(expected: Expected, frames: Sequence[int]) -> list[FrameCoordinate]:
