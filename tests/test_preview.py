@@ -128,7 +128,7 @@ def drawn(experiment, image=None):
     """The figure's axes and colour bar."""
     image = np.zeros(experiment.shape, np.float32) if image is None else image
     shape, panel, beam = experiment.shape, experiment.detector.panels[0], experiment.beam
-    factor = -(-max(shape) // 1000)
+    factor = max(1, round(max(shape) / 1000))
     view = View(block_maxima(bands(image), shape, factor), Region(0, shape[0], 0, shape[1]), factor)
     title, border = default_title(panel, beam, experiment.scan), border_of(experiment.region, shape)
     rings, centre = rings_on(panel, beam, view.region), beam_centre(panel, beam)
@@ -185,7 +185,7 @@ def test_the_border_of_the_region_is_drawn(roi, drawn_as):
 
 def test_the_bar_says_that_its_scale_is_not_linear():
     assert "log-like" in drawn(make_experiment((30, 40)))[1].get_ylabel()
-    assert "maximum of 2 x 2 pixels" in drawn(make_experiment((1100, 40)))[1].get_ylabel()
+    assert "maximum of 2 x 2 pixels" in drawn(make_experiment((1600, 40)))[1].get_ylabel()
 
 
 def test_spacings_follow_bragg():

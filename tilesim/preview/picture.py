@@ -22,7 +22,7 @@ from tilesim.preview.spots import Label, placed, reach
 from tilesim.preview.view import View, block_maxima
 
 LONG_EDGE = 1000
-"""The image is reduced until its longer edge has at most this many blocks, and small ones are enlarged to it."""
+"""Of a picture, pixels, about: larger images are reduced to it and small ones enlarged, in whole numbers."""
 SHORT_EDGE = 120
 """A picture is at least so wide and high, in its own pixels: a strip a few pixels wide is stretched."""
 DOTS_PER_INCH = 100
@@ -69,7 +69,7 @@ def draw_preview(
     Raises StoreError where the file cannot be written; the file appears whole or not at all.
     """
     shape = experiment.shape
-    factor = -(-max(shape) // LONG_EDGE)
+    factor = max(1, round(max(shape) / LONG_EDGE))
     view = View(block_maxima(bands, shape, factor), Region(0, shape[0], 0, shape[1]), factor)
     panels, beam = experiment.detector.panels, experiment.beam
     drawing = Drawing(
