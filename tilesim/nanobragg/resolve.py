@@ -15,24 +15,18 @@ from tilesim.io.columns import read_columns
 from tilesim.io.smv import read_smv_header, read_smv_pixels
 from tilesim.model import (
     Beam,
-    Crystal,
-    Detector,
     Experiment,
     Panel,
     PixelMask,
-    Region,
-    Sampling,
-    Scan,
-    Sensor,
 )
 from tilesim.model.completeness import Shell, shells
 from tilesim.model.instrument import Instrument
 from tilesim.model.resolution import resolution_limits
-from tilesim.model.vectors import Matrix, scale
+from tilesim.model.vectors import Matrix
 from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.background import Slab, resolve_background, take_slab
 from tilesim.nanobragg.cell import resolve_cell
-from tilesim.nanobragg.command import Command, Outputs, Stage
+from tilesim.nanobragg.command import Command, Stage
 from tilesim.nanobragg.draws import Draws
 from tilesim.nanobragg.factors import (
     NO_WORDS,
@@ -54,6 +48,7 @@ from tilesim.nanobragg.instrument import (
     take_instrument,
 )
 from tilesim.nanobragg.notes import applied_corrections, surprises
+from tilesim.nanobragg.nouns import experiment_of, outputs_of, panel_of
 from tilesim.nanobragg.report import setup_lines
 from tilesim.nanobragg.sample import clip_to_beam, fluence, resolve_sample
 from tilesim.nanobragg.settings import Settings
@@ -172,8 +167,8 @@ def resolve(
         stages.append((name, values))
 
     setup = _setup(settings, draws, clock, strict_c, words, read_table, watch, background, chosen)
-    experiment = _experiment(setup, _mosaic_rotations(setup, draws))
-    outputs = _outputs(setup, write_fdump)
+    experiment = experiment_of(setup, _mosaic_rotations(setup, draws))
+    outputs = outputs_of(setup, write_fdump)
     return Command(
         experiment=experiment,
         outputs=outputs,
@@ -230,7 +225,7 @@ def _setup(
         panels = chosen.instrument.panels
     else:
         geometry = detector_geometry(settings, watch)
-        panels = (_panel(settings, geometry),)
+        panels = (panel_of(settings, geometry),)
         if chosen is not None:
             panels, geometry = chosen.layout.panels(panels[0]), stacked(chosen, geometry)
     interpolate = settings.interpolate
@@ -363,87 +358,3 @@ def _mask(settings: Settings, geometry: Geometry, strict_c: bool) -> PixelMask |
 
 def _mosaic_rotations(setup: Setup, draws: Draws) -> tuple[Matrix, ...]:
     return draws.mosaic_rotations(setup.settings.mosaic_seed, setup.mosaic.spread, setup.mosaic.domains)
-
-
-def _experiment(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
-    settings, g, sensor = setup.settings, setup.geometry, setup.sensor
-    xmin, xmax, ymin, ymax = setup.roi
-    # K9: in the reference -oversample_polar recomputes the factor that -nopolar had fixed to one.
-    polarized = not settings.nopolar or (setup.strict_c and settings.oversample_polar)
-    absorbing = Sensor(sensor.count, sensor.step, setup.attenuation) if sensor.range > 0.0 else None
-    return Experiment(
-        beam=Beam(
-            direction=g.beam,
-            wavelength=settings.wavelength,
-            fluence=setup.fluence,
-            polarization_axis=g.polar,
-            kahn_factor=settings.kahn_factor if polarized else None,
-            sources=setup.sources.sources,
-        ),
-        crystal=Crystal(
-            *setup.sample.axes,
-            cells=setup.sample.cells,
-            shape=settings.shape,
-            fudge=settings.fudge,
-            mosaic_rotations=rotations,
-            reciprocal=tuple(scale(v, 1e10) for v in setup.cell.reciprocal),
-        ),
-        detector=Detector(tuple(panel.replace(sensor=absorbing) for panel in setup.panels)),
-        factors=setup.factors,
-        scan=Scan(g.spindle, settings.phi, setup.phi.step, setup.phi.count),
-        sampling=Sampling(
-            oversample=setup.sample.oversample,
-            dmin=settings.dmin if settings.dmin > 0.0 else 0.0,  # any other cuts nothing in the reference
-            interpolate=setup.interpolate and setup.reflections > 0,
-            oversample_thick=settings.oversample_thick,
-            oversample_polar=settings.oversample_polar,
-            oversample_omega=settings.oversample_omega,
-            point_pixel=settings.point_pixel,
-            roi=None if settings.roi is None else Region(ymin, ymax + 1, xmin, xmax + 1),
-            strict_c=setup.strict_c,
-        ),
-        water_size=settings.water_size,
-        mask=setup.mask,
-        background=setup.background,
-    )
-
-
-def _panel(settings: Settings, g: Geometry) -> Panel:
-    return Panel(
-        origin=g.pix0,
-        fast=g.fdet,
-        slow=g.sdet,
-        normal=g.odet,
-        pixel_size=g.pixel_size,
-        shape=(g.pixels_slow, g.pixels_fast),
-        close_distance=g.close_distance,
-        curved_radius=g.distance if settings.curved else None,
-    )
-
-
-def _outputs(setup: Setup, write_fdump: bool) -> Outputs:
-    """Files to write: by default those that flags name (K13, K14), strictly the reference's."""
-    settings, strict_c = setup.settings, setup.strict_c
-    pgm = settings.pgm_file
-    if pgm is None and (strict_c or settings.pgm_scale != 0.0):
-        pgm = "image.pgm"
-    noise = settings.noise_file
-    if noise is None and strict_c:
-        noise = "noiseimage.img"
-    noise, pgm = noise if settings.noise else None, pgm if settings.pgm else None
-    int_file = settings.int_file or ("intimage.img" if strict_c else None)
-    float_file = settings.float_file
-    if float_file is None and (strict_c or not any((int_file, noise, pgm))):
-        float_file = "floatimage.bin"
-    dump = setup.factors_from in (FactorsFrom.HKL, FactorsFrom.OTHER) and (strict_c or write_fdump)
-    return Outputs(
-        float_file=float_file,
-        int_file=int_file,
-        noise_file=noise,
-        pgm_file=pgm,
-        scale=settings.scale,
-        pgm_scale=settings.pgm_scale,
-        adc=settings.adc,
-        seed=setup.seed,
-        fdump_file=settings.dump_file if dump else None,
-    )
