@@ -42,10 +42,11 @@ def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **option
     nanoBragg flags behind -- tell the geometry of an image that does not tell it itself.
     """
     from tilesim.formats.axes import Axes
-    from tilesim.tools.export import Format, Wanted, export, format_of
+    from tilesim.tools.export import EXPORTED, Wanted, export
+    from tilesim.tools.names import Format, format_of
     from tilesim.tools.source import open_source
 
-    form = Format(options["form"]) if options["form"] else format_of(out)
+    form = Format(options["form"]) if options["form"] else format_of(out, EXPORTED, ", or --format")
     scale = _scale(options)
     if form in (Format.FLOAT, Format.PNG, Format.EXPT) and scale is not None:
         raise click.UsageError(f"--scale and --round are for integer formats, not for {form}")

@@ -71,10 +71,11 @@ def check_target(source: str, target: str, expected, frames: list[int], panels: 
     from tilesim.errors import InputError
     from tilesim.io.reading import printable
     from tilesim.io.replace import check_writable, is_special
-    from tilesim.tools.noisefiles import Kind, file_names, kind_of
+    from tilesim.tools.names import Format
+    from tilesim.tools.noisefiles import file_names, noisy_format
 
     files = [options["json_file"]] if options["json_file"] not in (None, "-") else []
-    if kind_of(target) != Kind.STORE:
+    if noisy_format(target) != Format.STORE:
         names = file_names(target, [expected.frames[frame] for frame in frames], panels)
         files += dict.fromkeys(names.values())
     inputs = {os.path.realpath(path) for path in (source, options["dead"], options["hot"]) if path}
@@ -172,14 +173,15 @@ def record(
     target: str, expected, measurement, masks: dict, frames: list[int], panels: list[int], options: dict
 ) -> None:
     """Compute and write, with a line on every image, warnings and the account."""
-    from tilesim.tools.noisefiles import Kind, kind_of, write_files
+    from tilesim.tools.names import Format
+    from tilesim.tools.noisefiles import noisy_format, write_files
     from tilesim.tools.noisestore import provenance, write_store
 
     say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
     tile = options["tile"] or expected.tile
     about = provenance(expected, measurement, masks, tile, panels)
     how = {"tile": tile, "threads": options["threads"]}
-    if kind_of(target) == Kind.STORE:
+    if noisy_format(target) == Format.STORE:
         edge = pixel_mm(expected, options["pixel"], "a store") * 1e-3
         how |= {"overwrite": options["overwrite"], "resume": options["resume"]}
         events = write_store(target, expected, measurement, edge, about, frames=frames, panels=panels, **how)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 
@@ -25,38 +24,10 @@ from tilesim.formats.tiff import write_tiff
 from tilesim.io.reading import printable
 from tilesim.io.replace import all_together, check_writable
 from tilesim.model.serial import to_plain
-from tilesim.tools.names import FIELD, fill
+from tilesim.tools.names import FIELD, Format, fill
 from tilesim.tools.source import Source
 
-
-class Format(StrEnum):
-    """What can be written."""
-
-    FLOAT = "float"
-    SMV = "smv"
-    CBF = "cbf"
-    TIFF = "tiff"
-    EDF = "edf"
-    NXMX = "nxmx"
-    EXPT = "expt"
-    PNG = "png"
-
-
-SUFFIXES = {
-    ".bin": Format.FLOAT,
-    ".raw": Format.FLOAT,
-    ".img": Format.SMV,
-    ".smv": Format.SMV,
-    ".cbf": Format.CBF,
-    ".tif": Format.TIFF,
-    ".tiff": Format.TIFF,
-    ".edf": Format.EDF,
-    ".h5": Format.NXMX,
-    ".hdf5": Format.NXMX,
-    ".nxs": Format.NXMX,
-    ".expt": Format.EXPT,
-    ".png": Format.PNG,
-}
+EXPORTED = tuple(form for form in Format if form != Format.STORE)
 WHOLE_SERIES = (Format.NXMX, Format.EXPT)
 """Formats of which one file holds all frames and panels."""
 STACKED = (Format.FLOAT, Format.TIFF, Format.EDF, Format.PNG)
@@ -89,14 +60,6 @@ class Exported:
 
     files: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-
-
-def format_of(path: str) -> Format:
-    """The format that a file name stands for. Raises InputError."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{printable(path)}: expected a name that ends in one of {', '.join(SUFFIXES)}, or --format")
-    return SUFFIXES[suffix]
 
 
 def export(source: Source, out: str, wanted: Wanted) -> Exported:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 
 from tilesim.errors import InputError
 from tilesim.formats.banded import Bands
@@ -19,59 +18,30 @@ from tilesim.io.reading import printable
 from tilesim.io.smv import header_block
 from tilesim.tools.expected import Expected
 from tilesim.tools.measure import NoisyImage
-from tilesim.tools.names import FIELD, fill
+from tilesim.tools.names import FIELD, Format, fill, format_of
 from tilesim.tools.noise import NUMBERS, Measurement, Numbers
 from tilesim.tools.noisestore import Recorded
 
-
-class Kind(StrEnum):
-    """What can be written."""
-
-    STORE = "store"
-    FLOAT = "float"
-    SMV = "smv"
-    CBF = "cbf"
-    TIFF = "tiff"
-    EDF = "edf"
-    NXMX = "nxmx"
-
-
-SUFFIXES = {
-    ".zarr": Kind.STORE,
-    ".bin": Kind.FLOAT,
-    ".raw": Kind.FLOAT,
-    ".img": Kind.SMV,
-    ".smv": Kind.SMV,
-    ".cbf": Kind.CBF,
-    ".tif": Kind.TIFF,
-    ".tiff": Kind.TIFF,
-    ".edf": Kind.EDF,
-    ".h5": Kind.NXMX,
-    ".hdf5": Kind.NXMX,
-    ".nxs": Kind.NXMX,
-}
+NOISY = (Format.STORE, Format.FLOAT, Format.SMV, Format.CBF, Format.TIFF, Format.EDF, Format.NXMX)
 MARKED = 2.0**31 - 3
 """Largest count of formats whose readers take larger ones for marks of pixels without a value."""
 FIXED = {
-    Kind.FLOAT: NUMBERS["float32"],
-    Kind.SMV: NUMBERS["uint16"],
-    Kind.CBF: Numbers("int32", MARKED, -1.0),
-    Kind.NXMX: Numbers("uint32", MARKED, 2.0**32 - 1),
+    Format.FLOAT: NUMBERS["float32"],
+    Format.SMV: NUMBERS["uint16"],
+    Format.CBF: Numbers("int32", MARKED, -1.0),
+    Format.NXMX: Numbers("uint32", MARKED, 2.0**32 - 1),
 }
 """Formats that hold one kind of numbers; the others hold 32-bit whole numbers or what was asked for."""
 
 
-def kind_of(path: str) -> Kind:
+def noisy_format(path: str) -> Format:
     """What a name stands for. Raises InputError."""
-    kind = Kind.STORE if "://" in path else SUFFIXES.get(os.path.splitext(path.rstrip("/"))[1].lower())
-    if kind is None:
-        raise InputError(f"OUT {printable(path)}: expected a name that ends in one of {', '.join(SUFFIXES)}")
-    return kind
+    return format_of(path, NOISY)
 
 
 def numbers_of(path: str, dtype: str | None) -> Numbers:
     """The numbers that an output holds. Raises InputError where it cannot hold those of `dtype`."""
-    kind = kind_of(path)
+    kind = noisy_format(path)
     if kind not in FIXED:
         return NUMBERS[dtype or "int32"]
     if dtype not in (None, FIXED[kind].dtype):
@@ -87,7 +57,7 @@ def file_names(template: str, frames: Sequence[int], panels: Sequence[int]) -> d
     if "{" in rest or "}" in rest:
         raise InputError(f"{printable(template)}: expected {{frame}} or {{panel}} in braces, such as {{frame:05d}}")
     names = {(frame, panel): fill(template, frame, panel) for frame in frames for panel in panels}
-    if kind_of(template) == Kind.NXMX:
+    if noisy_format(template) == Format.NXMX:
         if len(set(names.values())) > 1:
             raise InputError(f"{printable(template)}: one such file holds all frames; expected no braces")
     elif len(set(names.values())) < len(names):
@@ -124,7 +94,7 @@ def write_files(
         read, how = expected.read(frame, panel), expected.measurement(measurement, panel)
         return NoisyImage(how, read, frame=expected.frames[frame], panel=panel, tile=tile, threads=threads)
 
-    if kind_of(template) == Kind.NXMX:
+    if noisy_format(template) == Format.NXMX:
         yield from _write_nxmx(template, expected, frames, panels, image, notes)
         return
     for frame in frames:
@@ -136,14 +106,14 @@ def write_files(
 
 
 def _write_one(path: str, expected: Expected, frame: int, panel: int, image: NoisyImage) -> None:
-    kind, bands, noise = kind_of(path), Bands(image), image.measurement.noise
-    if kind == Kind.FLOAT:
+    kind, bands, noise = noisy_format(path), Bands(image), image.measurement.noise
+    if kind == Format.FLOAT:
         write_banded(path, b"", (band for _, band in bands.bands()))
-    elif kind == Kind.TIFF:
+    elif kind == Format.TIFF:
         write_tiff(path, bands, f"frame {frame}")
-    elif kind == Kind.EDF:
+    elif kind == Format.EDF:
         write_edf(path, bands, f"frame {frame}")
-    elif kind == Kind.SMV and expected.experiment is None:
+    elif kind == Format.SMV and expected.experiment is None:
         items = {
             "DIM": 2,
             "BYTE_ORDER": "little_endian",
@@ -158,7 +128,7 @@ def _write_one(path: str, expected: Expected, frame: int, panel: int, image: Noi
     else:
         experiment = expected.source.experiment(frame)
         about = facing(experiment, panel, f"the header of {kind}")
-        if kind == Kind.CBF:
+        if kind == Format.CBF:
             write_cbf(path, bands, about, expected.source.exposure.seconds)
         else:
             write_smv(path, bands, experiment, about, noise.offset, noise.gain)
