@@ -104,7 +104,8 @@ def strict(experiment):
 def veiled(**changes):
     """Everything at once behind a background whose curve ends on the panel."""
     curve = ScatteringCurve((0.0, 2e8, 3e8, 5e8, 7e8, 9e8), (4.0, 5.0, 9.0, 8.0, 0.0, 2.0))
-    return rich(background=Background(curve, 1e-4, 1e-8, 1000.0, 0.018), **changes)
+    beam = rich().beam.replace(size=1e-4)
+    return rich(**{"beam": beam, "background": Background(curve, 1e-4, 1000.0, 0.018), **changes})
 
 
 ALL = {

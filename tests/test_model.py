@@ -83,6 +83,8 @@ CHANGES = {
         "polarization_axis": X,
         "kahn_factor": None,
         "sources": (Source(Z, 1e-10), Source(Z, 1.1e-10)),
+        "exposure": 0.1,
+        "size": 1e-5,
     },
     "crystal": {
         "a": (1.1e-9, 0.0, 0.0),
@@ -123,7 +125,7 @@ WHOLE = {
     "factors": StructureFactors.constant(7.0),
     "water_size": 1e-6,
     "mask": None,
-    "background": Background(CURVE, 1e-4, 1e-8, 1000.0, 0.018),
+    "background": Background(CURVE, 1e-4, 1000.0, 0.018),
 }
 
 
@@ -158,12 +160,12 @@ def test_rebuilding_with_another_table_is_refused(experiment):
         Experiment.from_dict(experiment.to_dict(), StructureFactors.constant(1.0), experiment.mask)
 
 
-def test_a_background_is_described_and_an_experiment_without_one_does_not_speak_of_it(experiment):
-    background = Background(CURVE, 1e-4, 1e-8, 1000.0, 0.018)
+def test_a_background_is_described(experiment):
+    background = Background(CURVE, 1e-4, 1000.0, 0.018)
     plain = experiment.replace(background=background).to_dict()
     assert plain.pop("background")["curve"]["source"] == "glass"
-    assert plain == experiment.to_dict()
-    for field, value in {"thickness": 2e-4, "area": 2e-8, "density": 900.0, "molar_mass": 0.02}.items():
+    assert plain == {k: v for k, v in experiment.to_dict().items() if k != "background"}
+    for field, value in {"thickness": 2e-4, "density": 900.0, "molar_mass": 0.02}.items():
         changed = experiment.replace(background=background.replace(**{field: value}))
         assert changed != experiment and changed.digest != experiment.replace(background=background).digest
     for column in ("stol", "amplitude"):
@@ -175,15 +177,16 @@ def test_a_background_is_described_and_an_experiment_without_one_does_not_speak_
 
 
 def test_the_molecules_of_a_background_are_those_in_the_beam():
-    water = Background(CURVE, thickness=1e-3, area=1e-6, density=1000.0, molar_mass=0.018)
-    assert water.molecules == pytest.approx(6.02214179e23 / 18.0 * 1e-3, rel=1e-12)  # a cubic millimetre, one milligram
+    """A cubic millimetre of water is one milligram."""
+    water = Background(CURVE, thickness=1e-3, density=1000.0, molar_mass=0.018)
+    assert water.molecules(1e-3) == pytest.approx(6.02214179e23 / 18.0 * 1e-3, rel=1e-12)
 
 
 def test_every_noun_has_replace_and_checks_what_it_makes(experiment):
     nouns = [
         *(experiment.beam.waves[0], experiment.beam, experiment.crystal, experiment.detector.panels[0]),
         *(experiment.detector, experiment.factors, experiment.mask, experiment.scan, experiment.sampling),
-        *(Region(0, 1, 0, 1), Sensor(1, 1e-4, 1.0), experiment, CURVE, Background(CURVE, 1e-4, 1e-8, 1000.0, 0.018)),
+        *(Region(0, 1, 0, 1), Sensor(1, 1e-4, 1.0), experiment, CURVE, Background(CURVE, 1e-4, 1000.0, 0.018)),
     ]
     for noun in nouns:
         assert noun.replace() == noun
@@ -193,12 +196,16 @@ def test_every_noun_has_replace_and_checks_what_it_makes(experiment):
         experiment.scan.replace(stop=1.0)
 
 
-def test_reprs_of_tables_and_masks_are_short():
+def test_reprs_are_summaries_of_a_few_lines_in_the_units_of_the_field():
     factors, mask = StructureFactors(np.ones((90, 80, 70)), (-45, 0, 0)), PixelMask(np.eye(400))
-    assert repr(factors).startswith("StructureFactors(shape=(90, 80, 70), minimum=(-45, 0, 0), maximum=(44, 79, 69)")
+    assert "h -45 to 44, k 0 to 79, l 0 to 69" in repr(factors)
     assert factors.digest[:12] in repr(factors) and mask.digest[:12] in repr(mask)
-    assert len(repr(factors)) < 200 and len(repr(mask)) < 100
-    assert len(repr(make_experiment(factors=factors))) < 2000
+    shown = repr(make_experiment(factors=factors))
+    assert shown.startswith("Experiment\n  beam ") and " Å" in shown and " keV" in shown and " mm" in shown
+    for noun in (factors, mask, make_experiment(), make_experiment().beam, make_experiment().detector.panels[0]):
+        assert repr(noun).count("\n") < 10 and len(repr(noun)) < 1500
+        assert "<table>" in noun._repr_html_()
+    assert "<svg" in make_experiment()._repr_html_()
 
 
 # --- derived values follow their fields
@@ -212,7 +219,19 @@ def test_the_single_wave_of_a_beam_follows_its_fields():
     assert beam.replace(direction=X).waves == (Source(X, 1e-10),)
     explicit = beam.replace(sources=[Source(Y, 3e-10)])
     assert explicit.waves == explicit.sources == (Source(Y, 3e-10),)
-    assert explicit.replace(wavelength=2e-10).waves == explicit.sources
+
+
+def test_the_sources_of_a_beam_follow_its_centre():
+    beam = Beam(Z, 1e-10, sources=(Source(Z, 1e-10, 0.5), Source((0.6, 0.0, 0.8), 1.1e-10, 1.5)))
+    shifted = beam.replace(wavelength=2e-10)
+    assert [s.wavelength for s in shifted.sources] == pytest.approx([2e-10, 2.2e-10])
+    assert [s.direction for s in shifted.sources] == [s.direction for s in beam.sources]
+    turned = beam.replace(direction=X)
+    np.testing.assert_allclose([s.direction for s in turned.sources], [X, (0.8, 0.0, -0.6)], atol=1e-15)
+    assert [s.weight for s in turned.sources] == [0.5, 1.5]
+    reversed_ = beam.replace(direction=(0.0, 0.0, -1.0))
+    np.testing.assert_allclose(reversed_.sources[0].direction, (0.0, 0.0, -1.0), atol=1e-15)
+    assert beam.replace(wavelength=2e-10, sources=beam.sources).sources == beam.sources
 
 
 def test_the_reciprocal_cell_follows_the_cell():
@@ -221,7 +240,9 @@ def test_the_reciprocal_cell_follows_the_cell():
     products = [[dot(star, v) for v in (crystal.a, crystal.b, crystal.c)] for star in crystal.star]
     np.testing.assert_allclose(products, np.eye(3), atol=1e-15)
     given = crystal.replace(reciprocal=np.eye(3) * 1e9)
-    assert given.replace(a=(5e-9, 0, 0)).star == tuple(scale(v, 1e9) for v in (X, Y, Z))
+    assert given.star == tuple(scale(v, 1e9) for v in (X, Y, Z))
+    assert given.replace(cells=(2, 2, 2)).star == given.star
+    assert given.replace(a=(5e-9, 0, 0)).star == crystal.replace(a=(5e-9, 0, 0)).star
 
 
 def test_the_distance_of_a_panel_follows_its_origin():
@@ -411,14 +432,28 @@ REFUSED = {
     "a curve of one point": (lambda: ScatteringCurve((0,), (1,)), "1 angles, 1 amplitudes"),
     "columns of two lengths": (lambda: ScatteringCurve((0, 1e9), (1, 1, 1)), "2 angles, 3 amplitudes"),
     "a curve of words": (lambda: ScatteringCurve(("a", "b"), (1, 1)), "stol of a scattering curve"),
-    "negative thickness": (lambda: Background(CURVE, -1e-4, 1e-8, 1e3, 0.018), "thickness of the background"),
-    "a beam without area": (lambda: Background(CURVE, 1e-4, 0.0, 1e3, 0.018), "area of the background"),
-    "NaN for a density": (lambda: Background(CURVE, 1e-4, 1e-8, NAN, 0.018), "density of the background"),
-    "no molar mass": (lambda: Background(CURVE, 1e-4, 1e-8, 1e3, 0.0), "molar mass of the background"),
-    "a background without curve": (lambda: Background(None, 1e-4, 1e-8, 1e3, 0.018), "expected a ScatteringCurve"),
+    "negative thickness": (lambda: Background(CURVE, -1e-4, 1e3, 0.018), "thickness of the background"),
+    "a background in a beam of unknown size": (
+        lambda: make_experiment(beam=Beam(Z, 1e-10), background=Background(CURVE, 1e-4, 1e3, 0.018)),
+        "expected Beam(size=...)",
+    ),
+    "a beam without size": (lambda: Beam(Z, 1e-10, size=0.0), "size of the beam"),
+    "no exposure": (lambda: Beam(Z, 1e-10, exposure=0.0), "exposure"),
+    "factors without a crystal": (lambda: make_experiment(crystal=None), "structure factors without a crystal"),
+    "a sensor of nothing": (lambda: Sensor(1, 1e-4), "neither attenuation nor material"),
+    "a sensor of cheese": (lambda: Sensor(1, 1e-4, material="cheese"), "sensor material 'cheese'"),
+    "a sensor beyond its table": (
+        lambda: make_experiment(
+            beam=Beam(Z, 1e-8), detector=Detector(make_panel(sensor=Sensor(1, 1e-4, material="Si")))
+        ),
+        "the attenuation of Si is known from",
+    ),
+    "NaN for a density": (lambda: Background(CURVE, 1e-4, NAN, 0.018), "density of the background"),
+    "no molar mass": (lambda: Background(CURVE, 1e-4, 1e3, 0.0), "molar mass of the background"),
+    "a background without curve": (lambda: Background(None, 1e-4, 1e3, 0.018), "expected a ScatteringCurve"),
     "a background by name": (lambda: make_experiment(background="water"), "expected a Background"),
     "a background with the defects of the reference": (
-        lambda: make_experiment(background=Background(CURVE, 1e-4, 1e-8, 1e3, 0.018), sampling=Sampling(strict_c=True)),
+        lambda: make_experiment(background=Background(CURVE, 1e-4, 1e3, 0.018), sampling=Sampling(strict_c=True)),
         "strict_c",
     ),
     "None for a beam": (lambda: make_experiment(beam=None), "beam of the experiment is None; expected a Beam"),

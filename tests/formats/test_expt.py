@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from exported import corners, expt_corners, series, skewed
 
-from tilesim.formats.axes import Axes, cell_parameters, rotation_to
+from tilesim.formats.axes import Axes, rotation_to
 from tilesim.formats.expt import Images, models, write_expt
 from tilesim.model import Scan
 
@@ -25,7 +25,7 @@ def test_pixels_are_where_they_were_but_for_the_rotation(tmp_path, axes):
     assert scan["image_range"] == [1, 3] and np.allclose(scan["properties"]["oscillation"], [20, 20.5, 21])
     assert len(plain["experiment"]) == 1 and "imageset" not in plain["experiment"][0]
     cell = np.array([crystal[f"real_space_{n}"] for n in "abc"])
-    assert np.allclose(np.linalg.norm(cell, axis=1), np.array(cell_parameters(experiment.crystal)[:3]) * 1e10)
+    assert np.allclose(np.linalg.norm(cell, axis=1), np.array(experiment.crystal.cell[:3]) * 1e10)
     assert np.linalg.det(cell) > 0 and crystal["space_group_hall_symbol"].strip() == "P 1"
     assert beam["polarization_fraction"] == pytest.approx(0.95)
     assert abs(np.dot(beam["polarization_normal"], beam["direction"])) < 1e-12

@@ -85,7 +85,7 @@ def test_crystal_vectors(case):
 
 @cases("sources")
 def test_source_vectors(case):
-    sources = strict(case).experiment.beam.sources
+    sources = strict(case).experiment.beam.waves
     assert len(sources) == case["count"]
     for source, expected in zip(sources, case["sources"], strict=True):
         assert [-x for x in source.direction] == close(expected[:3])
@@ -124,7 +124,7 @@ def test_set_up_of_the_traced_runs(case):
     assert experiment.beam.kahn_factor == (None if expected["nopolar"] else expected["kahn_factor"])
     for rotation, matrix in zip(experiment.crystal.mosaic_rotations, expected["mosaic_umats_rowmajor"], strict=True):
         assert rotation == close(matrix)
-    for source, row in zip(experiment.beam.sources, expected["sources"], strict=True):
+    for source, row in zip(experiment.beam.waves, expected["sources"], strict=True):
         assert [-x for x in source.direction] == close(row["direction_to_source"])
         assert source.wavelength == pytest.approx(row["lambda_m"], rel=1e-12)
     assert panel.curved_radius == (command.geometry.distance if "-curved_det" in arguments else None)
@@ -166,12 +166,12 @@ def test_k4_layers():
 def test_k7_weights():
     Path("s.txt").write_text("-10 0 0 3 1e-10\n-10 1 0 1 1.1e-10\n")
     command = tiny("-sourcefile s.txt")
-    assert [s.weight for s in command.experiment.beam.sources] == [1.5, 0.5]
+    assert [s.weight for s in command.experiment.beam.waves] == [1.5, 0.5]
     assert "K7" in command.corrections
-    assert [s.weight for s in tiny("-sourcefile s.txt", strict_c=True).experiment.beam.sources] == [1, 1]
+    assert [s.weight for s in tiny("-sourcefile s.txt", strict_c=True).experiment.beam.waves] == [1, 1]
     Path("s.txt").write_text("-10 0 0 7 1e-10\n-10 1 0 7\n")
     command = tiny("-sourcefile s.txt")
-    assert [s.weight for s in command.experiment.beam.sources] == [1, 1]
+    assert [s.weight for s in command.experiment.beam.waves] == [1, 1]
     assert "K7" not in command.corrections
 
 
@@ -180,7 +180,7 @@ def test_weights_that_cannot_be_scaled(weights):
     first, second = weights.split()
     Path("s.txt").write_text(f"-10 0 0 {first} 1e-10\n-10 1 0 {second} 1e-10\n")
     if first == second:
-        assert [s.weight for s in tiny("-sourcefile s.txt").experiment.beam.sources] == [1, 1]
+        assert [s.weight for s in tiny("-sourcefile s.txt").experiment.beam.waves] == [1, 1]
     else:
         with pytest.raises(InputError, match="weights"):
             tiny("-sourcefile s.txt")

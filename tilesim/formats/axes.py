@@ -7,7 +7,6 @@ mcstas  imgcif turned by 180 degrees about y, so that the light travels along +z
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
 
 import numpy as np
@@ -57,21 +56,18 @@ def turned(experiment: Experiment, rotation: np.ndarray) -> Experiment:
         return tuple((rotation @ np.array(v)).tolist())
 
     def turn_panel(panel: Panel) -> Panel:
-        return panel.replace(**{name: turn(getattr(panel, name)) for name in ("origin", "fast", "slow", "normal")})
+        vectors = {name: turn(getattr(panel, name)) for name in ("origin", "fast", "slow", "normal")}
+        return panel.replace(**vectors, close_distance=panel.close_distance)
 
     beam, crystal, scan = experiment.beam, experiment.crystal, experiment.scan
     sources = tuple(source.replace(direction=turn(source.direction)) for source in beam.sources)
     turned_beam: Beam = beam.replace(
         direction=turn(beam.direction), polarization_axis=turn(beam.polarization_axis), sources=sources
     )
-    domains = [rotation @ np.array(m).reshape(3, 3) @ rotation.T for m in crystal.mosaic_rotations]
-    turned_crystal: Crystal = crystal.replace(
-        a=turn(crystal.a),
-        b=turn(crystal.b),
-        c=turn(crystal.c),
-        mosaic_rotations=tuple(domains),
-        reciprocal=None if crystal.reciprocal is None else tuple(map(turn, crystal.reciprocal)),
-    )
+    turned_crystal: Crystal | None = None
+    if crystal is not None:
+        domains = [rotation @ np.array(m).reshape(3, 3) @ rotation.T for m in crystal.mosaic_rotations]
+        turned_crystal = crystal.transformed(turn).replace(mosaic_rotations=tuple(domains))
     turned_scan: Scan = scan.replace(axis=turn(scan.axis))
     panels = tuple(map(turn_panel, experiment.detector.panels))
     return experiment.replace(
@@ -80,16 +76,3 @@ def turned(experiment: Experiment, rotation: np.ndarray) -> Experiment:
         scan=turned_scan,
         detector=experiment.detector.replace(panels=panels),
     )
-
-
-def oscillation(scan: Scan) -> float:
-    """The range that an image covers, radians; 0 for a still."""
-    return scan.step * scan.steps
-
-
-def cell_parameters(crystal: Crystal) -> tuple[float, ...]:
-    """a, b, c in metres, alpha, beta, gamma in radians."""
-    a, b, c = (np.array(v) for v in (crystal.a, crystal.b, crystal.c))
-    lengths = [float(np.linalg.norm(v)) for v in (a, b, c)]
-    angles = [math.atan2(float(np.linalg.norm(np.cross(u, v))), float(u @ v)) for u, v in ((b, c), (a, c), (a, b))]
-    return (*lengths, *angles)

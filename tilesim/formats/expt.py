@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.formats.axes import Axes, oscillation, rotation_to, turned
+from tilesim.formats.axes import Axes, rotation_to, turned
 from tilesim.formats.nxmx import check_series
 from tilesim.io.replace import replacing
 from tilesim.model import Experiment, Panel
@@ -189,7 +189,7 @@ def goniometer_model(experiment: Experiment) -> dict:
 def scan_model(frames: Sequence[Experiment], first: int, exposure: float) -> dict:
     """Images numbered from `first`; degrees and seconds."""
     count = len(frames)
-    width = math.degrees(oscillation(frames[0].scan))
+    width = math.degrees(frames[0].scan.oscillation)
     starts = [math.degrees(frame.scan.start) for frame in frames]
     return {
         "image_range": [first, first + count - 1],
@@ -214,7 +214,7 @@ def crystal_model(experiment: Experiment, angle: float) -> dict:
 
 def _is_sweep(frames: Sequence[Experiment]) -> bool:
     """Whether each frame turns the crystal on from where the one before it ended."""
-    width = math.degrees(oscillation(frames[0].scan))
+    width = math.degrees(frames[0].scan.oscillation)
     starts = np.degrees([frame.scan.start for frame in frames])
     return width != 0.0 and bool(np.all(np.abs(np.diff(starts) - width) < CONTIGUOUS))
 

@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.model.instrument import Absorber, Instrument, flat_panel, square_pixel
+from tilesim.model.detector import Sensor
+from tilesim.model.instrument import Instrument, flat_panel, sensor_of, square_pixel
 from tilesim.model.mask import PixelMask
 from tilesim.model.materials import known_material
 from tilesim.model.vectors import rotate_about, unit
@@ -83,12 +84,10 @@ def _panel(plain: dict, frame: tuple[np.ndarray, np.ndarray]):
     return flat_panel(corner.tolist(), fast.tolist(), slow.tolist(), pixel, (rows, columns))
 
 
-def _sensor(plain: dict) -> Absorber | None:
+def _sensor(plain: dict) -> Sensor | None:
     thickness, mu = float(plain.get("thickness") or 0.0) * 1e-3, float(plain.get("mu") or 0.0) * 1e3
     material = known_material(str(plain.get("material") or ""))
-    if not (thickness > 0.0 and (mu > 0.0 or material)):
-        return None
-    return Absorber(thickness, material, mu if mu > 0.0 else None)
+    return sensor_of(thickness, material, mu if mu > 0.0 else None)
 
 
 def _mask(described: list[dict], panels: list) -> PixelMask | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.formats.axes import Axes, oscillation, rotation_to
+from tilesim.formats.axes import Axes, rotation_to
 from tilesim.model import Experiment, Panel
 from tilesim.model.resolution import beam_centre
 
@@ -52,6 +52,6 @@ def facing(experiment: Experiment, number: int, what: str) -> Facing:
         float(np.linalg.norm(hit)),
         centre,
         math.degrees(scan.start),
-        math.degrees(oscillation(scan)),
+        math.degrees(scan.oscillation),
         bool(simple),
     )

@@ -14,8 +14,8 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
-from tilesim.model.detector import Panel
-from tilesim.model.instrument import Absorber, Instrument, flat_panel
+from tilesim.model.detector import Panel, Sensor
+from tilesim.model.instrument import Instrument, flat_panel, sensor_of
 from tilesim.model.mask import PixelMask
 from tilesim.model.noun import Noun
 from tilesim.model.vectors import Vector, cross, dot
@@ -23,7 +23,7 @@ from tilesim.model.vectors import Vector, cross, dot
 
 @dataclass(frozen=True)
 class Layout(Noun):
-    """A detector in its own plane: x along the fast axis, y along the slow axis of its raster, z along the light."""
+    """A detector in its own plane: x along the fast axis, y along the slow axis of its raster, z along the beam."""
 
     name: str
     maker: str
@@ -31,7 +31,7 @@ class Layout(Noun):
     """Metres"""
     raster: tuple[int, int]
     """Pixels (slow, fast) of the plane; by default the light arrives in its middle"""
-    sensor: Absorber
+    sensor: Sensor
     source: str
     """Where the numbers are from"""
     nominal: str
@@ -121,6 +121,7 @@ def detector(
         spindle=spindle,
         sensor=chosen.sensor,
         mask=chosen.mask,
+        detector_name=chosen.name,
     )
 
 
@@ -137,7 +138,7 @@ def _layout(name: str, plain: dict) -> Layout:
         plain["maker"],
         plain["pixel"] * 1e-3,
         raster,
-        Absorber(plain["thickness"] * 1e-3, plain["material"]),
+        sensor_of(plain["thickness"] * 1e-3, plain["material"]),
         plain["source"],
         plain["nominal"],
         tuple(plain["module"]) if "module" in plain else None,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.formats.axes import Axes, cell_parameters, oscillation, rotation_to, turned
+from tilesim.formats.axes import Axes, rotation_to, turned
 from tilesim.formats.banded import Bands, regrouped
 from tilesim.formats.counts import Counts
 from tilesim.formats.extra import need
@@ -143,13 +143,13 @@ def _write_sample(sample, first: Experiment, frames: Sequence[Experiment]) -> No
     sample["name"] = "simulated crystal"
     axes = _group(sample, "transformations", "NXtransformations")
     starts = np.degrees([one.scan.start for one in frames])
-    width = math.degrees(oscillation(first.scan))
+    width = math.degrees(first.scan.oscillation)
     about = {"transformation_type": "rotation", "vector": np.array(first.scan.axis), "depends_on": "."}
     _number(axes, "omega", starts, "deg", **about)
     _number(axes, "omega_end", starts + width, "deg")
     _number(axes, "omega_increment_set", np.full(len(starts), width), "deg")
     sample["depends_on"] = "/entry/sample/transformations/omega"
-    lengths, angles = np.split(np.array(cell_parameters(first.crystal)), 2)
+    lengths, angles = np.split(np.array(first.crystal.cell), 2)
     sample["unit_cell"] = np.array([[*(lengths * 1e10), *np.degrees(angles)]])
     sample["unit_cell_group"] = "triclinic"
 

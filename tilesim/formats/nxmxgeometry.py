@@ -11,7 +11,8 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.formats.extra import need
-from tilesim.model.instrument import Absorber, Instrument, flat_panel, square_pixel
+from tilesim.model.detector import Sensor
+from tilesim.model.instrument import Instrument, flat_panel, sensor_of, square_pixel
 from tilesim.model.mask import PixelMask
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH, known_material
 from tilesim.model.vectors import rotate_about, unit
@@ -173,11 +174,11 @@ def _spindle(file, start: str, within: str):
     return unit(_through(chain[number + 1 :], unit(_vector(chain[number])), False))
 
 
-def _sensor(detector) -> Absorber | None:
+def _sensor(detector) -> Sensor | None:
     if "sensor_thickness" not in detector or "sensor_material" not in detector:
         return None
     material, thickness = known_material(_text(detector["sensor_material"][()])), _length(detector["sensor_thickness"])
-    return Absorber(thickness, material) if material and thickness > 1e-8 else None
+    return sensor_of(thickness, material) if thickness > 1e-8 else None
 
 
 def _mask(detector, panels, places) -> PixelMask | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
-from tilesim.model.instrument import Absorber, Instrument, flat_panel
+from tilesim.model.instrument import Instrument, flat_panel, sensor_of
 from tilesim.model.mask import PixelMask
 from tilesim.model.vectors import unit
 
@@ -52,7 +52,7 @@ def parse_toml(content: bytes, name: str) -> Instrument:
         known["wavelength"] = checks.positive("wavelength", plain["wavelength"]) * 1e-10
     if "thickness" in plain:
         material = checks.text("material", _need(plain, "material"))
-        known["sensor"] = Absorber(checks.not_negative("thickness", plain["thickness"]) * 1e-3, material)
+        known["sensor"] = sensor_of(checks.not_negative("thickness", plain["thickness"]) * 1e-3, material)
     return Instrument(name, tuple(panels), mask=_mask(panels, regions), **known)
 
 

@@ -113,6 +113,7 @@ class Amorphous:
         """For every layer of the sensor the directions (3, n), and solid angle times capture fraction (n,)."""
         experiment = self.experiment
         panel, beam = experiment.detector.panels[0], experiment.beam
+        attenuation = panel.sensor.attenuation_at(beam.wavelength) if panel.sensor else 0.0
         slow, fast = ((x + 0.5) * panel.pixel_size for x in np.divmod(numbers, panel.shape[1]))
         for layer in range(experiment.layers):
             depth = layer * panel.sensor.layer_thickness if panel.sensor else 0.0
@@ -132,14 +133,14 @@ class Amorphous:
                 weight = panel.pixel_size * panel.pixel_size / airpath / airpath * panel.distance / airpath
             if panel.sensor is not None:
                 parallax = dot(panel.normal, diffracted)
-                weight *= capture_fraction(layer, panel.sensor.layer_thickness, panel.sensor.attenuation, parallax)
+                weight *= capture_fraction(layer, panel.sensor.layer_thickness, attenuation, parallax)
             yield diffracted, weight
 
 
 def lower_background(experiment: Experiment) -> Amorphous | None:
     """The background made ready; None where the experiment has none."""
-    background = experiment.background
-    if background is None:
+    background, size = experiment.background, experiment.beam.size
+    if background is None or size is None:
         return None
     beams: dict[Vector, list[Source]] = {}
     for wave in experiment.beam.waves:
@@ -148,5 +149,5 @@ def lower_background(experiment: Experiment) -> Amorphous | None:
         experiment,
         interpolant(background.curve.stol, background.curve.amplitude),
         tuple((direction, tuple(waves)) for direction, waves in beams.items()),
-        experiment.photon_scale * background.molecules / len(experiment.beam.waves),
+        experiment.photon_scale * background.molecules(size) / len(experiment.beam.waves),
     )

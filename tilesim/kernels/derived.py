@@ -59,7 +59,7 @@ def derive(experiment: Experiment, precision: str) -> Derived:
         volume=math.prod(map(float, crystal.cells)),
         reciprocal=tuple(tuple(x * 1e-10 for x in v) for v in crystal.star),
         layer_thickness=sensor.layer_thickness if sensor else 0.0,
-        attenuation=sensor.attenuation if sensor else 0.0,
+        attenuation=sensor.attenuation_at(experiment.beam.wavelength) if sensor else 0.0,
         absorbing=sensor is not None or nothing_captured,
         # With fewer than four entries along an axis no index has all its neighbours.
         interpolate=sampling.interpolate and min(experiment.factors.grid.shape) >= 4,

@@ -10,7 +10,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
-from tilesim.model.noun import Noun
+from tilesim.model.noun import Noun, quantity
 
 AVOGADRO = 6.02214179e23
 """Molecules per mole; the reference's (spec intensity 7)."""
@@ -60,8 +60,10 @@ class ScatteringCurve(Noun):
     def __hash__(self) -> int:
         return hash(self.digest)
 
-    def __repr__(self) -> str:
-        return f"ScatteringCurve({self.source!r}, points={len(self.stol)}, digest={self.digest[:12]})"
+    def summary(self) -> dict[str, str]:
+        finest = f"{0.5e10 / self.stol[-1]:.3g} Å" if self.stol[-1] > 0 else "0"
+        points = f"{len(self.stol)} points to {finest}"
+        return {"source": self.source or "a table", "points": points, "digest": self.digest[:12]}
 
     def to_dict(self) -> dict:
         """What describes the curve without its values."""
@@ -73,15 +75,13 @@ class ScatteringCurve(Noun):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Background(Noun):
-    """A slab of amorphous material across the beam, at the sample; thin enough that it absorbs nothing."""
+    """A slab of amorphous material across the incident beam, at the sample; thin enough that it absorbs nothing."""
 
     curve: ScatteringCurve
     thickness: float
     """Metres, along the beam."""
-    area: float
-    """Cross-section of the beam, square metres: that over which the fluence is spread."""
     density: float
     """Kilograms per cubic metre."""
     molar_mass: float
@@ -92,12 +92,18 @@ class Background(Noun):
         checks.coerce(
             self,
             thickness=checks.not_negative("thickness of the background", self.thickness),
-            area=checks.positive("area of the background", self.area),
             density=checks.not_negative("density of the background", self.density),
             molar_mass=checks.positive("molar mass of the background", self.molar_mass),
         )
 
-    @property
-    def molecules(self) -> float:
-        """In the beam."""
-        return self.thickness * self.area * self.density / self.molar_mass * AVOGADRO
+    def molecules(self, size: float) -> float:
+        """Number of molecules in a square beam with edges of `size` metres, over which its fluence is spread."""
+        return self.thickness * (size * size) * self.density / self.molar_mass * AVOGADRO
+
+    def summary(self) -> dict[str, str]:
+        return {
+            "material": self.curve.source or "a scattering curve",
+            "thickness": quantity(self.thickness, 1e3, "mm"),
+            "density": quantity(self.density, 1e-3, "g/cm³"),
+            "molar mass": quantity(self.molar_mass, 1e3, "g/mol"),
+        }

@@ -1,13 +1,17 @@
-"""The incident X-rays: central direction and wavelength, sources, polarisation, fluence."""
+"""The incident X-rays: central direction and wavelength, sources, polarisation, fluence, and how they were exposed."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tilesim.errors import InputError
 from tilesim.model import checks
-from tilesim.model.noun import Noun
-from tilesim.model.vectors import Vector
+from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
+from tilesim.model.noun import Noun, counted, quantity, vector
+from tilesim.model.vectors import Vector, cross, dot, norm, rotate_about, scale, unit
 
 CLASSICAL_ELECTRON_RADIUS_SQUARED = 7.94079248018965e-30
 """r_e squared, m^2 (spec intensity 1)."""
@@ -19,12 +23,12 @@ WAVELENGTHS = (1e-18, 1e-2)
 """Metres: wide enough for any use, narrow enough to show angstrom or nanometres."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Source(Noun):
     """One plane wave of the beam: a point of the divergence grid at one wavelength."""
 
     direction: Vector
-    """Unit vector along which the light travels, from source to sample."""
+    """Unit vector of propagation, from source to sample."""
     wavelength: float
     """Metres, 1e-18 to 1e-2."""
     weight: float = 1.0
@@ -38,18 +42,26 @@ class Source(Noun):
             weight=checks.not_negative("weight of a source", self.weight),
         )
 
+    def summary(self) -> dict[str, str]:
+        return {
+            "wavelength": quantity(self.wavelength, 1e10, "Å"),
+            "direction": f"along {vector(self.direction)}",
+            "weight": f"weight {self.weight:g}",
+        }
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Beam(Noun):
     """The incident beam.
 
-    Without explicit `sources` it is one plane wave along `direction` at `wavelength`.
+    Without explicit `sources` it is one plane wave along `direction` at `wavelength`. With sources these are their
+    centre: `replace(wavelength=...)` scales the wavelengths of all sources and `replace(direction=...)` turns all.
     """
 
     direction: Vector
     """Unit vector, source to sample."""
     wavelength: float
-    """Central wavelength, metres, 1e-18 to 1e-2. With explicit sources it decides no pixel."""
+    """Central wavelength, metres, 1e-18 to 1e-2."""
     fluence: float = DEFAULT_FLUENCE
     """Photons per square metre."""
     polarization_axis: Vector = (0.0, 0.0, 1.0)
@@ -65,6 +77,10 @@ class Beam(Noun):
     """
     sources: tuple[Source, ...] = ()
     """As given; see `waves`."""
+    exposure: float | None = None
+    """Seconds in which the fluence arrives; None: unknown. Files state it; it decides no pixel."""
+    size: float | None = None
+    """Edge of the square beam at the sample, metres; None: unknown. Files and a background need it."""
 
     def __post_init__(self) -> None:
         fluence = checks.number("fluence", self.fluence)
@@ -78,6 +94,8 @@ class Beam(Noun):
             polarization_axis=checks.three_vector("polarization axis", self.polarization_axis),
             kahn_factor=None if self.kahn_factor is None else checks.finite("Kahn factor", self.kahn_factor),
             sources=checks.instances("beam sources", self.sources, Source),
+            exposure=None if self.exposure is None else checks.positive("exposure", self.exposure),
+            size=None if self.size is None else checks.positive("size of the beam", self.size),
         )
         if not self.sources:
             checks.unit_vector("beam direction", self.direction)
@@ -88,6 +106,50 @@ class Beam(Noun):
         """The sources to sum over: the explicit ones, or the single central one."""
         return self.sources or (Source(self.direction, self.wavelength),)
 
+    @property
+    def flux(self) -> float | None:
+        """Photons per second; None where exposure or size are unknown."""
+        if self.exposure is None or self.size is None:
+            return None
+        return self.fluence * self.size * self.size / self.exposure
+
+    @property
+    def energy(self) -> float:
+        """Central photon energy, kiloelectronvolt."""
+        return ENERGY_TIMES_WAVELENGTH / self.wavelength
+
+    def _following(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.sources or "sources" in changes or not changes.keys() & {"wavelength", "direction"}:
+            return {}
+        central = Source(changes.get("direction", self.direction), changes.get("wavelength", self.wavelength))
+        ratio, (axis, angle) = central.wavelength / self.wavelength, _turn(self.direction, central.direction)
+        return {
+            "sources": tuple(
+                Source(rotate_about(one.direction, axis, angle), one.wavelength * ratio, one.weight)
+                for one in self.sources
+            )
+        }
+
+    def summary(self) -> dict[str, str]:
+        rows = {
+            "wavelength": f"{quantity(self.wavelength, 1e10, 'Å')} ({self.energy:.6g} keV)",
+            "direction": f"along {vector(self.direction)}",
+            "fluence": f"{self.fluence:.6g} photons/m²",
+        }
+        if self.sources:
+            waves = [source.wavelength for source in self.sources]
+            spread = f" of {min(waves) * 1e10:.6g} to {max(waves) * 1e10:.6g} Å" if min(waves) < max(waves) else ""
+            rows["sources"] = counted(len(waves), "source") + spread
+        if self.kahn_factor is None:
+            rows["polarization"] = "no polarization factor"
+        else:
+            rows["polarization"] = f"Kahn factor {self.kahn_factor:g}, field along {vector(self.polarization_axis)}"
+        if self.exposure is not None:
+            rows["exposure"] = quantity(self.exposure, 1.0, "s")
+        if self.size is not None:
+            rows["size"] = quantity(self.size, 1e6, "µm")
+        return rows
+
     def check(self) -> None:
         """Raise InputError unless direction, wavelength and fluence make sense by themselves.
 
@@ -96,3 +158,15 @@ class Beam(Noun):
         checks.unit_vector("beam direction", self.direction)
         checks.length("wavelength", self.wavelength, *WAVELENGTHS, checks.ANGSTROM)
         checks.finite("fluence", self.fluence)
+
+
+def _turn(before: Vector, after: Vector) -> tuple[Vector, float]:
+    """Axis and angle of the smallest rotation that takes one direction to another."""
+    before, after = unit(before), unit(after)
+    axis = cross(before, after)
+    sine = norm(axis)
+    if sine > 0.0:
+        return scale(axis, 1.0 / sine), math.atan2(sine, dot(before, after))
+    # Any axis across serves where the direction is reversed.
+    across = min(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), key=lambda v: abs(dot(v, before)))
+    return unit(cross(before, across)), 0.0 if dot(before, after) > 0.0 else math.pi

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
-from tilesim.model.noun import Noun
-from tilesim.model.vectors import IDENTITY, Matrix, Vector, cross, dot, norm, scale
+from tilesim.model.noun import Noun, counted
+from tilesim.model.vectors import IDENTITY, Matrix, Vector, cross, dot, norm, rotate_about, scale, unit
 
 LENGTHS = (1e-15, 1e-2)
 """Metres: wide enough for any use, narrow enough to show angstrom or nanometres."""
@@ -24,7 +24,7 @@ ANGLES = ("alpha", "beta", "gamma")
 
 
 class Shape(StrEnum):
-    """The shape of the crystal, hence of its spots (spec intensity 4)."""
+    """Shape of the crystal, hence of its reflections (spec intensity 4)."""
 
     SQUARE = "square"
     ROUND = "round"
@@ -32,7 +32,7 @@ class Shape(StrEnum):
     TOPHAT = "tophat"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Crystal(Noun):
     """A stack of unit cells, unrotated by the spindle."""
 
@@ -51,7 +51,7 @@ class Crystal(Noun):
     """a*, b*, c* in 1/m, as given; see `star`.
 
     The dialect gives them because the reference's own differ from the true ones for some cells
-    (spec geometry 10.5). Gaussian and top-hat spots are measured with them.
+    (spec geometry 10.5). Gaussian and top-hat reflections are measured with them. New cell vectors discard them.
     """
 
     def __post_init__(self) -> None:
@@ -91,6 +91,50 @@ class Crystal(Noun):
         over = 1.0 / dot(self.a, cross(self.b, self.c))
         products = (cross(self.b, self.c), cross(self.c, self.a), cross(self.a, self.b))
         return tuple(scale(v, over) for v in products)
+
+    @property
+    def cell(self) -> tuple[float, float, float, float, float, float]:
+        """Unit cell: a, b, c in metres, alpha, beta, gamma in radians."""
+        a, b, c = self.a, self.b, self.c
+        angles = (math.atan2(norm(cross(u, v)), dot(u, v)) for u, v in ((b, c), (a, c), (a, b)))
+        return (norm(a), norm(b), norm(c), *angles)  # type: ignore[return-value]
+
+    def rotated(self, axis: Sequence[float], angle: float) -> Self:
+        """The crystal turned about `axis` (any length) by `angle` radians, right-handed; its cell stays the same.
+
+        Mosaic rotations are those of the laboratory and stay as they are. Raises InputError.
+        """
+        about = unit(checks.direction("axis of the rotation", axis))
+        angle = checks.finite("angle of the rotation", angle)
+        return self.transformed(lambda v: rotate_about(v, about, angle))
+
+    def oriented(self, rotation: Any) -> Self:
+        """The crystal turned by a rotation matrix, (3, 3) or 9 numbers row by row. Raises InputError."""
+        [m] = checks.rotations("orientation", [rotation])
+        return self.transformed(lambda v: (dot(m[0:3], v), dot(m[3:6], v), dot(m[6:9], v)))
+
+    def transformed(self, turn: Callable[[Vector], Vector]) -> Self:
+        """The crystal with all its cell vectors turned alike."""
+        star = self.reciprocal and tuple(map(turn, self.reciprocal))
+        return self.replace(a=turn(self.a), b=turn(self.b), c=turn(self.c), reciprocal=star)
+
+    def _following(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return {"reciprocal": None} if changes.keys() & {"a", "b", "c"} else {}
+
+    def summary(self) -> dict[str, str]:
+        lengths, angles = self.cell[:3], self.cell[3:]
+        domains = len(self.mosaic_rotations)
+        rows = {
+            "cell": " ".join(f"{x * 1e10:.5g}" for x in lengths)
+            + " Å "
+            + " ".join(f"{math.degrees(x):.5g}" for x in angles)
+            + "°",
+            "size": f"{self.cells[0]} x {self.cells[1]} x {self.cells[2]} cells",
+            "shape": str(self.shape) if self.fudge == 1.0 else f"{self.shape}, fudge {self.fudge:g}",
+        }
+        if domains > 1:
+            rows["mosaic"] = counted(domains, "mosaic domain")
+        return rows
 
     @classmethod
     def from_cell(

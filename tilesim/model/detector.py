@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from tilesim.errors import InputError
 from tilesim.model import checks
-from tilesim.model.noun import Noun
+from tilesim.model.materials import MATERIALS, attenuation
+from tilesim.model.noun import Noun, counted, quantity, vector
+from tilesim.model.outlines import outlines
 from tilesim.model.vectors import Vector, cross, dot
 
 MAX_PIXELS = 2**40
@@ -17,26 +19,51 @@ PIXEL_SIZES = (1e-12, 10.0)
 """Metres: wide enough for any use, narrow enough to show micrometres."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sensor(Noun):
     """A stack of equal absorbing layers behind the front surface (spec geometry 8)."""
 
     layers: int
     layer_thickness: float
     """Metres; layer j starts at depth j times this."""
-    attenuation: float
-    """Linear attenuation coefficient mu, 1/m."""
+    attenuation: float | None = None
+    """Linear attenuation coefficient mu, 1/m; None: that of the material at the wavelength of the beam."""
+    material: str | None = None
+    """One of `materials.MATERIALS`; None: unknown, and files are told silicon."""
 
     def __post_init__(self) -> None:
         checks.coerce(
             self,
             layers=checks.whole_number("layers of the sensor", self.layers, at_least=1),
             layer_thickness=checks.positive("layer thickness of the sensor", self.layer_thickness),
-            attenuation=checks.not_negative("attenuation of the sensor", self.attenuation),
         )
+        if self.attenuation is not None:
+            checks.coerce(self, attenuation=checks.not_negative("attenuation of the sensor", self.attenuation))
+        elif self.material is None:
+            raise InputError("the sensor has neither attenuation nor material; expected one of them")
+        if self.material is not None and self.material not in MATERIALS:
+            raise InputError(f"sensor material {self.material!r}; expected one of {', '.join(MATERIALS)}")
+
+    @property
+    def thickness(self) -> float:
+        """Metres."""
+        return self.layers * self.layer_thickness
+
+    def attenuation_at(self, wavelength: float) -> float:
+        """Linear attenuation coefficient, 1/m, at a wavelength in metres. Raises InputError beyond the tables."""
+        if self.attenuation is None and self.material is not None:
+            return attenuation(self.material, wavelength)
+        return self.attenuation or 0.0
+
+    def summary(self) -> dict[str, str]:
+        return {
+            "thickness": f"{quantity(self.thickness, 1e6, 'µm')} in {counted(self.layers, 'layer')}",
+            "material": self.material or "unknown material",
+            "attenuation": "its own" if self.attenuation is None else quantity(self.attenuation, 1e-3, "1/mm"),
+        }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Panel(Noun):
     """One plane of pixels; vectors in the laboratory frame, metres."""
 
@@ -52,7 +79,7 @@ class Panel(Noun):
     shape: tuple[int, int]
     """Pixels along (slow, fast)."""
     close_distance: float | None = None
-    """Distance from the sample to the panel's plane, metres, as given; see `distance`."""
+    """Distance from the sample to the panel's plane, metres, as given; see `distance`. A new origin discards it."""
     sensor: Sensor | None = None
     """None: every photon that arrives is counted."""
     curved_radius: float | None = None
@@ -94,6 +121,25 @@ class Panel(Noun):
         """
         return dot(self.origin, self.normal) if self.close_distance is None else self.close_distance
 
+    def _following(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return {"close_distance": None} if changes.keys() & {"origin", "normal"} else {}
+
+    def summary(self) -> dict[str, str]:
+        slow, fast = self.shape
+        rows = {
+            "pixels": f"{slow} x {fast} pixels (slow x fast) of {quantity(self.pixel_size, 1e3, 'mm')}",
+            "distance": f"at {quantity(self.distance, 1e3, 'mm')}",
+            "axes": f"fast {vector(self.fast)}, slow {vector(self.slow)}",
+        }
+        if self.sensor is not None:
+            rows["sensor"] = self.sensor.text
+        if self.curved_radius is not None:
+            rows["curved"] = f"curved, radius {quantity(self.curved_radius, 1e3, 'mm')}"
+        return rows
+
+    def _picture(self) -> str:
+        return outlines([self])
+
     @classmethod
     def facing(
         cls,
@@ -132,14 +178,30 @@ class Panel(Noun):
         return cls(origin, fast, slow, beam, pixel_size, shape, **fields)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Detector(Noun):
     """One or more panels; a nanoBragg command line makes one."""
 
     panels: tuple[Panel, ...]
     """A single panel or any iterable of them will do."""
+    name: str = ""
+    """What files call it."""
 
     def __post_init__(self) -> None:
-        checks.coerce(self, panels=checks.instances("panels of the detector", self.panels, Panel))
+        checks.coerce(
+            self,
+            panels=checks.instances("panels of the detector", self.panels, Panel),
+            name=checks.text("name of the detector", self.name),
+        )
         if not self.panels:
             raise InputError("the detector has no panel; expected at least one")
+
+    def summary(self) -> dict[str, str]:
+        first = self.panels[0]
+        rows = {"name": self.name} if self.name else {}
+        if len(self.panels) > 1:
+            rows["panels"] = f"{len(self.panels)} panels"
+        return rows | first.summary()
+
+    def _picture(self) -> str:
+        return outlines(self.panels)

@@ -15,20 +15,33 @@ from tilesim.model.crystal import Crystal
 from tilesim.model.detector import Detector
 from tilesim.model.factors import StructureFactors
 from tilesim.model.mask import PixelMask
-from tilesim.model.noun import Noun
+from tilesim.model.noun import Noun, quantity
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.model.serial import from_plain, to_plain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Experiment(Noun):
-    """Beam, crystal, detector, spindle, sampling, structure factors; equality by value."""
+    """Beam, crystal, detector, spindle, sampling, structure factors; equality by value.
+
+    >>> from tilesim import Beam, Crystal, Detector, Experiment, Panel, StructureFactors
+    >>> experiment = Experiment(
+    ...     beam=Beam(direction=(0.0, 0.0, 1.0), wavelength=1e-10),
+    ...     crystal=Crystal.from_cell(5e-9, 6e-9, 7e-9, cells=(10, 10, 10)),
+    ...     detector=Detector(Panel.facing(distance=0.1, pixel_size=1e-4, shape=(256, 256))),
+    ...     factors=StructureFactors.constant(100.0),
+    ... )
+    >>> experiment.replace(beam=experiment.beam.replace(wavelength=1.1e-10)) == experiment
+    False
+    """
 
     beam: Beam
-    crystal: Crystal
+    crystal: Crystal | None
+    """None: nothing diffracts; background and water still scatter."""
     detector: Detector
     factors: StructureFactors
+    """Amplitudes in electrons; without a crystal zero."""
     scan: Scan = Scan()
     sampling: Sampling = Sampling()
     water_size: float = 0.0
@@ -36,17 +49,22 @@ class Experiment(Noun):
     mask: PixelMask | None = None
     """Pixels to render, panels stacked along the slow axis; None renders all."""
     background: Background | None = None
-    """What scatters besides the crystal."""
+    """What scatters besides the crystal; it needs a beam of known size."""
 
     def __post_init__(self) -> None:
         for name, kind in PARTS.items():
-            checks.instance(f"{name} of the experiment", getattr(self, name), kind)
-        if self.mask is not None:
-            checks.instance("mask of the experiment", self.mask, PixelMask)
+            if not (name in OPTIONAL and getattr(self, name) is None):
+                checks.instance(f"{name} of the experiment", getattr(self, name), kind)
         if self.background is not None:
-            checks.instance("background of the experiment", self.background, Background)
             if self.sampling.strict_c:
                 raise InputError("a background with strict_c; expected one of them: the reference has none like it")
+            if self.beam.size is None:
+                raise InputError("a background in a beam of unknown size; expected Beam(size=...) in metres")
+        if self.crystal is None and not (self.factors.empty and self.factors.default == 0.0):
+            raise InputError("structure factors without a crystal; expected a crystal, or StructureFactors.constant(0)")
+        for panel in self.detector.panels:
+            if panel.sensor is not None:
+                panel.sensor.attenuation_at(self.beam.wavelength)  # known at this wavelength?
         checks.coerce(self, water_size=checks.number("water size", self.water_size))
         if not self.sampling.strict_c:
             self._check_values()
@@ -59,7 +77,8 @@ class Experiment(Noun):
         """What only the reproduction of the reference's own images can do without. Raises InputError."""
         self.beam.check()
         checks.unit_vector("spindle axis", self.scan.axis)
-        checks.finite("fudge factor", self.crystal.fudge)
+        if self.crystal is not None:
+            checks.finite("fudge factor", self.crystal.fudge)
         checks.not_negative("water size", self.water_size)
         if not self.factors.finite:
             raise InputError("the structure factors hold NaN or infinity; expected finite amplitudes")
@@ -104,9 +123,14 @@ class Experiment(Noun):
         return sensor.layers if sensor else 1
 
     @property
+    def domains(self) -> int:
+        """Mosaic domains."""
+        return len(self.crystal.mosaic_rotations) if self.crystal is not None else 1
+
+    @property
     def steps(self) -> int:
         """What the sum over a pixel is divided by; sensor layers are not in it (spec intensity 2)."""
-        orientations = len(self.crystal.mosaic_rotations) * self.scan.steps
+        orientations = self.domains * self.scan.steps
         return len(self.beam.waves) * orientations * self.sampling.oversample**2
 
     @property
@@ -128,11 +152,8 @@ class Experiment(Noun):
         return CLASSICAL_ELECTRON_RADIUS_SQUARED * self.beam.fluence
 
     def to_dict(self) -> dict:
-        """Plain numbers, lists and strings; the table and the mask are described, not copied."""
-        plain = to_plain(self)
-        if self.background is None:
-            del plain["background"]  # so that the digests of earlier versions stay
-        return plain
+        """Plain numbers, lists and strings; table, mask and scattering curve are described, not copied."""
+        return to_plain(self)
 
     @classmethod
     def from_dict(
@@ -144,7 +165,8 @@ class Experiment(Noun):
     ) -> Experiment:
         """Rebuild from `to_dict` and the table, mask and curve that it describes. Raises InputError on another one."""
         background = plain.get("background")
-        described = {"factors": plain["factors"], "mask": plain["mask"], "curve": background and background["curve"]}
+        described = {name: plain.get(name) for name in ("factors", "mask")}
+        described["curve"] = background and background["curve"]
         for (name, one), value in zip(described.items(), (factors, mask, curve), strict=True):
             if (one and one["digest"]) != (value.digest if value is not None else None):
                 raise InputError(f"the {name} given are not those of the experiment (digests differ)")
@@ -153,12 +175,23 @@ class Experiment(Noun):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 that names the physics: equal for equal experiments on any machine."""
+        """SHA-256 of all that decides a pixel or a header: equal for equal experiments on any machine."""
         plain = self.to_dict()
         plain["factors"] = self.factors.digest
         if self.background is not None:
             plain["background"]["curve"] = self.background.curve.digest
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+    def summary(self) -> dict[str, str]:
+        rows = {name: getattr(self, name).text for name in PARTS if getattr(self, name) is not None}
+        if self.crystal is None:
+            rows["crystal"] = "none"
+        if self.water_size > 0.0:
+            rows["water"] = f"a cube of {quantity(self.water_size, 1e6, 'µm')}"
+        return rows
+
+    def _picture(self) -> str:
+        return self.detector._picture()
 
 
 PARTS = {
@@ -168,4 +201,7 @@ PARTS = {
     "factors": StructureFactors,
     "scan": Scan,
     "sampling": Sampling,
+    "mask": PixelMask,
+    "background": Background,
 }
+OPTIONAL = ("crystal", "mask", "background")

@@ -80,9 +80,16 @@ class StructureFactors(Noun):
     def __hash__(self) -> int:
         return hash(self.digest)
 
-    def __repr__(self) -> str:
-        shown = f"shape={self.grid.shape}, minimum={self.minimum}, maximum={self.maximum}, default={self.default:g}"
-        return f"StructureFactors({shown}, digest={self.digest[:12]})"
+    def summary(self) -> dict[str, str]:
+        if self.empty:
+            return {"amplitude": f"{self.default:g} electrons for every reflection"}
+        ranges = zip("hkl", self.minimum, self.maximum, strict=True)
+        return {
+            "reflections": f"{self.reflections} listed" + (f" in {self.source}" if self.source else ""),
+            "indices": ", ".join(f"{axis} {low} to {high}" for axis, low, high in ranges),
+            "default": f"{self.default:g} electrons for all others",
+            "digest": self.digest[:12],
+        }
 
     def to_dict(self) -> dict:
         """What describes the table without its values."""

@@ -1,4 +1,4 @@
-"""The instrument as a file describes it: panels in a laboratory frame, their sensor, the light and the spindle."""
+"""The instrument as a file describes it: panels in a laboratory frame, their sensor, incident beam and spindle."""
 
 from __future__ import annotations
 
@@ -9,46 +9,21 @@ from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.detector import Detector, Panel, Sensor
 from tilesim.model.mask import PixelMask
-from tilesim.model.materials import MATERIALS, attenuation
-from tilesim.model.noun import Noun
+from tilesim.model.noun import Noun, quantity, vector
+from tilesim.model.outlines import outlines
 from tilesim.model.vectors import Matrix, Vector, cross, norm, unit
 
 
-@dataclass(frozen=True)
-class Absorber(Noun):
-    """What a sensor is made of, before a wavelength is known."""
-
-    thickness: float
-    """Metres"""
-    material: str | None = None
-    """One of `materials.MATERIALS`"""
-    attenuation: float | None = None
-    """1/m, as a file gives it; wins over the material"""
-
-    def __post_init__(self) -> None:
-        checks.coerce(self, thickness=checks.not_negative("thickness of the sensor", self.thickness))
-        if self.attenuation is not None:
-            checks.coerce(self, attenuation=checks.positive("attenuation of the sensor", self.attenuation))
-        if self.material is not None and self.material not in MATERIALS:
-            raise InputError(f"sensor material {self.material!r}; expected one of {', '.join(MATERIALS)}")
-
-    def attenuation_at(self, wavelength: float) -> float | None:
-        """1/m; None where neither is known. Raises InputError beyond the tables."""
-        if self.attenuation is not None or self.material is None:
-            return self.attenuation
-        return attenuation(self.material, wavelength)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Instrument(Noun):
-    """Panels, light and spindle in one laboratory frame, the file's own."""
+    """Panels, incident beam and spindle in one laboratory frame, the file's own."""
 
     name: str
     """For messages"""
     panels: tuple[Panel, ...]
-    """Without sensors, which depend on the wavelength"""
+    """Without sensors: all have that of the instrument"""
     beam: Vector = (0.0, 0.0, 1.0)
-    """Direction of the light"""
+    """Direction of the incident beam"""
     polarization_axis: Vector = (1.0, 0.0, 0.0)
     """Of the electric field"""
     kahn_factor: float | None = None
@@ -56,11 +31,13 @@ class Instrument(Noun):
     spindle: Vector = (1.0, 0.0, 0.0)
     wavelength: float | None = None
     """Metres; None: the file does not say"""
-    sensor: Absorber | None = None
+    sensor: Sensor | None = None
     mask: PixelMask | None = None
     """Panels stacked along the slow axis"""
     real_cell: Matrix | None = None
     """a, b, c at spindle angle zero, metres; None: the file has no crystal"""
+    detector_name: str = ""
+    """What its maker calls the detector"""
 
     def __post_init__(self) -> None:
         checks.coerce(
@@ -87,17 +64,31 @@ class Instrument(Noun):
         slow, fast = self.panels[0].shape
         return (len(self.panels) * slow, fast)
 
-    def detector(self, wavelength: float | None = None, layers: int = 2) -> Detector:
-        """The detector with its sensor, for an `Experiment`; `wavelength` is that of the file unless given, metres."""
-        wavelength = self.wavelength if wavelength is None else wavelength
-        sensor = None
-        if self.sensor is not None and self.sensor.thickness > 0:
-            if wavelength is None:
-                raise InputError(f"{self.name} does not say its wavelength; expected one, for the sensor")
-            mu = self.sensor.attenuation_at(wavelength)
-            if mu is not None:
-                sensor = Sensor(layers, self.sensor.thickness / layers, mu)
-        return Detector(tuple(panel.replace(sensor=sensor) for panel in self.panels))
+    @property
+    def detector(self) -> Detector:
+        """The panels with their sensor, for an `Experiment`."""
+        return Detector(tuple(panel.replace(sensor=self.sensor) for panel in self.panels), self.detector_name)
+
+    def summary(self) -> dict[str, str]:
+        rows = {"name": self.name}
+        if len(self.panels) > 1:
+            rows["panels"] = f"{len(self.panels)} panels"
+        rows |= self.panels[0].summary()
+        if self.sensor is not None:
+            rows["sensor"] = self.sensor.text
+        if self.wavelength is not None:
+            rows["wavelength"] = quantity(self.wavelength, 1e10, "Å")
+        return rows | {"beam": f"beam along {vector(self.beam)}", "spindle": f"spindle along {vector(self.spindle)}"}
+
+    def _picture(self) -> str:
+        return outlines(self.panels)
+
+
+def sensor_of(thickness: float, material: str | None, attenuation: float | None = None) -> Sensor | None:
+    """A sensor of two layers, metres and 1/m; None where it has no thickness, or nothing of it is known."""
+    if not thickness > 0.0 or (material is None and attenuation is None):
+        return None
+    return Sensor(2, thickness / 2, attenuation, material)
 
 
 def flat_panel(origin, fast, slow, pixel_size: float, shape: tuple[int, int]) -> Panel:

@@ -38,9 +38,9 @@ class PixelMask(Noun):
     def __hash__(self) -> int:
         return hash(self.digest)
 
-    def __repr__(self) -> str:
-        skipped = int((~self.active).sum())
-        return f"PixelMask(shape={self.active.shape}, skipped={skipped}, digest={self.digest[:12]})"
+    def summary(self) -> dict[str, str]:
+        slow, fast = self.active.shape
+        return {"pixels": f"{int((~self.active).sum())} of {slow} x {fast} left out", "digest": self.digest[:12]}
 
     def to_dict(self) -> dict:
         return {"digest": self.digest, "shape": list(self.active.shape), "skipped": int((~self.active).sum())}

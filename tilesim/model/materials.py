@@ -1,4 +1,4 @@
-"""What sensors are made of: how much of the beam a metre of them takes away."""
+"""Sensor materials: the attenuation of the beam in a metre of them."""
 
 from __future__ import annotations
 

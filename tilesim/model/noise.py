@@ -28,7 +28,7 @@ class SpreadShape(StrEnum):
     FIBER = "fiber"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PointSpread(Noun):
     """How the light of a pixel spreads over its neighbours; scaled so that none is lost but at the image's edges."""
 
@@ -52,8 +52,11 @@ class PointSpread(Noun):
             )
         checks.coerce(self, shape=shape, fwhm=fwhm, radius=radius)
 
+    def summary(self) -> dict[str, str]:
+        return {"shape": str(self.shape), "fwhm": f"{self.fwhm:g} pixels wide", "radius": f"to {self.radius} pixels"}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Noise(Noun):
     """What happens to an image of expected photons, in the order of the fields (docs/noise.md)."""
 
@@ -79,9 +82,9 @@ class Noise(Noun):
     overload: float | None = None
     """Largest value of a pixel, detector units; None: that of the numbers that are written."""
     seed: int = 1
-    """Of all that differs from frame to frame."""
+    """Random seed of the effects that differ between frames."""
     calibration_seed: int = 123456789
-    """Of the sensitivities: another number is another detector."""
+    """Random seed of the sensitivities: another number is another detector."""
 
     def __post_init__(self) -> None:
         checks.coerce(
@@ -107,3 +110,16 @@ class Noise(Noun):
             if not SEEDS[0] <= value <= SEEDS[1]:
                 raise InputError(f"{name} is {value}; expected -2^63 to 2^64 - 1")
             checks.coerce(self, **{name: value})
+
+    def summary(self) -> dict[str, str]:
+        rows = {"photons": "counted" if self.photon_noise else "not counted"}
+        for name in ("scale", "flicker", "calibration", "module_calibration", "readout"):
+            value = getattr(self, name)
+            if value != (1.0 if name == "scale" else 0.0):
+                rows[name.replace("_", " ")] = f"{name.replace('_', ' ')} {value:g}"
+        if self.point_spread is not None:
+            rows["point spread"] = self.point_spread.text
+        rows["units"] = f"1 photon is {self.gain:g}, dark is {self.offset:g}"
+        if self.overload is not None:
+            rows["overload"] = f"overload at {self.overload:g}"
+        return rows | {"seeds": f"seeds {self.seed}, {self.calibration_seed}"}

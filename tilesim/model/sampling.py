@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from tilesim.errors import InputError
 from tilesim.model import checks
-from tilesim.model.noun import Noun
+from tilesim.model.noun import Noun, counted, quantity
 
 FLAGS = ("interpolate", "oversample_thick", "oversample_polar", "oversample_omega", "point_pixel", "strict_c")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Region(Noun):
     """A half-open rectangle of pixels, zero-based: start <= index < stop; it may be empty."""
 
@@ -34,8 +34,11 @@ class Region(Noun):
             max(0, self.slow_start), min(slow, self.slow_stop), max(0, self.fast_start), min(fast, self.fast_stop)
         )
 
+    def summary(self) -> dict[str, str]:
+        return {"slow": f"slow {self.slow_start}:{self.slow_stop}", "fast": f"fast {self.fast_start}:{self.fast_stop}"}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Sampling(Noun):
     """Sub-pixels, cut-offs and options of the sum over a pixel (spec intensity 2, 5, 6)."""
 
@@ -70,3 +73,13 @@ class Sampling(Noun):
         )
         for name in FLAGS:
             checks.coerce(self, **{name: checks.flag(name, getattr(self, name))})
+
+    def summary(self) -> dict[str, str]:
+        rows = {"oversample": counted(self.oversample**2, "sub-pixel")}
+        if self.dmin > 0.0:
+            rows["dmin"] = f"to {quantity(self.dmin, 1e10, 'Å')}"
+        if self.roi is not None:
+            rows["region"] = self.roi.text
+        if options := [name for name in FLAGS if getattr(self, name)]:
+            rows["options"] = ", ".join(options)
+        return rows

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tilesim.model import checks
-from tilesim.model.noun import Noun
+from tilesim.model.noun import Noun, counted, vector
 from tilesim.model.vectors import Vector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scan(Noun):
     """Equal rotation steps about one axis; the end of the range is not sampled (spec geometry 11)."""
 
@@ -34,3 +35,15 @@ class Scan(Noun):
     def angles(self) -> tuple[float, ...]:
         """Spindle angle of every step, radians."""
         return tuple(self.start + self.step * k for k in range(self.steps))
+
+    @property
+    def oscillation(self) -> float:
+        """Range that an image covers, radians; 0 for a still."""
+        return self.step * self.steps
+
+    def summary(self) -> dict[str, str]:
+        first, last = math.degrees(self.start), math.degrees(self.start + self.oscillation)
+        about = f"about {vector(self.axis)}"
+        if self.steps == 1 and self.step == 0.0:
+            return {"angle": f"still at {first:.6g}°", "axis": about}
+        return {"angles": f"{first:.6g} to {last:.6g}° in {counted(self.steps, 'step')}", "axis": about}

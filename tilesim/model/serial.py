@@ -6,6 +6,7 @@ import dataclasses
 import types
 import typing
 from enum import Enum
+from functools import cache
 from typing import Any
 
 
@@ -22,7 +23,10 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: Any, plain: Any) -> Any:
-    """The inverse of `to_plain` for a value annotated as `kind`; values that already are of it pass."""
+    """The inverse of `to_plain` for a value annotated as `kind`; values that already are of it pass.
+
+    A field that is missing has its default. Raises KeyError for one without, and TypeError for an unknown one.
+    """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return None if plain is None else from_plain(next(a for a in args if a is not type(None)), plain)
@@ -30,6 +34,15 @@ def from_plain(kind: Any, plain: Any) -> Any:
         kinds = [args[0]] * len(plain) if args[1:] == (...,) else args
         return tuple(from_plain(k, v) for k, v in zip(kinds, plain, strict=True))
     if dataclasses.is_dataclass(kind) and isinstance(plain, dict):
-        hints = typing.get_type_hints(kind)
-        return kind(**{f.name: from_plain(hints[f.name], plain[f.name]) for f in dataclasses.fields(kind)})
+        hints, fields = hints_of(kind), dataclasses.fields(kind)
+        if unknown := plain.keys() - {f.name for f in fields}:
+            raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+        given = {f.name for f in fields if f.name in plain or f.default is dataclasses.MISSING}
+        return kind(**{name: from_plain(hints[name], plain[name]) for name in given})
     return kind(plain) if isinstance(kind, type) and issubclass(kind, Enum) else plain
+
+
+@cache
+def hints_of(kind: type) -> dict[str, Any]:
+    """Type of every field of a dataclass."""
+    return typing.get_type_hints(kind)

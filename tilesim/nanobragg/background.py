@@ -92,15 +92,15 @@ def resolve_background(slab: Slab | None, settings: Settings, strict_c: bool) ->
             )
         density, molar_mass = slab.density, slab.molar_mass
         curve = read_curve(settings.stol_file, settings.stol_unit)
-    return Background(curve, slab.thickness, settings.beamsize**2, density, molar_mass)
+    return Background(curve, slab.thickness, density, molar_mass)
 
 
-def background_line(background: Background) -> str:
-    """For the report."""
+def background_line(background: Background, size: float) -> str:
+    """Line of the report; `size` is the edge of the beam, metres."""
     return (
         f"amorphous background: {background.curve.source}, {background.thickness:g} m thick, "
         f"{background.density / 1e3:g} g/cm^3, {background.molar_mass * 1e3:g} g/mol "
-        f"({background.molecules:g} molecules)"
+        f"({background.molecules(size):g} molecules)"
     )
 
 

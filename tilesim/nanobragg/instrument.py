@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tilesim.errors import InputError
-from tilesim.model import PixelMask
-from tilesim.model.instrument import Absorber, Instrument
+from tilesim.model import PixelMask, Sensor
+from tilesim.model.instrument import Instrument
 from tilesim.model.vectors import Vector, cross, dot, scale, unit
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
@@ -48,12 +48,16 @@ class Chosen:
     """From the library (`formats.library.Layout`): placed by nanoBragg's flags"""
 
     @property
-    def sensor(self) -> Absorber | None:
+    def sensor(self) -> Sensor | None:
         return (self.instrument or self.layout).sensor
 
     @property
     def mask(self) -> PixelMask | None:
         return (self.instrument or self.layout).mask
+
+    @property
+    def detector_name(self) -> str:
+        return self.instrument.detector_name if self.instrument else self.layout.name
 
     @property
     def presets(self) -> list[str]:

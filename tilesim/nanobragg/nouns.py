@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Region, Sampling, Scan, Sensor
+from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Region, Sampling, Scan, Sensor, Source
 from tilesim.model.vectors import Matrix, scale
 from tilesim.nanobragg.command import Outputs
 from tilesim.nanobragg.geometry import Geometry
@@ -16,7 +16,8 @@ def experiment_of(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
     xmin, xmax, ymin, ymax = setup.roi
     # K9: in the reference -oversample_polar recomputes the factor that -nopolar had fixed to one.
     polarized = not settings.nopolar or (setup.strict_c and settings.oversample_polar)
-    absorbing = Sensor(sensor.count, sensor.step, setup.attenuation) if sensor.range > 0.0 else None
+    absorbing = _sensor(setup) if sensor.range > 0.0 else None
+    sources = setup.sources.sources
     return Experiment(
         beam=Beam(
             direction=g.beam,
@@ -24,7 +25,10 @@ def experiment_of(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
             fluence=setup.fluence,
             polarization_axis=g.polar,
             kahn_factor=settings.kahn_factor if polarized else None,
-            sources=setup.sources.sources,
+            # One source at the centre is the beam itself.
+            sources=() if sources == (Source(g.beam, settings.wavelength),) else sources,
+            exposure=settings.exposure if settings.exposure > 0.0 else None,
+            size=settings.beamsize if _size_matters(setup) else None,
         ),
         crystal=Crystal(
             *setup.sample.axes,
@@ -34,7 +38,7 @@ def experiment_of(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
             mosaic_rotations=rotations,
             reciprocal=tuple(scale(v, 1e10) for v in setup.cell.reciprocal),
         ),
-        detector=Detector(tuple(panel.replace(sensor=absorbing) for panel in setup.panels)),
+        detector=Detector(tuple(panel.replace(sensor=absorbing) for panel in setup.panels), setup.detector_name),
         factors=setup.factors,
         scan=Scan(g.spindle, settings.phi, setup.phi.step, setup.phi.count),
         sampling=Sampling(
@@ -52,6 +56,19 @@ def experiment_of(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
         mask=setup.mask,
         background=setup.background,
     )
+
+
+def _sensor(setup: Setup) -> Sensor:
+    """The sensor; of a material whose attenuation the flags leave to it, that follows the wavelength."""
+    sensor, material = setup.sensor, setup.material
+    return Sensor(sensor.count, sensor.step, None if setup.attenuation_known else setup.attenuation, material)
+
+
+def _size_matters(setup: Setup) -> bool:
+    """Whether the size of the beam is a fact of the run, and not a default that clips the sample."""
+    settings = setup.settings
+    used = settings.flux > 0.0 or setup.background is not None or settings.beamsize != Settings().beamsize
+    return used and settings.beamsize > 0.0
 
 
 def panel_of(settings: Settings, g: Geometry) -> Panel:

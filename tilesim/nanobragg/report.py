@@ -213,7 +213,7 @@ def configuration_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
     if setup.mask is not None:
         lines.append(f"skipping zero-flagged pixels in {settings.mask_file}")
     if setup.background is not None:
-        lines.append(background_line(setup.background))
+        lines.append(background_line(setup.background, settings.beamsize))
     block = [f"  {line}" for line in lines]
     if outputs.noise_file is not None:
         block += [

@@ -47,6 +47,11 @@ class Setup:
     """mu in 1/m; negative where nobody set it and there is no sensor."""
     attenuation_assumed: bool
     """mu is one over the thickness because nobody set it."""
+    attenuation_known: bool
+    """mu is that of the sensor's material at the wavelength."""
+    material: str | None
+    """Of the sensor, where the detector was described by a file or by name."""
+    detector_name: str
     mosaic: Mosaic
     interpolate: bool
     """As chosen before the table was read; without a table there is no interpolation."""

@@ -75,13 +75,13 @@ def _time(kernel: Kernel, tile: Tile) -> Trial:
 
 def _shortened(experiment):
     """The experiment with few steps of each kind, so that a pass is short."""
-    panel = experiment.detector.panels[0]
+    panel, crystal = experiment.detector.panels[0], experiment.crystal
     if panel.sensor is not None:
         sensor = replace(panel.sensor, layers=min(panel.sensor.layers, MAX_STEPS_EACH))
         panel = replace(panel, sensor=sensor)
     return experiment.replace(
         beam=replace(experiment.beam, sources=experiment.beam.sources[:MAX_STEPS_EACH]),
-        crystal=replace(experiment.crystal, mosaic_rotations=experiment.crystal.mosaic_rotations[:MAX_STEPS_EACH]),
+        crystal=crystal and replace(crystal, mosaic_rotations=crystal.mosaic_rotations[:MAX_STEPS_EACH]),
         detector=Detector((panel,)),
         scan=replace(experiment.scan, steps=min(experiment.scan.steps, MAX_STEPS_EACH)),
         sampling=replace(experiment.sampling, oversample=1),

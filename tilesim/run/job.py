@@ -12,10 +12,12 @@ from functools import cached_property
 from tilesim.compute import Kernel, check_precision
 from tilesim.errors import InputError, PlanError
 from tilesim.kernels.amorphous import with_background
-from tilesim.model import Experiment
+from tilesim.model import Crystal, Experiment
 from tilesim.model.checks import instance, whole_numbers
 from tilesim.run.backend import kernels, resolve_backend, resolve_device
 from tilesim.tiling.plan import TilePlan, default_tile
+
+STAND_IN = Crystal((1e-8, 0.0, 0.0), (0.0, 1e-8, 0.0), (0.0, 0.0, 1e-8))
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,13 @@ def _tile_shape(tile) -> tuple[int, int]:
 
 def lower_job(job: Job, frame: int = 0, panel: int = 0, table=None) -> Kernel:
     """The kernel of one panel of a frame of a job, with its table (made here unless given) and background."""
-    experiment, latch = job.experiments[frame].of_panel(panel), job.latches[frame]
+    experiment, latch = diffracting(job.experiments[frame].of_panel(panel)), job.latches[frame]
     return with_background(kernels(job.backend, job.device).lower(experiment, job.precision, job.device, latch, table))
+
+
+def diffracting(experiment: Experiment) -> Experiment:
+    """The experiment itself, or for one without a crystal one with a stand-in of amplitude zero, as kernels want it."""
+    return experiment if experiment.crystal is not None else experiment.replace(crystal=STAND_IN)
 
 
 def _latch(experiment: Experiment) -> int | None:

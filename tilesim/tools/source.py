@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tilesim.errors import InputError, TilesimError
-from tilesim.formats.axes import oscillation
 from tilesim.formats.image import Image, format_of, open_image
 from tilesim.formats.nxmx import Exposure
 from tilesim.formats.pixels import Banded
@@ -70,7 +69,7 @@ class Source:
                 "is not kept; expected its nanoBragg flags behind --"
             )
         scan = self.first.scan
-        start = scan.start + frame * oscillation(scan) if self.starts is None else self.starts[frame]
+        start = scan.start + frame * scan.oscillation if self.starts is None else self.starts[frame]
         return self.first if start == scan.start else self.first.replace(scan=scan.replace(start=start))
 
     def image(self, frame: int, panel: int) -> Image:
