@@ -20,6 +20,7 @@ _HOMES = {
     "Scan": "tilesim.model",
     "ScatteringCurve": "tilesim.model",
     "Sensor": "tilesim.model",
+    "Series": "tilesim.model",
     "Shape": "tilesim.model",
     "Slab": "tilesim.nanobragg.background",
     "Source": "tilesim.model",

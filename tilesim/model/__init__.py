@@ -9,6 +9,7 @@ from tilesim.model.factors import StructureFactors
 from tilesim.model.mask import PixelMask
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
+from tilesim.model.series import Series
 
 __all__ = [
     "Background",
@@ -23,6 +24,7 @@ __all__ = [
     "Scan",
     "ScatteringCurve",
     "Sensor",
+    "Series",
     "Shape",
     "Source",
     "StructureFactors",

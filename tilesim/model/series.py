@@ -1,0 +1,288 @@
+"""Series: an ordered set of experiments of one detector shape, as a base and the columns that vary by frame."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.model.checks import instance, positive, whole_number
+from tilesim.model.experiment import PARTS, Experiment
+from tilesim.model.noun import counted
+from tilesim.model.serial import from_plain, hints_of, to_plain
+from tilesim.model.vectors import add, dot, scale
+
+KEPT = 32
+"""Derived experiments that are kept: tiles of a frame come together."""
+WHOLE = ("factors", "mask", "background", "crystal", "detector")
+"""Parts that vary as a whole where one frame has another than the next, and their fields do not say it."""
+Column = np.ndarray | tuple[Any, ...]
+"""Values of the frames: numbers (frame, ...), or anything else one by one."""
+
+
+def _moved(experiment: Experiment, distance: float) -> Experiment:
+    """The detector moved along the incident beam until the plane of its first panel is at `distance`, metres."""
+    beam, first = experiment.beam.direction, experiment.detector.panels[0]
+    facing = dot(beam, first.normal)
+    if facing == 0.0:
+        raise InputError("the detector is parallel to the incident beam; its distance along it cannot be changed")
+    shift = scale(beam, (positive("distance", distance) - first.distance) / facing)
+    panels = tuple(panel.replace(origin=add(panel.origin, shift)) for panel in experiment.detector.panels)
+    return experiment.replace(detector=experiment.detector.replace(panels=panels))
+
+
+def _field(part: str, field: str) -> Callable[[Experiment, Any], Experiment]:
+    """A change of one field of one part, which other fields follow as in `replace`."""
+
+    def change(experiment: Experiment, value: Any) -> Experiment:
+        return experiment.replace(**{part: getattr(experiment, part).replace(**{field: value})})
+
+    return change
+
+
+CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
+    "scan_start": _field("scan", "start"),
+    "wavelength": _field("beam", "wavelength"),
+    "direction": _field("beam", "direction"),
+    "fluence": _field("beam", "fluence"),
+    "exposure": _field("beam", "exposure"),
+    "cells": _field("crystal", "cells"),
+    "orientation": lambda experiment, rotation: experiment.replace(crystal=experiment.crystal.oriented(rotation)),
+    "distance": _moved,
+}
+"""What a column of this name does to the base, in this order; a column such as `scan.step` sets a field as it is."""
+
+
+class Series(Sequence[Experiment]):
+    """Experiments by frame: frame k is the base with the k-th value of every column, derived exactly.
+
+    >>> import math
+    >>> from tilesim import Beam, Crystal, Detector, Experiment, Panel, Series, StructureFactors
+    >>> still = Experiment(
+    ...     Beam((0.0, 0.0, 1.0), 1e-10),
+    ...     Crystal.from_cell(5e-9, 6e-9, 7e-9),
+    ...     Detector(Panel.facing(0.1, 1e-4, (64, 64))),
+    ...     StructureFactors.constant(10.0),
+    ... )
+    >>> series = Series(still, scan_start=[math.radians(k) for k in range(5)], fluence=[1e24] * 5)
+    >>> len(series), round(series[3].scan.start, 6)
+    (5, 0.05236)
+    """
+
+    def __init__(
+        self,
+        base: Experiment,
+        columns: Mapping[str, Any] | None = None,
+        *,
+        numbers: Sequence[int] | None = None,
+        names: Sequence[str] = (),
+        **named: Any,
+    ) -> None:
+        """
+        base            of which every frame is a variation
+        columns, named  values of the frames in SI units, (frame, ...): `scan_start`, `wavelength`, `direction`,
+                        `fluence`, `exposure`, `cells`, `orientation` (rotation matrices), `distance` (along the beam),
+                        or any field of a part by its path, such as "sampling.oversample"
+        numbers         of the frames, in file names and in the key of noise; None counts from 0
+        names           of the frames, for people
+
+        Raises InputError where a column is unknown, its length differs, or a value is none.
+        """
+        self.base = instance("base of the series", base, Experiment)
+        given = {**(columns or {}), **named}
+        self.columns: dict[str, Column] = {name: _column(name, values) for name, values in sorted(given.items())}
+        lengths = {len(values) for values in self.columns.values()} or {1 if numbers is None else len(numbers)}
+        if len(lengths) > 1 or 0 in lengths:
+            shown = ", ".join(f"{name} {len(values)}" for name, values in self.columns.items())
+            raise InputError(f"columns of a series have {shown} values; expected as many, one for each frame")
+        [count] = lengths
+        self.numbers = np.arange(count) if numbers is None else np.array([_number(n) for n in numbers], np.int64)
+        self.names = tuple(names)
+        for what, values in (("numbers", self.numbers), ("names", self.names or range(count))):
+            if len(values) != count:
+                raise InputError(f"a series of {count} frames with {len(values)} {what}; expected one for each")
+        for name in self.columns:
+            _check_name(name)
+        self._recent: dict[int, Experiment] = {}
+        self[0]  # a column that no frame can have shows at once
+
+    @classmethod
+    def of(
+        cls, experiments: Sequence[Experiment], *, numbers: Sequence[int] | None = None, names: Sequence[str] = ()
+    ) -> Series:
+        """The series of some experiments: the first is the base, columns hold what differs. Raises InputError."""
+        if not experiments:
+            raise InputError("a series without frames; expected at least one experiment")
+        if isinstance(experiments, Series):
+            return experiments
+        for one in experiments:
+            instance("experiment", one, Experiment)
+        columns = _differences(tuple(experiments))
+        if numbers is None:
+            numbers = range(len(experiments))
+        return cls(experiments[0], columns, numbers=numbers, names=names)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, frame: int) -> Experiment: ...
+
+    @overload
+    def __getitem__(self, frame: slice) -> Series: ...
+
+    def __getitem__(self, frame: int | slice) -> Experiment | Series:
+        """The experiment of a frame, counted from 0, or a part of the series."""
+        if isinstance(frame, slice):
+            return self.take(range(len(self))[frame])
+        if not -len(self) <= frame < len(self):
+            raise IndexError(frame)
+        if not self.columns:
+            return self.base
+        found = self._recent.get(frame)
+        if found is None:
+            try:
+                found = self._derived(frame % len(self))
+            except InputError as error:
+                raise InputError(f"frame {self.numbers[frame]}: {error}") from None
+            if len(self._recent) >= KEPT:
+                self._recent.clear()
+            self._recent[frame] = found
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.base, self.columns, self.numbers.tolist(), self.names)
+
+    def take(self, frames: Sequence[int]) -> Series:
+        """The series of some frames, counted from 0."""
+        taken = {
+            name: values[list(frames)] if isinstance(values, np.ndarray) else tuple(values[k] for k in frames)
+            for name, values in self.columns.items()
+        }
+        names = [self.names[k] for k in frames] if self.names else ()
+        return Series(self.base, taken, numbers=self.numbers[list(frames)].tolist(), names=names)
+
+    def _derived(self, frame: int) -> Experiment:
+        fields: dict[str, dict[str, Any]] = {}
+        parts: dict[str, Any] = {}
+        for path, values in self.columns.items():
+            part, _, field = path.partition(".")
+            if field:
+                kind = hints_of(PARTS[part])[field]
+                fields.setdefault(part, {})[field] = from_plain(kind, _value(values, frame))
+            elif path not in CHANGES:
+                parts[part] = _value(values, frame)
+        # As they are: what follows a field in `replace` has a column of its own where it varies.
+        parts |= {part: dataclasses.replace(getattr(self.base, part), **changes) for part, changes in fields.items()}
+        experiment = dataclasses.replace(self.base, **parts) if parts else self.base
+        for name, change in CHANGES.items():
+            if name in self.columns:
+                experiment = change(experiment, _value(self.columns[name], frame))
+        return experiment
+
+    def __iter__(self) -> Iterator[Experiment]:
+        return (self[frame] for frame in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Series) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 that names all experiments; that of the experiment where there is one."""
+        if not self.columns and len(self) == 1:
+            return self.base.digest
+        sha = hashlib.sha256(self.base.digest.encode())
+        sha.update(self.numbers.tobytes())
+        for name, values in self.columns.items():
+            sha.update(repr((name, getattr(values, "shape", len(values)))).encode())
+            sha.update(values.tobytes() if isinstance(values, np.ndarray) else json.dumps(_described(values)).encode())
+        return sha.hexdigest()
+
+    def __repr__(self) -> str:
+        rows = [f"Series of {counted(len(self), 'frame')}"]
+        rows += [f"  {name}: {_shown(values)}" for name, values in self.columns.items()]
+        return "\n".join([*rows, *repr(self.base).splitlines()])
+
+
+def _rebuilt(base: Experiment, columns: dict[str, Column], numbers: list[int], names: tuple[str, ...]) -> Series:
+    return Series(base, columns, numbers=numbers, names=names)
+
+
+def _number(value: Any) -> int:
+    return whole_number("number of a frame", value, at_least=0)
+
+
+def _check_name(name: str) -> None:
+    part, _, field = name.partition(".")
+    known = name in CHANGES or name in (*WHOLE, "water_size") or (part in PARTS and field in hints_of(PARTS[part]))
+    if not known:
+        expected = ", ".join(CHANGES)
+        raise InputError(f"a series has no column {name[:40]!r}; expected {expected}, or a field such as scan.step")
+
+
+def _column(name: str, values: Any) -> Column:
+    """Values as numbers (frame, ...) where they are numbers of one shape, else one by one."""
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        raise InputError(f"column {name} is {values!r:.60}; expected a value for each frame")
+    plain = [to_plain(value) if dataclasses.is_dataclass(value) is False else value for value in values]
+    if not all(_is_numeric(value) for value in plain):
+        return tuple(plain)
+    try:
+        array = np.array(plain)
+    except ValueError:  # of different lengths
+        return tuple(plain)
+    return array.astype(np.int64) if array.dtype.kind in "iu" else array.astype(np.float64)
+
+
+def _is_numeric(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_numeric, value))
+    return isinstance(value, int | float | np.number | np.ndarray) and not isinstance(value, bool)
+
+
+def _value(values: Column, frame: int) -> Any:
+    """The value of a frame in plain Python."""
+    value = values[frame]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _differences(experiments: Sequence[Experiment]) -> dict[str, Any]:
+    """Columns of what differs from the first experiment in any other, by fields where these can say it."""
+    columns: dict[str, Any] = {}
+    for field in dataclasses.fields(Experiment):
+        values = [getattr(one, field.name) for one in experiments]
+        head = values[0]
+        if all(value is head or value == head for value in values):
+            continue
+        if field.name in ("factors", "mask", "background") or any(type(value) is not type(head) for value in values):
+            columns[field.name] = tuple(values)
+        elif dataclasses.is_dataclass(head):
+            for inner in dataclasses.fields(head):
+                own = [getattr(value, inner.name) for value in values]
+                if any(value is not own[0] and value != own[0] for value in own):
+                    columns[f"{field.name}.{inner.name}"] = to_plain(tuple(own))
+        else:
+            columns[field.name] = tuple(values)
+    return columns
+
+
+def _described(values: Any) -> Any:
+    """Values without the tables in them, for a digest."""
+    if isinstance(values, tuple | list):
+        return [_described(value) for value in values]
+    return getattr(values, "digest", None) or to_plain(values)
+
+
+def _shown(values: Column) -> str:
+    if isinstance(values, np.ndarray):
+        return f"{values.dtype} {values.shape}" if values.ndim > 1 else f"{values.min():.6g} to {values.max():.6g}"
+    return f"{len(set(map(repr, values)))} different"
