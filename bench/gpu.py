@@ -84,8 +84,8 @@ def ours(flags: list[str], precision: str, device: str, backend: str):
     import torch
 
     from tilesim.compute import simulate_tile
+    from tilesim.engine.job import lower_job, make_job
     from tilesim.nanobragg.resolve import read_command
-    from tilesim.run.job import lower_job, make_job
 
     experiment = read_command([*flags, "-floatfile", os.devnull]).experiment
     job = make_job(experiment, experiment.shape, precision, device, backend)

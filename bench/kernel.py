@@ -95,9 +95,9 @@ def measure(name: str, data: list[str], kinds, repeats: int, folder: Path) -> li
 def time_tilesim(flags: list[str], precision: str, backend: str):
     """A function that computes the region on this thread and returns its CPU seconds, and the steps of that."""
     from tilesim.compute import simulate_tile
+    from tilesim.engine.backend import one_thread_each
+    from tilesim.engine.job import lower_job, make_job
     from tilesim.nanobragg.resolve import read_command
-    from tilesim.run.backend import one_thread_each
-    from tilesim.run.job import lower_job, make_job
     from tilesim.tiling.tile import Tile
 
     experiment = read_command([*flags, "-floatfile", os.devnull]).experiment

@@ -52,9 +52,9 @@ def main(arguments: list[str]) -> None:
 
 def timed(words: str, threads: int):
     """A function that computes a job in this process and returns its seconds, and the steps of that."""
+    from tilesim.engine.inline import run_inline
+    from tilesim.engine.job import make_job
     from tilesim.nanobragg.resolve import read_command
-    from tilesim.run.inline import run_inline
-    from tilesim.run.job import make_job
 
     experiment = read_command([*BASE.split(), *words.split(), "-floatfile", os.devnull]).experiment
     job = make_job(experiment, None, "mixed", "cpu", "fused", say=print)

@@ -53,9 +53,9 @@ def main(arguments: list[str]) -> None:
 
 def speedup(frames: int, repeats: int) -> dict:
     """Seconds of computing, from the first tile sent to the last stored, on one and on two workers."""
+    from tilesim.engine.job import make_job
     from tilesim.nanobragg.resolve import read_command
-    from tilesim.run.frames import expand
-    from tilesim.run.job import make_job
+    from tilesim.series.frames import expand
 
     with tempfile.TemporaryDirectory() as folder:
         flags, source = input_flags(Path(folder))
@@ -82,9 +82,9 @@ def tiles(count: int) -> dict:
     """Tiles of 2 x 2 pixels and one step each, on one worker."""
     import resource
 
+    from tilesim.engine.job import make_job
+    from tilesim.engine.work import compute_here
     from tilesim.nanobragg.resolve import read_command
-    from tilesim.run.job import make_job
-    from tilesim.run.work import compute_here
 
     edge = 2 * round(count**0.5)
     words = f"-default_F 100 -cell 50 50 50 90 90 90 -N 3 -oversample 1 -nointerpolate -distance 100 -detpixels {edge}"
@@ -135,9 +135,9 @@ def table() -> dict:
     """Seconds from sending the job to its first tile, by the bytes of its structure factors, on two workers."""
     import numpy as np
 
+    from tilesim.engine.job import make_job
     from tilesim.model import StructureFactors
     from tilesim.nanobragg.resolve import read_command
-    from tilesim.run.job import make_job
 
     words = "-default_F 100 -cell 50 50 50 90 90 90 -N 3 -oversample 1 -nointerpolate -distance 100 -detpixels 32"
     base, found = read_command(words.split()).experiment, {}
@@ -153,8 +153,8 @@ def local(workers: int):
     """So many single-threaded worker processes, ready."""
     import contextlib
 
-    from tilesim.run.access import Access
-    from tilesim.run.cluster import connect
+    from tilesim.engine.access import Access
+    from tilesim.engine.cluster import connect
 
     @contextlib.contextmanager
     def ready():
@@ -176,7 +176,7 @@ def local(workers: int):
 
 def stored(job, place: str):
     """The job with an empty store."""
-    from tilesim.run.work import Work
+    from tilesim.engine.work import Work
     from tilesim.store.create import create_store
 
     about = {"digest": "", "job_digest": job.digest}
@@ -185,7 +185,7 @@ def stored(job, place: str):
 
 def timed(cluster, job, place: str, look=lambda done: None) -> dict:
     """Seconds to compute a job on a cluster, and those that its tasks report."""
-    from tilesim.run.dispatch import run_on_workers
+    from tilesim.engine.dispatch import run_on_workers
 
     work, inside = stored(job, place), 0.0
     start = time.perf_counter()

@@ -18,7 +18,7 @@ def command(file: str, **options) -> None:
     from tilesim.io.batchfile import read_batch
     from tilesim.nanobragg import background, instrument
     from tilesim.nanobragg.words import words_of
-    from tilesim.run.batch import frames_of_batch
+    from tilesim.series.batch import frames_of_batch
     from tilesim_cli.launch import access_of, telling_when_done, warn, workers
 
     access = access_of(options)
@@ -41,9 +41,9 @@ def command(file: str, **options) -> None:
 
 def ready(batch, frames, options: dict, cluster) -> list:
     """One series for every store, checked as far as can be without computing."""
-    from tilesim.run.batch import grouped
-    from tilesim.run.extras import Extras, check_outputs
-    from tilesim.run.stored import Series
+    from tilesim.series.batch import grouped
+    from tilesim.series.extras import Extras, check_outputs
+    from tilesim.series.stored import Series
     from tilesim_cli.launch import make, store_place
 
     check_outputs(frames, Extras(batch.zarr, None, options["json_file"], options["overwrite"]))
@@ -58,8 +58,8 @@ def ready(batch, frames, options: dict, cluster) -> list:
 
 def carry_out(series: list, options: dict, cluster):
     """Compute and write, showing progress; a line for every frame goes to standard output."""
-    from tilesim.run.provenance import corrections, note
-    from tilesim.run.stored import carry_out_series
+    from tilesim.series.provenance import corrections, note
+    from tilesim.series.stored import carry_out_series
     from tilesim_cli.run import frame_line, how
 
     remark = note(corrections([frame for one in series for frame in one.frames]))

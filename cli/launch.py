@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from tilesim.engine.access import Access
+    from tilesim.engine.cluster import Cluster
+    from tilesim.engine.job import Job
     from tilesim.nanobragg.command import Command
-    from tilesim.run.access import Access
-    from tilesim.run.cluster import Cluster
-    from tilesim.run.frames import Frame
-    from tilesim.run.job import Job
-    from tilesim.run.stored import Series
+    from tilesim.series.frames import Frame
+    from tilesim.series.stored import Series
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Launch:
 
     @property
     def series(self) -> Series:
-        from tilesim.run.stored import Series
+        from tilesim.series.stored import Series
 
         return Series(self.frames, self.job, self.place, self.zarr or self.place, self.zarr is not None)
 
@@ -68,14 +68,14 @@ def launched(command: Command, options: dict, begin: bool = False) -> Iterator[L
 
     begin  whether they will be computed: the search for the edge of the table (K3) takes a moment
     """
-    from tilesim.run.extras import check_outputs, extras_of
-    from tilesim.run.frames import check_names, expand, of_series
+    from tilesim.series.extras import check_outputs, extras_of
+    from tilesim.series.frames import check_names, expand, of_series
 
     count, access, extras = options["frames"], access_of(options), extras_of(options)
     if count > 1:
         command = of_series(command, extras.zarr is not None)
     if begin:
-        from tilesim.run.provenance import noted
+        from tilesim.series.provenance import noted
 
         command = noted(command)
     check_names(command, extras.preview, count)
@@ -92,8 +92,8 @@ def launched(command: Command, options: dict, begin: bool = False) -> Iterator[L
 
 def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place: str | None) -> Job:
     """The job of some frames, for `cluster` or this process, that fits memory and the store that is at `place`."""
-    from tilesim.run.inline import default_threads
-    from tilesim.run.job import lay_out, make_job, steps_of
+    from tilesim.engine.inline import default_threads
+    from tilesim.engine.job import lay_out, make_job, steps_of
     from tilesim.tiling.budget import check_budget, memory_budget
 
     experiments = tuple(frame.command.experiment for frame in frames)
@@ -111,13 +111,13 @@ def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place:
         threads = default_threads(job)
         check_budget(memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, threads))
     else:
-        from tilesim.run.sizing import sized_job
+        from tilesim.engine.sizing import sized_job
 
         device, backend = cluster.resolve(device, backend, steps_of(experiments))
         job = lay_out(experiments, tile, precision, device, backend)
         job = sized_job(job, cluster, chosen=tile is not None)
     if place is not None:
-        from tilesim.run.provenance import describe
+        from tilesim.series.provenance import describe
         from tilesim.store.create import check_target
 
         check_target(place, describe(frames, job), overwrite=options["overwrite"], resume=options["resume"])
@@ -127,7 +127,7 @@ def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place:
 def store_place(frame: Frame, zarr: str | None) -> str:
     """The store that was asked for, or a hidden one beside the first file."""
     from tilesim.io.replace import is_special
-    from tilesim.run.frames import file_names
+    from tilesim.series.frames import file_names
     from tilesim.store.place import normal_place
 
     if zarr is not None:
@@ -169,7 +169,7 @@ def access_of(options: dict) -> Access | None:
         raise click.UsageError(f"--scheduler {options['scheduler']} needs --tls-ca, --tls-cert and --tls-key")
     if not ways:
         return None
-    from tilesim.run.access import Access
+    from tilesim.engine.access import Access
 
     return Access(
         options["workers"] or 0,
@@ -187,7 +187,7 @@ def workers(access: Access | None, options: dict) -> Iterator[Cluster | None]:
         yield None
         return
     try:
-        from tilesim.run.cluster import connect
+        from tilesim.engine.cluster import connect
     except ModuleNotFoundError as error:
         raise click.UsageError(f"workers need dask.distributed ({error}); pip install 'tilesim[cluster]'") from None
 

@@ -22,7 +22,7 @@ def command(ctx: click.Context, **options) -> None:
 
 def print_plan(launch, options: dict) -> None:
     """Workers, tiles, steps, bytes, memory and expected time; JSON as well where asked for."""
-    from tilesim.run.extras import extras_of, output_sizes, short_disks
+    from tilesim.series.extras import extras_of, output_sizes, short_disks
     from tilesim.tiling.budget import memory_budget
 
     job, frames, extras = launch.job, launch.frames, extras_of(options)
@@ -113,8 +113,8 @@ SHOWN_FILES = 8
 
 def here(job) -> dict:
     """Threads of this process."""
-    from tilesim.run.calibrate import try_out
-    from tilesim.run.inline import default_threads
+    from tilesim.engine.calibrate import try_out
+    from tilesim.engine.inline import default_threads
 
     threads = default_threads(job)
     return {
@@ -129,7 +129,7 @@ def here(job) -> dict:
 
 def there(job, cluster) -> dict:
     """Workers that are fit, and those that are not."""
-    from tilesim.run.dispatch import window
+    from tilesim.engine.dispatch import window
 
     fit = list(cluster.fit.values())
     threads, memory = cluster.threads, min(worker.memory for worker in fit)
@@ -153,7 +153,7 @@ def there(job, cluster) -> dict:
 
 def hidden(launch) -> tuple[str, int] | None:
     """Path and bytes of what is on disk only while a run lasts."""
-    from tilesim.run.frames import file_names
+    from tilesim.series.frames import file_names
     from tilesim.store.layout import Layout
 
     if launch.place is not None:

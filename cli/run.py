@@ -51,7 +51,7 @@ def command(ctx: click.Context, **options) -> None:
 
 def carry_out(launch, options: dict, say):
     """Compute and write, showing progress; lines of the report go to `say`."""
-    from tilesim.run.provenance import corrections, note
+    from tilesim.series.provenance import corrections, note
 
     remark = note(corrections(launch.frames))
     if remark:
@@ -63,11 +63,11 @@ def carry_out(launch, options: dict, say):
     job = launch.job
     with progress(len(job.plan), job.evaluations, shown) as on_tile:
         if launch.place is None:
-            from tilesim.run.render import carry_out
+            from tilesim.series.render import carry_out
 
             results = carry_out(launch.frames[0], job, on_tile, say=say)
         else:
-            from tilesim.run.stored import carry_out_series
+            from tilesim.series.stored import carry_out_series
 
             results = carry_out_series([launch.series], on_tile=on_tile, **how(launch.cluster, options))
     for result in results.frames:
@@ -86,12 +86,12 @@ def how(cluster, options: dict) -> dict:
     if cluster is not None:
         from functools import partial
 
-        from tilesim.run.dispatch import run_on_workers
+        from tilesim.engine.dispatch import run_on_workers
         from tilesim_cli.launch import warn
 
         chosen["engine"] = partial(run_on_workers, cluster, warn=warn)
         if options["assemble"] == "workers":
-            from tilesim.run.assemble import make_on_workers
+            from tilesim.series.assemble import make_on_workers
 
             chosen |= {"maker": partial(make_on_workers, cluster), "makers": min(len(cluster.fit), MOST_MAKERS)}
     return chosen
@@ -115,7 +115,7 @@ def account(launch, results) -> dict:
     """What was done, as plain values."""
     from dataclasses import asdict
 
-    from tilesim.run.provenance import describe
+    from tilesim.series.provenance import describe
 
     job = launch.job
     first = results.frames[0]

@@ -70,7 +70,7 @@ def trace_lines(
     prepared, pixel: tuple[int, int], say: Callable[[str], None], most: int | None = None, kept: list | None = None
 ) -> None:
     """Hand over the lines of one pixel; the values go to `kept` as well. Raises InputError."""
-    from tilesim.run.trace import trace_pixel
+    from tilesim.tools.trace import trace_pixel
 
     def tell(traced) -> None:
         say(traced.text)

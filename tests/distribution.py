@@ -4,8 +4,8 @@ import datetime
 import socket
 from pathlib import Path
 
-from tilesim.run.job import Job, make_job
-from tilesim.run.work import Work, compute_here
+from tilesim.engine.job import Job, make_job
+from tilesim.engine.work import Work, compute_here
 from tilesim.store.create import create_store
 from tilesim.store.place import normal_place
 from tilesim.store.write import open_image

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tilesim
 from tilesim import InputError, PlanError
-from tilesim.run.job import make_job
+from tilesim.engine.job import make_job
 
 TINY = "-cell 50 60 70 90 90 90 -default_F 1 -N 1 -nointerpolate -oversample 1 -detpixels 4 -pixel 0.1"
 HERE = {"device": "cpu", "backend": "eager"}

@@ -15,7 +15,7 @@ import dataclasses, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from experiments import ALL, panel
 from tilesim.model import Detector
-from tilesim.run.job import lower_job, make_job
+from tilesim.engine.job import lower_job, make_job
 from tilesim.compute import simulate_tile
 
 def status(key):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from experiments import ALL
 
+from tilesim.engine.backend import resolve_device
+from tilesim.engine.lazy import simulate_now
 from tilesim.errors import PlanError
-from tilesim.run.backend import resolve_device
-from tilesim.run.lazy import simulate_now
 
 
 def cuda() -> bool:

@@ -21,25 +21,15 @@ ALLOWED = {
     "preview": {"errors", "model", "io"},
     "example": {"errors", "model", "io"},
     "nanobragg": {"errors", "model", "io", "physics", "formats"},
-    "run": {
-        "errors",
-        "model",
-        "tiling",
-        "io",
-        "store",
-        "compute",
-        "kernels",
-        "preview",
-        "nanobragg",
-        "physics",
-        "formats",
-    },
+    "engine": {"errors", "model", "tiling", "io", "store", "compute", "kernels", "physics"},
 }
+ALLOWED["nanobragg"] |= {"kernels", "compute", "tiling"}
+ALLOWED["series"] = {*ALLOWED, "series"} - {"example"}
 ALLOWED["tools"] = set(ALLOWED) | {"tools"}
 HEAVY = {
-    "torch": {"physics", "kernels", "run", "nanobragg", "tools"},
-    "dask": {"run", "tools"},
-    "distributed": {"run"},
+    "torch": {"physics", "kernels", "engine", "series", "nanobragg", "tools"},
+    "dask": {"engine", "tools"},
+    "distributed": {"engine", "series"},
     "zarr": {"store"},
     "obstore": {"store"},
     "gemmi": {"formats"},

@@ -7,10 +7,10 @@ import zarr
 from distribution import work
 from test_panels import PANELS, ROWS, cut, plane
 
+from tilesim.engine.work import compute_here
 from tilesim.model import Region
 from tilesim.model.resolution import d_spacings
 from tilesim.preview.rings import stacked_rings
-from tilesim.run.work import compute_here
 from tilesim.store import levels
 from tilesim.store.read import describe_store
 from tilesim.tools.look import look, open_subject, reduced

@@ -10,11 +10,11 @@ from distribution import QUIET, expected, pixels, work
 from experiments import ALL
 
 import tilesim
+from tilesim.engine.job import make_job
+from tilesim.engine.statistics import summarize
+from tilesim.engine.tally import Tally
+from tilesim.engine.work import compute_here
 from tilesim.model import Detector, PixelMask, Region
-from tilesim.run.job import make_job
-from tilesim.run.statistics import summarize
-from tilesim.run.tally import Tally
-from tilesim.run.work import compute_here
 from tilesim.store.read import StoredFrame, describe_store
 from tilesim.store.verify import verify_store
 from tilesim.tiling.plan import TilePlan
@@ -141,9 +141,9 @@ def test_a_lost_tile_of_a_panel_is_named_and_computed_again(tmp_path):
 def test_two_workers_give_the_same_bytes(tmp_path):
     from distributed import LocalCluster
 
-    from tilesim.run.access import Access
-    from tilesim.run.cluster import connect
-    from tilesim.run.dispatch import run_on_workers
+    from tilesim.engine.access import Access
+    from tilesim.engine.cluster import connect
+    from tilesim.engine.dispatch import run_on_workers
 
     with (
         LocalCluster(2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
@@ -156,7 +156,7 @@ def test_two_workers_give_the_same_bytes(tmp_path):
 
 
 def test_kernels_of_the_panels_share_table_and_mosaic_matrices():
-    from tilesim.run.task import Frames
+    from tilesim.engine.task import Frames
 
     job = make_job(cut(plane()), (3, 9), backend="eager", device="cpu")
     frames = Frames(job)

@@ -41,8 +41,8 @@ _HOMES = {
     "material_curve": "tilesim.io.curves",
     "read_curve": "tilesim.io.curves",
     "read_hkl": "tilesim.io.hkl",
-    "simulate": "tilesim.run.lazy",
-    "simulate_now": "tilesim.run.lazy",
+    "simulate": "tilesim.engine.lazy",
+    "simulate_now": "tilesim.engine.lazy",
 }
 
 __all__ = sorted(_HOMES)

@@ -94,7 +94,7 @@ def test_an_experiment_that_cannot_be_read_ends_the_batch_before_it_begins(batch
 
 
 def test_a_frame_with_a_failing_tile_is_told_and_the_others_are_done(batch, tilesim, made, monkeypatch):
-    from tilesim.run import task
+    from tilesim.engine import task
 
     compute = task.simulate_tile
 

@@ -12,10 +12,10 @@ from commands import BASE
 from exported import corners, expt_corners, nxmx_corners, series, skewed, spots
 
 import tilesim as library
+from tilesim.engine.job import make_job
+from tilesim.engine.work import Work, compute_here
 from tilesim.formats.axes import Axes, rotation_to
 from tilesim.io.smv import read_smv_header
-from tilesim.run.job import make_job
-from tilesim.run.work import Work, compute_here
 from tilesim.store.create import create_store
 from tilesim.store.layout import FrameCoordinate
 from tilesim.store.place import normal_place

@@ -62,7 +62,7 @@ def test_a_cache_without_a_folder_does_not_stop_a_plan(tilesim):
 
 
 def test_threads_without_a_tile_do_not_count(tilesim, monkeypatch):
-    from tilesim.run import calibrate, inline
+    from tilesim.engine import calibrate, inline
 
     monkeypatch.setattr(calibrate, "try_out", lambda job: calibrate.Trial(100.0))
     monkeypatch.setattr(inline, "default_threads", lambda job: 8)
@@ -75,7 +75,7 @@ def test_threads_without_a_tile_do_not_count(tilesim, monkeypatch):
 def test_the_trial_runs_on_one_thread_and_is_short(tilesim, monkeypatch):
     import torch
 
-    from tilesim.run import calibrate
+    from tilesim.engine import calibrate
 
     seen, simulate_tile = [], calibrate.simulate_tile
 

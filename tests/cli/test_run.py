@@ -190,7 +190,7 @@ def test_an_existing_store_is_refused_and_then_replaced(tilesim, folder, made):
 
 
 def test_a_store_that_another_job_takes_meanwhile_is_left_to_it(tilesim, made, monkeypatch):
-    from tilesim.run import stored
+    from tilesim.series import stored
 
     summarize, first = stored.summarize, []
 

@@ -122,7 +122,7 @@ def test_plan_says_what_the_workers_have(tilesim, scheduler):
 
 @pytest.mark.parametrize("word", ["--scheduler", "--scheduler-file"])
 def test_a_scheduler_that_is_not_there_is_one_line(tilesim, folder, made, monkeypatch, word):
-    from tilesim.run import cluster
+    from tilesim.engine import cluster
 
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
     where = f"tcp://127.0.0.1:{free_port()}" if word == "--scheduler" else "nowhere.json"
@@ -223,7 +223,7 @@ def test_resuming_another_experiment_is_refused(tilesim, made):
 
 
 def test_tls_is_offered_and_required(tilesim, scheduler, folder, made, monkeypatch):
-    from tilesim.run import cluster
+    from tilesim.engine import cluster
 
     authority, certificate, key = certificates(folder.parent)
     files = ("--tls-ca-file", authority, "--tls-cert", certificate, "--tls-key", key)
@@ -241,7 +241,7 @@ def test_tls_is_offered_and_required(tilesim, scheduler, folder, made, monkeypat
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"address": 5}'])
 def test_what_is_no_schedulers_file_is_named(tilesim, folder, made, text, monkeypatch):
-    monkeypatch.setattr("tilesim.run.cluster.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("tilesim.engine.cluster.CONNECT_SECONDS", 0.3)
     (folder / "s.json").write_text(text)
     result = tilesim("run", *BASE, "-floatfile", "f.bin", "--scheduler-file", "s.json", "--quiet")
     assert result.status == 2 and "s.json: expected the file" in result.err and len(result.err.splitlines()) == 1
@@ -249,7 +249,7 @@ def test_what_is_no_schedulers_file_is_named(tilesim, folder, made, text, monkey
 
 
 def test_a_port_of_something_else_is_no_scheduler(tilesim, monkeypatch):
-    monkeypatch.setattr("tilesim.run.cluster.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("tilesim.engine.cluster.CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         result = tilesim("run", *BASE, "-floatfile", "f.bin", "--scheduler", address)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tilesim.engine.backend import resolve_device
+from tilesim.engine.job import make_job
 from tilesim.kernels import library
 from tilesim.nanobragg.resolve import read_command
-from tilesim.run.backend import resolve_device
-from tilesim.run.frames import Frame
-from tilesim.run.job import make_job
-from tilesim.run.render import carry_out
+from tilesim.series.frames import Frame
+from tilesim.series.render import carry_out
 
 HERE = Path(__file__).parent
 CASES = {c["name"]: c for c in json.loads((HERE / "cases.json").read_text())}

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilesim.compute import simulate_tile
-from tilesim.run.inline import run_inline
-from tilesim.run.job import lower_job, make_job
-from tilesim.run.lazy import simulate, simulate_now
+from tilesim.engine.inline import run_inline
+from tilesim.engine.job import lower_job, make_job
+from tilesim.engine.lazy import simulate, simulate_now
 
 SLOW, FAST = 23, 31
 
@@ -63,7 +63,7 @@ def test_slices_of_the_lazy_image_are_slices_of_the_image(data):
 
 
 def test_a_slice_computes_only_the_tiles_that_it_touches(monkeypatch):
-    import tilesim.run.lazy as lazy_module
+    import tilesim.engine.lazy as lazy_module
 
     computed = []
 

@@ -9,6 +9,8 @@ from experiments import ALL, panel, plain, rich, veiled
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tilesim.engine.job import lower_job, make_job
+from tilesim.engine.lazy import simulate_now
 from tilesim.kernels import tensors
 from tilesim.kernels.amorphous import BLOCK, lower_background
 from tilesim.model import Background, Beam, Detector, Sampling, ScatteringCurve, Sensor, Source
@@ -16,8 +18,6 @@ from tilesim.physics import amorphous
 from tilesim.physics.absorb import capture_fraction
 from tilesim.physics.background import water_background
 from tilesim.physics.polarize import polarization_factor
-from tilesim.run.job import lower_job, make_job
-from tilesim.run.lazy import simulate_now
 
 R_E_SQUARED, AVOGADRO = 7.94079248018965e-30, 6.02214179e23
 FLAT = ScatteringCurve((0.0, 1e9), (3.0, 3.0))

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from tilesim.compute import simulate_tile
+from tilesim.engine.job import lower_job, make_job
+from tilesim.engine.lazy import simulate_now
 from tilesim.kernels.tensors import find_latch
 from tilesim.model import PixelMask
 from tilesim.nanobragg.resolve import read_command
 from tilesim.physics.intensity import Pixels, evaluate, numbered_orientations, rays, source_polarization, waves
 from tilesim.physics.lattice import lattice_squared, miller_indices, nearest_node
-from tilesim.run.job import lower_job, make_job
-from tilesim.run.lazy import simulate_now
 from tilesim.tiling.tile import Tile
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "trace-vectors.json").read_text())

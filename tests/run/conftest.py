@@ -26,7 +26,7 @@ def cluster():
 @pytest.fixture
 def connected(cluster):
     """`connected(2)` starts a cluster and gives tilesim's view of it, with its workers admitted."""
-    from tilesim.run.cluster import Cluster
+    from tilesim.engine.cluster import Cluster
 
     clients = []
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from distribution import QUIET, work
 
+from tilesim.engine.statistics import summarize
+from tilesim.engine.tally import Tally
+from tilesim.engine.work import compute_here
 from tilesim.errors import StoreError
 from tilesim.nanobragg.resolve import read_command
-from tilesim.run.assemble import make_on_workers, portable
-from tilesim.run.files import write_files
-from tilesim.run.frames import expand, file_names
-from tilesim.run.statistics import summarize
-from tilesim.run.tally import Tally
-from tilesim.run.work import compute_here
+from tilesim.series.assemble import make_on_workers, portable
+from tilesim.series.files import write_files
+from tilesim.series.frames import expand, file_names
 from tilesim.store.read import StoredFrame
 
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
@@ -53,7 +53,7 @@ def dying(folder):
         name = "dying"
 
         def setup(self, worker):
-            from tilesim.run import files
+            from tilesim.series import files
 
             make = files.make_files
 

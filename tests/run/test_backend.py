@@ -12,13 +12,13 @@ from experiments import ALL
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tilesim.engine.backend import COMPILE_FROM, resolve_backend
+from tilesim.engine.inline import run_inline
+from tilesim.engine.job import lower_job, make_job
+from tilesim.engine.lazy import simulate_now
 from tilesim.errors import PlanError
 from tilesim.kernels import fused, library, tensors
 from tilesim.model.crystal import Shape
-from tilesim.run.backend import COMPILE_FROM, resolve_backend
-from tilesim.run.inline import run_inline
-from tilesim.run.job import lower_job, make_job
-from tilesim.run.lazy import simulate_now
 
 compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 EVERY_PIXEL = np.arange(23 * 31)

@@ -10,11 +10,11 @@ import pytest
 from distribution import QUIET, expected, pixels, work
 from experiments import ALL, TABLE, plain, rich
 
+from tilesim.engine import dispatch
+from tilesim.engine.dispatch import run_on_workers
+from tilesim.engine.task import TileReport
+from tilesim.engine.worker import JobPlugin, run_remote
 from tilesim.model import StructureFactors
-from tilesim.run import dispatch
-from tilesim.run.dispatch import run_on_workers
-from tilesim.run.task import TileReport
-from tilesim.run.worker import JobPlugin, run_remote
 
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 

@@ -8,10 +8,10 @@ import pytest
 from distribution import QUIET, expected, pixels, work
 from experiments import plain
 
+from tilesim.engine.cluster import Cluster
+from tilesim.engine.dispatch import run_on_workers
+from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import ClusterError, StoreError
-from tilesim.run.cluster import Cluster
-from tilesim.run.dispatch import run_on_workers
-from tilesim.run.task import TileFailure, TileReport
 
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 
@@ -27,7 +27,7 @@ def fault(what, tiles, folder, times=10**6):
         name = "fault"
 
         def setup(self, worker):
-            from tilesim.run import worker as module
+            from tilesim.engine import worker as module
 
             compute = module.compute_tile
 
@@ -135,7 +135,7 @@ def test_where_every_worker_refuses_the_run_ends_after_the_patience(connected, t
     found.patience = 1.0
 
     def age():
-        from tilesim.run import worker
+        from tilesim.engine import worker
 
         worker.versions = lambda: {"tilesim": "0", "torch": "0"}
 
@@ -192,7 +192,7 @@ def test_a_worker_with_another_version_is_not_used(connected, tmp_path, name):
     other = next(iter(found.fit))
 
     def age(dask_worker):
-        from tilesim.run import worker
+        from tilesim.engine import worker
 
         found = worker.versions()
         worker.versions = lambda: {**found, name: "0.0.1"}

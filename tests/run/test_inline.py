@@ -6,10 +6,10 @@ import time
 import pytest
 from experiments import plain
 
+from tilesim.engine import inline, task
+from tilesim.engine.inline import run_inline
+from tilesim.engine.job import make_job
 from tilesim.errors import StoreError
-from tilesim.run import inline, task
-from tilesim.run.inline import run_inline
-from tilesim.run.job import make_job
 
 
 def job():

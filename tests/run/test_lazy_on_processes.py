@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from experiments import ALL
 
-from tilesim.run.lazy import simulate, simulate_now
+from tilesim.engine.lazy import simulate, simulate_now
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import math
 
 import pytest
 
+from tilesim.engine.job import make_job
 from tilesim.kernels.tensors import find_latch, lower
+from tilesim.nanobragg.printout import print_rendering, printout_lines
 from tilesim.nanobragg.resolve import read_command
-from tilesim.run.frames import Frame
-from tilesim.run.job import make_job
-from tilesim.run.printout import print_rendering, printout_lines
-from tilesim.run.render import carry_out
+from tilesim.series.frames import Frame
+from tilesim.series.render import carry_out
 
 R_E_SQUARED = 7.94079248018965e-30
 

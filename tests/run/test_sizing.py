@@ -3,14 +3,14 @@
 import pytest
 from experiments import panel, plain
 
+from tilesim.engine.calibrate import Trial
+from tilesim.engine.job import make_job
 from tilesim.errors import PlanError
 from tilesim.model import Detector
-from tilesim.run.calibrate import Trial
-from tilesim.run.job import make_job
 from tilesim.tiling.plan import TilePlan
 
-sizing = pytest.importorskip("tilesim.run.sizing")
-cluster = pytest.importorskip("tilesim.run.cluster")
+sizing = pytest.importorskip("tilesim.engine.sizing")
+cluster = pytest.importorskip("tilesim.engine.cluster")
 
 LARGE = TilePlan((100, 16384, 16384), (512, 512))
 

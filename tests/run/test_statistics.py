@@ -8,10 +8,10 @@ from experiments import ALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilesim.run.inline import run_inline
-from tilesim.run.job import make_job
-from tilesim.run.lazy import simulate_now
-from tilesim.run.statistics import Statistics, summarize
+from tilesim.engine.inline import run_inline
+from tilesim.engine.job import make_job
+from tilesim.engine.lazy import simulate_now
+from tilesim.engine.statistics import Statistics, summarize
 
 EXPERIMENT = ALL["rich"]
 IMAGE = simulate_now(EXPERIMENT, "mixed", "cpu", "eager")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilesim.run.statistics import Statistics
-from tilesim.run.tally import Tally
+from tilesim.engine.statistics import Statistics
+from tilesim.engine.tally import Tally
 
 
 def part(number: int) -> Statistics:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from experiments import ALL
 
+from tilesim.engine.job import lower_job, make_job
+from tilesim.engine.lazy import simulate_now
 from tilesim.errors import InputError
 from tilesim.io.tracelog import Traced
 from tilesim.model import Detector
 from tilesim.nanobragg.resolve import read_command
-from tilesim.run.job import lower_job, make_job
-from tilesim.run.lazy import simulate_now
-from tilesim.run.trace import trace_pixel
+from tilesim.tools.trace import trace_pixel
 
 TESTS = Path(__file__).parents[1]
 CASES = {case["name"]: case for case in json.loads((TESTS / "golden" / "cases.json").read_text())}

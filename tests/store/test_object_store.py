@@ -127,10 +127,10 @@ def test_workers_write_to_it(bucket, tmp_path, monkeypatch):
     from distribution import expected, pixels
     from experiments import plain
 
-    from tilesim.run.cluster import Cluster
-    from tilesim.run.dispatch import run_on_workers
-    from tilesim.run.job import make_job
-    from tilesim.run.work import Work
+    from tilesim.engine.cluster import Cluster
+    from tilesim.engine.dispatch import run_on_workers
+    from tilesim.engine.job import make_job
+    from tilesim.engine.work import Work
 
     job = make_job([plain()], (7, 11), "mixed", "cpu", "eager")
     panel = job.experiment.detector.panels[0]

@@ -5,11 +5,11 @@ import pytest
 from distribution import stored
 from test_panels import PANELS, ROWS, cut, plane
 
+from tilesim.engine.job import make_job
+from tilesim.engine.work import compute_here
 from tilesim.formats.image import open_image
 from tilesim.model import Region
 from tilesim.model.noise import Noise
-from tilesim.run.job import make_job
-from tilesim.run.work import compute_here
 from tilesim.tools.expected import open_expected
 from tilesim.tools.noise import NUMBERS, Measurement
 from tilesim.tools.noisefiles import write_files

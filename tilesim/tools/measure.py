@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from tilesim.run.backend import one_thread_each
-from tilesim.run.inline import usable_cores
+from tilesim.engine.backend import one_thread_each
+from tilesim.engine.inline import usable_cores
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 from tilesim.tools.noise import Measurement, Read, Tally, measured, tally

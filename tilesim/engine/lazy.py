@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tilesim.compute import simulate_tile
+from tilesim.engine.job import make_job
+from tilesim.engine.task import Frames
 from tilesim.model import Experiment
-from tilesim.run.job import make_job
-from tilesim.run.task import Frames
 
 
 def simulate(
@@ -56,9 +56,9 @@ def simulate_now(
     backend: str = "auto",
 ) -> np.ndarray:
     """The whole image at once, float32 photons per pixel; arguments and shape as for `simulate`."""
+    from tilesim.engine.inline import run_inline
+    from tilesim.engine.task import TileFailure
     from tilesim.errors import TileError
-    from tilesim.run.inline import run_inline
-    from tilesim.run.task import TileFailure
 
     job = make_job(experiment, None, precision, device, backend)
     image = np.empty(job.plan.shape, np.float32)

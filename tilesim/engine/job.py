@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tilesim.compute import Kernel, check_precision
+from tilesim.engine.backend import kernels, resolve_backend, resolve_device
 from tilesim.errors import InputError, PlanError
 from tilesim.kernels.amorphous import with_background
 from tilesim.model import Crystal, Experiment
 from tilesim.model.checks import instance, whole_numbers
-from tilesim.run.backend import kernels, resolve_backend, resolve_device
 from tilesim.tiling.plan import TilePlan, default_tile
 
 STAND_IN = Crystal((1e-8, 0.0, 0.0), (0.0, 1e-8, 0.0), (0.0, 0.0, 1e-8))

@@ -8,9 +8,9 @@ import platform
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tilesim.engine.job import Job
 from tilesim.nanobragg.command import Command
-from tilesim.run.frames import Frame
-from tilesim.run.job import Job
+from tilesim.series.frames import Frame
 
 
 def describe(frames: Sequence[Frame], job: Job) -> dict:

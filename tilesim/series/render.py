@@ -9,17 +9,17 @@ from time import perf_counter
 
 import numpy as np
 
+from tilesim.engine.inline import run_inline
+from tilesim.engine.job import Job
+from tilesim.engine.statistics import summarize
+from tilesim.engine.tally import Tally
+from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import TileError
 from tilesim.io.floatfile import FloatImage
 from tilesim.io.replace import all_together
-from tilesim.run.files import make_files, report_files, report_frame, write_cache
-from tilesim.run.frames import Frame, file_names
-from tilesim.run.inline import run_inline
-from tilesim.run.job import Job
-from tilesim.run.results import FrameResult, Results
-from tilesim.run.statistics import summarize
-from tilesim.run.tally import Tally
-from tilesim.run.task import TileFailure, TileReport
+from tilesim.series.files import make_files, report_files, report_frame, write_cache
+from tilesim.series.frames import Frame, file_names
+from tilesim.series.results import FrameResult, Results
 from tilesim.tiling.tile import Tile
 
 

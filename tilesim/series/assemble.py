@@ -12,14 +12,14 @@ from time import monotonic
 
 from distributed import Future, KilledWorker
 
+from tilesim.engine.cluster import Cluster
+from tilesim.engine.statistics import Summary
 from tilesim.errors import ClusterError, StoreError, TilesimError
 from tilesim.io.replace import is_special
 from tilesim.model import StructureFactors
-from tilesim.run.cluster import Cluster
-from tilesim.run.files import write_files
-from tilesim.run.frames import FILES, Frame, file_names
-from tilesim.run.images import Scales
-from tilesim.run.statistics import Summary
+from tilesim.series.files import write_files
+from tilesim.series.frames import FILES, Frame, file_names
+from tilesim.series.images import Scales
 from tilesim.store.read import StoredFrame
 
 LOOK_SECONDS = 2.0

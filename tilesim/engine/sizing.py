@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tilesim.engine.cluster import Cluster
+from tilesim.engine.job import Job
 from tilesim.errors import PlanError
-from tilesim.run.cluster import Cluster
-from tilesim.run.job import Job
 from tilesim.tiling.budget import memory_budget
 from tilesim.tiling.plan import TilePlan
 

@@ -10,10 +10,10 @@ from time import perf_counter
 import numpy as np
 
 from tilesim.compute import Kernel, TileImage, known_tile, simulate_tile, summed_type
+from tilesim.engine.backend import kernels
+from tilesim.engine.job import Job, lower_job
+from tilesim.engine.statistics import Statistics, tile_statistics
 from tilesim.errors import TileError, TilesimError
-from tilesim.run.backend import kernels
-from tilesim.run.job import Job, lower_job
-from tilesim.run.statistics import Statistics, tile_statistics
 from tilesim.tiling.tile import Tile
 
 KEPT_KERNELS = 16

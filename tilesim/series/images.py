@@ -8,13 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
+from tilesim.engine.statistics import Summary
 from tilesim.io.flat import convert_bands, write_banded
 from tilesim.io.pgm import pgm_header, pgm_pixels
 from tilesim.io.smv import int_pixels
 from tilesim.model.sampling import Region
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.headers import smv_header
-from tilesim.run.statistics import Summary
 
 BAND_PIXELS = 2**20
 """Pixels that are in memory at a time."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from tilesim.compute import Kernel, rendered_pixels, simulate_tile
+from tilesim.engine.backend import one_thread_each
+from tilesim.engine.job import Job, lower_job
 from tilesim.model import Detector, Experiment
-from tilesim.run.backend import one_thread_each
-from tilesim.run.job import Job, lower_job
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 

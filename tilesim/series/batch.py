@@ -13,9 +13,9 @@ from tilesim.formats.factors import read_factors
 from tilesim.io.batchfile import Batch, BatchEntry, check_count, check_template
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.resolve import read_command
-from tilesim.run.frames import FILES, Frame, expand
-from tilesim.run.provenance import noted
-from tilesim.run.results import Missing
+from tilesim.series.frames import FILES, Frame, expand
+from tilesim.series.provenance import noted
+from tilesim.series.results import Missing
 
 KEPT_TABLES = 8
 """Files of structure factors that are in memory while commands are resolved; experiments share what they read."""

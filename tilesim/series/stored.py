@@ -11,17 +11,17 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
 from tilesim.compute import summed_type
+from tilesim.engine.job import Job
+from tilesim.engine.statistics import Summary, summarize
+from tilesim.engine.tally import Tally
+from tilesim.engine.task import TileFailure, TileReport
+from tilesim.engine.work import Engine, Work, compute_here
 from tilesim.errors import TileError, TilesimError
-from tilesim.run.files import report_files, report_frame, write_cache, write_files
-from tilesim.run.frames import Frame, file_names
-from tilesim.run.images import Scales
-from tilesim.run.job import Job
-from tilesim.run.provenance import describe
-from tilesim.run.results import FrameResult, Missing, Results
-from tilesim.run.statistics import Summary, summarize
-from tilesim.run.tally import Tally
-from tilesim.run.task import TileFailure, TileReport
-from tilesim.run.work import Engine, Work, compute_here
+from tilesim.series.files import report_files, report_frame, write_cache, write_files
+from tilesim.series.frames import Frame, file_names
+from tilesim.series.images import Scales
+from tilesim.series.provenance import describe
+from tilesim.series.results import FrameResult, Missing, Results
 from tilesim.store.create import StoreHandle, create_store
 from tilesim.store.layout import FrameCoordinate
 from tilesim.store.place import delete_store

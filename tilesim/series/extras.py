@@ -12,7 +12,7 @@ from tilesim.errors import InputError
 from tilesim.io.reading import printable
 from tilesim.io.replace import check_writable, is_special
 from tilesim.nanobragg.command import Command
-from tilesim.run.frames import Frame, file_names
+from tilesim.series.frames import Frame, file_names
 from tilesim.store.layout import Layout
 from tilesim.tiling.plan import TilePlan
 

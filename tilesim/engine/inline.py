@@ -13,10 +13,10 @@ from time import perf_counter
 
 import numpy as np
 
+from tilesim.engine.backend import one_thread_each
+from tilesim.engine.job import Job
+from tilesim.engine.task import Frames, TileFailure, TileReport, compute_tile, report_tile
 from tilesim.errors import TileError
-from tilesim.run.backend import one_thread_each
-from tilesim.run.job import Job
-from tilesim.run.task import Frames, TileFailure, TileReport, compute_tile, report_tile
 from tilesim.tiling.tile import Tile
 
 Sink = Callable[[Tile, np.ndarray], None]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from tilesim.run.inline import run_inline
-from tilesim.run.job import Job
-from tilesim.run.task import TileFailure, TileReport
+from tilesim.engine.inline import run_inline
+from tilesim.engine.job import Job
+from tilesim.engine.task import TileFailure, TileReport
 from tilesim.store.create import StoreHandle
 from tilesim.store.write import open_image
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tilesim.run.frames import Frame
-from tilesim.run.statistics import Summary
+from tilesim.engine.statistics import Summary
+from tilesim.series.frames import Frame
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from distributed import WorkerPlugin, get_worker
 
+from tilesim.engine.backend import NO_TRITON, has_triton, one_thread_each
+from tilesim.engine.task import Frames, TileFailure, TileReport, compute_tile, report_tile
+from tilesim.engine.work import Work
 from tilesim.errors import PlanError, StoreError, TileError
 from tilesim.kernels import library
-from tilesim.run.backend import NO_TRITON, has_triton, one_thread_each
-from tilesim.run.task import Frames, TileFailure, TileReport, compute_tile, report_tile
-from tilesim.run.work import Work
 
 if TYPE_CHECKING:
     from tilesim.store.write import StoredImage

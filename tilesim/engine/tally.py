@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tilesim.run.statistics import Statistics
+from tilesim.engine.statistics import Statistics
 
 
 class Tally:

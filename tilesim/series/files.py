@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
+from tilesim.engine.statistics import Summary
 from tilesim.errors import StoreError
 from tilesim.io.flat import write_banded
 from tilesim.io.replace import all_together
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
-from tilesim.run.frames import Frame
-from tilesim.run.images import Image, Scales, band_rows, write_images
-from tilesim.run.statistics import Summary
+from tilesim.series.frames import Frame
+from tilesim.series.images import Image, Scales, band_rows, write_images
 
 
 def report_frame(
@@ -25,7 +25,7 @@ def report_frame(
     printed: list[str] = []
     unfinished = ""
     if frame.command.settings.printout or latch is not None:
-        from tilesim.run.printout import print_rendering
+        from tilesim.nanobragg.printout import print_rendering
 
         unfinished = print_rendering(frame.command, latch, say or printed.append)
     return (*printed, *result_lines(frame.command, summary, unfinished))

@@ -13,11 +13,11 @@ from time import monotonic
 
 from distributed import Future, KilledWorker
 
+from tilesim.engine.cluster import Cluster
+from tilesim.engine.task import TileFailure, TileReport
+from tilesim.engine.work import Event, Work
+from tilesim.engine.worker import JobPlugin, run_remote
 from tilesim.errors import ClusterError, StoreError
-from tilesim.run.cluster import Cluster
-from tilesim.run.task import TileFailure, TileReport
-from tilesim.run.work import Event, Work
-from tilesim.run.worker import JobPlugin, run_remote
 
 FETCH_SECONDS = 5.0
 """For the reports of tiles that are done."""

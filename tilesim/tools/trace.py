@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tilesim.compute import rendered_pixels
+from tilesim.engine.job import lower_job, make_job
 from tilesim.errors import InputError
 from tilesim.io.tracelog import Number, Traced, move
 from tilesim.kernels.amorphous import Amorphous, WithBackground
@@ -37,7 +38,6 @@ from tilesim.physics.lattice import (
     signed_lattice_factor,
 )
 from tilesim.physics.strict import strict_photons
-from tilesim.run.job import lower_job, make_job
 from tilesim.tiling.tile import Tile
 
 Say = Callable[[Traced], None]

@@ -12,12 +12,12 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic, sleep
 
+from tilesim.engine.access import Access
+from tilesim.engine.calibrate import Trial, try_out
+from tilesim.engine.inline import usable_cores
+from tilesim.engine.job import Job
+from tilesim.engine.worker import NO_COMPILER, NO_DEVICE, facts, mismatch, versions
 from tilesim.errors import ClusterError, InputError
-from tilesim.run.access import Access
-from tilesim.run.calibrate import Trial, try_out
-from tilesim.run.inline import usable_cores
-from tilesim.run.job import Job
-from tilesim.run.worker import NO_COMPILER, NO_DEVICE, facts, mismatch, versions
 
 CONNECT_SECONDS = 10.0
 ALLOWED_FAILURES = 2
@@ -127,7 +127,7 @@ class Cluster:
 
     def resolve(self, device: str, backend: str, steps: float) -> tuple[str, str]:
         """Device kind and backend for a job on these workers; those without become unfit. Raises ClusterError."""
-        from tilesim.run.backend import COMPILE_FROM, NO_TRITON
+        from tilesim.engine.backend import COMPILE_FROM, NO_TRITON
 
         if device not in ("auto", "cpu", "cuda"):
             raise InputError(f"--device {device} names one machine's device; expected auto, cpu or cuda for workers")
@@ -226,7 +226,7 @@ def _local(processes: int, device: str) -> Iterator[object]:
         "silence_logs": logging.CRITICAL,
         "dashboard": False,
         "resources": {"GPU": 1} if on_gpu else {},
-        "preload": ["tilesim.run.deaf"],
+        "preload": ["tilesim.engine.deaf"],
     }
 
     def environment(number: int) -> dict:

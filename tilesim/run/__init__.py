@@ -1,1 +1,0 @@
-"""Running a job: tiles through the kernel into the outputs."""
