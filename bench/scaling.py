@@ -55,13 +55,12 @@ def speedup(frames: int, repeats: int) -> dict:
     """Seconds of computing, from the first tile sent to the last stored, on one and on two workers."""
     from tilesim.engine.job import make_job
     from tilesim.nanobragg.resolve import read_command
-    from tilesim.series.frames import expand
+    from tilesim.series.frames import frames_of_command
 
     with tempfile.TemporaryDirectory() as folder:
         flags, source = input_flags(Path(folder))
         command = read_command([*LYSOZYME, *flags])
-        experiments = [frame.command.experiment for frame in expand(command, frames)]
-        job = make_job(experiments, None, "mixed", "cpu", "eager")
+        job = make_job(frames_of_command(command, frames).series, None, "mixed", "cpu", "eager")
         seconds: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(repeats):
             for workers, taken in seconds.items():
@@ -177,10 +176,10 @@ def local(workers: int):
 def stored(job, place: str):
     """The job with an empty store."""
     from tilesim.engine.work import Work
-    from tilesim.store.create import create_store
+    from tilesim.store.create import Contents, create_store
 
-    about = {"digest": "", "job_digest": job.digest}
-    return Work(job, create_store(place, job.plan, job.experiment.detector.panels[0], about, overwrite=True))
+    contents = Contents({"digest": "", "job_digest": job.digest}, job.experiment.detector.panels[0].pixel_size)
+    return Work(job, create_store(place, job.plan, contents, overwrite=True))
 
 
 def timed(cluster, job, place: str, look=lambda done: None) -> dict:

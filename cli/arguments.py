@@ -187,9 +187,23 @@ EXPERIMENT = [*FACTORS, *BACKGROUND, *DETECTOR]
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
     click.option("--overwrite", is_flag=True, help="Replace an existing store."),
-    click.option("--resume", is_flag=True, help="Go on with the store of an interrupted run; mend damaged tiles."),
+    click.option("--resume", is_flag=True, help="Resume the store of an interrupted run; repair damaged tiles."),
+    click.option("--tables/--no-tables", default=True, help="Keep the structure factors in the store [yes]."),
     click.option("--quiet", is_flag=True, help="Print errors and the NOTE only."),
 ]
+
+
+DESCRIBED = [
+    *DETECTOR,
+    click.option("--shape", metavar="SxF", callback=parse_tile, help="Pixels of a float file, slow x fast [square]."),
+    click.option("--strict-c", is_flag=True, help="Read the flags with nanoBragg's defects, as the run did."),
+]
+"""How an image that does not state its geometry is described."""
+
+
+def described_options(function: Callable) -> Callable:
+    """The options that describe an image."""
+    return _with_options(function, DESCRIBED)
 
 
 def simulation_options(function: Callable) -> Callable:

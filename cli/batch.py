@@ -1,11 +1,20 @@
-"""`tilesim batch`: a list or a grid of experiments, all in one go."""
+"""`tilesim batch`: the experiments of a TOML file to their stores and files."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tilesim_cli.arguments import batch_options
 from tilesim_cli.progress import progress
+
+if TYPE_CHECKING:
+    from tilesim.io.batchfile import Batch
+    from tilesim.series.frames import Frames
+    from tilesim.series.launch import Launch
+    from tilesim.series.results import Missing, Results
 
 
 @click.command("batch")
@@ -13,81 +22,76 @@ from tilesim_cli.progress import progress
 @batch_options
 @click.option("--keep-going", is_flag=True, help="Leave out experiments that cannot be resolved, and name them.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
-def command(file: str, **options) -> None:
+def command(file: str, **options: Any) -> None:
     """Simulate the experiments of FILE.toml (docs/batch.md): one store where their shapes agree, and files by name."""
     from tilesim.io.batchfile import read_batch
-    from tilesim.nanobragg import background, instrument
-    from tilesim.nanobragg.words import words_of
+    from tilesim.nanobragg.options import Options
     from tilesim.series.batch import frames_of_batch
-    from tilesim_cli.launch import access_of, telling_when_done, warn, workers
+    from tilesim_cli.launch import access_of, choices_of, launched, telling_when_done, warn
 
-    access = access_of(options)
+    access_of(options), choices_of(options)
     batch = read_batch(file)
     tell = (lambda line: None) if options["quiet"] else warn
-    words = words_of(options, background.WORDS | instrument.WORDS)
-    frames, unresolved = frames_of_batch(batch, options["strict_c"], words, keep_going=options["keep_going"], warn=tell)
-    if not frames:
+    groups, unresolved = frames_of_batch(
+        batch, options["strict_c"], Options.read(options), keep_going=options["keep_going"], warn=tell
+    )
+    if not groups:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")
-    with telling_when_done() as done, workers(access, options) as cluster:
-        series = ready(batch, frames, options, cluster)
+    with telling_when_done() as done, launched(stores(batch, groups, options["json_file"]), options) as launch:
         if options["dry_run"]:
-            for line in plan(series, unresolved):
+            for line in plan(launch, unresolved):
                 click.echo(line)
             return
-        results = carry_out(series, options, cluster)
+        results = render(launch, options)
         done()
-    finish(series, results, unresolved, options)
+    finish(launch, results, unresolved, options)
 
 
-def ready(batch, frames, options: dict, cluster) -> list:
-    """One series for every store, checked as far as can be without computing."""
-    from tilesim.series.batch import grouped
-    from tilesim.series.extras import Extras, check_outputs
-    from tilesim.series.stored import Series
-    from tilesim_cli.launch import make, store_place
+def stores(batch: Batch, groups: Mapping[tuple, Frames], json_file: str | None) -> list[tuple[Frames, str | None]]:
+    """The frames of every store with its name, their outputs checked. Raises InputError, StoreError."""
+    from tilesim.series.batch import store_names
+    from tilesim.series.targets import check_outputs
 
-    check_outputs(frames, Extras(batch.zarr, None, options["json_file"], options["overwrite"]))
-    kept = batch.zarr is not None
-    series = []
-    for name, members in grouped(frames, batch.zarr or store_place(frames[0], None)).items():
-        place = store_place(members[0], name)
-        job = make(members, options, cluster, place if kept or options["resume"] else None)
-        series.append(Series(members, job, place, name, kept))
-    return series
+    names: Sequence[str | None] = store_names(list(groups), batch.zarr) if batch.zarr else [None] * len(groups)
+    found = list(zip(groups.values(), names, strict=True))
+    check_outputs([frames for frames, _ in found], batch.zarr, json_file)
+    return found
 
 
-def carry_out(series: list, options: dict, cluster):
+def render(launch: Launch, options: Mapping[str, Any]) -> Results:
     """Compute and write, showing progress; a line for every frame goes to standard output."""
-    from tilesim.series.provenance import corrections, note
-    from tilesim.series.stored import carry_out_series
-    from tilesim_cli.run import frame_line, how
+    from tilesim.series.provenance import note
+    from tilesim_cli.launch import warn
+    from tilesim_cli.run import frame_line
 
-    remark = note(corrections([frame for one in series for frame in one.frames]))
+    remark = note([k for one in launch.renderings for k in one.frames.corrections])
     if remark:
         click.echo(remark, err=True)
     silent = options["quiet"] or options["json_file"] == "-"
-    tiles, steps = sum(len(one.job.plan) for one in series), sum(one.job.evaluations for one in series)
-    with progress(tiles, steps, not options["quiet"]) as on_tile:
-        results = carry_out_series(series, on_tile=on_tile, **how(cluster, options))
+    with progress(launch.tiles, launch.steps, not options["quiet"]) as on_tile:
+        results = launch.render(on_tile, warn=warn)
     for result in () if silent else results.frames:
         if result.summary is not None:
             click.echo(frame_line(result))
     return results
 
 
-def finish(series: list, results, unresolved, options: dict) -> None:
-    """The account, and what is missing."""
+def finish(launch: Launch, results: Results, unresolved: Sequence[Missing], options: Mapping[str, Any]) -> None:
+    """The summary, and what is missing."""
     from dataclasses import asdict
 
-    from tilesim_cli.run import account_of, complain_of_missing, frames_account, write_json
+    from tilesim_cli.summary import complain_of_missing, files_summary, frames_summary, write_json
 
     missing = (*unresolved, *results.missing)
     if options["json_file"]:
-        plain = account_of(results) | {
-            "stores": [{"path": one.place, "job_digest": one.job.digest, "frames": len(one.frames)} for one in series],
+        made = [
+            {"path": one.place, "job_digest": one.job.digest, "frames": len(one.frames)} for one in launch.renderings
+        ]
+        plain = files_summary(results) | {
+            "stores": made,
             "complete": not missing,
             "missing": [asdict(one) for one in missing],
-            "frames": frames_account(results),
+            "frames": frames_summary(results),
         }
         write_json(options["json_file"], plain)
     elif not options["quiet"]:
@@ -96,10 +100,10 @@ def finish(series: list, results, unresolved, options: dict) -> None:
     complain_of_missing(missing)
 
 
-def plan(series: list, unresolved) -> list[str]:
+def plan(launch: Launch, unresolved: Sequence[Missing]) -> list[str]:
     """What would be done."""
     lines = []
-    for one in series:
+    for one in launch.renderings:
         shape, tile = one.job.plan.shape, one.job.plan.tile
         where = one.place if one.kept else "files only"
         lines.append(

@@ -79,7 +79,7 @@ def command(ctx: click.Context, words: tuple[str, ...], **options) -> None:
         account, images = made(words, options, folder, outdir)
         summary = _compared(account, images, regions, options, folder, outdir)
     if options["json_file"]:
-        from tilesim_cli.run import write_json
+        from tilesim_cli.summary import write_json
 
         write_json(options["json_file"], summary)
     if not options["quiet"] and options["json_file"] != "-":
@@ -135,7 +135,8 @@ def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
 
 def _two_files(words: Sequence[str], options: dict, folder: str, outdir: str | None) -> tuple[dict, tuple]:
     """What was given, and both images."""
-    from tilesim.formats.image import format_of, open_image
+    from tilesim.formats.image import open_image
+    from tilesim.formats.registry import format_of
 
     kinds = [format_of(word) for word in words]
     images: dict[int, object] = {}
@@ -205,7 +206,7 @@ def _compared(account: dict, images: tuple, regions: tuple, options: dict, folde
     if outdir is None:
         return summary
     from tilesim.tools.comparison_pictures import draw_comparison
-    from tilesim_cli.run import write_json
+    from tilesim_cli.summary import write_json
 
     with all_together():
         files = draw_comparison(outdir, a, b, (_title(account["a"]), _title(account["b"])), regions)

@@ -25,9 +25,10 @@ _DIGESTS = {"digest": "digest (physics)", "job_digest": "job digest (bytes)"}
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(store: str, as_json: bool) -> None:
     """Say what the image in STORE is and how it was made."""
-    from tilesim.store.read import describe_store
+    from tilesim.store.describe import describe_store
+    from tilesim.store.store import Store
 
-    description = describe_store(store)
+    description = describe_store(Store.open(store))
     if as_json:
         click.echo(json.dumps(description, indent=2))
         return

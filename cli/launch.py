@@ -1,140 +1,80 @@
-"""From arguments to work that is ready to begin: the frames, the workers, the job, and the store."""
+"""What commands that simulate share: from click's values to a command line's experiment, choices and workers."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from tilesim.engine.access import Access
-    from tilesim.engine.cluster import Cluster
-    from tilesim.engine.job import Job
     from tilesim.nanobragg.command import Command
-    from tilesim.series.frames import Frame
-    from tilesim.series.stored import Series
+    from tilesim.series.frames import Frames
+    from tilesim.series.launch import Choices, Launch
 
 
-@dataclass(frozen=True)
-class Launch:
-    """What is to be done, checked as far as can be without computing."""
-
-    frames: tuple[Frame, ...]
-    job: Job
-    cluster: Cluster | None
-    place: str | None
-    """Of the store; None where tiles go straight into the float image."""
-    zarr: str | None
-    """The store as the user named it; None where nobody asked for one."""
-
-    @property
-    def series(self) -> Series:
-        from tilesim.series.stored import Series
-
-        return Series(self.frames, self.job, self.place, self.zarr or self.place, self.zarr is not None)
-
-
-def read(arguments: Sequence[str], options: dict) -> Command:
+def read(arguments: Sequence[str], options: Mapping[str, Any]) -> Command:
     """The resolved command line; warnings go to standard error. Raises InputError."""
-    from tilesim.nanobragg import background, factors, instrument
+    from tilesim.nanobragg.options import Options
     from tilesim.nanobragg.resolve import read_command
-    from tilesim.nanobragg.words import words_of
 
     command = read_command(
-        [
-            *arguments,
-            *words_of(options, factors.WORDS),
-            *words_of(options, background.WORDS),
-            *words_of(options, instrument.WORDS),
-        ],
+        arguments,
         options["strict_c"],
+        options=Options.read(options),
         write_fdump=options["write_fdump"],
         completeness=options["completeness"],
     )
     if not options["quiet"]:
         for warning in command.warnings:
-            click.echo(f"WARNING: {warning}", err=True)
+            warn(warning)
     return command
 
 
-@contextmanager
-def launched(command: Command, options: dict, begin: bool = False) -> Iterator[Launch]:
-    """One command's frames, on connected workers where options ask for them. Raises tilesim's errors.
+def frames_of(command: Command, options: Mapping[str, Any], begin: bool = False) -> Frames:
+    """The frames of a command line and its options, their outputs checked. Raises InputError, StoreError.
 
     begin  whether they will be computed: the search for the edge of the table (K3) takes a moment
     """
-    from tilesim.series.extras import check_outputs, extras_of
-    from tilesim.series.frames import check_names, expand, of_series
+    from dataclasses import replace
 
-    count, access, extras = options["frames"], access_of(options), extras_of(options)
+    from tilesim.series.frames import frames_of_command, outputs_of_series
+    from tilesim.series.targets import check_outputs
+
+    count, zarr = options["frames"], options["zarr"]
+    outputs = command.outputs
     if count > 1:
-        command = of_series(command, extras.zarr is not None)
+        outputs = outputs_of_series(command, zarr is not None)
+    command = replace(command, outputs=outputs.replace(preview=options["preview"]))
     if begin:
         from tilesim.series.provenance import noted
 
         command = noted(command)
-    check_names(command, extras.preview, count)
-    frames = expand(command, count, options["frame_osc"], preview=extras.preview)
-    check_outputs(frames, extras)
-    kept = extras.zarr is not None
-    place = None
-    if kept or access or options["resume"] or count > 1:
-        place = store_place(frames[0], extras.zarr)
-    with workers(access, options) as cluster:
-        job = make(frames, options, cluster, place if kept or options["resume"] else None)
-        yield Launch(frames, job, cluster, place, extras.zarr)
+    frames = frames_of_command(command, count, options["frame_osc"])
+    check_outputs(frames, zarr, options["json_file"])
+    return frames
 
 
-def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place: str | None) -> Job:
-    """The job of some frames, for `cluster` or this process, that fits memory and the store that is at `place`."""
-    from tilesim.engine.inline import default_threads
-    from tilesim.engine.job import lay_out, make_job, steps_of
-    from tilesim.tiling.budget import check_budget, memory_budget
+@contextmanager
+def launched(groups: Sequence[tuple[Frames, str | None]], options: Mapping[str, Any]) -> Iterator[Launch]:
+    """Frames that are ready to be rendered, on connected workers where options ask for them."""
+    from tilesim.series.launch import launched, silent
 
-    experiments = tuple(frame.command.experiment for frame in frames)
-    tile, precision = options["tile"], options["precision"]
-    device, backend = options["device"], options["backend"]
-    if place is not None and options["resume"]:
-        from tilesim.store.read import stored_choices
-
-        stored = stored_choices(place)
-        tile = tile or stored.get("tile")
-        backend = stored.get("backend", backend) if backend == "auto" else backend
-    if cluster is None:
-        say = (lambda line: None) if options["quiet"] else (lambda line: click.echo(f"tilesim: {line}", err=True))
-        job = make_job(experiments, tile, precision, device, backend, say)
-        threads = default_threads(job)
-        check_budget(memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, threads))
-    else:
-        from tilesim.engine.sizing import sized_job
-
-        device, backend = cluster.resolve(device, backend, steps_of(experiments))
-        job = lay_out(experiments, tile, precision, device, backend)
-        job = sized_job(job, cluster, chosen=tile is not None)
-    if place is not None:
-        from tilesim.series.provenance import describe
-        from tilesim.store.create import check_target
-
-        check_target(place, describe(frames, job), overwrite=options["overwrite"], resume=options["resume"])
-    return job
+    choices, access = choices_of(options), access_of(options)
+    say = silent if options["quiet"] else lambda line: click.echo(f"tilesim: {line}", err=True)
+    with launched(groups, choices, access, say, warn) as launch:
+        yield launch
 
 
-def store_place(frame: Frame, zarr: str | None) -> str:
-    """The store that was asked for, or a hidden one beside the first file."""
-    from tilesim.io.replace import is_special
-    from tilesim.series.frames import file_names
-    from tilesim.store.place import normal_place
+def choices_of(options: Mapping[str, Any]) -> Choices:
+    """How to compute and store."""
+    from tilesim.series.launch import Choices
 
-    if zarr is not None:
-        return normal_place(zarr)
-    first = file_names(frame)[0]
-    folder, name = ("", "tilesim") if is_special(first) else os.path.split(os.path.realpath(first))
-    return normal_place(os.path.join(folder, f".{name}.tiles.zarr"))
+    same = ("tile", "precision", "device", "backend", "resume", "overwrite", "tables", "assemble")
+    return Choices(**{name: options[name] for name in same}).check()
 
 
 @contextmanager
@@ -149,13 +89,11 @@ def telling_when_done() -> Iterator[Callable[[], None]]:
         raise
 
 
-def access_of(options: dict) -> Access | None:
+def access_of(options: Mapping[str, Any]) -> Access | None:
     """How to reach workers; None for this process. Raises click.UsageError on options that exclude each other."""
     ways = [name for name in ("workers", "scheduler", "scheduler_file") if options[name] is not None]
     if len(ways) > 1:
         raise click.UsageError(f"--{ways[0]} and --{ways[1]} exclude each other".replace("_", "-"))
-    if options["resume"] and options["overwrite"]:
-        raise click.UsageError("--resume and --overwrite exclude each other")
     if not math.isfinite(options["patience"]) or options["patience"] < 0:
         raise click.UsageError(f"--patience is {options['patience']}; expected seconds, not negative")
     tls = tuple(options[name] for name in ("tls_ca", "tls_cert", "tls_key"))
@@ -163,7 +101,7 @@ def access_of(options: dict) -> Access | None:
         raise click.UsageError("--tls-ca, --tls-cert and --tls-key go together")
     if any(tls) and (not ways or ways == ["workers"]):
         raise click.UsageError("--tls-ca, --tls-cert and --tls-key go with --scheduler or --scheduler-file")
-    if options["assemble"] == "workers" and not ways:
+    if options.get("assemble") == "workers" and not ways:
         raise click.UsageError("--assemble workers goes with --workers, --scheduler or --scheduler-file")
     if (options["scheduler"] or "").startswith("tls://") and not all(tls):
         raise click.UsageError(f"--scheduler {options['scheduler']} needs --tls-ca, --tls-cert and --tls-key")
@@ -180,22 +118,6 @@ def access_of(options: dict) -> Access | None:
     )
 
 
-@contextmanager
-def workers(access: Access | None, options: dict) -> Iterator[Cluster | None]:
-    """Connected workers, at least one of them fit; None for this process. Raises ClusterError, InputError."""
-    if access is None:
-        yield None
-        return
-    try:
-        from tilesim.engine.cluster import connect
-    except ModuleNotFoundError as error:
-        raise click.UsageError(f"workers need dask.distributed ({error}); pip install 'tilesim[cluster]'") from None
-
-    with connect(access, options["device"]) as cluster:
-        cluster.await_workers(warn)
-        cluster.drop_stale_jobs()
-        yield cluster
-
-
 def warn(line: str) -> None:
+    """A warning on standard error."""
     click.echo(f"WARNING: {line}", err=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
-from tilesim_cli.arguments import parse_tile
+from tilesim_cli.arguments import described_options, parse_tile
 
 
 @click.command("noise", options_metavar="[OPTIONS]", epilog="docs/noise.md says what each effect is.")
@@ -17,7 +19,7 @@ from tilesim_cli.arguments import parse_tile
     "--scale", type=float, default=1.0, metavar="X", help="More flux, exposure or crystal: all photons x X [1]."
 )
 @click.option("--fluence", type=float, metavar="F", help="Photons/m^2 instead of those of the simulation (stores).")
-@click.option("--flicker", type=float, default=0.0, metavar="RMS", help="Of the beam from frame to frame, 0.02 is 2 %.")
+@click.option("--flicker", type=float, default=0.0, metavar="RMS", help="Flicker of the incident beam, 0.02 is 2 %.")
 @click.option("--calibration", type=float, default=0.0, metavar="RMS", help="Static error of every pixel, 0.03 is 3 %.")
 @click.option("--module-calibration", type=float, default=0.0, metavar="RMS", help="Static error of every module.")
 @click.option("--module", metavar="SxF", callback=parse_tile, help="Pixels of a module, slow x fast [the panel].")
@@ -31,52 +33,65 @@ from tilesim_cli.arguments import parse_tile
 @click.option("--overload", type=float, metavar="X", help="Largest value of a pixel [the largest number].")
 @click.option("--dead", type=click.Path(), metavar="FILE", help="Image that is not 0 where pixels see nothing.")
 @click.option("--hot", type=click.Path(), metavar="FILE", help="Image that is not 0 where pixels are overloaded.")
-@click.option("--seed", type=int, default=1, metavar="N", help="Of what differs from frame to frame [1].")
-@click.option("--calibration-seed", type=int, default=123456789, metavar="N", help="Of the detector [123456789].")
-@click.option("--dtype", type=click.Choice(["uint16", "int32", "float32"]), help="Of a store, TIFF, EDF [int32].")
-@click.option("--shape", metavar="SxF", callback=parse_tile, help="Pixels of a float file, slow x fast [a square].")
+@click.option("--seed", type=int, default=1, metavar="N", help="Random seed of what differs between frames [1].")
+@click.option(
+    "--calibration-seed",
+    type=int,
+    default=123456789,
+    metavar="N",
+    help="Random seed of the detector's static errors [123456789].",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["uint16", "int32", "float32"]),
+    help="Type of the pixels of a store, TIFF, EDF [int32].",
+)
+@described_options
 @click.option("--pixel", type=float, metavar="MM", help="Edge of a pixel where the input does not say.")
-@click.option("--frame", type=int, metavar="N", help="Only the frame of this number.")
-@click.option("--panel", type=click.IntRange(min=0), metavar="N", help="Only this panel.")
+@click.option("--frame", metavar="N|A:B", help="A frame, or frames A to B - 1, by number [all].")
+@click.option("--panel", type=click.IntRange(min=0), metavar="N", help="One panel [all].")
 @click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile [that of the input].")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="That compute [one per core].")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads that compute [one per core].")
 @click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
-@click.option("--resume", is_flag=True, help="Go on with the store of an interrupted run.")
+@click.option("--resume", is_flag=True, help="Resume the store of an interrupted run.")
 @click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
-def command(source: str, target: str, flags: tuple[str, ...], **options) -> None:
+def command(source: str, target: str, flags: tuple[str, ...], **options: Any) -> None:
     """Add the noise of beam and detector to the image, or to all frames, in IN, and write OUT.
 
     IN is a zarr store, or a float, SMV, CBF, TIFF, EDF or HDF5 file. OUT is one of these by its ending (.zarr or a URL,
-    .bin, .img, .cbf, .tif, .edf, .h5); of a series a file's name holds {frame}. nanoBragg flags behind -- tell the
-    geometry of a file that does not tell it itself. Every random number belongs to its seed, frame and pixel, so the
+    .bin, .img, .cbf, .tif, .edf, .h5); of a series a file's name holds {frame}. nanoBragg flags behind -- describe the
+    geometry of a file that does not state it itself. Every random number belongs to its seed, frame and pixel, so the
     result depends neither on tiles nor on threads.
     """
-    from tilesim.tools.expected import open_expected
     from tilesim.tools.noisefiles import numbers_of
+    from tilesim_cli.described import chosen_frames, chosen_panels, opened
+    from tilesim_cli.launch import warn
 
     numbers = numbers_of(target, options["dtype"])
-    expected = open_expected(source, options["shape"], flags)
-    frames, panels = chosen_frames(expected, options["frame"]), chosen_panels(expected, options["panel"])
-    check_target(source, target, expected, frames, panels, options)
-    noise = noise_of(expected, options)
-    measurement, masks = prepared(expected, noise, numbers, options)
-    if expected.attributes.get("noise") and noise.photon_noise:
-        click.echo(f"WARNING: {source} holds noise already; its photons are counted again", err=True)
-    record(target, expected, measurement, masks, frames, panels, options)
+    data = opened(source, flags, options)
+    frames, panels = chosen_frames(data, options["frame"]), chosen_panels(data, options["panel"])
+    check_target(source, target, data, frames, panels, options)
+    noise = noise_of(data, options)
+    measurement, masks = prepared(data, noise, numbers, options)
+    if data.attributes.get("noise") and noise.photon_noise:
+        warn(f"{source} holds noise already; its photons are counted again")
+    record(target, data, measurement, masks, frames, panels, options)
 
 
-def check_target(source: str, target: str, expected, frames: list[int], panels: list[int], options: dict) -> None:
+def check_target(
+    source: str, target: str, data, frames: Sequence[int], panels: Sequence[int], options: Mapping[str, Any]
+) -> None:
     """Raise InputError where an output is an input, or two outputs are one; StoreError where one cannot be written."""
     from tilesim.errors import InputError
+    from tilesim.formats.registry import Format
     from tilesim.io.reading import printable
     from tilesim.io.replace import check_writable, is_special
-    from tilesim.tools.names import Format
     from tilesim.tools.noisefiles import file_names, noisy_format
 
     files = [options["json_file"]] if options["json_file"] not in (None, "-") else []
     if noisy_format(target) != Format.STORE:
-        names = file_names(target, [expected.frames[frame] for frame in frames], panels)
+        names = file_names(target, [data.frames[frame] for frame in frames], panels)
         files += dict.fromkeys(names.values())
     inputs = {os.path.realpath(path) for path in (source, options["dead"], options["hot"]) if path}
     seen = set()
@@ -93,29 +108,7 @@ def check_target(source: str, target: str, expected, frames: list[int], panels: 
         check_writable(path)
 
 
-def chosen_frames(expected, number: int | None) -> list[int]:
-    """The frames to measure, counted from 0. Raises InputError where there is none of this number."""
-    from tilesim.errors import InputError
-
-    if number is None:
-        return list(range(len(expected.frames)))
-    if number not in expected.frames:
-        first, last = expected.frames[0], expected.frames[-1]
-        raise InputError(f"--frame {number}: {expected.path} has frames {first} to {last}")
-    return [list(expected.frames).index(number)]
-
-
-def chosen_panels(expected, number: int | None) -> list[int]:
-    """The panels to measure. Raises InputError where there is none of this number."""
-    from tilesim.errors import InputError
-
-    count = expected.source.panels
-    if number is not None and number >= count:
-        raise InputError(f"--panel {number}: {expected.path} has {count}, numbered from 0")
-    return list(range(count)) if number is None else [number]
-
-
-def noise_of(expected, options: dict):
+def noise_of(data, options: Mapping[str, Any]):
     """The noise that options ask for. Raises InputError."""
     from tilesim.errors import InputError
     from tilesim.model.noise import Noise, PointSpread
@@ -123,10 +116,11 @@ def noise_of(expected, options: dict):
     scale, fluence = options["scale"], options["fluence"]
     if fluence is not None:
         from tilesim.model.checks import not_negative
+        from tilesim.tools.expected import fluence_of
 
-        known = expected.fluence
+        known = fluence_of(data)
         if not known:
-            raise InputError(f"--fluence: {expected.path} does not say its own; expected a store of one, or --scale")
+            raise InputError(f"--fluence: {data.path} does not state its own; expected a store of one, or --scale")
         scale *= not_negative("--fluence", fluence) / known
     spread = None
     if options["psf"] is None and (options["psf_fwhm"] is not None or options["psf_radius"] is not None):
@@ -134,7 +128,7 @@ def noise_of(expected, options: dict):
     if options["psf"] is not None:
         if options["psf_fwhm"] is None:
             raise InputError("--psf without a width; expected --psf-fwhm in micrometres")
-        width = options["psf_fwhm"] * 1e-3 / pixel_mm(expected, options["pixel"], "--psf")
+        width = options["psf_fwhm"] * 1e-3 / pixel_mm(data, options["pixel"], "--psf")
         spread = PointSpread(options["psf"], width, options["psf_radius"])
     if options["module"] is not None and not options["module_calibration"]:
         raise InputError("--module without an error; expected --module-calibration")
@@ -143,51 +137,59 @@ def noise_of(expected, options: dict):
     return Noise(scale=scale, point_spread=spread, **{name: options[name] for name in same})
 
 
-def pixel_mm(expected, given: float | None, why: str) -> float:
+def pixel_mm(data, given: float | None, why: str) -> float:
     """Edge of a pixel, of the input or as given. Raises InputError."""
     from tilesim.errors import InputError
     from tilesim.model.checks import positive
 
-    if expected.experiment is not None:
-        return expected.experiment.detector.panels[0].pixel_size * 1e3
+    if not data.unknown:
+        return data.experiment(0).detector.panels[0].pixel_size * 1e3
     if given is None:
         raise InputError(
-            f"{why} needs the size of a pixel, which {expected.path} does not say; expected --pixel MM, or nanoBragg "
+            f"{why} needs the size of a pixel, which {data.path} does not state; expected --pixel MM, or nanoBragg "
             "flags behind --"
         )
     return positive("--pixel", given)
 
 
-def prepared(expected, noise, numbers, options: dict):
+def prepared(data, noise, numbers, options: Mapping[str, Any]):
     """How every frame is measured, and the digests of the masks. Raises InputError."""
-    from tilesim.tools.expected import digest_of, open_mask
+    from tilesim.formats.image import open_image
+    from tilesim.tools.expected import digest_of, region_of
     from tilesim.tools.noise import Measurement
 
     masks = {name: options[name] for name in ("dead", "hot") if options[name] is not None}
-    reads = {name: open_mask(path, expected.shape) for name, path in masks.items()}
-    measurement = Measurement(noise, numbers, expected.shape, expected.region(), **reads)
+    reads = {name: open_image(path, shape=data.shape).block for name, path in masks.items()}
+    measurement = Measurement(noise, numbers, data.shape, region_of(data, 0, 0), **reads)
     return measurement, {name: digest_of(path) for name, path in masks.items()}
 
 
 def record(
-    target: str, expected, measurement, masks: dict, frames: list[int], panels: list[int], options: dict
+    target: str,
+    data,
+    measurement,
+    masks: dict,
+    frames: Sequence[int],
+    panels: Sequence[int],
+    options: Mapping[str, Any],
 ) -> None:
-    """Compute and write, with a line on every image, warnings and the account."""
-    from tilesim.tools.names import Format
+    """Compute and write, with a line on every image, warnings and the summary."""
+    from tilesim.formats.registry import Format
+    from tilesim.tools.expected import tile_of
     from tilesim.tools.noisefiles import noisy_format, write_files
     from tilesim.tools.noisestore import provenance, write_store
 
     say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
-    tile = options["tile"] or expected.tile
-    about = provenance(expected, measurement, masks, tile, panels)
+    tile = options["tile"] or tile_of(data)
+    about = provenance(data, measurement, masks, tile, panels)
     how = {"tile": tile, "threads": options["threads"]}
     if noisy_format(target) == Format.STORE:
-        edge = pixel_mm(expected, options["pixel"], "a store") * 1e-3
+        edge = pixel_mm(data, options["pixel"], "a store") * 1e-3
         how |= {"overwrite": options["overwrite"], "resume": options["resume"]}
-        events = write_store(target, expected, measurement, edge, about, frames=frames, panels=panels, **how)
+        events = write_store(target, data, measurement, edge, about, frames=frames, panels=panels, **how)
     else:
         notes = {name: about[name] for name in ("source", "noise", "masks", "seeds", "versions")}
-        events = write_files(target, expected, measurement, frames, panels, notes=notes, **how)
+        events = write_files(target, data, measurement, frames, panels, notes=notes, **how)
     recorded, several = [], len(panels) > 1
     for one in events:
         if recorded and recorded[-1].path != one.path:
@@ -195,11 +197,11 @@ def record(
         recorded.append(one)
         say(image_line(one, measurement, several))
     say(f"wrote {recorded[-1].path}")
-    warn(recorded, expected, measurement)
+    warn_of_pixels(recorded, data, measurement)
     if options["json_file"]:
-        from tilesim_cli.run import write_json
+        from tilesim_cli.summary import write_json
 
-        write_json(options["json_file"], account(recorded, expected, measurement, about))
+        write_json(options["json_file"], summary(recorded, data, measurement, about))
 
 
 def image_line(recorded, measurement, several: bool) -> str:
@@ -210,23 +212,23 @@ def image_line(recorded, measurement, several: bool) -> str:
     return line + (f", {tally.blank} pixels without a value" if tally.blank else "")
 
 
-def warn(recorded: list, expected, measurement) -> None:
+def warn_of_pixels(recorded: list, data, measurement) -> None:
     """Say what may surprise in the input."""
     blank = sum(one.tally.blank for one in recorded)
     negative = sum(one.tally.negative for one in recorded)
     if blank:
         mark = f"{measurement.numbers.blank:.0f}"
-        click.echo(f"WARNING: {blank} pixels have no value in {expected.path}; they are {mark}", err=True)
+        click.echo(f"WARNING: {blank} pixels have no value in {data.path}; they are {mark}", err=True)
     if negative:
-        click.echo(f"WARNING: {negative} pixels of {expected.path} are negative; they count as 0", err=True)
+        click.echo(f"WARNING: {negative} pixels of {data.path} are negative; they count as 0", err=True)
 
 
-def account(recorded: list, expected, measurement, about: dict) -> dict:
+def summary(recorded: list, data, measurement, about: dict) -> dict:
     """What was done, as plain values."""
     from tilesim.tools.noisestore import figures_of
 
     return {
-        "input": expected.path,
+        "input": data.path,
         **{name: about[name] for name in ("source", "noise", "masks", "seeds", "versions")},
         "files": list(dict.fromkeys(one.path for one in recorded)),
         "images": [{"frame": one.number, "panel": one.panel, **figures_of(one.tally, measurement)} for one in recorded],

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tilesim_cli.arguments import MixedCommand, simulation_options
 
+if TYPE_CHECKING:
+    from tilesim.engine.cluster import Cluster
+    from tilesim.engine.job import Job
+    from tilesim.series.launch import Launch
+
 
 @click.command("plan", cls=MixedCommand, options_metavar="[OPTIONS] NANOBRAGG_FLAGS ...")
 @simulation_options
 @click.pass_context
-def command(ctx: click.Context, **options) -> None:
+def command(ctx: click.Context, **options: Any) -> None:
     """Say what `tilesim run` with the same arguments would do and how long it would take, and stop."""
-    from tilesim_cli.launch import launched, read
+    from tilesim_cli.launch import frames_of, launched, read
 
-    with launched(read(ctx.args, options), options) as launch:
+    frames = frames_of(read(ctx.args, options), options)
+    with launched([(frames, options["zarr"])], options) as launch:
         print_plan(launch, options)
 
 
-def print_plan(launch, options: dict) -> None:
+def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
     """Workers, tiles, steps, bytes, memory and expected time; JSON as well where asked for."""
-    from tilesim.series.extras import extras_of, output_sizes, short_disks
+    from tilesim.series.targets import output_sizes, short_disks
     from tilesim.tiling.budget import memory_budget
 
-    job, frames, extras = launch.job, launch.frames, extras_of(options)
+    [rendering] = launch.renderings
+    job, frames = rendering.job, rendering.frames
     where = here(job) if launch.cluster is None else there(job, launch.cluster)
     memory = memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, where["threads_each"])
     # Before the trial: it takes a moment, and these do not depend on it.
-    files = output_sizes(frames, extras, job.plan)
+    files = output_sizes(frames, job.plan, options["zarr"], options["json_file"])
     disks = short_disks(files, hidden(launch))
     trial = where.pop("trial")()
     # A thread without a tile does nothing.
@@ -45,7 +54,7 @@ def print_plan(launch, options: dict) -> None:
             "steps",
             f"{job.evaluations:.4g} = pixels x {experiment.sampling.oversample}^2 sub-pixels"
             f" x {experiment.layers} layers x {len(experiment.beam.waves)} sources"
-            f" x {experiment.scan.steps} phi steps x {len(experiment.crystal.mosaic_rotations)} mosaic domains"
+            f" x {experiment.scan.steps} phi steps x {experiment.domains} mosaic domains"
             + (" x frames" if len(frames) > 1 else ""),
         ),
         ("tiles", f"{len(job.plan)} of {tile[0]} x {tile[1]} pixels"),
@@ -73,10 +82,10 @@ def print_plan(launch, options: dict) -> None:
     if not options["quiet"] and options["json_file"] != "-":
         for name, value in rows:
             click.echo(f"{name:<9} {value}")
-        for line in frames[0].command.completeness_lines:
+        for line in frames.commands[0].completeness_lines:
             click.echo(line)
     if options["json_file"]:
-        from tilesim_cli.run import completeness, write_json
+        from tilesim_cli.summary import completeness, write_json
 
         write_json(
             options["json_file"],
@@ -111,7 +120,7 @@ SHOWN_FILES = 8
 """Of those that a run writes; of more the last one is named too."""
 
 
-def here(job) -> dict:
+def here(job: Job) -> dict[str, Any]:
     """Threads of this process."""
     from tilesim.engine.calibrate import try_out
     from tilesim.engine.inline import default_threads
@@ -127,7 +136,7 @@ def here(job) -> dict:
     }
 
 
-def there(job, cluster) -> dict:
+def there(job: Job, cluster: Cluster) -> dict[str, Any]:
     """Workers that are fit, and those that are not."""
     from tilesim.engine.dispatch import window
 
@@ -151,17 +160,17 @@ def there(job, cluster) -> dict:
     }
 
 
-def hidden(launch) -> tuple[str, int] | None:
+def hidden(launch: Launch) -> tuple[str, int] | None:
     """Path and bytes of what is on disk only while a run lasts."""
-    from tilesim.series.frames import file_names
     from tilesim.store.layout import Layout
 
-    if launch.place is not None:
-        return None if launch.zarr else (launch.place, Layout.of_plan(launch.job.plan).image_bytes)
-    frame = launch.frames[0]
-    if frame.command.outputs.float_file is not None:
+    [rendering] = launch.renderings
+    if not launch.direct:
+        return None if rendering.kept else (rendering.place, Layout.of_plan(rendering.job.plan).image_bytes)
+    outputs = rendering.frames.files(0)
+    if outputs.float_file is not None:
         return None
-    return file_names(frame)[0], 4 * math.prod(launch.job.experiment.shape)
+    return outputs.named[0], 4 * math.prod(rendering.job.experiment.shape)
 
 
 def readable_time(seconds: float) -> str:

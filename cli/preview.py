@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import click
 
-from tilesim_cli.arguments import parse_tile
+from tilesim_cli.arguments import described_options
 
 SIZE = 1000
 PAGE_SIZE = 2048
@@ -19,8 +20,8 @@ PAGE_SIZE = 2048
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("out", metavar="OUT.png|OUT.html", type=click.Path())
 @click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--frame", type=click.IntRange(min=0), default=0, metavar="N", help="Of a series [0].")
-@click.option("--panel", type=click.IntRange(min=0), default=0, metavar="N", help="Of the detector [0].")
+@click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Frame by its number [the first].")
+@click.option("--panel", type=click.IntRange(min=0), default=0, metavar="N", help="Panel of the detector [0].")
 @click.option(
     "--region", nargs=2, metavar="S0:S1 F0:F1", help="Pixels S0 to S1 - 1 along slow, F0 to F1 - 1 along fast."
 )
@@ -31,7 +32,7 @@ PAGE_SIZE = 2048
     help="Blocks along the longer edge, about [1000; page 2048].",
 )
 @click.option("--zoom", type=float, metavar="Z", help="Instead: Z pixels of the picture for one of the image.")
-@click.option("--scale", type=click.Choice(["auto", "log", "linear", "sqrt"]), default="auto", help="Of grey [auto].")
+@click.option("--scale", type=click.Choice(["auto", "log", "linear", "sqrt"]), default="auto", help="Greys [auto].")
 @click.option("--min", "low", type=float, metavar="V", help="Value shown white.")
 @click.option("--max", "high", type=float, metavar="V", help="Value shown black.")
 @click.option("--rings/--no-rings", default=None, help="Resolution rings [where the geometry is known].")
@@ -39,33 +40,31 @@ PAGE_SIZE = 2048
 @click.option("--profile", is_flag=True, help="Add the mean of all pixels against resolution.")
 @click.option("--histogram", is_flag=True, help="Add how often which pixel value occurs.")
 @click.option("--title", help="The line above [wavelength, distance, oscillation].")
-@click.option("--shape", metavar="SxF", callback=parse_tile, help="Pixels of a float file, slow x fast [square].")
-@click.option("--strict-c", is_flag=True, help="Read the flags with nanoBragg's defects, as the run did.")
+@described_options
 @click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
-def command(source: str, out: str, flags: tuple[str, ...], **options) -> None:
+def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> None:
     """Draw the image in IN, a store or an image file of any format, as a PNG or as a page with pan and zoom.
 
-    nanoBragg flags behind -- tell the geometry of an image that does not tell it itself.
+    nanoBragg flags behind -- describe the geometry of an image that does not state it itself.
     """
+    from tilesim.formats.pixels import check_number
     from tilesim.io.replace import check_writable
-    from tilesim.tools.look import open_subject
+    from tilesim.tools.look import Subject
+    from tilesim_cli.described import opened
+    from tilesim_cli.launch import warn
 
     page = out.lower().endswith((".html", ".htm"))
     if not page and not out.lower().endswith(".png"):
         raise click.UsageError(f"{out}: expected a name that ends in .png or .html")
     _check(options)
     check_writable(out)
-    subject = open_subject(
-        source,
-        frame=options["frame"],
-        panel=options["panel"],
-        shape=options["shape"],
-        flags=flags,
-        strict_c=options["strict_c"],
-    )
+    data = opened(source, flags, options)
+    place = 0 if options["frame"] is None else data.place(options["frame"])
+    check_number(source, "panel", options["panel"], data.panels)
+    subject = Subject(data, place, options["panel"])
     region = _region(options["region"], subject.image.shape)
     for remark in (_page if page else _picture)(subject, region, out, options):
-        click.echo(f"WARNING: {remark}", err=True)
+        warn(remark)
     if not options["quiet"]:
         click.echo(f"wrote {out}")
 
@@ -149,8 +148,8 @@ def title_of(subject, options: dict) -> str:
         return options["title"]
     experiment = subject.experiment
     parts = [default_title(subject.panel, experiment.beam, experiment.scan)] if experiment else []
-    parts += [f"frame {subject.frame}"] if subject.image.frames > 1 else []
-    parts += [f"panel {subject.panel_number}"] if subject.image.panels > 1 else []
+    parts += [f"frame {subject.data.frames[subject.place]}"] if len(subject.data) > 1 else []
+    parts += [f"panel {subject.panel_number}"] if subject.data.panels > 1 else []
     return ", ".join(parts)
 
 

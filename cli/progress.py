@@ -99,3 +99,18 @@ def _lines(tiles: int, steps: int):
 
 def _rate(steps: float, seconds: float) -> str:
     return f"{steps / max(seconds, 1e-9) / 1e6:.1f} M steps/s"
+
+
+@contextmanager
+def counting(verb: str, total: int, what: str, wanted: bool) -> Iterator:
+    """Yields a function to call after each of `total` things; shows a bar on a terminal, nothing elsewhere."""
+    if not wanted or total < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)

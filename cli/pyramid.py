@@ -7,7 +7,7 @@ import click
 
 @click.command("pyramid")
 @click.argument("store", type=click.Path())
-@click.option("--overwrite", is_flag=True, help="Make it anew where it is there.")
+@click.option("--overwrite", is_flag=True, help="Make it again where it is there.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def command(store: str, overwrite: bool, quiet: bool) -> None:
     """Add to STORE its image as means of 2 x 2, 4 x 4, ... pixels (OME-Zarr), down to 512 along the longer edge."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tilesim_cli.arguments import MixedCommand, experiment_options
 
+if TYPE_CHECKING:
+    from tilesim.io.tracelog import Traced
+    from tilesim.model import Experiment
+    from tilesim.nanobragg.command import Stage
+
+Say = Callable[[str], None]
 NONE, DIFFERENT = 0, 1
 
 
@@ -16,6 +23,7 @@ class TraceCommand(MixedCommand):
 
     examples = (
         "--pixel 120 130 -- -hkl P1.hkl -mat A.mat -distance 100 -N 5",
+        "--pixel 120 130 out.zarr --frame 3",
         "-hkl P1.hkl -mat A.mat -distance 100 -N 5 -trace_pixel 120 130 --strict-c > ours.log",
         "--compare ours.log theirs.log",
     )
@@ -26,10 +34,11 @@ class TraceCommand(MixedCommand):
     )
 
 
-@click.command("trace", cls=TraceCommand, options_metavar="[OPTIONS] NANOBRAGG_FLAGS ...")
+@click.command("trace", cls=TraceCommand, options_metavar="[OPTIONS] STORE | NANOBRAGG_FLAGS ...")
 @click.option(
     "--pixel", type=int, nargs=2, metavar="S F", help="Which pixel, slow and fast index (as -trace_pixel S F)."
 )
+@click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Frame of a store by its number [the first].")
 @click.option("--most", type=click.IntRange(min=0), metavar="N", help="Print N evaluations only; sums are of all.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the values as JSON too; - is standard output.")
 @click.option("--strict-c", is_flag=True, help="As nanoBragg computes it, defects included (docs/corrections.md).")
@@ -38,8 +47,10 @@ class TraceCommand(MixedCommand):
 @click.option("--tolerance", type=float, metavar="X", help="Relative, for --compare [1e-6].")
 @experiment_options
 @click.pass_context
-def command(ctx: click.Context, **options) -> None:
+def command(ctx: click.Context, **options: Any) -> None:
     """Print every value that makes up one pixel: orientation, detector, ray, Miller indices, factors, scale.
+
+    The experiment is that of a STORE, which needs no flags, or of nanoBragg flags.
 
     Lines are `TRACE: name value ...`, in double precision and SI units where the name says no other. --compare A B sets
     two such logs against each other, or those of instrumented nanoBragg builds and ports (TRACE_C:, TRACE_PY:), and
@@ -50,53 +61,70 @@ def command(ctx: click.Context, **options) -> None:
     if options["tolerance"] is not None:
         raise click.UsageError("--tolerance goes with --compare")
     from tilesim.errors import InputError
-    from tilesim_cli.launch import read
 
-    prepared = read(ctx.args, {**options, "write_fdump": False, "completeness": None})
-    pixel = options["pixel"] or prepared.settings.trace_pixel
+    experiment, stages, about = (_stored if ctx.args and not ctx.args[0].startswith("-") else _described)(ctx, options)
+    pixel = options["pixel"] or about.pop("pixel", None)
     if pixel is None:
         raise InputError("which pixel? expected --pixel SLOW FAST")
     json_file = options["json_file"]
-    say = (lambda line: None) if options["quiet"] or json_file == "-" else click.echo
-    traced = [] if json_file else None
-    trace_lines(prepared, pixel, say, options["most"], traced)
+    say: Say = (lambda line: None) if options["quiet"] or json_file == "-" else click.echo
+    traced: list[dict[str, Any]] | None = [] if json_file else None
+    trace_lines(experiment, pixel, say, options["most"], traced, stages)
     if json_file:
-        from tilesim_cli.run import write_json
+        import tilesim
+        from tilesim_cli.summary import write_json
 
-        write_json(json_file, _account(prepared, pixel, traced))
+        strict = experiment.sampling.strict_c
+        plain = {"tilesim": tilesim.__version__, **about, "strict_c": strict, "pixel": list(pixel), "trace": traced}
+        write_json(json_file, plain)
+
+
+def _described(ctx: click.Context, options: Mapping[str, Any]) -> tuple[Experiment, Sequence[Stage], dict[str, Any]]:
+    """The experiment of a command line, how it came about, and what to say of it."""
+    from tilesim_cli.launch import read
+
+    if options["frame"] is not None:
+        raise click.UsageError("--frame goes with a store")
+    command = read(ctx.args, {**options, "write_fdump": False, "completeness": None})
+    about = {"command_line": list(command.arguments), "pixel": command.settings.trace_pixel}
+    return command.experiment, command.stages, about
+
+
+def _stored(ctx: click.Context, options: Mapping[str, Any]) -> tuple[Experiment, Sequence[Stage], dict[str, Any]]:
+    """The same of a store or of an image file that holds its experiments."""
+    from tilesim_cli.described import opened
+
+    path, *flags = ctx.args
+    data = opened(path, flags, {**options, "shape": None})
+    number = data.frames[0] if options["frame"] is None else options["frame"]
+    about = {"command_line": data.attributes.get("command_line"), "source": path, "frame": number}
+    return data.experiment(data.place(number)), (), about
 
 
 def trace_lines(
-    prepared, pixel: tuple[int, int], say: Callable[[str], None], most: int | None = None, kept: list | None = None
+    experiment: Experiment,
+    pixel: tuple[int, int],
+    say: Say,
+    most: int | None = None,
+    kept: list[dict[str, Any]] | None = None,
+    stages: Sequence[Stage] = (),
 ) -> None:
     """Hand over the lines of one pixel; the values go to `kept` as well. Raises InputError."""
     from tilesim.tools.trace import trace_pixel
 
-    def tell(traced) -> None:
+    def tell(traced: Traced) -> None:
         say(traced.text)
         if kept is not None:
             kept.append(traced.plain)
 
-    trace_pixel(prepared.experiment, *pixel, tell, most, prepared.stages)
+    trace_pixel(experiment, *pixel, tell, most, stages)
 
 
-def _account(prepared, pixel: tuple[int, int], traced: list[dict]) -> dict:
-    import tilesim
-
-    return {
-        "tilesim": tilesim.__version__,
-        "command_line": list(prepared.arguments),
-        "strict_c": prepared.strict_c,
-        "pixel": list(pixel),
-        "trace": traced,
-    }
-
-
-def _compare(ctx: click.Context, options: dict) -> int:
+def _compare(ctx: click.Context, options: Mapping[str, Any]) -> int:
     """Exit status."""
     import math
 
-    given = [f"--{name}" for name in ("pixel", "most") if options[name] is not None]
+    given = [f"--{name}" for name in ("pixel", "frame", "most") if options[name] is not None]
     if ctx.args or given:
         raise click.UsageError(f"--compare takes two logs alone; found {(*given, *ctx.args)[0]!r} besides")
     tolerance = 1e-6 if options["tolerance"] is None else options["tolerance"]
@@ -111,7 +139,7 @@ def _compare(ctx: click.Context, options: dict) -> int:
         for line in comparison_lines(comparison, names):
             click.echo(line)
     if options["json_file"]:
-        from tilesim_cli.run import write_json
+        from tilesim_cli.summary import write_json
 
         write_json(options["json_file"], account(comparison))
     return DIFFERENT if comparison.differences else NONE

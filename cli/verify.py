@@ -18,9 +18,10 @@ SHOWN = 20
 @click.pass_context
 def command(ctx: click.Context, store: str, as_json: bool, quiet: bool) -> None:
     """Read all of STORE again, compare its checksums, and name what is missing or damaged (exit status 1)."""
+    from tilesim.store.store import Store
     from tilesim.store.verify import verify_store
 
-    found = verify_store(store)
+    found = verify_store(Store.open(store))
     if as_json:
         click.echo(json.dumps(as_plain(store, found), indent=2))
     elif not quiet:
@@ -57,6 +58,6 @@ def lines(store: str, found) -> list[str]:
         f"{store}: {found.total} tiles, {counts}, status {found.status}",
         *wrong[:SHOWN],
         *more,
-        *(["the command that made it mends it with --resume"] if found.unfit else []),
-        *(["`tilesim pyramid --overwrite` makes its coarser levels anew"] if found.levels else []),
+        *(["the command that made it repairs it with --resume"] if found.incomplete else []),
+        *(["`tilesim pyramid --overwrite` makes its coarser levels again"] if found.levels else []),
     ]

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from tilesim.engine.job import Job, make_job
 from tilesim.engine.work import Work, compute_here
-from tilesim.store.create import create_store
+from tilesim.store.create import Contents, create_store
 from tilesim.store.place import normal_place
-from tilesim.store.write import open_image
 
 QUIET = ("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 """Of dask's clusters, not of ours."""
@@ -22,14 +21,13 @@ def work(path, experiments, tile=(7, 11), known=False, **options) -> Work:
 
 def stored(path, job: Job, known=False) -> Work:
     about = {"digest": "e" * 64, "job_digest": job.digest}
-    panel = job.experiment.detector.panels[0]
-    return Work(job, create_store(normal_place(path), job.plan, panel, about, resume=known), known)
+    contents = Contents(about, job.experiment.detector.panels[0].pixel_size)
+    return Work(job, create_store(normal_place(path), job.plan, contents, resume=known), known)
 
 
 def pixels(one: Work) -> dict:
     """The bytes of every tile that is stored, by its number; None where it is not."""
-    image = open_image(one.store)
-    read = ((number, image.read(tile)) for number, tile in enumerate(one.job.plan))
+    read = ((number, one.store.read(tile)) for number, tile in enumerate(one.job.plan))
     return {number: values if values is None else values.tobytes() for number, values in read}
 
 

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import nxmx
 
-from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan, Sensor, StructureFactors
+from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan, Sensor, Series, StructureFactors
 from tilesim.model.resolution import positions
 from tilesim.model.vectors import add, dot, rotate_about, scale, unit
 
@@ -35,11 +35,11 @@ def skewed(panels: int = 1, **fields) -> Experiment:
 AXES = ("origin", "fast", "slow", "normal")
 
 
-def series(experiment: Experiment, count: int) -> list[Experiment]:
+def series(experiment: Experiment, count: int) -> Series:
     """Frames that follow each other."""
     scan = experiment.scan
     starts = [scan.start + k * scan.step * scan.steps for k in range(count)]
-    return [experiment.replace(scan=scan.replace(start=start)) for start in starts]
+    return Series(experiment, scan_start=starts)
 
 
 def corners(experiment: Experiment, number: int) -> np.ndarray:

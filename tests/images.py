@@ -9,15 +9,15 @@ import fabio.tifimage
 import h5py
 import hdf5plugin
 import numpy as np
-from experiments import panel
 from PIL import Image as Pillow
 
-from tilesim.store.create import create_store
+from tilesim.store.create import Contents, create_store
+from tilesim.store.finish import finish_store
 from tilesim.store.place import normal_place
-from tilesim.store.write import finish_store, open_image
 from tilesim.tiling.plan import TilePlan
 
 SHAPE = (13, 11)
+PIXEL_SIZE = 1e-4
 PIXELS = (np.arange(13 * 11).reshape(SHAPE) * 37 % 1000).astype(np.uint16)
 """(slow, fast), whole numbers."""
 
@@ -25,12 +25,11 @@ PIXELS = (np.arange(13 * 11).reshape(SHAPE) * 37 % 1000).astype(np.uint16)
 def store(path: Path, frames: np.ndarray, tile: tuple[int, int] = (4, 4), finish: bool = True) -> Path:
     """A complete store of some frames (frame, slow, fast)."""
     plan = TilePlan(frames.shape, tile)
-    handle = create_store(normal_place(path), plan, panel(frames.shape[1:]), {"digest": "e", "job_digest": "j"})
-    image = open_image(handle)
+    made = create_store(normal_place(path), plan, Contents({"digest": "e", "job_digest": "j"}, PIXEL_SIZE))
     for one in plan:
-        image.write(one, frames[(one.frame, *one.slices)])
+        made.write(one, frames[(one.frame, *one.slices)])
     if finish:
-        finish_store(handle, None)
+        finish_store(made, None)
     return path
 
 

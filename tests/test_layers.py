@@ -28,7 +28,7 @@ ALLOWED["series"] = {*ALLOWED, "series"} - {"example"}
 ALLOWED["tools"] = set(ALLOWED) | {"tools"}
 HEAVY = {
     "torch": {"physics", "kernels", "engine", "series", "nanobragg", "tools"},
-    "dask": {"engine", "tools"},
+    "dask": {"engine", "tools", "formats"},
     "distributed": {"engine", "series"},
     "zarr": {"store"},
     "obstore": {"store"},

@@ -8,12 +8,14 @@ from distribution import work
 from test_panels import PANELS, ROWS, cut, plane
 
 from tilesim.engine.work import compute_here
+from tilesim.formats.dataset import open_dataset
 from tilesim.model import Region
 from tilesim.model.resolution import d_spacings
 from tilesim.preview.rings import stacked_rings
 from tilesim.store import levels
-from tilesim.store.read import describe_store
-from tilesim.tools.look import look, open_subject, reduced
+from tilesim.store.describe import describe_store
+from tilesim.store.store import Store
+from tilesim.tools.look import Subject, look, reduced
 from tilesim.tools.pyramid import build_pyramid
 
 
@@ -26,12 +28,12 @@ def test_levels_of_a_store_of_panels(tmp_path, monkeypatch):
     assert image.shape == (1, PANELS, ROWS, 31)
     # A store that nobody finished is no obstacle.
     assert [level.shape for level in build_pyramid(tmp_path / "a.zarr").levels] == [(3, 16)]
-    assert describe_store(tmp_path / "a.zarr")["levels"] == [[3, 16]]
+    assert describe_store(Store.open(tmp_path / "a.zarr"))["levels"] == [[3, 16]]
     datasets = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())["attributes"]["ome"]["multiscales"][0]
     scale = datasets["datasets"][1]["coordinateTransformations"][0]["scale"]
     assert len(scale) == 4 and scale[:2] == [1, 1]
     for panel in range(PANELS):
-        subject = open_subject(str(tmp_path / "a.zarr"), panel=panel)
+        subject = Subject(open_dataset(tmp_path / "a.zarr"), 0, panel)
         view = look(subject, subject.whole, 1000)
         np.testing.assert_array_equal(view.blocks, image[0, panel])
         coarse = reduced(subject, subject.whole, 2)

@@ -46,7 +46,7 @@ def make_panel(**changes):
 
 def make_experiment(**changes):
     fields = {
-        "beam": Beam(Z, 1e-10),
+        "beam": Beam(Z, 1e-10, size=1e-4),
         "crystal": Crystal(*CUBE),
         "detector": Detector(make_panel()),
         "factors": StructureFactors(np.arange(8.0).reshape(2, 2, 2), (-1, 0, 0)),

@@ -14,8 +14,9 @@ from tilesim.engine.job import make_job
 from tilesim.engine.statistics import summarize
 from tilesim.engine.tally import Tally
 from tilesim.engine.work import compute_here
+from tilesim.formats.storedimage import StoredImage
 from tilesim.model import Detector, PixelMask, Region
-from tilesim.store.read import StoredFrame, describe_store
+from tilesim.store.describe import describe_store
 from tilesim.store.verify import verify_store
 from tilesim.tiling.plan import TilePlan
 
@@ -112,13 +113,13 @@ def test_a_store_has_a_panel_dimension_and_is_read_stacked_or_by_panel(tmp_path)
         assert data.intensity.dims == ("frame", "panel", "slow", "fast")
         np.testing.assert_array_equal(data.intensity, images)
         np.testing.assert_array_equal(data.panel, range(PANELS))
-    place, shape = one.store.place, (PANELS * ROWS, 31)
-    stacked = list(StoredFrame(place, 1, shape, one.job.digest).bands(2))
+    shape = (PANELS * ROWS, 31)
+    stacked = list(StoredImage(one.store, 1, None).bands(2))
     assert [first for first, _ in stacked] == sorted({first for first, _ in stacked})
     np.testing.assert_array_equal(np.concatenate([band for _, band in stacked]), images[1].reshape(shape))
-    single = np.concatenate([band for _, band in StoredFrame(place, 1, (ROWS, 31), panel=2).bands(4)])
+    single = np.concatenate([band for _, band in StoredImage(one.store, 1, 2).bands(4)])
     np.testing.assert_array_equal(single, images[1, 2])
-    described = describe_store(place)
+    described = describe_store(one.store)
     assert described["tiles"] == {"present": len(one.job.plan), "total": len(one.job.plan), "shape": [3, 9]}
     assert json.dumps(described)
     [scales] = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())["attributes"]["ome"]["multiscales"]
@@ -130,7 +131,7 @@ def test_a_lost_tile_of_a_panel_is_named_and_computed_again(tmp_path):
     list(compute_here([one]))
     before = pixels(one)
     (tmp_path / "a.zarr" / "0/intensity/c/0/2/1/0").unlink()
-    found = verify_store(tmp_path / "a.zarr")
+    found = verify_store(one.store)
     assert [str(tile) for tile in found.missing] == ["tile frame 0 panel 2 slow 3:5 fast 0:31"] and not found.damaged
     again = dataclasses.replace(one, known=True)
     restored = [report.restored for _, report in compute_here([again])]

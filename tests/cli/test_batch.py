@@ -52,9 +52,10 @@ def test_the_store_has_frames_and_their_parameters(batch, folder):
     batch(GRID + '[[experiment]]\nname = "a"\n[[experiment]]\nname = "b"\nframes = 2\nframe_osc = 1\n')
     with xarray.open_zarr(folder / "b.zarr", group="0") as store:
         assert store.intensity.shape == (12, 12, 12)
-        assert store["lambda"].values.tolist() == [1.5, 1.5, 1.4, 1.4] + [1.5] * 4 + [1.4] * 4
-        assert store.phi.values[4:8].tolist() == [0, 1, 0, 1] and np.isnan(store.phi.values[0])
-        assert store["name"].attrs["meanings"] == ["a", "b"]
+        assert store.wavelength.values.tolist() == [1.5, 1.5, 1.4, 1.4] + [1.5] * 4 + [1.4] * 4
+        assert store.wavelength.attrs["units"] == "angstrom" and store.orientation.shape == (12, 9)
+        assert store.phi.values.tolist() == [0] * 4 + [0, 1] * 4
+        assert store["name"].values.tolist() == ["a"] * 4 + ["b"] * 8
         for frame in (0, 5, 11):
             pixels = np.fromfile(folder / f"b{frame}.bin", "<f4").reshape(12, 12)
             np.testing.assert_array_equal(store.intensity[frame], pixels)

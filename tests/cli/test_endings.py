@@ -31,7 +31,7 @@ def test_an_interrupt_after_the_last_file_says_that_all_is_there(tilesim, made, 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tilesim_cli.launch.workers", lambda *_: Closing(interrupted))
+    monkeypatch.setattr("tilesim.series.launch.connected", lambda *_: Closing(interrupted))
     result = tilesim("run", *BASE, "-floatfile", "f.bin", "--quiet")
     assert result.status == 130 and "everything was written" in result.err
     assert made() == ["f.bin"]

@@ -95,7 +95,7 @@ def test_an_error_on_the_way_keeps_the_tiles_of_a_store(tilesim, simulated):
     chunk.write_bytes(sound[:-1])
     done = tilesim("noise", "in.zarr", "out.zarr", "--threads", "1")
     assert done.status == 2 and "damaged" in done.err
-    assert "12 of 18 tiles are kept in out.zarr: the same command with --resume goes on" in done.err
+    assert "12 of 18 tiles are kept in out.zarr: --resume computes the rest" in done.err
     chunk.write_bytes(sound)
     again = tilesim("noise", "in.zarr", "out.zarr", "--resume", "--json", "out.json")
     assert again.status == 0, again.err
@@ -223,7 +223,7 @@ def test_json_on_standard_output_stands_alone(tilesim, simulated):
         ("in.zarr out.zarr --psf gauss", "expected --psf-fwhm"),
         ("in.zarr out.zarr --psf-fwhm 10", "expected --psf gauss or --psf fiber"),
         ("in.zarr out.zarr --module 5", "expected --module-calibration"),
-        ("in.zarr out.zarr --frame 2", "has frames 0 to 1"),
+        ("in.zarr out.zarr --frame 2", "no frame 2; expected 0 to 1"),
         ("in.zarr out_{frame}.img --overload 70000", "expected at most 65535"),
         ("in.zarr out.zarr --psf gauss --psf-fwhm 1e9", "expected at most 2048"),
         ("in.zarr in.zarr --overwrite", "is an input"),

@@ -8,10 +8,11 @@ import pytest
 import zarr
 from commands import BASE
 
+from tilesim.formats.dataset import open_dataset
 from tilesim.model.sampling import Region
 from tilesim.preview import picture
 from tilesim.store import levels
-from tilesim.tools.look import look, open_subject, reduced
+from tilesim.tools.look import Subject, look, reduced
 
 RUN = ("run", *BASE, "-detpixels", "40", "-pixel", "0.3", "-floatfile", "f.bin", "--zarr", "z.zarr", "--tile", "9")
 GEOMETRY = ("--", *"-detpixels 40 -distance 100 -pixel 0.3 -lambda 1.5".split())
@@ -102,7 +103,7 @@ def test_a_page_has_levels_down_to_one_screen(tilesim, image, folder, monkeypatc
 def test_the_coarsest_level_that_is_enough_is_read(tilesim, image, monkeypatch):
     monkeypatch.setattr(levels, "SMALL", 8)
     tilesim("pyramid", "z.zarr")
-    subject = open_subject("z.zarr")
+    subject = Subject(open_dataset("z.zarr"))
     assert [look(subject, subject.whole, blocks).factor for blocks in (80, 40, 20, 10, 5, 1)] == [1, 1, 2, 4, 8, 8]
     # A region is widened to whole blocks.
     view = reduced(subject, Region(5, 6, 7, 21), 4)
@@ -184,10 +185,10 @@ REFUSED = {
     "zoom huge": (("z.zarr", "p.png", "--zoom", "999"), "smaller --zoom"),
     "limits swapped": (("z.zarr", "p.png", "--min", "5", "--max", "4"), "below the maximum"),
     "log of zero": (("z.zarr", "p.png", "--scale", "log", "--min", "0"), "above 0"),
-    "no geometry": (("f.bin", "p.png", "--rings"), "--rings needs the geometry of f.bin"),
+    "no geometry": (("f.bin", "p.png", "--rings"), "--rings needs the geometry: f.bin"),
     "no geometry for spots": (("f.bin", "p.png", "--spots", "5"), "--spots needs the geometry"),
     "no crystal": (("f.bin", "p.png", "--spots", "5", *GEOMETRY), "--spots needs a crystal"),
-    "another shape": (("z.zarr", "p.png", "--", *"-detpixels 41 -distance 100 -pixel 1 -lambda 1".split()), "40 x 40"),
+    "another shape": (("z.zarr", "p.png", "--", *"-detpixels 41 -distance 100 -pixel 1".split()), "contradict it"),
     "no panel": (("z.zarr", "p.png", "--panel", "1"), "panel"),
     "bad flag": (("f.bin", "p.png", "--", "-distance", "x"), "-distance"),
     "text file": (("A.mat", "p.png"), "A.mat"),

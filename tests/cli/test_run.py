@@ -190,9 +190,9 @@ def test_an_existing_store_is_refused_and_then_replaced(tilesim, folder, made):
 
 
 def test_a_store_that_another_job_takes_meanwhile_is_left_to_it(tilesim, made, monkeypatch):
-    from tilesim.series import stored
+    from tilesim.series import rendering
 
-    summarize, first = stored.summarize, []
+    summarize, first = rendering.summarize, []
 
     def overtaken(*arguments):
         if not first:
@@ -201,9 +201,9 @@ def test_a_store_that_another_job_takes_meanwhile_is_left_to_it(tilesim, made, m
             assert tilesim("run", *BASE, *words).status == 0
         return summarize(*arguments)
 
-    monkeypatch.setattr(stored, "summarize", overtaken)
+    monkeypatch.setattr(rendering, "summarize", overtaken)
     late = tilesim("run", *BASE, "--zarr", "z.zarr")
-    assert late.status == 2 and "the store was replaced by that of another job" in late.err
+    assert late.status == 2 and "was replaced or removed by somebody else" in late.err
     assert tilesim("verify", "z.zarr").status == 0
 
 

@@ -22,7 +22,7 @@ def written(folder, values, scale=None, rows=1):
     counts = cbf_counts(scale)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(banded, "BAND_PIXELS", rows * values.shape[1])
-        write_cbf(folder / "a.cbf", Bands(ArrayImage(values), counts), facing(skewed(), 0, "CBF"))
+        write_cbf(folder / "a.cbf", Bands(ArrayImage(values), counts), facing(skewed(), 0, "CBF"), skewed())
     image = fabio.open(str(folder / "a.cbf"))
     digest = image.header["Content-MD5"]
     # fabio only logs a checksum that differs.

@@ -8,7 +8,7 @@ from exported import corners, expt_corners, series, skewed
 
 from tilesim.formats.axes import Axes, rotation_to
 from tilesim.formats.expt import Images, models, write_expt
-from tilesim.model import Scan
+from tilesim.model import Scan, Series
 
 
 @pytest.mark.parametrize("axes", list(Axes))
@@ -34,7 +34,7 @@ def test_pixels_are_where_they_were_but_for_the_rotation(tmp_path, axes):
 def test_default_polarisation_is_named_as_dials_names_it():
     experiment = skewed()
     beam = experiment.beam.replace(direction=(1, 0, 0), polarization_axis=(0, 0, 1))
-    plain = models([experiment.replace(beam=beam, scan=Scan((0, 0, 1)))], Axes.IMGCIF)
+    plain = models(Series(experiment.replace(beam=beam, scan=Scan((0, 0, 1)))), Axes.IMGCIF)
     assert np.allclose(np.abs(plain["beam"][0]["polarization_normal"]), (0, 1, 0))
 
 
@@ -45,7 +45,7 @@ def test_stills_and_series_with_gaps_have_a_crystal_each_and_no_scan():
         [experiment.replace(scan=Scan(experiment.scan.axis, angle)) for angle in (0.3, 1.3)],
         [experiment, experiment.replace(scan=gap)],
     ):
-        plain = models(frames, Axes.LAB, Images(("a.cbf", "b.cbf")))
+        plain = models(Series.of(frames), Axes.LAB, Images(("a.cbf", "b.cbf")))
         assert plain["scan"] == plain["goniometer"] == [] and len(plain["experiment"]) == 2
         first, second = (np.array([c[f"real_space_{n}"] for n in "abc"]) for c in plain["crystal"])
         assert np.allclose(first @ first.T, second @ second.T) and not np.allclose(first, second)
@@ -53,5 +53,5 @@ def test_stills_and_series_with_gaps_have_a_crystal_each_and_no_scan():
 
 
 def test_one_image_of_a_rotation_keeps_its_width():
-    [scan] = models([skewed()], Axes.IMGCIF)["scan"]
+    [scan] = models(Series(skewed()), Axes.IMGCIF)["scan"]
     assert np.allclose(scan["properties"]["oscillation_width"], [0.5])

@@ -185,7 +185,7 @@ def test_one_panel_of_dials_is_the_dials_convention(tmp_path):
 def test_what_export_writes_gives_the_image_again(tmp_path):
     words = [*CRYSTAL, *"-phi 3 -osc 2 -phisteps 3".split(), *PLANE[1:], "-mosflm", "-twotheta", "20", "-polar", "0.7"]
     made = tilesim.from_nanobragg(words)
-    write_expt(tmp_path / "a.expt", [made])
+    write_expt(tmp_path / "a.expt", tilesim.Series(made))
     wanted = tilesim.simulate_now(made, precision="double", backend="eager")
     # Beam, detector, spindle and crystal are the file's, in a frame of its own.
     again = "-default_F 100 -N 5 -oversample 1 -phi 3 -osc 2 -phisteps 3".split()
@@ -198,7 +198,7 @@ def test_what_export_writes_gives_the_image_again(tmp_path):
         def bands(self):
             yield 0, np.zeros(self.shape, "f4")
 
-    write_nxmx(tmp_path / "a.nxs", [made], lambda frame, panel: Zeros())
+    write_nxmx(tmp_path / "a.nxs", tilesim.Series(made), lambda frame, panel: Zeros())
     one, two = read_detector(tmp_path / "a.expt"), read_detector(tmp_path / "a.nxs")
     turn = np.diag([-1.0, 1.0, -1.0])  # imgCIF to McStas
     for name in ("origin", "fast", "slow", "normal"):

@@ -11,13 +11,14 @@ from tilesim.errors import InputError
 from tilesim.formats import nxmx as module
 from tilesim.formats.axes import Axes, rotation_to
 from tilesim.formats.banded import Bands
-from tilesim.formats.nxmx import Exposure, nxmx_counts, write_nxmx
+from tilesim.formats.nxmx import nxmx_counts, write_nxmx
 from tilesim.formats.pixels import ArrayImage
-from tilesim.model import Panel, Region, Sampling, Source
+from tilesim.model import Panel, Region, Sampling, Series, Source
 
 
 def write(path, frames, dtype="f4", counts=None, **options):
     """A series of random pixels; (frame, panel, slow, fast) of what was written."""
+    frames = Series.of(frames)
     panels = frames[0].detector.panels
     values = np.random.default_rng(1).integers(0, 1000, (len(frames), len(panels), *panels[0].shape)).astype(dtype)
     write_nxmx(path, frames, lambda f, p: Bands(ArrayImage(values[f, p]), counts), **options)
@@ -44,8 +45,8 @@ def test_pixels_are_where_the_library_finds_them(tmp_path, panels):
 
 
 def test_the_library_reads_sample_beam_and_detector(tmp_path):
-    experiment = skewed()
-    write(tmp_path / "a.h5", series(experiment, 3), exposure=Exposure(0.5, 1e12, 1e-5), notes={"command_line": ["-x"]})
+    experiment = skewed(beam=skewed().beam.replace(exposure=0.5, size=1e-5))
+    write(tmp_path / "a.h5", series(experiment, 3), notes={"command_line": ["-x"]})
     rotation = rotation_to(Axes.MCSTAS, experiment)
     with h5py.File(tmp_path / "a.h5") as file:
         [entry] = nxmx.NXmx(file).entries
@@ -58,7 +59,7 @@ def test_the_library_reads_sample_beam_and_detector(tmp_path):
         assert np.allclose((sample.depends_on.end[()] - sample.depends_on[()]).to("deg").magnitude, 0.5)
         assert beam.incident_wavelength.to("angstrom").magnitude == pytest.approx(1.1)
         assert beam.flux.to("1/s/m^2").magnitude == pytest.approx(experiment.beam.fluence / 0.5)
-        assert beam.total_flux.to("1/s").magnitude == pytest.approx(1e12)
+        assert beam.total_flux.to("1/s").magnitude == pytest.approx(experiment.beam.fluence * 1e-10 / 0.5)
         assert detector.sensor_material == "Si" and detector.sensor_thickness.to("mm").magnitude == pytest.approx(0.2)
         assert detector.frame_time.to("s").magnitude == 0.5 and detector.underload_value == 0
         assert detector.saturation_value > 1e38 and detector.bit_depth_readout is None
@@ -81,10 +82,9 @@ def test_fabio_reads_every_frame(tmp_path):
 
 def test_counts_carry_the_marks_that_readers_know(tmp_path):
     counts = nxmx_counts(None)
-    frames = [skewed()]
     values = np.zeros((20, 30), "f4")
     values[0, :4] = [np.nan, 3e9, -5, 7]
-    write_nxmx(tmp_path / "a.h5", frames, lambda f, p: Bands(ArrayImage(values), counts))
+    write_nxmx(tmp_path / "a.h5", Series(skewed()), lambda f, p: Bands(ArrayImage(values), counts))
     with h5py.File(tmp_path / "a.h5") as file:
         data, [detector] = file["entry/data/data"][0], nxmx.NXmx(file).entries[0].instruments[0].detectors
         assert data.dtype == "u4" and data[0, :4].tolist() == [2**32 - 1, 2**31 - 3, 0, 7]
@@ -136,14 +136,14 @@ def test_what_the_format_cannot_tell_is_refused_and_leaves_nothing(tmp_path):
     curved = experiment.replace(detector=experiment.detector.replace(panels=curve(experiment.detector.panels[0])))
     with pytest.raises(InputError, match="curved"):
         write(tmp_path / "a.h5", [curved])
-    other = experiment.replace(beam=experiment.beam.replace(wavelength=2e-10))
-    with pytest.raises(InputError, match="frame 1 differs"):
+    other = experiment.replace(beam=experiment.beam.replace(direction=(0, 0, 1)))
+    with pytest.raises(InputError, match="frame 1 differs from frame 0 in the direction of the beam"):
         write(tmp_path / "a.h5", [experiment, other])
     with pytest.raises(InputError, match="--material Fe; expected one of Si, CdTe, GaAs"):
         write(tmp_path / "a.h5", [experiment], material="Fe")
     with pytest.raises(InputError, match="whole numbers"):
         half = Bands(ArrayImage(np.full((20, 30), 0.5)), nxmx_counts(None))
-        write_nxmx(tmp_path / "a.h5", [experiment], lambda f, p: half)
+        write_nxmx(tmp_path / "a.h5", Series(experiment), lambda f, p: half)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,8 +12,8 @@ from tilesim.engine.backend import resolve_device
 from tilesim.engine.job import make_job
 from tilesim.kernels import library
 from tilesim.nanobragg.resolve import read_command
-from tilesim.series.frames import Frame
-from tilesim.series.render import carry_out
+from tilesim.series.direct import render
+from tilesim.series.frames import frames_of_command
 
 HERE = Path(__file__).parent
 CASES = {c["name"]: c for c in json.loads((HERE / "cases.json").read_text())}
@@ -47,7 +47,7 @@ def run_case(case: dict, folder: Path, tmp_path: Path, monkeypatch, kernel, *, s
         shutil.copy(source, tmp_path)
     monkeypatch.chdir(tmp_path)
     command = read_command(["-floatfile", "out.bin", *case["args"]], strict_c)
-    carry_out(Frame(0, command), make_job(command.experiment, None, precision, *kernel))
+    render(frames_of_command(command)[0], make_job(command.experiment, None, precision, *kernel))
     image = np.fromfile("out.bin", "<f4").reshape(case["shape"])
     if "region" in case:
         slow0, slow1, fast0, fast1 = case["region"]

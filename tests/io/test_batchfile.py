@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilesim.errors import InputError
-from tilesim.io.batchfile import check_template, fill_name, read_batch
+from tilesim.io.batchfile import read_batch
+from tilesim.io.outputs import Outputs
+from tilesim.io.templates import fill
 
 FULL = """
 flags = "-mat A.mat -N 10"
@@ -42,7 +44,7 @@ def read(tmp_path):
 
 def test_a_list_is_run_at_every_point_of_the_grid_whose_last_key_varies_fastest(read):
     batch = read(FULL)
-    assert (batch.zarr, batch.floatfile, batch.intfile) == ("grid.zarr", "img_{frame:05d}.bin", None)
+    assert (batch.zarr, batch.outputs.float_file, batch.outputs.int_file) == ("grid.zarr", "img_{frame:05d}.bin", None)
     assert [entry.name for entry in batch.entries] == ["still"] * 4 + ["sweep"] * 4
     assert sum(entry.frames for entry in batch.entries) == 44
     common = "-mat A.mat -N 10 -lambda 1.0 -nopolar".split()
@@ -114,7 +116,7 @@ def test_a_grid_has_the_product_of_its_lists(tmp_path_factory, grid):
 
 
 def test_names_are_filled_in():
-    assert fill_name("a_{frame:03d}_{name}.bin", 7, "x") == "a_007_x.bin"
+    assert fill("a_{frame:03d}_{name}.bin", 7, name="x") == "a_007_x.bin"
 
 
 @pytest.mark.parametrize(
@@ -122,12 +124,12 @@ def test_names_are_filled_in():
 )
 def test_a_template_that_does_not_tell_frames_apart_is_refused(template):
     with pytest.raises(InputError, match="-floatfile"):
-        check_template("-floatfile", template, 2)
+        Outputs(float_file=template).check(2)
 
 
 def test_one_frame_needs_no_field_in_its_name():
-    check_template("-floatfile", "a.bin", 1)
-    check_template("-floatfile", "a_{frame}.bin", 10**6)
+    Outputs(float_file="a.bin").check(1)
+    Outputs(float_file="a_{frame}.bin").check(10**6)
 
 
 @pytest.mark.parametrize(
@@ -135,12 +137,12 @@ def test_one_frame_needs_no_field_in_its_name():
 )
 def test_templates_hold_numbers_and_names_only(field):
     with pytest.raises(InputError, match="-floatfile"):
-        check_template("-floatfile", f"a_{field}.bin", 2)
+        Outputs(float_file=f"a_{field}.bin").check(2)
 
 
 def test_templates_take_the_usual_widths():
     for field in ("{frame}", "{frame:5}", "{frame:05d}", "{frame:d}"):
-        check_template("-floatfile", f"a_{field}_{{name}}.bin", 2)
+        Outputs(float_file=f"a_{field}_{{name}}.bin").check(2)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_report_of_a_table(tmp_path):
 def test_result_and_scale_lines():
     command = run(f"{SMALL} -nonoise", True)
     summary = SimpleNamespace(solid_angle=0.0125, max_I=3.5, max_x=0.00015, max_y=0.0002, mean=1.0, rms=2.0, rmsd=0.5)
-    assert result_lines(command, summary) == (
+    assert result_lines(command.outputs, command.experiment.shape, summary) == (
         "",
         "solid angle subtended by detector = 0.0125 steradian ( 0.0994718% sphere)",
         "writing floatimage.bin as 64 4-byte floats",
@@ -174,17 +174,21 @@ def test_result_and_scale_lines():
     assert scale_lines(run(SMALL).outputs, int_scale=1.0, pgm_scale=1.0) == ()
 
 
+def header(command):
+    return smv_header(command, command.experiment)
+
+
 def test_strict_header():
-    assert smv_header(run(SMALL, True)) == HEADER.encode().ljust(512)
+    assert header(run(SMALL, True)) == HEADER.encode().ljust(512)
 
 
 def test_default_header_ends_every_item_with_a_semicolon():
     expected = HEADER.replace("0.5,-100", "0.5,-100;").encode().ljust(512)
-    assert smv_header(run(SMALL)) == expected
+    assert header(run(SMALL)) == expected
 
 
 def test_k12_long_headers_are_padded_and_tell_the_truth():
-    reference, corrected = smv_header(run(LONG, True)), smv_header(run(LONG))
+    reference, corrected = header(run(LONG, True)), header(run(LONG))
     assert len(reference) > 512
     assert reference.startswith(b"{\nHEADER_BYTES=512;")
     assert reference.endswith(b"}\f")

@@ -1,9 +1,11 @@
 """Files of a frame made by workers: the same bytes, also where a worker dies over them."""
 
 import os
+import pickle
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from distribution import QUIET, work
 
@@ -11,11 +13,12 @@ from tilesim.engine.statistics import summarize
 from tilesim.engine.tally import Tally
 from tilesim.engine.work import compute_here
 from tilesim.errors import StoreError
+from tilesim.formats.storedimage import StoredImage
+from tilesim.model import StructureFactors
 from tilesim.nanobragg.resolve import read_command
 from tilesim.series.assemble import make_on_workers, portable
 from tilesim.series.files import write_files
-from tilesim.series.frames import expand, file_names
-from tilesim.store.read import StoredFrame
+from tilesim.series.frames import frames_of_command
 
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 WORDS = "-default_F 100 -cell 70 80 90 90 90 90 -lambda 1 -distance 100 -detpixels 32 -N 5 -seed 3".split()
@@ -27,18 +30,20 @@ def complete(tmp_path, monkeypatch):
     """A frame that names four files and a picture, its stored image, and its statistics."""
     monkeypatch.chdir(tmp_path)
     named = [word for pair in FILES.items() for word in pair]
-    [frame] = expand(read_command([*WORDS, *named], False), preview="p.png")
-    one = work(tmp_path / "s.zarr", [frame.command.experiment], tile=(16, 16))
+    command = read_command([*WORDS, *named], False)
+    command = replace(command, outputs=command.outputs.replace(preview="p.png"))
+    [frame] = frames_of_command(command)
+    one = work(tmp_path / "s.zarr", [frame.experiment], tile=(16, 16))
     tally = Tally(len(one.job.plan))
     for number, (_, report) in enumerate(compute_here([one])):
         tally.add(number, report.statistics)
-    return frame, StoredFrame(one.store.place, 0, (32, 32)), summarize(one.job.experiment, tally.total)
+    return frame, StoredImage(one.store, 0, None), summarize(one.job.experiment, tally.total)
 
 
 def taken(frame):
     """The bytes of the files, which are removed."""
     found = {}
-    for name in file_names(frame):
+    for name in frame.outputs.named:
         with open(name, "rb") as file:
             found[name] = file.read()
         os.unlink(name)
@@ -92,12 +97,14 @@ def test_a_worker_that_dies_over_the_files_costs_nothing(connected, complete, tm
 def test_a_folder_that_is_gone_is_named(connected, complete, tmp_path):
     frame, image, summary = complete
     gone = os.path.join(tmp_path, "gone", "f.bin")
-    outputs = replace(frame.command.outputs, float_file=gone)
+    outputs = replace(frame.outputs, float_file=gone)
     with pytest.raises(StoreError, match="gone"):
-        make_on_workers(connected(1), replace(frame, command=replace(frame.command, outputs=outputs)), image, summary)
+        make_on_workers(connected(1), replace(frame, outputs=outputs), image, summary)
 
 
 def test_the_table_of_structure_factors_stays_behind(complete):
-    sent = portable(complete[0])
-    assert sent.command.experiment.factors.empty
-    assert all(os.path.isabs(name) for name in file_names(sent))
+    table = StructureFactors(np.ones((40, 40, 40)), (-20, -20, -20))
+    frame = replace(complete[0], experiment=complete[0].experiment.replace(factors=table))
+    sent = portable(frame)
+    assert sent.experiment == frame.experiment and len(pickle.dumps(sent)) < 20_000
+    assert all(os.path.isabs(name) for name in sent.outputs.named)

@@ -9,8 +9,8 @@ from tilesim.engine.job import make_job
 from tilesim.kernels.tensors import find_latch, lower
 from tilesim.nanobragg.printout import print_rendering, printout_lines
 from tilesim.nanobragg.resolve import read_command
-from tilesim.series.frames import Frame
-from tilesim.series.render import carry_out
+from tilesim.series.direct import render
+from tilesim.series.frames import frames_of_command
 
 R_E_SQUARED = 7.94079248018965e-30
 
@@ -111,14 +111,14 @@ def rendering(arguments: str, *, strict_c: bool = True) -> list[str]:
     command = read_command([*arguments.split(), "-nonoise", "-nopgm"], strict_c)
     lines = []
     latch = find_latch(command.experiment) if strict_c else None
-    unfinished = print_rendering(command, latch, lines.append)
+    unfinished = print_rendering(command.experiment, command.settings, latch, lines.append)
     return [*lines, unfinished]
 
 
 def outcome(arguments: str, **options):
     command = read_command(arguments.split(), True)
     job = make_job(command.experiment, None, "double", "cpu", "eager")
-    return carry_out(Frame(0, command), job, **options).frames[0]
+    return render(frames_of_command(command)[0], job, **options).frames[0]
 
 
 def test_one_pixel_with_spindle_steps_and_mosaic_domains(folder):

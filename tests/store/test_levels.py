@@ -9,13 +9,11 @@ import pytest
 import xarray
 import zarr
 from ome_zarr_models.v05.image import Image
-from test_store import RAGGED, fill, flip, make_image, start, write_all
+from test_store import RAGGED, described, fill, flip, make_image, start, verified, write_all
 
 from tilesim.errors import InputError, StoreError
 from tilesim.store import levels as levels_module
-from tilesim.store.read import describe_store
-from tilesim.store.verify import verify_store
-from tilesim.store.write import finish_store, open_image
+from tilesim.store.finish import finish_store
 from tilesim.tiling.plan import TilePlan
 from tilesim.tools import pyramid
 from tilesim.tools.pyramid import build_pyramid
@@ -100,10 +98,10 @@ def test_gaps_are_left_out_of_means_and_stay_gaps(tmp_path):
     path = tmp_path / "a.zarr"
     image = make_image(RAGGED.shape)
     handle = start(path, RAGGED)
-    stored, gap = open_image(handle), RAGGED[4]
+    gap = RAGGED[4]
     for tile in RAGGED:
         if tile != gap:
-            stored.write(tile, image[(tile.frame, *tile.slices)])
+            handle.write(tile, image[(tile.frame, *tile.slices)])
     finish_store(handle, None, missing=[{"frame": 0, "what": str(gap), "why": "no memory"}])
     image[(0, *gap.slices)] = np.nan
     assert build_pyramid(path).missing == 1
@@ -112,8 +110,8 @@ def test_gaps_are_left_out_of_means_and_stay_gaps(tmp_path):
     assert np.isnan(level(path, 1)[0]).sum() > 100
     # What was made with a gap goes as soon as somebody begins to fill it.
     start(path, RAGGED, resume=True)
-    assert sorted(p.name for p in path.iterdir()) == ["0", "zarr.json"]
-    assert describe_store(path)["levels"] == []
+    assert sorted(p.name for p in path.iterdir()) == ["0", "experiments", "zarr.json"]
+    assert described(path)["levels"] == []
 
 
 def test_infinite_pixels_stay_in_their_blocks(tmp_path):
@@ -185,7 +183,7 @@ def test_a_damaged_tile_makes_no_pyramid(tmp_path):
     flip(path / "0" / "intensity" / "c" / "0" / "1" / "1")
     with pytest.raises(StoreError, match="0/intensity/c/0/1/1 is damaged"):
         build_pyramid(path)
-    assert sorted(p.name for p in path.iterdir()) == ["0", "zarr.json"]
+    assert sorted(p.name for p in path.iterdir()) == ["0", "experiments", "zarr.json"]
 
 
 def test_a_store_that_changes_meanwhile_gets_no_pyramid(tmp_path):
@@ -200,8 +198,8 @@ def test_a_store_that_changes_meanwhile_gets_no_pyramid(tmp_path):
 
     with pytest.raises(StoreError, match="was changed by a run"):
         build_pyramid(path, on_frame=finish)
-    assert describe_store(path)["levels"] == []
-    assert verify_store(path).intact
+    assert described(path)["levels"] == []
+    assert verified(path).intact
 
 
 def test_resuming_keeps_levels_of_a_whole_image_and_replacing_does_not(tmp_path):
@@ -212,15 +210,15 @@ def test_resuming_keeps_levels_of_a_whole_image_and_replacing_does_not(tmp_path)
     handle = start(path, RAGGED, resume=True)
     write_all(handle, image)
     finish_store(handle, {})
-    assert describe_store(path)["levels"] == [[25, 35], [13, 18], [7, 9]]
-    assert verify_store(path).intact
+    assert described(path)["levels"] == [[25, 35], [13, 18], [7, 9]]
+    assert verified(path).intact
     Image.from_zarr(zarr.open_group(path, mode="r"))
     start(path, RAGGED, overwrite=True)
-    assert sorted(p.name for p in path.iterdir()) == ["0", "zarr.json"]
+    assert sorted(p.name for p in path.iterdir()) == ["0", "experiments", "zarr.json"]
 
 
 @pytest.mark.parametrize("harm", ["chunk", "gone", "group", "shape", "type"])
-def test_damaged_levels_are_found_and_made_anew(tmp_path, harm):
+def test_damaged_levels_are_found_and_made_again(tmp_path, harm):
     path = tmp_path / "a.zarr"
     fill(path, RAGGED)
     build_pyramid(path)
@@ -237,10 +235,10 @@ def test_damaged_levels_are_found_and_made_anew(tmp_path, harm):
         metadata.write_text(json.dumps(plain | {"shape": [2, 13, 9999]}))
     else:
         metadata.write_text(metadata.read_text().replace("float32", "float64"))
-    found = verify_store(path)
-    assert found.levels == ("2/intensity",) and not found.intact and not found.unfit
+    found = verified(path)
+    assert found.levels == ("2/intensity",) and not found.intact and not found.incomplete
     build_pyramid(path, overwrite=True)
-    assert verify_store(path).intact and snapshot(path) == before
+    assert verified(path).intact and snapshot(path) == before
 
 
 @pytest.mark.parametrize("claim", [None, 7, {}, {"levels": 9}, {"levels": "3", "job_digest": 1}, {"missing": 0}])
@@ -250,9 +248,9 @@ def test_a_store_that_claims_levels_wrongly_has_none(tmp_path, claim):
     plain = json.loads((path / "zarr.json").read_text())
     plain["attributes"]["tilesim"]["pyramid"] = claim
     (path / "zarr.json").write_text(json.dumps(plain))
-    assert describe_store(path)["levels"] == []
+    assert described(path)["levels"] == []
     build_pyramid(path)
-    assert len(describe_store(path)["levels"]) == 3 and verify_store(path).intact
+    assert len(described(path)["levels"]) == 3 and verified(path).intact
 
 
 def test_what_is_no_store_is_refused(tmp_path):
@@ -265,4 +263,4 @@ def test_what_is_no_store_is_refused(tmp_path):
 def test_a_small_image_needs_no_levels(tmp_path):
     fill(tmp_path / "a.zarr", TilePlan((1, 9, 9), (4, 4)))
     assert build_pyramid(tmp_path / "a.zarr").levels == ()
-    assert sorted(p.name for p in (tmp_path / "a.zarr").iterdir()) == ["0", "zarr.json"]
+    assert sorted(p.name for p in (tmp_path / "a.zarr").iterdir()) == ["0", "experiments", "zarr.json"]

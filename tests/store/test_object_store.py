@@ -10,16 +10,16 @@ boto3 = pytest.importorskip("boto3")
 server = pytest.importorskip("moto.server")
 
 from tilesim.errors import InputError, StoreError  # noqa: E402
-from tilesim.model import Panel  # noqa: E402
-from tilesim.store.create import create_store  # noqa: E402
+from tilesim.formats.storedimage import StoredImage  # noqa: E402
+from tilesim.store.create import Contents, create_store  # noqa: E402
+from tilesim.store.describe import describe_store, stored_choices  # noqa: E402
+from tilesim.store.finish import count_present, finish_store  # noqa: E402
 from tilesim.store.place import delete_store, is_taken  # noqa: E402
-from tilesim.store.read import StoredFrame, describe_store, stored_choices  # noqa: E402
+from tilesim.store.store import Store  # noqa: E402
 from tilesim.store.verify import verify_store  # noqa: E402
-from tilesim.store.write import count_present, finish_store, open_image  # noqa: E402
 from tilesim.tiling.plan import TilePlan  # noqa: E402
 
 PLAN = TilePlan((2, 20, 30), (8, 16))
-PANEL = Panel((0.1, 0, 0), (0, 0, 1), (0, -1, 0), (1, 0, 0), 1e-4, (20, 30), 0.1)
 PLACE = "s3://images/run/a.zarr"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -52,14 +52,13 @@ def bucket(endpoint, monkeypatch):
 
 
 def start(place=PLACE, job="ab" * 32, **options):
-    return create_store(place, PLAN, PANEL, {"digest": "c" * 64, "job_digest": job}, **options)
+    return create_store(place, PLAN, Contents({"digest": "c" * 64, "job_digest": job}, 1e-4), **options)
 
 
 def fill(handle):
     image = np.arange(2 * 20 * 30, dtype=np.float32).reshape(PLAN.shape)
-    stored = open_image(handle)
     for tile in PLAN:
-        stored.write(tile, image[(tile.frame, *tile.slices)])
+        handle.write(tile, image[(tile.frame, *tile.slices)])
     finish_store(handle, {"max_I": 1.0})
     return image
 
@@ -67,14 +66,14 @@ def fill(handle):
 def test_a_store_is_made_read_and_verified(bucket):
     assert not is_taken(PLACE) and stored_choices(PLACE) == {}
     image = fill(start())
-    assert verify_store(PLACE).intact and count_present(PLACE) == len(PLAN)
-    about = describe_store(PLACE)
+    assert verify_store(Store.open(PLACE)).intact and count_present(PLACE) == len(PLAN)
+    about = describe_store(Store.open(PLACE))
     assert (about["status"], about["tiles"]["present"], stored_choices(PLACE)["tile"]) == (
         "complete",
         len(PLAN),
         (8, 16),
     )
-    bands = [band for _, band in StoredFrame(PLACE, 1, (20, 30)).bands(6)]
+    bands = [band for _, band in StoredImage(Store.open(PLACE), 1).bands(6)]
     np.testing.assert_array_equal(np.concatenate(bands), image[1])
 
 
@@ -84,8 +83,8 @@ def test_it_is_resumed_refused_and_replaced_as_in_a_folder(bucket):
         start()
     with pytest.raises(StoreError, match="cannot be resumed"):
         start(job="cd" * 32, resume=True)
-    assert open_image(start(resume=True)).read(PLAN[0]) is not None
-    open_image(start(overwrite=True))
+    assert start(resume=True).read(PLAN[0]) is not None
+    start(overwrite=True)
     assert count_present(PLACE) == 0
     bucket.put_object(Key="run/b.zarr/thesis.txt", Body=b"years of work")
     with pytest.raises(StoreError, match="not a store made by tilesim"):
@@ -102,13 +101,13 @@ def test_damage_is_found_and_mended(bucket):
     data[40] ^= 1
     body.put(Body=bytes(data))
     bucket.Object("run/a.zarr/0/intensity/c/1/2/1").delete()
-    found = verify_store(PLACE)
+    found = verify_store(Store.open(PLACE))
     assert (found.damaged, found.missing) == ((PLAN[0],), (PLAN[len(PLAN) - 1],))
-    stored = open_image(start(resume=True))
+    stored = start(resume=True)
     for tile in (*found.damaged, *found.missing):
         assert stored.read(tile) is None
         stored.write(tile, np.zeros(tile.shape))
-    assert verify_store(PLACE).intact
+    assert verify_store(Store.open(PLACE)).intact
 
 
 def test_a_bucket_that_is_not_there_is_one_line(bucket):
@@ -133,11 +132,11 @@ def test_workers_write_to_it(bucket, tmp_path, monkeypatch):
     from tilesim.engine.work import Work
 
     job = make_job([plain()], (7, 11), "mixed", "cpu", "eager")
-    panel = job.experiment.detector.panels[0]
-    work = Work(job, create_store(PLACE, job.plan, panel, {"digest": "e", "job_digest": job.digest}))
+    contents = Contents({"digest": "e", "job_digest": job.digest}, job.experiment.detector.panels[0].pixel_size)
+    work = Work(job, create_store(PLACE, job.plan, contents))
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0", silence_logs=50
         ) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tilesim.errors import InputError
 from tilesim.formats.image import open_image
-from tilesim.formats.pixels import ArrayImage
+from tilesim.formats.pixels import ArrayImage, Part
 from tilesim.tools import paired
 from tilesim.tools.agreement import agreement
 from tilesim.tools.compare import Rectangle, as_plain, compare
-from tilesim.tools.paired import Part, even
+from tilesim.tools.paired import even
 
 
 def images(seed=0, shape=(23, 17), scale=0.01):

@@ -7,10 +7,11 @@ from test_panels import PANELS, ROWS, cut, plane
 
 from tilesim.engine.job import make_job
 from tilesim.engine.work import compute_here
+from tilesim.formats.dataset import open_dataset
 from tilesim.formats.image import open_image
 from tilesim.model import Region
 from tilesim.model.noise import Noise
-from tilesim.tools.expected import open_expected
+from tilesim.tools.expected import known_series, region_of
 from tilesim.tools.noise import NUMBERS, Measurement
 from tilesim.tools.noisefiles import write_files
 from tilesim.tools.noisestore import provenance, write_store
@@ -30,10 +31,9 @@ def simulated(tmp_path):
 def test_a_store_and_files_of_panels_agree(simulated, monkeypatch):
     folder, experiment = simulated
     monkeypatch.chdir(folder)
-    expected = open_expected("in.zarr", flags=())
-    monkeypatch.setattr(type(expected), "experiment", experiment)  # this store was made without its description
+    expected = open_dataset("in.zarr", experiment=experiment)  # this store was made without its description
     noise = Noise(calibration=0.1, readout=2.0, module_calibration=0.1)
-    how = Measurement(noise, NUMBERS["int32"], expected.shape, expected.region())
+    how = Measurement(noise, NUMBERS["int32"], expected.shape, region_of(expected, 0, 0))
     panels, about = range(PANELS), {"job_digest": "n" * 64, "digest": "d" * 64}
     recorded = list(write_store("out.zarr", expected, how, 1e-4, about, frames=[0], panels=panels, tile=(3, 9)))
     assert [one.panel for one in recorded] == list(panels)
@@ -50,11 +50,11 @@ def test_a_store_and_files_of_panels_agree(simulated, monkeypatch):
     assert recorded[3].tally.blank == ROWS * 31
 
 
-def test_what_is_left_of_the_detector_is_told(simulated, monkeypatch):
+def test_what_is_left_of_the_detector_is_kept(simulated):
     folder, experiment = simulated
-    expected = open_expected(str(folder / "in.zarr"))
-    monkeypatch.setattr(type(expected), "experiment", experiment)
-    how = Measurement(Noise(), NUMBERS["int32"], expected.shape, expected.region())
+    expected = open_dataset(folder / "in.zarr", experiment=experiment)
+    how = Measurement(Noise(), NUMBERS["int32"], expected.shape, region_of(expected, 0, 0))
     about = provenance(expected, how, {}, (3, 9), [2])
-    [panel] = about["experiment"]["detector"]["panels"]
-    assert panel == experiment.to_dict()["detector"]["panels"][2]
+    list(write_store(str(folder / "out.zarr"), expected, how, 1e-4, about, frames=[0], panels=[2], tile=(3, 9)))
+    assert open_dataset(folder / "out.zarr").experiment(0) == experiment.of_panel(2)
+    assert known_series(expected, [0], range(PANELS))[0] == experiment

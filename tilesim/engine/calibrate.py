@@ -8,7 +8,7 @@ from time import perf_counter
 from tilesim.compute import Kernel, rendered_pixels, simulate_tile
 from tilesim.engine.backend import one_thread_each
 from tilesim.engine.job import Job, lower_job
-from tilesim.model import Detector, Experiment
+from tilesim.model import Detector, Experiment, Series
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
@@ -48,7 +48,7 @@ def _trial(job: Job) -> tuple[Kernel, Tile]:
     rows = max(1, min(region.slow_stop - region.slow_start, job.block // columns))
     middle = (region.slow_start + region.slow_stop - rows) // 2
     plan = TilePlan((1, *job.plan.shape[-2:]), (rows, job.plan.shape[-1]))
-    trial = replace(job, experiments=(experiment,), plan=plan, latches=(None,))
+    trial = replace(job, series=Series.of((experiment,)), plan=plan, latches=(None,))
     return lower_job(trial), replace(trial.plan[0], slow_start=middle, slow_stop=middle + rows)
 
 

@@ -1,4 +1,4 @@
-"""The job: everything that decides the bytes of one image or a series, and so everything that a task must know."""
+"""The job: everything that decides the bytes of a series, and so everything that a task must know."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tilesim.compute import Kernel, check_precision
 from tilesim.engine.backend import kernels, resolve_backend, resolve_device
 from tilesim.errors import InputError, PlanError
 from tilesim.kernels.amorphous import with_background
-from tilesim.model import Crystal, Experiment
-from tilesim.model.checks import instance, whole_numbers
+from tilesim.model import Crystal, Experiment, Series
+from tilesim.model.checks import whole_numbers
 from tilesim.tiling.plan import TilePlan, default_tile
 
 STAND_IN = Crystal((1e-8, 0.0, 0.0), (0.0, 1e-8, 0.0), (0.0, 0.0, 1e-8))
@@ -22,10 +22,9 @@ STAND_IN = Crystal((1e-8, 0.0, 0.0), (0.0, 1e-8, 0.0), (0.0, 0.0, 1e-8))
 
 @dataclass(frozen=True)
 class Job:
-    """Experiments of one detector shape, their tiling, and how to compute them; a value that travels to any process."""
+    """A series, its tiling, and how to compute it; a value that travels to any process."""
 
-    experiments: tuple[Experiment, ...]
-    """One per frame."""
+    series: Series
     plan: TilePlan
     precision: str
     """mixed or double"""
@@ -38,8 +37,8 @@ class Job:
 
     @property
     def experiment(self) -> Experiment:
-        """That of the first frame; all have its detector shape."""
-        return self.experiments[0]
+        """Experiment of the first frame; all have its detector shape."""
+        return self.series[0]
 
     @property
     def block(self) -> int:
@@ -54,14 +53,13 @@ class Job:
     @property
     def evaluations(self) -> int:
         """Lattice evaluations of all frames: pixels x sub-pixels x layers x sources x phi x mosaic."""
-        return steps_of(self.experiments)
+        return steps_of(self.series)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 that names the bytes of all frames; of the device only its kind matters."""
         kind = self.device.partition(":")[0]
-        frames = [experiment.digest for experiment in self.experiments]
-        parts = [frames, self.plan.shape, self.plan.tile, self.precision, kind, self.backend]
+        parts = [self.series.digest, self.plan.shape, self.plan.tile, self.precision, kind, self.backend]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -80,11 +78,11 @@ def make_job(
     backend  auto, eager or fused
     say      takes a line when the fused kernel is being compiled
     """
-    experiments = _experiments(experiments)
+    series = checked_series(experiments)
     _check_text(device=device, backend=backend)
     device = resolve_device(device)
-    backend = resolve_backend(backend, steps_of(experiments), device, say)
-    return lay_out(experiments, tile, precision, device, backend)
+    backend = resolve_backend(backend, steps_of(series), device, say)
+    return lay_out(series, tile, precision, device, backend)
 
 
 def lay_out(
@@ -95,14 +93,14 @@ def lay_out(
     backend: str,
 ) -> Job:
     """A job whose device and backend are resolved already; raises as `make_job`."""
-    experiments = _experiments(experiments)
+    series = experiments if isinstance(experiments, Series) else checked_series(experiments)
     _check_text(precision=precision)
     check_precision(precision)
-    shape = _shape(experiments[0])
+    shape = _shape(series[0])
     chosen = default_tile(shape[-2:], math.prod(shape[:-2])) if tile is None else _tile_shape(tile)
-    plan = TilePlan((len(experiments), *shape), chosen)
-    latches = tuple(_latch(e) for e in experiments)
-    return Job(experiments, plan, precision, device, backend, latches)
+    plan = TilePlan((len(series), *shape), chosen)
+    latches = tuple(_latch(e) for e in series)
+    return Job(series, plan, precision, device, backend, latches)
 
 
 def steps_of(experiments: Sequence[Experiment]) -> int:
@@ -110,19 +108,15 @@ def steps_of(experiments: Sequence[Experiment]) -> int:
     return sum(e.rendered_pixels * e.evaluations for e in experiments)
 
 
-def _experiments(given: Experiment | Sequence[Experiment]) -> tuple[Experiment, ...]:
-    """One per frame, all of one shape. Raises InputError, PlanError."""
-    experiments = tuple(given) if isinstance(given, tuple | list) else (given,)
-    if not experiments:
-        raise PlanError("a series without frames; expected at least one experiment")
-    for experiment in experiments:
-        instance("experiment", experiment, Experiment)
+def checked_series(given: Experiment | Sequence[Experiment]) -> Series:
+    """One experiment for each frame, all of one shape. Raises InputError, PlanError."""
+    series = Series.of(given if isinstance(given, Sequence) and not isinstance(given, str) else (given,))
+    shape = _shape(series[0])
+    for experiment in series:
         _check_panels(experiment)
-        if _shape(experiment) != _shape(experiments[0]):
-            raise PlanError(
-                f"frames of {_shape(experiments[0])} and {_shape(experiment)} pixels (slow, fast); expected one shape"
-            )
-    return experiments
+        if _shape(experiment) != shape:
+            raise PlanError(f"frames of {shape} and {_shape(experiment)} pixels (slow, fast); expected one shape")
+    return series
 
 
 def _shape(experiment: Experiment) -> tuple[int, ...]:
@@ -162,7 +156,7 @@ def _tile_shape(tile) -> tuple[int, int]:
 
 def lower_job(job: Job, frame: int = 0, panel: int = 0, table=None) -> Kernel:
     """The kernel of one panel of a frame of a job, with its table (made here unless given) and background."""
-    experiment, latch = diffracting(job.experiments[frame].of_panel(panel)), job.latches[frame]
+    experiment, latch = diffracting(job.series[frame].of_panel(panel)), job.latches[frame]
     return with_background(kernels(job.backend, job.device).lower(experiment, job.precision, job.device, latch, table))
 
 

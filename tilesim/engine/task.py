@@ -80,7 +80,7 @@ class Frames:
             return self._kernels[place]
 
     def _table(self, frame: int):
-        experiment = self.job.experiments[frame]
+        experiment = self.job.series[frame]
         summed = summed_type(experiment, self.job.precision)
         key = (experiment.factors.digest, summed)
         if key not in self._tables:

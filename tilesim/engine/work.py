@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from tilesim.engine.inline import run_inline
 from tilesim.engine.job import Job
 from tilesim.engine.task import TileFailure, TileReport
-from tilesim.store.create import StoreHandle
-from tilesim.store.write import open_image
+from tilesim.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Work:
     """A job and the store that its tiles go to."""
 
     job: Job
-    store: StoreHandle
+    store: Store
     known: bool = False
     """Whether the store may hold tiles already, which are read back rather than computed."""
 
@@ -32,7 +31,7 @@ Engine = Callable[[Sequence[Work]], Iterator[Event]]
 def compute_here(works: Sequence[Work], threads: int | None = None) -> Iterator[Event]:
     """The engine of this process. Raises StoreError where a tile cannot be stored."""
     for number, work in enumerate(works):
-        image = open_image(work.store)
-        with closing(run_inline(work.job, [image.write], threads, image.read if work.known else None)) as events:
+        store = work.store.ready()
+        with closing(run_inline(work.job, [store.write], threads, store.read if work.known else None)) as events:
             for event in events:
                 yield number, event

@@ -17,7 +17,7 @@ from tilesim.errors import PlanError, StoreError, TileError
 from tilesim.kernels import library
 
 if TYPE_CHECKING:
-    from tilesim.store.write import StoredImage
+    from tilesim.store.store import Store
 
 NO_DEVICE = "it has no CUDA device, which the job asks for"
 NO_COMPILER = "it has no C++ compiler, which the fused kernel asks for"
@@ -38,7 +38,7 @@ class JobPlugin(WorkerPlugin):
     def setup(self, worker) -> None:
         """Unpack the works, unless this worker is unfit; that is told by each task that reaches it."""
         self._lock = Lock()
-        self._images: dict[int, StoredImage] = {}
+        self._stores: dict[int, Store] = {}
         self.refusal = unfit(self._versions, self._device, self._backend) or made_ready(self._device, self._backend)
         if self.refusal:
             return
@@ -52,7 +52,7 @@ class JobPlugin(WorkerPlugin):
         if not self.refusal:
             self._restore()
             del self._works, self._frames
-        self._images.clear()
+        self._stores.clear()
 
     def run(self, work: int, number: int, address: str) -> TileReport | TileFailure:
         """Compute (or read back) and store one tile of one work."""
@@ -60,25 +60,23 @@ class JobPlugin(WorkerPlugin):
         job, known = self._works[work].job, self._works[work].known
         tile = job.plan[number]
         try:
-            image = self._image(work)
-            stored = image.read(tile) if known else None
+            store = self._store(work)
+            stored = store.read(tile) if known else None
             lowered = self._frames[work].kernel(tile)
             computed = compute_tile(lowered, tile, stored)
             if stored is None:
-                image.write(tile, computed.photons)
+                store.write(tile, computed.photons)
         except TileError as error:
             return TileFailure(tile, str(error), address)
         except StoreError as error:
             return TileFailure(tile, str(error), address, "storing")
         return report_tile(job, lowered, computed, start, restored=stored is not None, worker=address)
 
-    def _image(self, work: int) -> StoredImage:
-        from tilesim.store.write import open_image
-
+    def _store(self, work: int) -> Store:
         with self._lock:
-            if work not in self._images:
-                self._images[work] = open_image(self._works[work].store)
-            return self._images[work]
+            if work not in self._stores:
+                self._stores[work] = self._works[work].store.ready()
+            return self._stores[work]
 
 
 def run_remote(name: str, work: int, number: int) -> TileReport | TileFailure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,28 +14,11 @@ BAND_PIXELS = 2**20
 """Pixels that are in memory at a time."""
 
 
-class Stacked:
-    """Images of one width, one below the other: what a flat file holds of a detector of several panels."""
-
-    def __init__(self, images: Sequence[Image]) -> None:
-        self.shape = (sum(image.shape[0] for image in images), images[0].shape[1])
-        self.dtype = images[0].dtype
-        self._images = images
-
-    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and pixels (up to `rows`, fast), from top to bottom."""
-        top = 0
-        for image in self._images:
-            for first, band in image.bands(rows):
-                yield top + first, band
-            top += image.shape[0]
-
-
 @dataclass(frozen=True)
 class Bands:
     """The pixels of an image as they go into a file."""
 
-    image: Image | Stacked
+    image: Image
     counts: Counts | None = None
     """None: the pixels as they are."""
 

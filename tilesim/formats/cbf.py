@@ -14,8 +14,10 @@ import numpy as np
 from tilesim.formats.banded import Bands
 from tilesim.formats.counts import Counts
 from tilesim.formats.extra import need
-from tilesim.formats.header import Facing
+from tilesim.formats.header import Facing, sensor_material
+from tilesim.formats.packed import KEY, packed
 from tilesim.io.replace import replacing
+from tilesim.model import Experiment
 
 TOP = 2**31 - 3
 """Largest count; readers take the two above it, as the negative values, for marks of pixels without a number."""
@@ -33,12 +35,11 @@ def cbf_counts(scale: float | None) -> Counts:
 
 
 def write_cbf(
-    path: str | os.PathLike, image: Bands, about: Facing, exposure: float = 1.0, material: str = "Si"
+    path: str | os.PathLike, image: Bands, about: Facing, experiment: Experiment, material: str | None = None
 ) -> None:
     """Write an image of whole numbers, all or nothing; the compressed pixels wait in a temporary file.
 
-    exposure  seconds
-    material  of the sensor, where one was simulated
+    material  of the sensor, where the experiment does not state it
 
     Raises StoreError, InputError where fabio is missing.
     """
@@ -54,21 +55,24 @@ def write_cbf(
             pixels.write(coded)
         size = pixels.tell()
         pixels.seek(0)
-        file.write(_header(os.fspath(path), about, exposure, material))
+        file.write(_header(os.fspath(path), about, experiment, material))
         file.write(_binary_header(image.shape, size, base64.b64encode(digest.digest()).decode()))
         file.write(MARKER)
         shutil.copyfileobj(pixels, file)
         file.write(bytes(PADDING) + b"\r\n--CIF-BINARY-FORMAT-SECTION----\r\n;\r\n\r\n")
 
 
-def _header(path: str, about: Facing, exposure: float, material: str) -> bytes:
+def _header(path: str, about: Facing, experiment: Experiment, material: str | None) -> bytes:
     panel, (slow, fast) = about.panel, about.centre
-    sensor = panel.sensor and panel.sensor.layers * panel.sensor.layer_thickness
+    sensor = panel.sensor and panel.sensor.thickness
+    made_of = sensor_material(experiment, material)
+    # Readers want a number; 0 is unknown.
+    exposure, text = experiment.beam.exposure or 0.0, packed(experiment)
     contents = [
-        # No name of a real detector: readers would mask the gaps between its modules.
-        "Detector: GENERIC, S/N 000-tilesim",
+        # No name of a real detector alone: readers would mask the gaps between its modules.
+        f"Detector: {_plain(experiment.detector.name) or 'GENERIC'} simulated, S/N 000-tilesim",
         f"Pixel_size {panel.pixel_size:.10g} m x {panel.pixel_size:.10g} m",
-        *([f"{NAMES.get(material, material)} sensor, thickness {sensor:.9f} m"] if sensor else []),
+        *([f"{NAMES.get(made_of, made_of)} sensor, thickness {sensor:.9f} m"] if sensor else []),
         f"Exposure_time {exposure:.7f} s",
         f"Exposure_period {exposure:.7f} s",
         f"Count_cutoff {TOP} counts",
@@ -79,6 +83,7 @@ def _header(path: str, about: Facing, exposure: float, material: str) -> bytes:
         f"Angle_increment {about.oscillation:.8f} deg.",
         "Detector_2theta 0.0000 deg.",
         f"Phi {about.start:.8f} deg.",
+        *([f"{KEY} {text}"] if text else []),
     ]
     name = "".join(c if c.isascii() and c.isalnum() else "_" for c in Path(path).stem) or "image"
     lines = [
@@ -97,6 +102,10 @@ def _header(path: str, about: Facing, exposure: float, material: str) -> bytes:
         "",
     ]
     return "\r\n".join(lines).encode("ascii")
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and c.isprintable() and c != "," else " " for c in name).strip()
 
 
 def _binary_header(shape: tuple[int, int], size: int, digest: str) -> bytes:

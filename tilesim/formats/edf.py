@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tilesim.formats.banded import Bands
+from tilesim.formats.packed import KEY
 from tilesim.io.flat import write_banded
 
 BLOCK = 512
@@ -22,8 +23,11 @@ TYPES = {
 }
 
 
-def write_edf(path: str | os.PathLike, image: Bands, title: str = "") -> None:
-    """Write all pixels in the type that they have, band by band, all or nothing. Raises StoreError."""
+def write_edf(path: str | os.PathLike, image: Bands, title: str = "", experiment: str | None = None) -> None:
+    """Write all pixels in the type that they have, band by band, all or nothing. Raises StoreError.
+
+    experiment  from `packed`
+    """
     slow, fast = image.shape
     items = {
         "HeaderID": "EH:000001:000000:000000",
@@ -34,6 +38,7 @@ def write_edf(path: str | os.PathLike, image: Bands, title: str = "") -> None:
         "Dim_2": str(slow),
         "Size": str(slow * fast * image.dtype.itemsize),
         **({"title": title} if title else {}),
+        **({KEY: experiment} if experiment else {}),
     }
     text = "{\n" + "".join(f"{key} = {value} ;\n" for key, value in items.items())
     size = -(-(len(text) + 2) // BLOCK) * BLOCK

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.errors import InputError
 from tilesim.formats.axes import Axes, rotation_to, turned
-from tilesim.formats.nxmx import check_series
 from tilesim.io.replace import replacing
-from tilesim.model import Experiment, Panel
+from tilesim.model import Experiment, Panel, Series
 from tilesim.model.vectors import rotate_about
 
 IDENTITY = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
@@ -36,11 +36,10 @@ class Images:
 
 def write_expt(
     path: str | os.PathLike,
-    frames: Sequence[Experiment],
+    series: Series,
     *,
     axes: Axes = Axes.IMGCIF,
     images: Images | None = None,
-    exposure: float = 1.0,
     trusted: tuple[float, float] = (0.0, SATURATION),
     gain: float = 1.0,
     pedestal: float = 0.0,
@@ -51,52 +50,58 @@ def write_expt(
     one experiment each, without scan and goniometer: their crystal is turned by the spindle. Raises InputError,
     StoreError.
     """
-    plain = models(frames, axes, images, exposure)
-    for panel in plain["detector"][0]["panels"]:
-        panel |= {"trusted_range": list(trusted), "gain": gain, "pedestal": pedestal}
+    plain = models(series, axes, images)
+    for detector in plain["detector"]:
+        for panel in detector["panels"]:
+            panel |= {"trusted_range": list(trusted), "gain": gain, "pedestal": pedestal}
     text = json.dumps(plain, indent=2, allow_nan=False)
     with replacing(path) as file:
         file.write((text + "\n").encode())
 
 
-def models(frames: Sequence[Experiment], axes: Axes, images: Images | None = None, exposure: float = 1.0) -> dict:
-    """The experiment list as plain values."""
-    check_series(frames)
-    rotation = rotation_to(axes, frames[0])
-    first = turned(frames[0], rotation)
-    plain = {
-        "__id__": "ExperimentList",
-        "experiment": [],
-        "imageset": [],
-        "beam": [beam_model(first)],
-        "detector": [detector_model(first)],
-        "goniometer": [],
-        "scan": [],
-        "crystal": [],
-        "profile": [],
-        "scaling_model": [],
-    }
+def models(series: Series, axes: Axes, images: Images | None = None) -> dict:
+    """The experiment list as plain values; frames share the models that they have in common."""
+    rotation = rotation_to(axes, series[0])
+    frames = [turned(one, rotation) for one in series]
+    for number, one in zip(series.numbers, frames, strict=True):
+        if any(panel.curved_radius is not None for panel in one.detector.panels):
+            raise InputError(f"frame {number}: the detector is curved, which this format cannot tell")
+    first = frames[0]
+    plain: dict = {"__id__": "ExperimentList", "experiment": [], "imageset": []}
+    plain |= {key: [] for key in ("beam", "detector", "goniometer", "scan", "crystal", "profile", "scaling_model")}
     number = images.first if images else 1
-    shared = {"__id__": "Experiment", "identifier": "", "beam": 0, "detector": 0}
+    shared = {"__id__": "Experiment", "identifier": ""}
     if _is_sweep(frames):
-        plain["goniometer"] = [goniometer_model(first)]
-        plain["scan"] = [scan_model(frames, number, exposure)]
-        plain["crystal"] = [crystal_model(first, 0.0)]
-        if images:
-            plain["imageset"] = [_sequence(images, len(frames))]
-        imageset = {"imageset": 0} if images else {}
-        plain["experiment"] = [{**shared, "goniometer": 0, "scan": 0, "crystal": 0, **imageset}]
+        plain |= {
+            "beam": [beam_model(first)],
+            "detector": [detector_model(first)],
+            "goniometer": [goniometer_model(first)],
+            "scan": [scan_model(frames, number)],
+            "imageset": [_sequence(images, len(frames))] if images else [],
+        }
+        places = {"beam": 0, "detector": 0, "goniometer": 0, "scan": 0, **({"imageset": 0} if images else {})}
+        plain["experiment"] = [shared | places | _place(plain, "crystal", crystal_model(first, 0.0))]
         return plain
     for index, frame in enumerate(frames):
-        plain["crystal"].append(crystal_model(first, frame.scan.start))
-        imageset = {}
+        places = _place(plain, "beam", beam_model(frame)) | _place(plain, "detector", detector_model(frame))
+        # Of a still each has a crystal of its own, as programs that refine them expect.
+        places |= _place(plain, "crystal", crystal_model(frame, frame.scan.start), alone=True)
         if images:
             name = images.names[index] if len(images.names) > 1 else images.names[0]
             indices = {"single_file_indices": [index]} if len(images.names) == 1 < len(frames) else {}
-            plain["imageset"].append({"__id__": "ImageSet", "images": [name], **_LOOKUPS, **indices})
-            imageset = {"imageset": index}
-        plain["experiment"].append({**shared, "crystal": index, **imageset})
+            places |= _place(plain, "imageset", {"__id__": "ImageSet", "images": [name], **_LOOKUPS, **indices})
+        plain["experiment"].append(shared | places)
     return plain
+
+
+def _place(plain: dict, key: str, model: dict | None, alone: bool = False) -> dict[str, int]:
+    """Where a model stands in the list of its kind, to which it is added unless the last one is the same."""
+    if model is None:
+        return {}
+    known = plain[key]
+    if alone or not known or known[-1] != model:
+        known.append(model)
+    return {key: len(known) - 1}
 
 
 _LOOKUPS = {"mask": "", "gain": "", "pedestal": "", "dx": "", "dy": "", "params": {}}
@@ -130,7 +135,7 @@ def detector_model(experiment: Experiment) -> dict:
     panels = experiment.detector.panels
     root = {"fast_axis": [1.0, 0.0, 0.0], "slow_axis": [0.0, 1.0, 0.0], "origin": [0.0, 0.0, 0.0]}
     return {
-        "panels": [_panel_model(panel, number) for number, panel in enumerate(panels)],
+        "panels": [_panel_model(panel, n, experiment.beam.wavelength) for n, panel in enumerate(panels)],
         "hierarchy": {
             "name": "",
             "type": "",
@@ -152,11 +157,11 @@ def detector_model(experiment: Experiment) -> dict:
     }
 
 
-def _panel_model(panel: Panel, number: int) -> dict:
+def _panel_model(panel: Panel, number: int, wavelength: float) -> dict:
     sizes = [float(np.linalg.norm(axis)) for axis in (panel.fast, panel.slow)]
     sensor = panel.sensor
-    thickness = sensor.layers * sensor.layer_thickness * 1e3 if sensor else 0.0
-    mu = sensor.attenuation / 1e3 if sensor else 0.0
+    thickness = sensor.thickness * 1e3 if sensor else 0.0
+    mu = sensor.attenuation_at(wavelength) / 1e3 if sensor else 0.0
     absorbing = thickness > 0 and mu > 0
     strategy = {"type": "ParallaxCorrectedPxMmStrategy"} if absorbing else {"type": "SimplePxMmStrategy"}
     return {
@@ -170,7 +175,7 @@ def _panel_model(panel: Panel, number: int) -> dict:
         "pixel_size": [panel.pixel_size * 1e3 * size for size in sizes],
         "trusted_range": [0.0, SATURATION],
         "thickness": thickness,
-        "material": "",
+        "material": (sensor.material or "") if sensor else "",
         "mu": mu,
         "identifier": "",
         "mask": [],
@@ -186,9 +191,9 @@ def goniometer_model(experiment: Experiment) -> dict:
     return {"rotation_axis": axis, "fixed_rotation": IDENTITY, "setting_rotation": IDENTITY}
 
 
-def scan_model(frames: Sequence[Experiment], first: int, exposure: float) -> dict:
-    """Images numbered from `first`; degrees and seconds."""
-    count = len(frames)
+def scan_model(frames: Sequence[Experiment], first: int) -> dict:
+    """Images numbered from `first`; degrees and seconds, of which 0 are an unknown time."""
+    count, exposure = len(frames), frames[0].beam.exposure or 0.0
     width = math.degrees(frames[0].scan.oscillation)
     starts = [math.degrees(frame.scan.start) for frame in frames]
     return {
@@ -204,8 +209,10 @@ def scan_model(frames: Sequence[Experiment], first: int, exposure: float) -> dic
     }
 
 
-def crystal_model(experiment: Experiment, angle: float) -> dict:
-    """The cell in P1, turned about the spindle by `angle` radians; angstrom."""
+def crystal_model(experiment: Experiment, angle: float) -> dict | None:
+    """The cell in P1, turned about the spindle by `angle` radians; angstrom. None without a crystal."""
+    if experiment.crystal is None:
+        return None
     vectors = (rotate_about(getattr(experiment.crystal, name), experiment.scan.axis, angle) for name in "abc")
     named = zip("abc", vectors, strict=True)
     cell = {f"real_space_{name}": [x * 1e10 for x in vector] for name, vector in named}
@@ -213,8 +220,13 @@ def crystal_model(experiment: Experiment, angle: float) -> dict:
 
 
 def _is_sweep(frames: Sequence[Experiment]) -> bool:
-    """Whether each frame turns the crystal on from where the one before it ended."""
-    width = math.degrees(frames[0].scan.oscillation)
+    """Whether one crystal turns on in each frame from where the one before it ended, and all else stays."""
+    first = frames[0]
+    for one in frames:
+        same = (one.beam, one.crystal, one.detector) == (first.beam, first.crystal, first.detector)
+        if not same or one.scan.replace(start=0.0) != first.scan.replace(start=0.0):
+            return False
+    width = math.degrees(first.scan.oscillation)
     starts = np.degrees([frame.scan.start for frame in frames])
     return width != 0.0 and bool(np.all(np.abs(np.diff(starts) - width) < CONTIGUOUS))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,14 +33,18 @@ class Facing:
     """Whether fast is the spindle's x and slow its -y in the imgCIF frame, as readers of such headers take it."""
 
 
-def facing(experiment: Experiment, number: int, what: str) -> Facing:
-    """The panel `number` for the header of `what`. Raises InputError where the beam does not meet its plane."""
+def facing(experiment: Experiment, number: int, what: str, shown: int | None = None) -> Facing:
+    """The panel `number` for the header of `what`. Raises InputError where the beam does not meet its plane.
+
+    shown  the number of the panel for people, where the experiment is a part of another one
+    """
     panel, beam, scan = experiment.detector.panels[number], experiment.beam, experiment.scan
     if panel.curved_radius is not None:
         raise InputError(f"{what} cannot tell a curved detector; expected a flat one, or --format float")
     centre = beam_centre(panel, beam)
     if centre is None:
-        raise InputError(f"{what} needs a beam centre, but the beam does not meet the plane of panel {number}")
+        name = number if shown is None else shown
+        raise InputError(f"{what} needs a beam centre, but the beam does not meet the plane of panel {name}")
     rotation = rotation_to(Axes.IMGCIF, experiment)
     fast, slow = rotation @ np.array(panel.fast), rotation @ np.array(panel.slow)
     simple = np.abs(fast - [1, 0, 0]).max() < SIMPLE and np.abs(slow - [0, -1, 0]).max() < SIMPLE
@@ -55,3 +60,28 @@ def facing(experiment: Experiment, number: int, what: str) -> Facing:
         math.degrees(scan.oscillation),
         bool(simple),
     )
+
+
+def sensor_material(experiment: Experiment, given: str | None, known: Sequence[str] = ()) -> str:
+    """The material of the sensor for a header: that of the experiment, else the one given, else Si.
+
+    known  those that readers of the format know; empty: any
+
+    Raises InputError where the two differ, or readers do not know it.
+    """
+    sensor = experiment.detector.panels[0].sensor
+    own, names = sensor and sensor.material, ", ".join(known)
+    if given is not None and known and given not in known:
+        raise InputError(f"--material {given}; expected one of {names}")
+    if own is None:
+        return given or "Si"
+    if not known or own in known:
+        if given not in (None, own):
+            raise InputError(f"--material {given} contradicts the experiment, whose sensor is of {own}")
+        return own
+    if given is None:
+        raise InputError(
+            f"the sensor is of {own}, which readers of the format do not know; expected --material, one of {names}, to "
+            "write instead"
+        )
+    return given

@@ -22,7 +22,7 @@ from tilesim.model.vectors import Vector, cross, dot
 
 
 @dataclass(frozen=True)
-class Layout(Noun):
+class DetectorLayout(Noun):
     """A detector in its own plane: x along the fast axis, y along the slow axis of its raster, z along the beam."""
 
     name: str
@@ -77,13 +77,13 @@ class Layout(Noun):
 
 
 @cache
-def library() -> Mapping[str, Layout]:
+def library() -> Mapping[str, DetectorLayout]:
     """All detectors by name."""
     plain = tomllib.loads(files("tilesim.formats").joinpath("detectors.toml").read_text())
     return {name: _layout(name, one) for name, one in plain.items()}
 
 
-def layout(name: str) -> Layout:
+def layout(name: str) -> DetectorLayout:
     """A detector of the library. Raises InputError, naming those that are there."""
     known = library()
     if name.lower() not in known:
@@ -125,7 +125,7 @@ def detector(
     )
 
 
-def _layout(name: str, plain: dict) -> Layout:
+def _layout(name: str, plain: dict) -> DetectorLayout:
     corners = [
         (x + n * dx, y + n * dy, *one["fast"], *one["slow"])
         for one in plain.get("modules", ())
@@ -133,7 +133,7 @@ def _layout(name: str, plain: dict) -> Layout:
         for n in range(one["count"])
     ]
     raster = tuple(plain["shape"]) if "shape" in plain else _raster(corners, plain["panel"])
-    return Layout(
+    return DetectorLayout(
         name,
         plain["maker"],
         plain["pixel"] * 1e-3,

@@ -10,7 +10,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,14 +18,18 @@ from tilesim.formats.axes import Axes, rotation_to, turned
 from tilesim.formats.banded import Bands, regrouped
 from tilesim.formats.counts import Counts
 from tilesim.formats.extra import need
+from tilesim.formats.header import sensor_material
+from tilesim.formats.nxmxseries import series_as_plain
 from tilesim.io.replace import replacing_path
-from tilesim.model import Experiment, Panel
+from tilesim.model import Experiment, Panel, Series
 from tilesim.model.resolution import beam_centre
 
 MATERIALS = ("Si", "CdTe", "GaAs")
-"""Sensors that readers know."""
+"""Sensors that readers know; the first is written where the experiment does not state it."""
 NO_THICKNESS = 1e-9
 """Metres, of the sensor where none was simulated: readers want one, and a real one would move spots (parallax)."""
+BEAM = (0.0, 0.0, 1.0)
+"""Direction of the incident beam in the McStas frame."""
 TOP = 2**31 - 3
 """Largest count; readers take the two above it for marks."""
 ABSENT = 2**32 - 1
@@ -37,17 +40,6 @@ OUTSIDE = 1 << 8
 """Bit of the pixel mask ("user defined") of pixels that were not simulated."""
 
 
-@dataclass(frozen=True)
-class Exposure:
-    """What an experiment does not say of its beam in time."""
-
-    seconds: float = 1.0
-    total_flux: float | None = None
-    """Photons per second."""
-    beam_size: float | None = None
-    """Edge of the square beam, metres."""
-
-
 def nxmx_counts(scale: float | None) -> Counts:
     """Unsigned 32-bit numbers."""
     return Counts("an integer NXmx file", scale, "<u4", 0, TOP, ABSENT)
@@ -55,27 +47,23 @@ def nxmx_counts(scale: float | None) -> Counts:
 
 def write_nxmx(
     path: str | os.PathLike,
-    frames: Sequence[Experiment],
+    series: Series,
     image: Callable[[int, int], Bands],
     *,
-    material: str = "Si",
-    exposure: Exposure = Exposure(),
+    material: str | None = None,
     notes: dict | None = None,
 ) -> None:
     """Write a series, all or nothing, a chunk of it in memory at a time.
 
-    frames   the experiment of each frame; they may differ in the start of their scan alone
-    image    pixels of (frame, panel)
-    notes    plain values that are kept beside the data, such as the command line
+    image     pixels of (frame, panel)
+    material  of the sensor, where the experiment does not state it
+    notes     plain values that are kept beside the data, such as the command line
 
-    Raises InputError where libraries are missing or the frames are no series of one experiment; StoreError.
+    Raises InputError where libraries are missing or frames differ in what the format cannot tell apart; StoreError.
     """
     h5py, plugin = need("h5py", "writing NXmx files"), need("hdf5plugin", "writing NXmx files")
-    check_series(frames)
-    first = turned(frames[0], rotation_to(Axes.MCSTAS, frames[0]))
-    if material not in MATERIALS:
-        raise InputError(f"--material {material}; expected one of {', '.join(MATERIALS)}")
-    pixels = image(0, 0)
+    frames = in_mcstas(series)
+    first, pixels = frames[0], image(0, 0)
     with replacing_path(path) as name, h5py.File(name, "w") as file:
         file.attrs.update(NX_class="NXroot", default="entry")
         entry = _group(file, "entry", "NXentry", default="data")
@@ -87,87 +75,136 @@ def write_nxmx(
         source = _group(entry, "source", "NXsource")
         source["name"] = "simulation by tilesim"
         sample = _group(entry, "sample", "NXsample")
-        _write_beam(_group(instrument, "beam", "NXbeam"), first, exposure)
+        _write_beam(_group(instrument, "beam", "NXbeam"), frames)
         sample["beam"] = instrument["beam"]
-        _write_sample(sample, first, frames)
-        integer = pixels.dtype.kind in "iu"
-        _write_detector(_group(instrument, "detector", "NXdetector"), first, pixels, material, exposure, integer)
-        if notes:
-            _write_notes(entry, first, notes)
+        _write_sample(sample, frames)
+        _write_detector(_group(instrument, "detector", "NXdetector"), frames, pixels, material)
+        _write_notes(entry, series, first, notes or {})
         data = _group(entry, "data", "NXdata", signal="data")
         compression = plugin.Bitshuffle(cname="lz4")
-        _write_pixels(data, frames, image, pixels, compression)
+        _write_pixels(data, first, len(frames), image, pixels, compression)
         instrument["detector"]["data"] = h5py.SoftLink("/entry/data/data")
         _write_mask(instrument["detector"], first, compression)
 
 
-def check_series(frames: Sequence[Experiment]) -> None:
-    """Raise InputError unless the frames differ in the start of their scans alone, on flat panels of one shape."""
+def in_mcstas(series: Series) -> list[Experiment]:
+    """Every frame in the McStas frame. Raises InputError where one differs in what NXmx cannot tell frame by frame.
+
+    These are spindle angles, wavelengths, fluences, crystals, and the distance of the detector along the beam.
+    """
+    rotation = rotation_to(Axes.MCSTAS, series[0])
+    frames = [turned(one, rotation) for one in series]
     first = frames[0]
     if any(panel.curved_radius is not None for panel in first.detector.panels):
         raise InputError("the detector is curved, which this format cannot tell; expected a flat one")
-    for number, one in enumerate(frames):
-        if one is first:
-            continue
-        same = (one.beam, one.crystal, one.detector) == (first.beam, first.crystal, first.detector)
-        if not same or one.scan.replace(start=0.0) != first.scan.replace(start=0.0):
-            raise InputError(f"frame {number} differs from frame 0 in more than its spindle angle; export it alone")
+    for number, one in zip(series.numbers, frames, strict=True):
+        same = {
+            "the direction of the beam": one.beam.direction == first.beam.direction,
+            "its polarization": (one.beam.polarization_axis, one.beam.kahn_factor)
+            == (first.beam.polarization_axis, first.beam.kahn_factor),
+            "the spindle axis": one.scan.axis == first.scan.axis,
+            "the detector": one.detector == first.detector or _shifted(first, one),
+            "the region or mask": (one.region, one.mask) == (first.region, first.mask),
+        }
+        for what, holds in same.items():
+            if not holds:
+                raise InputError(
+                    f"frame {number} differs from frame {series.numbers[0]} in {what}; expected --frame, for a file of "
+                    "its own"
+                )
+    return frames
 
 
-def _write_beam(beam, experiment: Experiment, exposure: Exposure) -> None:
-    waves = experiment.beam.waves
+def _shifted(first: Experiment, other: Experiment) -> bool:
+    """Whether the detector of another frame is that of the first, moved along the beam."""
+    step = other.detector.panels[0].origin[2] - first.detector.panels[0].origin[2]
+    return len(first.detector.panels) == len(other.detector.panels) and all(
+        np.allclose(b.origin, np.add(a.origin, np.multiply(BEAM, step)), rtol=0.0, atol=1e-12)
+        and (a.fast, a.slow, a.pixel_size, a.shape, a.sensor) == (b.fast, b.slow, b.pixel_size, b.shape, b.sensor)
+        for a, b in zip(first.detector.panels, other.detector.panels, strict=True)
+    )
+
+
+def _each(values: Sequence[float]) -> np.ndarray | float:
+    """One number where all are the same."""
+    return values[0] if len(set(values)) == 1 else np.array(values)
+
+
+def _write_beam(beam, frames: Sequence[Experiment]) -> None:
+    first = frames[0].beam
+    _number(beam, "incident_wavelength", _each([one.beam.wavelength * 1e10 for one in frames]), "angstrom")
+    waves = first.waves
     wavelengths = sorted({wave.wavelength for wave in waves})
-    _number(beam, "incident_wavelength", experiment.beam.wavelength * 1e10, "angstrom")
-    if len(wavelengths) > 1:
+    if len(wavelengths) > 1 and len({one.beam.sources for one in frames}) == 1:
         weights = [sum(wave.weight for wave in waves if wave.wavelength == x) for x in wavelengths]
-        beam["incident_wavelength"].attrs["variant"] = "incident_wavelength_spectrum"
-        _number(beam, "incident_wavelength_spectrum", np.array(wavelengths) * 1e10, "angstrom")
-        beam["incident_wavelength_spectrum_weights"] = np.array(weights)
-    _number(beam, "flux", experiment.beam.fluence / exposure.seconds, "1/s/m^2")
-    if exposure.total_flux is not None:
-        _number(beam, "total_flux", exposure.total_flux, "1/s")
-    if exposure.beam_size is not None:
-        _number(beam, "incident_beam_size", np.full(2, exposure.beam_size), "m")
+        beam["incident_wavelength"].attrs["variant"] = "incident_wavelength_1Dspectrum"
+        _number(beam, "incident_wavelength_1Dspectrum", np.array(wavelengths) * 1e10, "angstrom")
+        beam["incident_wavelength_1Dspectrum_weights"] = np.array(weights)
+    exposures = [one.beam.exposure for one in frames]
+    if None not in exposures:
+        rates = [one.beam.fluence / exposure for one, exposure in zip(frames, exposures, strict=True)]
+        _number(beam, "flux", _each(rates), "1/s/m^2")
+    fluxes, sizes = [one.beam.flux for one in frames], [one.beam.size for one in frames]
+    if None not in fluxes:
+        _number(beam, "total_flux", _each(fluxes), "1/s")
+    if sizes[0] is not None and len(set(sizes)) == 1:
+        _number(beam, "incident_beam_size", np.full(2, sizes[0]), "m")
         beam["profile"] = "rectangular"
-    if experiment.beam.kahn_factor is not None:
-        x, y, _ = experiment.beam.polarization_axis
+    if first.kahn_factor is not None:
+        x, y, _ = first.polarization_axis
         # Stokes vector of intensity one; the angle of the electric field is counted from x to y.
         twice = 2.0 * math.atan2(y, x)
-        factor = experiment.beam.kahn_factor
+        factor = first.kahn_factor
         beam["incident_polarization_stokes"] = np.array(
             [[1.0, factor * math.cos(twice), factor * math.sin(twice), 0.0]]
         )
 
 
-def _write_sample(sample, first: Experiment, frames: Sequence[Experiment]) -> None:
+def _write_sample(sample, frames: Sequence[Experiment]) -> None:
+    """Spindle angles, and cell and orientation at angle 0: of every frame where they differ."""
+    first = frames[0]
     sample["name"] = "simulated crystal"
     axes = _group(sample, "transformations", "NXtransformations")
     starts = np.degrees([one.scan.start for one in frames])
-    width = math.degrees(first.scan.oscillation)
+    widths = np.degrees([one.scan.oscillation for one in frames])
     about = {"transformation_type": "rotation", "vector": np.array(first.scan.axis), "depends_on": "."}
     _number(axes, "omega", starts, "deg", **about)
-    _number(axes, "omega_end", starts + width, "deg")
-    _number(axes, "omega_increment_set", np.full(len(starts), width), "deg")
+    _number(axes, "omega_end", starts + widths, "deg")
+    _number(axes, "omega_increment_set", widths, "deg")
     sample["depends_on"] = "/entry/sample/transformations/omega"
-    lengths, angles = np.split(np.array(first.crystal.cell), 2)
-    sample["unit_cell"] = np.array([[*(lengths * 1e10), *np.degrees(angles)]])
+    crystals = [one.crystal for one in frames if one.crystal is not None]
+    if len(crystals) < len(frames):
+        return
+    if all(crystal == crystals[0] for crystal in crystals):
+        crystals = crystals[:1]
+    cells = np.array([crystal.cell for crystal in crystals]) * 1e10
+    cells[:, 3:] = np.degrees(cells[:, 3:] / 1e10)
+    sample["unit_cell"] = cells
     sample["unit_cell_group"] = "triclinic"
+    # After Busing and Levy: U turns the reciprocal vectors from their usual frame into the laboratory.
+    matrices = [np.array(crystal.replace(reciprocal=None).star).T * 1e-10 for crystal in crystals]
+    _number(sample, "ub_matrix", np.stack(matrices), "1/angstrom")
+    sample["orientation_matrix"] = np.stack([crystal.orientation for crystal in crystals])
 
 
-def _write_detector(group, experiment: Experiment, pixels: Bands, material: str, exposure: Exposure, integer: bool):
+def _write_detector(group, frames: Sequence[Experiment], pixels: Bands, material: str | None) -> None:
+    experiment, integer = frames[0], pixels.dtype.kind in "iu"
     panels, beam = experiment.detector.panels, experiment.beam
-    group["description"] = "simulated by tilesim"
+    name = experiment.detector.name
+    group["description"] = f"{name}, simulated by tilesim" if name else "simulated by tilesim"
     group["type"] = "pixel"
-    group["sensor_material"] = material
     sensor = panels[0].sensor
-    _number(group, "sensor_thickness", sensor.layers * sensor.layer_thickness if sensor else NO_THICKNESS, "m")
+    group["sensor_material"] = sensor_material(experiment, material, MATERIALS)
+    _number(group, "sensor_thickness", sensor.thickness if sensor else NO_THICKNESS, "m")
     group["underload_value"] = 0 if integer else 0.0
     group["saturation_value"] = TOP if integer else float(np.finfo(np.float32).max)
     if integer:
         group["bit_depth_readout"] = 32
         group["bit_depth_image"] = 32
-    for name in ("count_time", "frame_time"):
-        _number(group, name, exposure.seconds, "s")
+    exposures = [one.beam.exposure for one in frames]
+    if None not in exposures:
+        for name in ("count_time", "frame_time"):
+            _number(group, name, _each(exposures), "s")
     hits = [(number, beam_centre(panel, beam)) for number, panel in enumerate(panels)]
     inside = [
         (number, hit)
@@ -181,10 +218,12 @@ def _write_detector(group, experiment: Experiment, pixels: Bands, material: str,
         _number(group, "beam_center_x", hit[1], "pixels")
         _number(group, "beam_center_y", top + hit[0], "pixels")
         # Where panels differ it is that of the panel that the beam meets.
-        _number(group, "distance", float(np.linalg.norm(place)), "m")
+        steps = [one.detector.panels[0].origin[2] - panels[0].origin[2] for one in frames]
+        _number(group, "distance", _each([float(np.linalg.norm(place + step * np.array(BEAM))) for step in steps]), "m")
     axes = _group(group, "transformations", "NXtransformations")
     about = {"transformation_type": "translation", "vector": np.array([0.0, 0.0, 1.0]), "depends_on": "."}
-    _number(axes, "det_z", np.array([panels[0].origin[2]]), "m", **about)
+    places = [one.detector.panels[0].origin[2] for one in frames]
+    _number(axes, "det_z", np.array(places if len(set(places)) > 1 else places[:1]), "m", **about)
     group["depends_on"] = "/entry/instrument/detector/transformations/det_z"
     top = 0
     for number, panel in enumerate(panels):
@@ -222,17 +261,17 @@ def _write_module(group, panel: Panel, top: int, det_z: float) -> None:
         )
 
 
-def _write_pixels(data, frames: Sequence[Experiment], image, pixels: Bands, compression) -> None:
-    panels = frames[0].detector.panels
+def _write_pixels(data, first: Experiment, frames: int, image, pixels: Bands, compression) -> None:
+    panels = first.detector.panels
     if any(panel.shape[1] != panels[0].shape[1] for panel in panels):
         raise InputError("panels of different width cannot lie in one NXmx file; export them one by one (--panel)")
     slow, fast = sum(panel.shape[0] for panel in panels), panels[0].shape[1]
     row = fast * pixels.dtype.itemsize
     rows = slow if slow * row <= CHUNK_BYTES else max(1, BAND_PIXELS // fast)
-    shape = (len(frames), slow, fast)
+    shape = (frames, slow, fast)
     stored = data.create_dataset("data", shape, pixels.dtype, chunks=(1, rows, fast), **compression)
     stored.attrs["units"] = "counts" if pixels.dtype.kind in "iu" else "photons"
-    for frame in range(len(frames)):
+    for frame in range(frames):
         bands = (band for number in range(len(panels)) for _, band in image(frame, number).bands())
         top = 0
         for block in regrouped(bands, rows):
@@ -260,10 +299,15 @@ def _write_mask(group, experiment: Experiment, compression) -> None:
         mask[top:below] = band
 
 
-def _write_notes(entry, experiment: Experiment, notes: dict) -> None:
+def _write_notes(entry, series: Series, experiment: Experiment, notes: dict) -> None:
+    """What NXmx has no place for: the experiments exactly, and where the pixels come from."""
     group = _group(entry, "tilesim", "NXcollection")
-    for name in "abc":
-        _number(group, f"real_space_{name}", np.array(getattr(experiment.crystal, name)) * 1e10, "angstrom")
+    if experiment.crystal is not None:
+        for name in "abc":
+            _number(group, f"real_space_{name}", np.array(getattr(experiment.crystal, name)) * 1e10, "angstrom")
+    plain = series_as_plain(series)
+    if plain is not None:
+        group["experiments"] = json.dumps(plain)
     for name, value in notes.items():
         group[name] = value if isinstance(value, str) else json.dumps(value)
 

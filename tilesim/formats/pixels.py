@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
 
@@ -65,6 +65,54 @@ class Banded:
             strip = self.block(slice(start, stop), slice(None))
             for first in range(0, len(strip), rows):
                 yield start + first, strip[first : first + rows]
+
+
+class Part(Banded):
+    """A rectangle of an image, as an image."""
+
+    def __init__(self, image: Image, rows: slice, columns: slice = slice(None)) -> None:
+        self._image = image
+        self._rows = range(*rows.indices(image.shape[0]))
+        self._columns = range(*columns.indices(image.shape[1]))
+        self.shape = (len(self._rows), len(self._columns))
+        self.dtype = image.dtype
+        self.complete = image.complete
+        self.chunk = image.chunk
+        self.border = getattr(image, "border", 0) - self._rows.start
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part of the part."""
+        inner = (self._rows[rows], self._columns[columns])
+        return self._image.block(*(slice(part.start, part.stop) for part in inner))
+
+
+class Stacked(Banded):
+    """Images of one width, one below the other: what a flat file holds of a detector of several panels."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.shape = (sum(image.shape[0] for image in images), images[0].shape[1])
+        self.dtype = images[0].dtype
+        self.complete = all(image.complete for image in images)
+        self._images = images
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part."""
+        start, stop, _ = rows.indices(self.shape[0])
+        parts, top = [], 0
+        for image in self._images:
+            first, last = max(start - top, 0), min(stop - top, image.shape[0])
+            if first < last:
+                parts.append(image.block(slice(first, last), columns))
+            top += image.shape[0]
+        return np.concatenate(parts) if parts else self._images[0].block(slice(0, 0), columns)
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast), from top to bottom."""
+        top = 0
+        for image in self._images:
+            for first, band in image.bands(rows):
+                yield top + first, band
+            top += image.shape[0]
 
 
 class ArrayImage(Banded):

@@ -8,7 +8,8 @@ import numpy as np
 
 from tilesim.formats.axes import Axes, rotation_to
 from tilesim.formats.banded import Bands
-from tilesim.formats.header import Facing
+from tilesim.formats.header import Facing, facing
+from tilesim.formats.packed import KEY, packed
 from tilesim.io.flat import write_banded
 from tilesim.io.smv import header_block
 from tilesim.model import Experiment
@@ -19,8 +20,22 @@ def write_smv(
     path: str | os.PathLike, image: Bands, experiment: Experiment, about: Facing, offset: float, scale: float
 ) -> None:
     """Write an image of 16-bit pixels, which are photons x `scale` + `offset`, all or nothing. Raises StoreError."""
-    items = (*smv_items(experiment, about), ("ADC_OFFSET", f"{offset:g}"), ("PHOTON_SCALE", f"{scale:g}"))
+    text = packed(experiment)
+    items = (
+        *smv_items(experiment, about),
+        ("ADC_OFFSET", f"{offset:g}"),
+        ("PHOTON_SCALE", f"{scale:g}"),
+        *(((KEY, text),) if text else ()),
+    )
     write_banded(path, header_block(items), (band for _, band in image.bands()))
+
+
+def stacked_header(experiment: Experiment, offset: float, scale: float) -> bytes:
+    """The header of an image of all panels below each other; its geometry is that of the first. Raises InputError."""
+    items = dict(smv_items(experiment, facing(experiment, 0, "the header of an SMV image")))
+    slow, fast = experiment.shape
+    items |= {"SIZE1": str(fast), "SIZE2": str(slow), "ADC_OFFSET": f"{offset:g}", "PHOTON_SCALE": f"{scale:g}"}
+    return header_block(items.items())
 
 
 def smv_items(experiment: Experiment, about: Facing) -> tuple[tuple[str, str], ...]:

@@ -9,14 +9,17 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.formats.banded import Bands
 from tilesim.formats.extra import need
+from tilesim.formats.packed import KEY
 from tilesim.io.replace import replacing_path
 
 MAX_PIXELS = 2**26
 """An image of more is refused: it would be in memory as a whole, more than once."""
 
 
-def write_tiff(path: str | os.PathLike, image: Bands, title: str = "") -> None:
+def write_tiff(path: str | os.PathLike, image: Bands, title: str = "", experiment: str | None = None) -> None:
     """Write all pixels in the type that they have, all or nothing.
+
+    experiment  from `packed`
 
     Raises StoreError, InputError where fabio is missing or the image has more than MAX_PIXELS.
     """
@@ -35,6 +38,10 @@ def write_tiff(path: str | os.PathLike, image: Bands, title: str = "") -> None:
     with replacing_path(path) as name:
         file = tiff.TiffIO(name, mode="w")
         try:
-            file.writeImage(whole, info={"title": title} if title else {}, software="tilesim", date="")
+            file.writeImage(whole, info=_description(title, experiment), software="tilesim", date="")
         finally:
             file.close()
+
+
+def _description(title: str, experiment: str | None) -> dict[str, str]:
+    return {**({"title": title} if title else {}), **({KEY: experiment} if experiment else {})}

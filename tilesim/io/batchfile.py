@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import re
 import shlex
-import string
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,22 +13,27 @@ from difflib import get_close_matches
 from typing import Any
 
 from tilesim.errors import InputError
+from tilesim.io.outputs import Outputs
 from tilesim.io.reading import printable, unreadable
 
-FILES = ("floatfile", "intfile", "noisefile", "pgmfile", "preview")
-"""Keys that are templates of file names."""
-TOP = ("flags", "zarr", *FILES, "frames", "frame_osc", "grid", "experiment")
-SPECS = {"frame": r"0?\d{0,2}d?", "name": ""}
-"""Of the fields of a template, and the formats that they may have."""
-NOTHING = "(?!)"
-MOST_FRAMES = 100_000
-"""Of one job: each is an experiment of its own, in memory here and on every worker."""
-WORDS = {
-    **{"model": "--model", "model_dmin": "--dmin", "k_sol": "--k-sol", "b_sol": "--b-sol", "column": "--column"},
-    **{"background": "--background", "background_thickness": "--background-thickness"},
-    **{"background_density": "--background-density", "background_mw": "--background-mw"},
+KEYS = {
+    "float_file": "floatfile",
+    "int_file": "intfile",
+    "noise_file": "noisefile",
+    "pgm_file": "pgmfile",
+    "preview": "preview",
 }
-"""Keys that are no flags of nanoBragg's, and the words that they stand for."""
+"""Fields of `Outputs`, and the key of each, whose value is a template of file names."""
+FILES = tuple(KEYS.values())
+TOP = ("flags", "zarr", *FILES, "frames", "frame_osc", "grid", "experiment")
+MOST_FRAMES = 100_000
+"""Frames of one job."""
+OPTIONS = {
+    **{"model": "model", "model_dmin": "dmin", "k_sol": "k_sol", "b_sol": "b_sol", "column": "column"},
+    **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
+    **{"geometry": "geometry", "detector": "detector"},
+}
+"""Keys that are no flags of nanoBragg's, and the field of `nanobragg.options.Options` that they set."""
 EXPERIMENT = ("name", "flags", "frames", "frame_osc")
 MISTAKES = {"float_file": "floatfile", "int_file": "intfile", "experiments": "experiment", "frame-osc": "frame_osc"}
 """Keys that somebody may mean; any other key is a flag of nanoBragg's."""
@@ -41,13 +44,17 @@ class BatchEntry:
     """One experiment, or a series of it."""
 
     arguments: tuple[str, ...]
-    """nanoBragg's words."""
+    """nanoBragg's flags."""
     name: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """What it sets beyond the flags of all, by flag: numbers, texts, or tuples of them."""
     frames: int = 1
     frame_osc: float | None = None
     """Degrees from frame to frame; None: the oscillation that the flags say."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What nanoBragg has no flag for, by field."""
+    common_options: Mapping[str, Any] = field(default_factory=dict)
+    """The same as the file says of all experiments; flags of this one win over it."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,16 @@ class Batch:
 
     path: str
     entries: tuple[BatchEntry, ...]
+    outputs: Outputs
     zarr: str | None = None
-    floatfile: str | None = None
-    intfile: str | None = None
-    noisefile: str | None = None
-    pgmfile: str | None = None
-    preview: str | None = None
+
+
+def check_count(where: str, frames: int) -> None:
+    """Raise InputError where a job has too many frames."""
+    if frames > MOST_FRAMES:
+        raise InputError(
+            f"{where}: {frames} frames; expected at most {MOST_FRAMES} in one job, a longer series in parts"
+        )
 
 
 def read_batch(path: str | os.PathLike) -> Batch:
@@ -80,39 +91,6 @@ def read_batch(path: str | os.PathLike) -> Batch:
         raise InputError(f"{shown}: {error}") from None
 
 
-def check_template(option: str, template: str, frames: int) -> None:
-    """Raise InputError unless a file name tells `frames` frames apart where there is more than one."""
-    try:
-        fields = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
-        for name, spec, conversion in fields:
-            if conversion or not re.fullmatch(SPECS.get(name, NOTHING), spec):
-                raise ValueError("found " + ":".join(filter(None, (name, spec, conversion))))
-        names = {fill_name(template, frame) for frame in range(min(frames, 2))} if fields else {template}
-    except (ValueError, KeyError, IndexError, AttributeError) as error:
-        raise InputError(
-            f"{option} {printable(template)}: expected {{frame}} or {{name}} in braces only ({error})"
-        ) from None
-    if frames > 1 and len(names) == 1 and not template.startswith("/dev/"):
-        stem, suffix = os.path.splitext(template)
-        raise InputError(
-            f"{option} {template} is one file for {frames} frames; expected a name with {{frame}}, such as "
-            f"{stem}_{{frame:05d}}{suffix}"
-        )
-
-
-def check_count(where: str, frames: int) -> None:
-    """Raise InputError where a job has too many frames."""
-    if frames > MOST_FRAMES:
-        raise InputError(
-            f"{where}: {frames} frames; expected at most {MOST_FRAMES} in one job, a longer series in parts"
-        )
-
-
-def fill_name(template: str, frame: int, name: str = "") -> str:
-    """A file name with {frame} and {name} filled in."""
-    return template.format(frame=frame, name=name)
-
-
 def _batch(path: str, plain: dict) -> Batch:
     grid = _table("grid", plain.get("grid", {}))
     for key, values in grid.items():
@@ -122,8 +100,9 @@ def _batch(path: str, plain: dict) -> Batch:
     listed = plain.get("experiment", [{}])
     if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
         raise InputError("experiment: expected one or more tables [[experiment]]")
-    outputs = {key: _text(key, plain[key]) for key in ("zarr", *FILES) if key in plain}
-    common = [*_split("flags", plain.get("flags", "")), *_common_words(plain)]
+    outputs = Outputs(**{field: _text(key, plain[key]) for field, key in KEYS.items() if key in plain})
+    zarr = _text("zarr", plain["zarr"]) if "zarr" in plain else None
+    common = [*_split("flags", plain.get("flags", "")), *_common_flags(plain)]
     entries = tuple(
         entry
         for number, one in enumerate(listed, 1)
@@ -133,14 +112,14 @@ def _batch(path: str, plain: dict) -> Batch:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"two experiments have the name {twice!r}; expected names of their own")
-    return Batch(path, entries, **outputs)
+    return Batch(path, entries, outputs, zarr)
 
 
-def _common_words(plain: dict) -> Iterator[str]:
+def _common_flags(plain: dict) -> Iterator[str]:
     for key, value in plain.items():
         if key not in TOP:
             _check_flag(key, key, ("name",))
-            yield from _words(key, key, value)
+            yield from _flags(key, key, value)
 
 
 def _entries(where: str, common: list[str], one: dict, grid: dict, plain: dict) -> Iterator[BatchEntry]:
@@ -148,7 +127,7 @@ def _entries(where: str, common: list[str], one: dict, grid: dict, plain: dict) 
     own = {key: value for key, value in one.items() if key not in EXPERIMENT}
     for key, value in own.items():
         _check_flag(f"{where}, {key}", key, ("zarr", "grid", *FILES))
-        _words(f"{where}, {key}", key, value)
+        _flags(f"{where}, {key}", key, value)
     frames = one.get("frames", plain.get("frames", 1))
     if not isinstance(frames, int) or isinstance(frames, bool) or frames < 1:
         raise InputError(f"{where}, frames is {frames!r}; expected a whole number, at least 1")
@@ -162,9 +141,12 @@ def _entries(where: str, common: list[str], one: dict, grid: dict, plain: dict) 
     check_count(where, frames * math.prod(map(len, grid.values())))
     for values in itertools.product(*grid.values()):
         point = dict(zip(grid, values, strict=True))
-        words = [w for key, value in (own | point).items() for w in _words(f"{where}, {key}", key, value)]
-        parameters = {key: _parameter(value) for key, value in (own | point).items()}
-        yield BatchEntry((*common, *text, *words), name, parameters, frames, advance and float(advance))
+        here = own | point
+        flags = [token for key, value in here.items() for token in _flags(f"{where}, {key}", key, value)]
+        parameters = {key: _parameter(value) for key, value in here.items()}
+        arguments = (*common, *text, *flags)
+        options = (_options(here), _options(plain))
+        yield BatchEntry(arguments, name, parameters, frames, advance and float(advance), *options)
 
 
 def _check_flag(where: str, key: str, forbidden: tuple[str, ...]) -> None:
@@ -173,22 +155,28 @@ def _check_flag(where: str, key: str, forbidden: tuple[str, ...]) -> None:
         raise InputError(f"{where}: expected the flag without its dash, {key.lstrip('-')}")
     if key in forbidden:
         raise InputError(f"{where} does not belong there; expected it at the top of the file")
-    near = MISTAKES.get(key) or next(iter(get_close_matches(key, (*TOP, *EXPERIMENT, *WORDS), 1, 0.85)), None)
-    if near and key not in (*TOP, *WORDS):
+    near = MISTAKES.get(key) or next(iter(get_close_matches(key, (*TOP, *EXPERIMENT, *OPTIONS), 1, 0.85)), None)
+    if near and key not in (*TOP, *OPTIONS):
         raise InputError(f"{where}: no such key; did you mean {near}?")
 
 
-def _words(where: str, flag: str, value: Any) -> list[str]:
-    """A flag and its values as a shell would pass them; a flag that is false is left out."""
-    if flag in WORDS and isinstance(value, bool | list):
-        raise InputError(f"{where} is {value!r}; expected one text or number")
+def _flags(where: str, flag: str, value: Any) -> list[str]:
+    """A flag and its values as a shell would pass them; nothing for a flag that is false, or no flag of nanoBragg's."""
+    if flag in OPTIONS:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise InputError(f"{where} is {value!r}; expected one text or number")
+        return []
     if isinstance(value, bool):
         return [f"-{flag}"] if value else []
     values = value if isinstance(value, list) else [value]
     for one in values:
         if isinstance(one, bool) or not isinstance(one, str | int | float) or (_is_number(one) and math.isnan(one)):
             raise InputError(f"{where} holds {one!r}; expected numbers, texts, or a list of them")
-    return [WORDS.get(flag, f"-{flag}"), *map(str, values)]
+    return [f"-{flag}", *map(str, values)]
+
+
+def _options(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {OPTIONS[key]: value for key, value in plain.items() if key in OPTIONS}
 
 
 def _parameter(value: Any) -> Any:

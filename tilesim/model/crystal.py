@@ -99,6 +99,18 @@ class Crystal(Noun):
         angles = (math.atan2(norm(cross(u, v)), dot(u, v)) for u, v in ((b, c), (a, c), (a, b)))
         return (norm(a), norm(b), norm(c), *angles)  # type: ignore[return-value]
 
+    @property
+    def orientation(self) -> np.ndarray:
+        """U (3, 3) of Busing and Levy: the rotation from the frame of `from_cell`, where it is the identity.
+
+        There a* runs along x and b* lies in the x-y plane.
+        """
+        a, b, c, *angles = self.cell
+        standard = type(self).from_cell(a, b, c, *angles)
+        # Orthogonal but for rounding; a left-handed cell makes it a rotoinversion.
+        u, _, v = np.linalg.svd(np.array([self.a, self.b, self.c]).T @ np.array(standard.star))
+        return u @ v
+
     def rotated(self, axis: Sequence[float], angle: float) -> Self:
         """The crystal turned about `axis` (any length) by `angle` radians, right-handed; its cell stays the same.
 

@@ -106,7 +106,8 @@ class Experiment(Noun):
             sampling = sampling.replace(roi=part.clipped(rows, columns))
         if mask is not None:
             mask = PixelMask(mask.active[first : first + rows])
-        return self.replace(detector=Detector((self.detector.panels[number],)), sampling=sampling, mask=mask)
+        detector = self.detector.replace(panels=(self.detector.panels[number],))
+        return self.replace(detector=detector, sampling=sampling, mask=mask)
 
     @property
     def region(self) -> Region:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +53,14 @@ class StructureFactors(Noun):
     def constant(cls, amplitude: float) -> StructureFactors:
         """Every reflection has the same amplitude, in electrons."""
         return cls(np.zeros((0, 0, 0)), default=amplitude)
+
+    @classmethod
+    def described(cls, plain: Mapping[str, Any], where: str = "the input") -> StructureFactors:
+        """From `to_dict` alone: a constant amplitude itself, any other table as one that `where` does not hold."""
+        if plain["maximum"] == [low - 1 for low in plain["minimum"]]:
+            given = {name: plain[name] for name in ("default", "reflections", "source")}
+            return cls(np.zeros((0, 0, 0)), tuple(plain["minimum"]), **given)
+        return AbsentFactors(plain, where)
 
     @property
     def maximum(self) -> tuple[int, int, int]:
@@ -101,3 +111,59 @@ class StructureFactors(Noun):
             "reflections": self.reflections,
             "source": self.source,
         }
+
+
+class AbsentFactors(StructureFactors):
+    """Structure factors that are known by their description only, as of an image whose table was not kept.
+
+    They equal the table itself; whatever asks for an amplitude raises InputError, which says what is missing.
+    """
+
+    def __init__(self, about: Mapping[str, Any], where: str = "the input") -> None:
+        """
+        about  from `StructureFactors.to_dict`
+        where  what does not hold the table
+        """
+        coerce = object.__setattr__
+        coerce(self, "about", dict(about))
+        coerce(self, "where", where)
+        coerce(self, "minimum", tuple(about["minimum"]))
+        coerce(self, "default", float(about["default"]))
+        coerce(self, "reflections", int(about["reflections"]))
+        coerce(self, "source", str(about["source"]))
+
+    @classmethod
+    def unstated(cls, where: str) -> AbsentFactors:
+        """Amplitudes of which nothing is known."""
+        about = {"minimum": [0, 0, 0], "maximum": [0, 0, 0], "default": 0.0, "reflections": 0, "source": ""}
+        return cls({"digest": "unstated", **about}, where)
+
+    @property
+    def grid(self) -> np.ndarray:  # type: ignore[override]
+        name = f" of {self.source}" if self.source else ""
+        raise InputError(
+            f"{self.where} does not hold the structure factors{name} (digest {self.digest[:12]}); expected them beside "
+            "it, as in experiment.replace(factors=...)"
+        )
+
+    @property
+    def maximum(self) -> tuple[int, int, int]:
+        return tuple(self.about["maximum"])
+
+    @property
+    def empty(self) -> bool:
+        return False
+
+    @property
+    def finite(self) -> bool:  # type: ignore[override]
+        return True
+
+    @property
+    def digest(self) -> str:  # type: ignore[override]
+        return self.about["digest"]
+
+    def to_dict(self) -> dict:
+        return dict(self.about)
+
+    def summary(self) -> dict[str, str]:
+        return {"absent": f"not here{f', of {self.source}' if self.source else ''}", "digest": self.digest[:12]}

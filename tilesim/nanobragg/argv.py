@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
+from typing import Any
 
 from tilesim.errors import InputError
 from tilesim.nanobragg.effects import RANDOM
@@ -21,16 +22,18 @@ Firing = tuple[Flag, tuple[Value, ...]]
 """A flag and its values in internal units."""
 
 
-def read_settings(args: Sequence[str], *, strict_c: bool = False) -> Settings:
+def read_settings(args: Sequence[str], *, strict_c: bool = False, presets: Mapping[str, Any] | None = None) -> Settings:
     """The settings of an argument list (without the program's name), image headers included.
+
+    presets  values of settings that count unless a header or flag says otherwise
 
     Strict: by the reference's rules to the letter. Otherwise (K8, K11) an argument with a dash is the longest known
     name that it begins with, alone, and takes its values with it; what is left over, missing or senseless is an
     error. Raises InputError, one line that names the flag.
     """
     if strict_c:
-        return _settings(list(_reference_firings(args, as_reference)), strict_c=True)
-    settings = _settings(list(_firings(args)), strict_c=False)
+        return _settings(list(_reference_firings(args, as_reference)), strict_c=True, presets=presets)
+    settings = _settings(list(_firings(args)), strict_c=False, presets=presets)
     _check_detector(settings)
     return settings
 
@@ -47,9 +50,9 @@ def settings_differ(args: Sequence[str]) -> bool:
         return False
 
 
-def _settings(firings: list[Firing], *, strict_c: bool) -> Settings:
+def _settings(firings: list[Firing], *, strict_c: bool, presets: Mapping[str, Any] | None = None) -> Settings:
     """Image headers first, the mask's before the image's, then all flags in order (spec command-line 1.1)."""
-    settings = Settings()
+    settings = Settings(**(presets or {}))
     for flag, values in firings:
         if flag.header:
             flag.effect(settings, *values)

@@ -1,8 +1,7 @@
-"""What lies in the beam besides the crystal: the --background words, with the curve of -stol, -4stol or -Q."""
+"""What lies in the beam besides the crystal: a slab (--background), with the curve of -stol, -4stol or -Q."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
@@ -10,13 +9,13 @@ from tilesim.io.curves import material, material_curve, read_curve
 from tilesim.model import Background, Experiment, checks
 from tilesim.model.noun import Noun
 from tilesim.model.resolution import resolution_limits
+from tilesim.nanobragg.options import Options
 from tilesim.nanobragg.settings import Settings
-from tilesim.nanobragg.words import number_of, split_words, text_of
 
 
 @dataclass(frozen=True)
 class Slab(Noun):
-    """An amorphous slab in the beam of a nanoBragg command line, as its --background words describe it."""
+    """An amorphous slab in the beam of a nanoBragg command line, as its --background options describe it."""
 
     material: str | None = None
     """water, air or ice; None: the curve is that of -stol, -4stol or -Q"""
@@ -34,34 +33,20 @@ class Slab(Noun):
                 checks.coerce(self, **{field: checks.number(f"{field} of the background", value)})
 
 
-WORDS = {
-    "--background": "background",
-    "--background-thickness": "background_thickness",
-    "--background-density": "background_density",
-    "--background-mw": "background_mw",
-}
-"""Each takes one value; the field of each in a mapping of options."""
-_NUMBERS = {
-    "--background-thickness": ("thickness", 1e-3, "a number of 0 or more [mm]", lambda x: x >= 0),
-    "--background-density": ("density", 1e3, "a number of 0 or more [g/cm^3]", lambda x: x >= 0),
-    "--background-mw": ("molar_mass", 1e-3, "a number above 0 [g/mol]", lambda x: x > 0),
-}
-"""The field of a slab, its unit, what a value must be."""
+def slab_of(options: Options) -> Slab | None:
+    """The slab that options describe; None where they describe none."""
+    if not any(option.startswith("--background") for option in options.given):
+        return None
 
+    def si(value: float | None, unit: float) -> float | None:
+        return None if value is None else value * unit
 
-def take_slab(args: Sequence[str], strict_c: bool) -> tuple[list[str], Slab | None]:
-    """The arguments without these words, and what they say; None without any. Raises InputError."""
-    rest, found = split_words(args, WORDS, strict_c)
-    if not found:
-        return rest, None
-    said: dict[str, str | float] = {}
-    for name, text in found.items():
-        if name in _NUMBERS:
-            field, unit, *expected = _NUMBERS[name]
-            said[field] = number_of(name, text, *expected) * unit
-        else:
-            said["material"] = text_of(name, text)
-    return rest, Slab(**said)
+    return Slab(
+        options.background,
+        si(options.background_thickness, 1e-3),
+        si(options.background_density, 1e3),
+        si(options.background_mw, 1e-3),
+    )
 
 
 def resolve_background(slab: Slab | None, settings: Settings, strict_c: bool) -> Background | None:

@@ -21,6 +21,10 @@ _TOLERATED = 1.0000001
 """Sines and cosines beyond this draw the reference's "oddball" warning."""
 
 
+class NoCell(InputError):
+    """Neither flags nor files state a unit cell."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """The oriented cell at phi = 0, in angstrom, reciprocal angstrom and radians."""
@@ -63,7 +67,7 @@ def resolve_cell(
     elif settings.matrix_file is None and given is not None:
         basis = given
     elif settings.matrix_file is None:
-        raise InputError("no unit cell; expected -cell a b c alpha beta gamma or -mat FILE")
+        raise NoCell("no unit cell; expected -cell a b c alpha beta gamma or -mat FILE")
     if settings.matrix_file is not None:
         oriented = _with_matrix(basis, settings, messages, strict_c, watch)
         corrected = corrected and oriented is basis

@@ -5,36 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from tilesim.io.outputs import Outputs
 from tilesim.model import Experiment
 from tilesim.model.completeness import Shell, completeness_lines
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Files to write, each None where not wanted, and how (spec command-line 2.8)."""
-
-    float_file: str | None
-    int_file: str | None
-    noise_file: str | None
-    pgm_file: str | None
-    scale: float
-    """Of the noiseless SMV image; zero or negative is automatic."""
-    pgm_scale: float
-    adc: float
-    """Offset of both SMV images."""
-    seed: int
-    """Of the noise, internal sign (negated)."""
-    fdump_file: str | None = None
-    """Cache of the structure factors to write."""
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """The image files that will be written."""
-        files = (self.float_file, self.int_file, self.noise_file, self.pgm_file)
-        return tuple(name for name in files if name is not None)
-
 
 Stage = tuple[str, tuple[float | str, ...]]
 """An intermediate value of setting up, by name."""
@@ -46,6 +21,8 @@ class Command:
 
     experiment: Experiment
     outputs: Outputs
+    cache_file: str | None
+    """Cache of the structure factors to write (-dump)"""
     geometry: Geometry
     settings: Settings
     oscillation: float

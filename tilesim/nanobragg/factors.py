@@ -1,10 +1,9 @@
-"""Structure factors of a command line: the words for them that nanoBragg does not know, and the table they mean."""
+"""Structure factors of a command line: from -hkl, a model, the cache, or -default_F."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable
 from pathlib import Path
 
 from tilesim.errors import InputError
@@ -12,76 +11,33 @@ from tilesim.formats.factors import Request, Table
 from tilesim.io.fdump import read_fdump
 from tilesim.model import StructureFactors
 from tilesim.nanobragg.cell import Cell
+from tilesim.nanobragg.options import FINEST, Options
 from tilesim.nanobragg.settings import RTD, Settings
 from tilesim.nanobragg.setup import FactorsFrom
-from tilesim.nanobragg.words import number_of, split_words, text_of
 
 ReadTable = Callable[[Request], Table]
 """`read_factors`, or a form of it that remembers."""
 
-FINEST = 0.1
-"""Angstrom; nobody computes structure factors of a model to less."""
 CELL_TOLERANCE = 0.01
 """Of lengths, and of angles in units of 90 degrees."""
 
 
-@dataclass(frozen=True)
-class FactorWords:
-    """What these words say; None where they are missing."""
-
-    column: str | None = None
-    model: str | None = None
-    dmin: float | None = None
-    """Angstrom."""
-    k_sol: float | None = None
-    """Electrons per cubic angstrom."""
-    b_sol: float | None = None
-    """Angstrom^2."""
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The words that are there."""
-        return tuple(word for word, field in WORDS.items() if getattr(self, field) is not None)
-
-
-NO_WORDS = FactorWords()
-WORDS = {"--column": "column", "--model": "model", "--dmin": "dmin", "--k-sol": "k_sol", "--b-sol": "b_sol"}
-"""Each takes one value, as the next argument or after an equals sign."""
-_LIMITS = {
-    "--dmin": (f"a number of {FINEST:g} or more [angstrom]", lambda x: x >= FINEST),
-    "--k-sol": ("a number of 0 or more [electrons per cubic angstrom]", lambda x: x >= 0),
-    "--b-sol": ("a number of 0 or more [square angstrom]", lambda x: x >= 0),
-}
-
-
-def take_words(args: Sequence[str], strict_c: bool) -> tuple[list[str], FactorWords]:
-    """The arguments without these words, and what they say. Raises InputError."""
-    rest, found = split_words(args, WORDS, strict_c)
-    options = FactorWords(**{WORDS[name]: _value(name, text) for name, text in found.items()})
-    alone = [word for word in options.given if word not in ("--column", "--model")]
-    if options.model is None and alone:
-        raise InputError(f"{alone[0]} goes with --model; expected --model FILE")
-    if options.model is not None and options.column is not None:
-        raise InputError("--column goes with -hkl and an MTZ or CIF file; expected without --model")
-    return rest, options
-
-
 def read_structure_factors(
-    settings: Settings, words: FactorWords, strict_c: bool, finest: Callable[[], float], read_table: ReadTable
+    settings: Settings, options: Options, strict_c: bool, finest: Callable[[], float], read_table: ReadTable
 ) -> tuple[Table, FactorsFrom]:
     """The table and where it came from (spec files 1, 3). Raises InputError.
 
     finest  the smallest d-spacing on the detector in metres, to which a model is computed unless told otherwise
     """
     default = settings.default_f
-    if words.model is not None:
+    if options.model is not None:
         if settings.hkl_file is not None:
             raise InputError("-hkl and --model exclude each other; expected one of them")
-        return read_table(_model_request(settings, words, finest)), FactorsFrom.OTHER
+        return read_table(_model_request(settings, options, finest)), FactorsFrom.OTHER
     if settings.hkl_file is not None:
-        table = read_table(Request(settings.hkl_file, default, strict_c, words.column))
+        table = read_table(Request(settings.hkl_file, default, strict_c, options.column))
         return table, FactorsFrom.HKL if table.cell is None else FactorsFrom.OTHER
-    if words.column is not None:
+    if options.column is not None:
         raise InputError("--column goes with -hkl; expected -hkl FILE")
     cache = Path(settings.dump_file)
     # K13: the reference reads the cache even where -default_F is given.
@@ -114,17 +70,13 @@ def cell_warnings(table: Table, cell: Cell, source: str) -> list[str]:
     return [f"the unit cell is {next(shown)} but {source} has {next(shown)}"]
 
 
-def _model_request(settings: Settings, words: FactorWords, finest: Callable[[], float]) -> Request:
+def _model_request(settings: Settings, options: Options, finest: Callable[[], float]) -> Request:
     from tilesim.formats.model import Model
 
-    d_min = words.dmin or (settings.dmin or finest()) * 1e10
+    d_min = options.dmin or (settings.dmin or finest()) * 1e10
     if not FINEST <= d_min < math.inf:
         raise InputError(f"the detector sees down to {d_min:.3g} A; expected --dmin with --model")
-    solvent = {f.name: getattr(words, f.name) for f in fields(words) if f.name in ("k_sol", "b_sol")}
+    solvent = {"k_sol": options.k_sol, "b_sol": options.b_sol}
     given = {name: value for name, value in solvent.items() if value is not None}
-    model = Model(words.model, d_min, settings.wavelength * 1e10, **given)
-    return Request(words.model, settings.default_f, model=model)
-
-
-def _value(name: str, text: str) -> str | float:
-    return number_of(name, text, *_LIMITS[name]) if name in _LIMITS else text_of(name, text)
+    model = Model(options.model, d_min, settings.wavelength * 1e10, **given)
+    return Request(options.model, settings.default_f, model=model)

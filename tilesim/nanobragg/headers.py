@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from tilesim.io.smv import BLOCK, header_block, header_text
+from tilesim.model import Experiment
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
 
 
-def smv_header_items(command: Command) -> tuple[tuple[str, str], ...]:
-    """Keys and values in the reference's order, without HEADER_BYTES."""
+def smv_header_items(command: Command, experiment: Experiment) -> tuple[tuple[str, str], ...]:
+    """Keys and values in the reference's order, without HEADER_BYTES, of an experiment of a command's series."""
     g = command.geometry
     x, y, z = g.dials_origin_mm
     half = 0.5 * g.pixel_size
-    phi = command.experiment.scan.start * RTD
+    phi = experiment.scan.start * RTD
     numbers = (
         ("PIXEL_SIZE", g.pixel_size * 1000.0),
         ("DISTANCE", g.distance * 1000.0),
-        ("WAVELENGTH", command.experiment.beam.wavelength * 1e10),
+        ("WAVELENGTH", experiment.beam.wavelength * 1e10),
         ("BEAM_CENTER_X", g.Xbeam * 1000.0),
         ("BEAM_CENTER_Y", g.Ybeam * 1000.0),
         ("ADXV_CENTER_X", g.Fbeam * 1000.0),
@@ -46,13 +47,13 @@ def smv_header_items(command: Command) -> tuple[tuple[str, str], ...]:
     )
 
 
-def smv_header(command: Command) -> bytes:
+def smv_header(command: Command, experiment: Experiment) -> bytes:
     """The whole header with its padding.
 
     Strict: as the reference, which claims 512 bytes even where the text is longer and ends DIALS_ORIGIN without a
     semicolon. Otherwise (K12) HEADER_BYTES is true, a multiple of 512, and every item ends with a semicolon.
     """
-    items = smv_header_items(command)
+    items = smv_header_items(command, experiment)
     if command.strict_c:
         return header_text(items, BLOCK, bare=("DIALS_ORIGIN",)).ljust(BLOCK)
     return header_block(items)

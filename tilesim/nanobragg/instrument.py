@@ -1,21 +1,22 @@
-"""The detector of a command line from a geometry file or the library: the words --geometry and --detector."""
+"""The detector of a command line from a geometry file or the library: --geometry and --detector."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tilesim.errors import InputError
 from tilesim.model import PixelMask, Sensor
 from tilesim.model.instrument import Instrument
 from tilesim.model.vectors import Vector, cross, dot, scale, unit
 from tilesim.nanobragg.geometry import Geometry
+from tilesim.nanobragg.options import Options
 from tilesim.nanobragg.settings import Settings
-from tilesim.nanobragg.words import split_words, text_of
 
-WORDS = {"--geometry": "geometry", "--detector": "detector"}
-"""Each takes one value; the field of each in a mapping of options."""
+if TYPE_CHECKING:
+    from tilesim.formats.library import DetectorLayout
+
 PLACING = {
     "distance": "-distance",
     "close_distance": "-close_distance",
@@ -39,13 +40,13 @@ PLACING = {
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenDetector:
     """The detector that was asked for: one of the two."""
 
     instrument: Instrument | None = None
     """From a file, or given: in its own laboratory frame"""
-    layout: object = None
-    """From the library (`formats.library.Layout`): placed by nanoBragg's flags"""
+    layout: DetectorLayout | None = None
+    """From the library: placed by nanoBragg's flags"""
 
     @property
     def sensor(self) -> Sensor | None:
@@ -60,54 +61,41 @@ class Chosen:
         return self.instrument.detector_name if self.instrument else self.layout.name
 
     @property
-    def presets(self) -> list[str]:
-        """Flags that stand before the user's, who may choose otherwise."""
-        words = []
+    def presets(self) -> dict[str, Any]:
+        """Settings that count unless the user's flags say otherwise."""
+        found: dict[str, Any] = {}
         if self.sensor is not None:
-            words += ["-detector_thick", repr(self.sensor.thickness * 1e6)]
+            found["thickness"] = self.sensor.thickness
         if self.layout is not None:
             slow, fast = self.layout.raster
-            words += [
-                "-pixel",
-                repr(self.layout.pixel_size * 1e3),
-                "-detpixels_x",
-                str(fast),
-                "-detpixels_y",
-                str(slow),
-            ]
-            return words
-        if self.instrument.wavelength is not None:
-            words += ["-lambda", repr(self.instrument.wavelength * 1e10)]
-        if self.instrument.kahn_factor is not None:
-            words += ["-polar", repr(self.instrument.kahn_factor)]
-        return words
+            return found | {"pixel_size": self.layout.pixel_size, "pixels_fast": fast, "pixels_slow": slow}
+        stated = {"wavelength": self.instrument.wavelength, "kahn_factor": self.instrument.kahn_factor}
+        return found | {name: value for name, value in stated.items() if value is not None}
 
 
-def take_instrument(
-    args: Sequence[str], strict_c: bool, given: Instrument | None = None
-) -> tuple[list[str], Chosen | None]:
-    """The arguments without these words, and the detector that they or the caller chose. Raises InputError."""
-    rest, found = split_words(args, WORDS, strict_c)
-    if len(found) + (given is not None) > 1:
-        raise InputError("more than one detector (--geometry, --detector or an instrument); expected one of them")
+def chosen_detector(options: Options, strict_c: bool, given: Instrument | None = None) -> ChosenDetector | None:
+    """The detector that options or the caller chose; None where nobody did. Raises InputError."""
+    named = options.geometry or options.detector
     if given is not None:
+        if named is not None:
+            raise InputError("more than one detector (--geometry, --detector or an instrument); expected one of them")
         if not isinstance(given, Instrument):
             raise InputError("expected an instrument as tilesim.read_detector gives it")
         if strict_c:
             raise InputError("an instrument with --strict-c; expected one of them: nanoBragg reads none")
-        return rest, Chosen(given)
-    if "--geometry" in found:
+        return ChosenDetector(given)
+    if options.geometry is not None:
         from tilesim.formats.geometry import read_detector
 
-        return rest, Chosen(read_detector(text_of("--geometry", found["--geometry"])))
-    if "--detector" in found:
+        return ChosenDetector(read_detector(options.geometry))
+    if options.detector is not None:
         from tilesim.formats.library import layout
 
-        return rest, Chosen(layout=layout(text_of("--detector", found["--detector"])))
-    return rest, None
+        return ChosenDetector(layout=layout(options.detector))
+    return None
 
 
-def check_settings(chosen: Chosen | None, settings: Settings) -> None:
+def check_settings(chosen: ChosenDetector | None, settings: Settings) -> None:
     """Raise InputError where flags say otherwise what the detector has said."""
     if chosen is None:
         return
@@ -126,7 +114,7 @@ def check_settings(chosen: Chosen | None, settings: Settings) -> None:
             raise InputError(f"--geometry has placed the detector; expected no {flag} (nor -img) beside it")
 
 
-def crystal_of(chosen: Chosen | None) -> tuple[Vector, Vector, Vector] | None:
+def crystal_of(chosen: ChosenDetector | None) -> tuple[Vector, Vector, Vector] | None:
     """a*, b*, c* of the crystal in a geometry file, 1/angstrom; None where it has none. Raises InputError."""
     real = chosen and chosen.instrument and chosen.instrument.real_cell
     if real is None:
@@ -138,7 +126,7 @@ def crystal_of(chosen: Chosen | None) -> tuple[Vector, Vector, Vector] | None:
     return tuple(scale(cross(u, v), 1.0 / volume) for u, v in ((b, c), (c, a), (a, b)))
 
 
-def sensor_attenuation(chosen: Chosen | None, settings: Settings) -> float | None:
+def sensor_attenuation(chosen: ChosenDetector | None, settings: Settings) -> float | None:
     """What the detector's material absorbs, 1/m, unless the flags say it; None where nothing is known."""
     given = settings.attenuation is not None and settings.attenuation >= 0.0
     if chosen is None or chosen.sensor is None or given or not settings.thickness > 0.0:
@@ -193,7 +181,7 @@ def instrument_geometry(instrument: Instrument) -> Geometry:
     )
 
 
-def stacked(chosen: Chosen | None, geometry: Geometry) -> Geometry:
+def stacked(chosen: ChosenDetector | None, geometry: Geometry) -> Geometry:
     """The geometry with the pixels of the image, in which the library's panels are stacked."""
     if chosen is None or chosen.layout is None or chosen.layout.count == 1:
         return geometry
@@ -201,7 +189,7 @@ def stacked(chosen: Chosen | None, geometry: Geometry) -> Geometry:
     return replace(geometry, pixels_slow=slow * chosen.layout.count, pixels_fast=fast)
 
 
-def both(mask: PixelMask | None, chosen: Chosen | None) -> PixelMask | None:
+def both(mask: PixelMask | None, chosen: ChosenDetector | None) -> PixelMask | None:
     """Pixels that neither the mask of the flags nor that of the detector leaves out."""
     own = chosen and chosen.mask
     if mask is None or own is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tilesim.io.outputs import Outputs
 from tilesim.model import Experiment
 from tilesim.model.vectors import norm
 from tilesim.nanobragg.background import background_surprises
-from tilesim.nanobragg.command import Outputs
 from tilesim.nanobragg.factors import cell_warnings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tilesim.io.outputs import Outputs
 from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Region, Sampling, Scan, Sensor, Source
 from tilesim.model.vectors import Matrix, scale
-from tilesim.nanobragg.command import Outputs
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
@@ -85,7 +85,7 @@ def panel_of(settings: Settings, g: Geometry) -> Panel:
     )
 
 
-def outputs_of(setup: Setup, write_fdump: bool) -> Outputs:
+def outputs_of(setup: Setup) -> Outputs:
     """Files to write: by default those that flags name (K13, K14), strictly the reference's."""
     settings, strict_c = setup.settings, setup.strict_c
     pgm = settings.pgm_file
@@ -99,7 +99,6 @@ def outputs_of(setup: Setup, write_fdump: bool) -> Outputs:
     float_file = settings.float_file
     if float_file is None and (strict_c or not any((int_file, noise, pgm))):
         float_file = "floatimage.bin"
-    dump = setup.factors_from in (FactorsFrom.HKL, FactorsFrom.OTHER) and (strict_c or write_fdump)
     return Outputs(
         float_file=float_file,
         int_file=int_file,
@@ -108,6 +107,11 @@ def outputs_of(setup: Setup, write_fdump: bool) -> Outputs:
         scale=settings.scale,
         pgm_scale=settings.pgm_scale,
         adc=settings.adc,
-        seed=setup.seed,
-        fdump_file=settings.dump_file if dump else None,
+        seed=-setup.seed,
     )
+
+
+def cache_of(setup: Setup, write_fdump: bool) -> str | None:
+    """The cache of structure factors to write (K13), strictly whenever a file of them was read."""
+    read = setup.factors_from in (FactorsFrom.HKL, FactorsFrom.OTHER)
+    return setup.settings.dump_file if read and (setup.strict_c or write_fdump) else None

@@ -13,7 +13,7 @@ from tilesim.compute import rendered_pixels
 from tilesim.kernels.amorphous import lower_background
 from tilesim.kernels.tensors import CPU_BLOCK, Lowered, lower
 from tilesim.model import Experiment
-from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.settings import Settings
 from tilesim.physics.factors import FactorTable, interpolable, nearest, tricubic
 from tilesim.physics.geometry import norm, scattering_vector
 from tilesim.physics.intensity import (
@@ -58,13 +58,12 @@ class Account:
     photons: Tensor
 
 
-def print_rendering(command: Command, latch: int | None, say: Callable[[str], None]) -> str:
+def print_rendering(experiment: Experiment, settings: Settings, latch: int | None, say: Callable[[str], None]) -> str:
     """Hand over, line by line, what is printed during rendering; the start of a line that is left unfinished.
 
     The pixels that -printout and -printout_pixel choose come in raster order; a block of pixels is in memory
     at a time. All is computed again, in double precision on the host.
     """
-    settings, experiment = command.settings, command.experiment
     lowered = lower(experiment, "double", latch=latch)
     unfinished, switched_at = "", None if latch is None else latch // lowered.setup.evaluations
     for numbers in _chosen(experiment, settings.printout_pixel) if settings.printout else ():

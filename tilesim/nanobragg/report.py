@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+from tilesim.io.outputs import Outputs
 from tilesim.model.crystal import Shape
 from tilesim.model.vectors import Vector, cross, dot
 from tilesim.nanobragg.background import background_line
-from tilesim.nanobragg.command import Command, Outputs
 from tilesim.nanobragg.settings import RTD
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 
@@ -40,7 +40,7 @@ class Summary(Protocol):
     rmsd: float
 
 
-def setup_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
+def setup_lines(setup: Setup, outputs: Outputs, cache: str | None) -> tuple[str, ...]:
     """Everything printed before rendering starts (files 9, items 1 to 22); memory addresses are left out."""
     return (
         *_opening(setup),
@@ -48,7 +48,7 @@ def setup_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
         *setup.cell.messages,
         *_cell_lines(setup),
         *_sample_lines(setup),
-        *_table_lines(setup, outputs),
+        *_table_lines(setup, cache),
         *_step_lines(setup),
         *_source_lines(setup),
         f"  created a total of {setup.mosaic.domains} mosaic domains",
@@ -121,7 +121,7 @@ def _sample_lines(setup: Setup) -> list[str]:
     return lines
 
 
-def _table_lines(setup: Setup, outputs: Outputs) -> list[str]:
+def _table_lines(setup: Setup, cache: str | None) -> list[str]:
     """Items 15 and 16."""
     settings = setup.settings
     lines = []
@@ -134,8 +134,8 @@ def _table_lines(setup: Setup, outputs: Outputs) -> list[str]:
         lines.append(f"re-reading {settings.hkl_file}")
     elif setup.factors_from is FactorsFrom.OTHER:
         lines += setup.table.lines
-    if outputs.fdump_file is not None:
-        lines.append(f"writing dump file for next time: {outputs.fdump_file}")
+    if cache is not None:
+        lines.append(f"writing dump file for next time: {cache}")
     if settings.stol_file is not None:
         lines.append(f"reading {settings.stol_file}")
     return lines
@@ -225,16 +225,16 @@ def configuration_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
     return tuple(block)
 
 
-def result_lines(command: Command, summary: Summary, unfinished: str = "") -> tuple[str, ...]:
+def result_lines(outputs: Outputs, shape: tuple[int, int], summary: Summary, unfinished: str = "") -> tuple[str, ...]:
     """What is printed when the image is done (items 24 to 27); `unfinished` is the start of the line before it."""
-    slow, fast = command.experiment.shape
+    slow, fast = shape
     lines = [
         unfinished,
         f"solid angle subtended by detector = {summary.solid_angle:g} steradian "
         f"( {100 * summary.solid_angle / 4 / math.pi:g}% sphere)",
     ]
-    if command.outputs.float_file is not None:
-        lines.append(f"writing {command.outputs.float_file} as {slow * fast} 4-byte floats")
+    if outputs.float_file is not None:
+        lines.append(f"writing {outputs.float_file} as {slow * fast} 4-byte floats")
     lines += [
         f"max_I = {summary.max_I:g}  at {summary.max_x:g} {summary.max_y:g}",
         f"mean= {summary.mean:g} rms= {summary.rms:g} rmsd= {summary.rmsd:g}",

@@ -24,31 +24,25 @@ from tilesim.model.instrument import Instrument
 from tilesim.model.resolution import resolution_limits
 from tilesim.model.vectors import Matrix
 from tilesim.nanobragg.argv import read_settings, settings_differ
-from tilesim.nanobragg.background import Slab, resolve_background, take_slab
+from tilesim.nanobragg.background import Slab, resolve_background, slab_of
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Stage
 from tilesim.nanobragg.draws import Draws
-from tilesim.nanobragg.factors import (
-    NO_WORDS,
-    FactorWords,
-    ReadTable,
-    cell_of,
-    read_structure_factors,
-    take_words,
-)
+from tilesim.nanobragg.factors import ReadTable, cell_of, read_structure_factors
 from tilesim.nanobragg.geometry import Geometry, detector_geometry
 from tilesim.nanobragg.instrument import (
-    Chosen,
+    ChosenDetector,
     both,
     check_settings,
+    chosen_detector,
     crystal_of,
     instrument_geometry,
     sensor_attenuation,
     stacked,
-    take_instrument,
 )
 from tilesim.nanobragg.notes import applied_corrections, surprises
-from tilesim.nanobragg.nouns import experiment_of, outputs_of, panel_of
+from tilesim.nanobragg.nouns import cache_of, experiment_of, outputs_of, panel_of
+from tilesim.nanobragg.options import NOTHING, Options, check_strict, split_options
 from tilesim.nanobragg.report import setup_lines
 from tilesim.nanobragg.sample import clip_to_beam, fluence, resolve_sample
 from tilesim.nanobragg.settings import Settings
@@ -65,35 +59,38 @@ def read_command(
     write_fdump: bool = False,
     read_table: ReadTable = read_factors,
     completeness: bool | None = None,
+    options: Options = NOTHING,
     background: Slab | None = None,
     instrument: Instrument | None = None,
 ) -> Command:
     """A nanoBragg argument list (without the program's name) as a command. Raises InputError.
 
-    It may hold the words --column, --model, --dmin, --k-sol, --b-sol as well (docs/structure-factors.md), and
-    --background and those that begin so (docs/background.md), --geometry and --detector (docs/detectors.md).
+    It may hold the options of `Options`, such as --model FILE, as well.
 
     read_table    reads structure factors; commands that share a file may share what it gives
     completeness  say how much of what the detector sees is listed: True always, False where a file tells its
                   symmetry, None never
-    background    an amorphous slab in the beam, in place of its words
-    instrument    panels, light and spindle, in place of --geometry and --detector
+    options       beside those among the arguments, over which they win
+    background    an amorphous slab in the beam, in place of --background
+    instrument    panels, incident beam and spindle, in place of --geometry and --detector
     """
-    flags, words = take_words(args, strict_c)
-    flags, slab = take_slab(flags, strict_c)
-    flags, chosen = take_instrument(flags, strict_c, instrument)
+    check_strict(options, strict_c)
+    given = options.tokens()
+    flags, among = split_options(args, strict_c)
+    options = options.over(among).check()
+    chosen, slab = chosen_detector(options, strict_c, instrument), slab_of(options)
     if slab is not None and background is not None:
         raise InputError("--background among the arguments and a background beside them; expected one of them")
-    settings = read_settings([*(chosen.presets if chosen else ()), *flags], strict_c=strict_c)
+    settings = read_settings(flags, strict_c=strict_c, presets=chosen and chosen.presets)
     check_settings(chosen, settings)
     parsed = () if strict_c or not settings_differ(flags) else ("K8",)
     return resolve(
         settings,
         strict_c=strict_c,
-        arguments=tuple(args),
+        arguments=(*args, *given),
         write_fdump=write_fdump,
         parsed=parsed,
-        words=words,
+        options=options,
         read_table=read_table,
         completeness=completeness,
         background=background if slab is None else slab,
@@ -116,7 +113,8 @@ def from_nanobragg(
                 paths too; files are read from the working folder, output flags are ignored
     strict_c    read the arguments and files as the reference does, and reproduce its defects
     background  an amorphous slab in the beam, such as Slab("water", thickness=1e-4): docs/background.md
-    instrument  panels, light and spindle in their own frame, from `read_detector` or `detector`: docs/detectors.md
+    instrument  panels, incident beam and spindle in their own frame, from `read_detector` or `detector`:
+                docs/detectors.md
 
     `read_command` tells more: surprising flags, and the corrections (docs/corrections.md) that affect the image.
 
@@ -147,18 +145,17 @@ def resolve(
     arguments: Sequence[str] = (),
     write_fdump: bool = False,
     parsed: Sequence[str] = (),
-    words: FactorWords = NO_WORDS,
+    options: Options = NOTHING,
     read_table: ReadTable = read_factors,
     completeness: bool | None = None,
     background: Slab | None = None,
-    chosen: Chosen | None = None,
+    chosen: ChosenDetector | None = None,
 ) -> Command:
     """Settings to a command (spec command-line 3). Reads the files that the settings name; writes none.
 
     `arguments` are kept and searched for flags worth a warning. `write_fdump` asks for the cache of the structure
-    factors outside strict mode (K13). `parsed` are corrections that parsing found (K8), `words` what it found of
-    structure factors; `completeness` and `background` as for `read_command`, `chosen` is a detector that is not
-    nanoBragg's. Raises InputError.
+    factors outside strict mode (K13). `parsed` are corrections that parsing found (K8); `options`, `completeness` and
+    `background` as for `read_command`, `chosen` is a detector that is not nanoBragg's. Raises InputError.
     """
     draws, clock = Draws(), -int(time.time())
     stages: list[Stage] = []
@@ -166,18 +163,19 @@ def resolve(
     def watch(name, *values):
         stages.append((name, values))
 
-    setup = _setup(settings, draws, clock, strict_c, words, read_table, watch, background, chosen)
+    setup = _setup(settings, draws, clock, strict_c, options, read_table, watch, background, chosen)
     experiment = experiment_of(setup, _mosaic_rotations(setup, draws))
-    outputs = outputs_of(setup, write_fdump)
+    outputs, cache = outputs_of(setup), cache_of(setup, write_fdump)
     return Command(
         experiment=experiment,
         outputs=outputs,
+        cache_file=cache,
         geometry=setup.geometry,
         settings=settings,
         oscillation=setup.phi.range,
         corrections=applied_corrections(setup, experiment, outputs, parsed),
         warnings=surprises(setup, experiment, arguments),
-        report=setup_lines(setup, outputs),
+        report=setup_lines(setup, outputs, cache),
         noise_state=draws.snapshot(),
         arguments=tuple(arguments),
         stages=tuple(stages),
@@ -202,11 +200,11 @@ def _setup(
     draws: Draws,
     clock: int,
     strict_c: bool,
-    words: FactorWords,
+    options: Options,
     read_table: ReadTable,
     watch: Watch,
     slab: Slab | None,
-    chosen: Chosen | None,
+    chosen: ChosenDetector | None,
 ) -> Setup:
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
     _check_angles(settings)
@@ -237,7 +235,7 @@ def _setup(
         misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
     sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c)
     table, factors_from = read_structure_factors(
-        settings, words, strict_c, lambda: _finest_spacing(settings, panels, geometry, sources), read_table
+        settings, options, strict_c, lambda: _finest_spacing(settings, panels, geometry, sources), read_table
     )
     unnamed = settings.cell is None and settings.matrix_file is None
     oriented = crystal_of(chosen) if unnamed else None

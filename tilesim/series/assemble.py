@@ -15,24 +15,25 @@ from distributed import Future, KilledWorker
 from tilesim.engine.cluster import Cluster
 from tilesim.engine.statistics import Summary
 from tilesim.errors import ClusterError, StoreError, TilesimError
+from tilesim.formats.storedimage import StoredImage
+from tilesim.io.outputs import FILES
 from tilesim.io.replace import is_special
-from tilesim.model import StructureFactors
+from tilesim.model import Experiment, StructureFactors
 from tilesim.series.files import write_files
-from tilesim.series.frames import FILES, Frame, file_names
+from tilesim.series.frames import Frame
 from tilesim.series.images import Scales
-from tilesim.store.read import StoredFrame
 
 LOOK_SECONDS = 2.0
 """Between two looks at whether the workers that were asked are still there."""
 
 
-def make_on_workers(cluster: Cluster, frame: Frame, image: StoredFrame, summary: Summary) -> Scales:
+def make_on_workers(cluster: Cluster, frame: Frame, image: StoredImage, summary: Summary) -> Scales:
     """Have one of the workers make the files of a frame; returns how they were scaled. For several threads.
 
     Files that are no regular files (a pipe, standard output) are this process's own, and so are all files of
     their frame. Raises StoreError, ClusterError.
     """
-    if any(is_special(path) for path in file_names(frame)):
+    if any(is_special(path) for path in frame.outputs.named):
         return write_files(frame, image, summary)
     task = partial(write_files, portable(frame), image, summary)
     while True:
@@ -76,12 +77,15 @@ def _done_by(future: Future, cluster: Cluster, workers: Sequence[str]) -> bool:
 
 def portable(frame: Frame) -> Frame:
     """A frame with what its files are made from: full paths, and no table of structure factors."""
-    command = frame.command
-    outputs = replace(command.outputs, **{f: _full(getattr(command.outputs, f)) for f in FILES})
-    experiment = command.experiment.replace(factors=StructureFactors.constant(command.experiment.factors.default))
-    return replace(
-        frame, command=replace(command, outputs=outputs, experiment=experiment), preview=_full(frame.preview)
-    )
+    outputs = frame.outputs.replace(**{field: _full(getattr(frame.outputs, field)) for field in FILES})
+    experiment = _without_table(frame.experiment)
+    command = frame.command and replace(frame.command, experiment=_without_table(frame.command.experiment))
+    return replace(frame, outputs=outputs, experiment=experiment, command=command)
+
+
+def _without_table(experiment: Experiment) -> Experiment:
+    factors = StructureFactors.described(experiment.factors.to_dict(), "the worker")
+    return experiment.replace(factors=factors)
 
 
 def _full(path: str | None) -> str | None:

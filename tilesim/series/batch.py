@@ -1,69 +1,64 @@
-"""A batch file carried to its frames: one command per experiment, grouped into stores by detector shape."""
+"""The frames of a batch file: one command for each experiment, grouped into series by detector shape."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from tilesim.errors import InputError
 from tilesim.formats.factors import read_factors
-from tilesim.io.batchfile import Batch, BatchEntry, check_count, check_template
+from tilesim.io.batchfile import KEYS, Batch, BatchEntry, check_count
+from tilesim.io.outputs import FILES, Outputs
+from tilesim.model import Experiment, Series
 from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.factors import ReadTable
+from tilesim.nanobragg.options import NOTHING, Options, split_options
 from tilesim.nanobragg.resolve import read_command
-from tilesim.series.frames import FILES, Frame, expand
+from tilesim.series.frames import Frames, spindle_starts
 from tilesim.series.provenance import noted
 from tilesim.series.results import Missing
 
 KEPT_TABLES = 8
 """Files of structure factors that are in memory while commands are resolved; experiments share what they read."""
-TEMPLATES = {"float_file": "floatfile", "int_file": "intfile", "noise_file": "noisefile", "pgm_file": "pgmfile"}
-"""Fields of `Outputs`, and the key of the batch file for each."""
 
 
 def frames_of_batch(
     batch: Batch,
     strict_c: bool = False,
-    words: Sequence[str] = (),
+    options: Options = NOTHING,
     *,
     keep_going: bool = False,
     warn: Callable[[str], None] = lambda line: None,
-) -> tuple[tuple[Frame, ...], tuple[Missing, ...]]:
-    """Every frame of every experiment, numbered through the file from 0.
+) -> tuple[dict[tuple, Frames], tuple[Missing, ...]]:
+    """Every frame of every experiment, numbered through the file from 0, grouped by what fits into one store.
 
-    words       before the arguments of every experiment
-    keep_going  an experiment that cannot be resolved is told of as missing, and its frame numbers stay unused;
+    options     that count where an experiment does not say otherwise
+    keep_going  an experiment that cannot be resolved is listed as missing, and its frame numbers stay unused;
                 otherwise it raises InputError, naming the experiment
 
-    Each kind of warning is told once.
+    Each kind of warning is given once.
     """
     total = sum(entry.frames for entry in batch.entries)
     check_count(batch.path, total)
-    for key in (*TEMPLATES.values(), "preview"):
-        if (template := getattr(batch, key)) is not None:
-            check_template(key, template, total)
-    if batch.zarr is None and not any(getattr(batch, key) for key in (*TEMPLATES.values(), "preview")):
+    outputs = batch.outputs
+    outputs.check(total)
+    if batch.zarr is None and not outputs.named:
         raise InputError(f"{batch.path} names no output; expected zarr or floatfile")
     read_table = lru_cache(KEPT_TABLES)(read_factors)
-    frames: list[Frame] = []
+    groups: dict[tuple, _Group] = {}
     missing: list[Missing] = []
-    number, told = 0, set()
+    number, warned = 0, set()
     for place, entry in enumerate(batch.entries, 1):
         try:
-            command = noted(_command(batch, entry, strict_c, words, read_table))
-            frames += expand(
-                command,
-                entry.frames,
-                entry.frame_osc,
-                first=number,
-                name=entry.name,
-                preview=batch.preview,
-                parameters=entry.parameters,
-            )
-            for line in set(command.warnings) - told:
-                told.add(line)
+            command = noted(_command(batch, entry, strict_c, options, read_table))
+            starts = spindle_starts(command, entry.frames, entry.frame_osc)
+            groups.setdefault(_kind(command.experiment), _Group()).add(command, entry, number, starts)
+            for line in set(command.warnings) - warned:
+                warned.add(line)
                 warn(f"{_which(batch, entry, place)}: {line}")
         except InputError as error:
             problem = f"{_which(batch, entry, place)}: {error}"
@@ -71,41 +66,73 @@ def frames_of_batch(
                 raise InputError(problem) from error
             missing += [Missing(number + k, "experiment", problem) for k in range(entry.frames)]
         number += entry.frames
-    return tuple(frames), tuple(missing)
+    return {kind: group.frames(outputs) for kind, group in groups.items()}, tuple(missing)
 
 
-def grouped(frames: Sequence[Frame], zarr: str) -> dict[str, tuple[Frame, ...]]:
-    """Frames by store: one where all have panels of one shape and pixel size, else one for each kind."""
-    kinds: dict[tuple, list[Frame]] = {}
-    for frame in frames:
-        experiment = frame.command.experiment
-        panels = experiment.detector.panels
-        kinds.setdefault((experiment.shape, panels[0].pixel_size, len(panels)), []).append(frame)
+@dataclass
+class _Group:
+    """Frames that go to one store."""
+
+    experiments: list[Experiment] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    labels: list[Mapping[str, Any]] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    of: list[int] = field(default_factory=list)
+
+    def add(self, command: Command, entry: BatchEntry, first: int, starts: Sequence[float]) -> None:
+        experiment, count = command.experiment, len(starts)
+        self.experiments += [
+            experiment if k == 0 else experiment.replace(scan=experiment.scan.replace(start=start))
+            for k, start in enumerate(starts)
+        ]
+        self.numbers += range(first, first + count)
+        self.names += [entry.name] * count
+        self.labels += [entry.parameters] * count
+        self.of += [len(self.commands)] * count
+        self.commands.append(command)
+
+    def frames(self, outputs: Outputs) -> Frames:
+        names = self.names if any(self.names) else ()
+        series = Series.of(self.experiments, numbers=self.numbers, names=names)
+        # Scales, offset and seed are those of the flags.
+        own = {name: getattr(self.commands[0].outputs, name) for name in ("scale", "pgm_scale", "adc", "seed")}
+        return Frames(series, outputs.replace(**own), tuple(self.commands), tuple(self.of), tuple(self.labels))
+
+
+def _kind(experiment: Experiment) -> tuple:
+    """What must be the same in one store."""
+    panels = experiment.detector.panels
+    return (experiment.shape, panels[0].pixel_size, len(panels))
+
+
+def store_names(kinds: Sequence[tuple], zarr: str) -> list[str]:
+    """The store of each kind of frames: the one that was named, or one for each kind."""
     if len(kinds) == 1:
-        return {zarr: tuple(frames)}
+        return [zarr]
     stem, suffix = os.path.splitext(zarr)
     seen: Counter = Counter()
-    named: dict[str, tuple[Frame, ...]] = {}
-    for (shape, *_), members in kinds.items():
+    names = []
+    for shape, *_ in kinds:
         seen[shape] += 1
         again = f"-{seen[shape]}" if seen[shape] > 1 else ""
-        named[f"{stem}-{shape[0]}x{shape[1]}{again}{suffix}"] = tuple(members)
-    return named
+        names.append(f"{stem}-{shape[0]}x{shape[1]}{again}{suffix}")
+    return names
 
 
-def _command(batch: Batch, entry: BatchEntry, strict_c: bool, words: Sequence[str], read_table) -> Command:
-    command = read_command([*words, *entry.arguments], strict_c, read_table=read_table)
-    settings = command.settings
-    for field, flag in FILES.items():
-        if getattr(settings, field) is not None:
-            raise InputError(f"{flag} names one file; expected the key {TEMPLATES[field]} at the top of the file")
-    files = {field: getattr(batch, key) for field, key in TEMPLATES.items()}
+def _command(batch: Batch, entry: BatchEntry, strict_c: bool, options: Options, read_table: ReadTable) -> Command:
+    own, common = Options.read(entry.options), Options.read(entry.common_options)
+    _, among = split_options(entry.arguments, strict_c)
+    chosen = own.over(among.over(common.over(options)))
+    command = read_command(entry.arguments, strict_c, options=chosen, read_table=read_table)
+    for name, flag in FILES.items():
+        if getattr(command.settings, name, None) is not None:
+            raise InputError(f"{flag} names one file; expected the key {KEYS[name]} at the top of the file")
     # K12 and K14 depend on the files, which the batch names.
     corrections = tuple(number for number in command.corrections if number not in ("K12", "K14"))
-    if not strict_c and (files["int_file"] or files["noise_file"]):
+    if not strict_c and (batch.outputs.int_file or batch.outputs.noise_file):
         corrections += ("K12",)
-    outputs = replace(command.outputs, fdump_file=None, **files)
-    return replace(command, outputs=outputs, corrections=corrections)
+    return replace(command, cache_file=None, corrections=corrections)
 
 
 def _which(batch: Batch, entry: BatchEntry, place: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from tilesim.engine.statistics import Summary
@@ -18,22 +18,25 @@ from tilesim.series.images import Image, Scales, band_rows, write_images
 def report_frame(
     frame: Frame, latch: int | None, summary: Summary, say: Callable[[str], None] | None = None
 ) -> tuple[str, ...]:
-    """The reference's lines on an image before its files (spec files 9, items 23 and 24).
+    """The reference's lines on an image before its files (spec files 9, items 23 and 24); none without a command.
 
     say  takes what the reference prints while it renders, line by line; without it the lines begin with that
     """
+    command = frame.command
+    if command is None:
+        return ()
     printed: list[str] = []
     unfinished = ""
-    if frame.command.settings.printout or latch is not None:
+    if command.settings.printout or latch is not None:
         from tilesim.nanobragg.printout import print_rendering
 
-        unfinished = print_rendering(frame.command, latch, say or printed.append)
-    return (*printed, *result_lines(frame.command, summary, unfinished))
+        unfinished = print_rendering(frame.experiment, command.settings, latch, say or printed.append)
+    return (*printed, *result_lines(frame.outputs, frame.experiment.shape, summary, unfinished))
 
 
 def write_float_file(frame: Frame, image: Image) -> None:
     """The float file that the frame names, if it does; all or nothing. Raises StoreError."""
-    path = frame.command.outputs.float_file
+    path = frame.outputs.float_file
     if path is not None:
         write_banded(path, b"", (band for _, band in image.bands(band_rows(image))))
 
@@ -47,27 +50,28 @@ def write_files(frame: Frame, image: Image, summary: Summary) -> Scales:
 
 def make_files(frame: Frame, image: Image, summary: Summary) -> Scales:
     """Write all that is made of the float image. Raises StoreError."""
-    scales = write_images(frame.command, image, summary, frame.number)
-    if frame.preview is not None:
+    scales = write_images(frame, image, summary)
+    if frame.outputs.preview is not None:
         from tilesim.preview.picture import draw_preview
 
-        draw_preview(frame.preview, image.bands(band_rows(image)), frame.command.experiment)
+        draw_preview(frame.outputs.preview, image.bands(band_rows(image)), frame.experiment)
     return scales
 
 
 def report_files(frame: Frame, scales: Scales) -> tuple[str, ...]:
-    """The reference's lines on the files of a frame (items 25 to 30)."""
-    return scale_lines(frame.command.outputs, **asdict(scales))
+    """The reference's lines on the files of a frame (items 25 to 30); none without a command."""
+    return scale_lines(frame.outputs, **asdict(scales)) if frame.command is not None else ()
 
 
-def write_cache(command: Command) -> tuple[str, ...]:
+def write_caches(commands: Sequence[Command]) -> tuple[str, ...]:
     """Write the cache of the structure factors, a convenience: where that fails, one warning, as in the reference."""
-    if command.outputs.fdump_file is None:
-        return ()
     from tilesim.io.fdump import write_fdump
 
-    try:
-        write_fdump(command.outputs.fdump_file, command.experiment.factors)
-    except StoreError as error:
-        return (f"unable to write the dump file: {error}",)
-    return ()
+    wanted = {command.cache_file: command.experiment.factors for command in commands if command.cache_file is not None}
+    failed = []
+    for path, factors in wanted.items():
+        try:
+            write_fdump(path, factors)
+        except StoreError as error:
+            failed.append(f"unable to write the dump file: {error}")
+    return tuple(failed)

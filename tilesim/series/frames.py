@@ -1,65 +1,123 @@
-"""The frames of a series: one resolved command each, with its own spindle angle, file names and parameters."""
+"""The frames of a series: experiment, files and name of each, in order."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tilesim.errors import InputError
-from tilesim.io.batchfile import check_count, check_template, fill_name
-from tilesim.nanobragg.command import Command, Outputs
+from tilesim.io.batchfile import check_count
+from tilesim.io.outputs import Outputs
+from tilesim.model import Experiment, Series
+from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
 
-FILES = {
-    "float_file": "-floatfile",
-    "int_file": "-intfile",
-    "noise_file": "-noisefile",
-    "pgm_file": "-pgmfile",
-}
-"""Fields of `Outputs` that name a file of one frame, and the flag of each."""
 DEFAULT_TEMPLATE = "floatimage_{frame:05d}.bin"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image: what to simulate and which files to make of it."""
+    """One image: what to simulate, and which files to make of it."""
 
     number: int
-    """In file names, in the store's coordinate `frame`, and in the key of the noise."""
-    command: Command
-    preview: str | None = None
-    """PNG for the eye."""
+    """In file names, in the store's coordinate `frame`, and in the key of the noise"""
+    experiment: Experiment
+    outputs: Outputs
     name: str = ""
-    """Of the experiment in a batch."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    """What sets this frame apart, by flag; they become coordinates of the store."""
+    """For people, in a batch"""
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    """What sets it apart in the words of a batch file, by key"""
+    command: Command | None = None
+    """The command line that it is of, for nanoBragg's own headers and report; None for all others"""
 
 
-def file_names(frame: Frame) -> tuple[str, ...]:
-    """The files of a frame."""
-    return (*frame.command.outputs.named, *filter(None, (frame.preview,)))
+@dataclass(frozen=True, eq=False)
+class Frames(Sequence[Frame]):
+    """All frames of a job, each made when it is asked for."""
+
+    series: Series
+    outputs: Outputs = Outputs()
+    """With names that are filled in for each frame"""
+    commands: tuple[Command, ...] = ()
+    """Where the experiments come from, if from nanoBragg's command lines"""
+    of: tuple[int, ...] = ()
+    """Number of the command of each frame; empty where there is one for all, or none"""
+    labels: tuple[Mapping[str, Any], ...] = ()
+    """Of each frame; empty where there are none"""
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __getitem__(self, place):  # type: ignore[override]
+        if isinstance(place, slice):
+            return [self[k] for k in range(len(self))[place]]
+        return Frame(
+            int(self.series.numbers[place]),
+            self.series[place],
+            self.files(place),
+            self._name(place),
+            self.labels[place] if self.labels else {},
+            self._command(place),
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[k] for k in range(len(self)))
+
+    def files(self, place: int) -> Outputs:
+        """The outputs of one frame."""
+        return self.outputs.filled(int(self.series.numbers[place]), self._name(place))
+
+    def _name(self, place: int) -> str:
+        return self.series.names[place] if self.series.names else ""
+
+    def _command(self, place: int) -> Command | None:
+        if not self.commands:
+            return None
+        return self.commands[self.of[place] if self.of else 0]
+
+    def take(self, places: Sequence[int]) -> Frames:
+        """Some of the frames, counted from 0."""
+        return Frames(
+            self.series.take(places),
+            self.outputs,
+            self.commands,
+            tuple(self.of[k] for k in places) if self.of else (),
+            tuple(self.labels[k] for k in places) if self.labels else (),
+        )
+
+    @property
+    def corrections(self) -> list[str]:
+        """Numbers of the corrections of nanoBragg that affect any of the frames, in order."""
+        found = {number for command in self.commands for number in command.corrections}
+        strict = any(command.strict_c for command in self.commands)
+        if self.commands and not strict and "K1" not in found and any(map(_starts_at_zero, self.series)):
+            found.add("K1")
+        return sorted(found, key=lambda k: int(k[1:]))
 
 
-def expand(
-    command: Command,
-    count: int = 1,
-    advance: float | None = None,
-    *,
-    first: int = 0,
-    name: str = "",
-    preview: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
-) -> tuple[Frame, ...]:
+def _starts_at_zero(experiment: Experiment) -> bool:
+    """Whether a sweep holds the angle 0, which the reference does not rotate to (K1)."""
+    angles = experiment.scan.angles
+    return 0.0 in angles and any(angles)
+
+
+def frames_of_command(command: Command, count: int = 1, advance: float | None = None) -> Frames:
     """The frames of one command: frame k is the image of the same flags with -phi PHI + k x `advance` degrees.
 
     advance  degrees; None: the command's own oscillation, so that a rotation goes on without a gap
-    first    number of the first frame
 
-    File names may hold {frame}, which each frame fills with its number. Raises InputError where a series has no
-    advance.
+    Raises InputError where a series has no advance, or file names do not tell its frames apart.
     """
+    command.outputs.check(count)
+    starts = spindle_starts(command, count, advance)
+    columns = {"scan.start": starts} if count > 1 else {}
+    return Frames(Series(command.experiment, columns), command.outputs, (command,))
+
+
+def spindle_starts(command: Command, count: int, advance: float | None) -> list[float]:
+    """Spindle angle of each frame of a series, radians. Raises InputError."""
     check_count("--frames", count)
     own = command.oscillation * RTD
     if count > 1 and advance is None and own == 0.0:
@@ -67,47 +125,13 @@ def expand(
     step = own if advance is None else advance
     if not math.isfinite(step):
         raise InputError(f"--frame-osc is {step}; expected a finite number of degrees")
-    start = command.experiment.scan.start * RTD
-    frames = []
-    for k in range(count):
-        turned = command if k == 0 else _turned(command, (start + k * step) / RTD)
-        number = first + k
-        outputs = named_outputs(command.outputs, number, name)
-        picture = preview and fill_name(preview, number, name)
-        series = {"phi": start + k * step} if count > 1 else {}
-        frames.append(Frame(number, replace(turned, outputs=outputs), picture, name, {**(parameters or {}), **series}))
-    return tuple(frames)
+    first = command.experiment.scan.start
+    return [first, *((first * RTD + k * step) / RTD for k in range(1, count))]
 
 
-def named_outputs(outputs: Outputs, number: int, name: str = "") -> Outputs:
-    """The outputs of one frame: {frame} and {name} in file names filled in."""
-    names = {f: getattr(outputs, f) for f in FILES}
-    return replace(outputs, **{f: fill_name(n, number, name) for f, n in names.items() if n and "{" in n})
-
-
-def check_names(command: Command, preview: str | None, count: int) -> None:
-    """Raise InputError where a file of many frames has one name."""
-    for field_name, flag in FILES.items():
-        template = getattr(command.outputs, field_name)
-        if template is not None:
-            check_template(flag, template, count)
-    if preview is not None:
-        check_template("--preview", preview, count)
-
-
-def of_series(command: Command, stored: bool) -> Command:
-    """The command with what a series writes where no file is named: one float file each, unless a store is."""
+def outputs_of_series(command: Command, stored: bool) -> Outputs:
+    """The outputs of a series where no file is named: one float file each, unless a store is."""
     outputs = command.outputs
     if command.settings.float_file is not None or outputs.float_file is None:
-        return command
-    return replace(command, outputs=replace(outputs, float_file=None if stored else DEFAULT_TEMPLATE))
-
-
-def _turned(command: Command, start: float) -> Command:
-    experiment = command.experiment
-    turned = experiment.replace(scan=experiment.scan.replace(start=start))
-    corrections = command.corrections
-    angles = turned.scan.angles
-    if not command.strict_c and 0.0 in angles and any(angles) and "K1" not in corrections:
-        corrections = ("K1", *corrections)
-    return replace(command, experiment=turned, corrections=corrections)
+        return outputs
+    return outputs.replace(float_file=None if stored else DEFAULT_TEMPLATE)

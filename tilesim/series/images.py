@@ -13,8 +13,8 @@ from tilesim.io.flat import convert_bands, write_banded
 from tilesim.io.pgm import pgm_header, pgm_pixels
 from tilesim.io.smv import int_pixels
 from tilesim.model.sampling import Region
-from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.headers import smv_header
+from tilesim.series.frames import Frame
 
 BAND_PIXELS = 2**20
 """Pixels that are in memory at a time."""
@@ -45,12 +45,9 @@ def band_rows(image: Image) -> int:
     return max(1, BAND_PIXELS // image.shape[1])
 
 
-def write_images(command: Command, image: Image, summary: Summary, frame: int = 0) -> Scales:
-    """Write the SMV, PGM and noise images that the command names (spec files 7, 8; noise 7). Raises StoreError.
-
-    frame  number in a series: its noise is its own
-    """
-    outputs, region = command.outputs, command.experiment.region
+def write_images(frame: Frame, image: Image, summary: Summary) -> Scales:
+    """Write the SMV, PGM and noise images that the frame names (spec files 7, 8; noise 7). Raises StoreError."""
+    outputs, region = frame.outputs, frame.experiment.region
     rows = band_rows(image)
     int_scale = outputs.scale if outputs.scale > 0 else 55000.0 / summary.max_I if summary.max_I > 0 else 1.0
     pgm_scale = outputs.pgm_scale
@@ -58,23 +55,36 @@ def write_images(command: Command, image: Image, summary: Summary, frame: int = 
         pgm_scale = 250.0 / (5.0 * summary.rmsd) if summary.rmsd > 0 else int_scale
     if outputs.int_file is not None:
         pixels = convert_bands(image.bands(rows), region, lambda v: int_pixels(v, int_scale, outputs.adc))
-        write_banded(outputs.int_file, smv_header(command), pixels)
+        write_banded(outputs.int_file, _header(frame, int_scale), pixels)
     if outputs.pgm_file is not None:
         pixels = convert_bands(image.bands(rows), region, lambda v: pgm_pixels(v, pgm_scale))
         write_banded(outputs.pgm_file, pgm_header(image.shape, pgm_scale), pixels)
     photons, overloads = 0.0, 0
     if outputs.noise_file is not None:
-        noise = _replayed(command) if command.strict_c else _Counted(region, outputs.adc, -outputs.seed, frame)
-        write_banded(outputs.noise_file, smv_header(command), noise.bands(band for _, band in image.bands(rows)))
+        noise = _noise(frame)
+        bands = noise.bands(band for _, band in image.bands(rows))
+        write_banded(outputs.noise_file, _header(frame, 1.0), bands)
         photons, overloads = noise.photons, noise.overloads
     return Scales(int_scale, pgm_scale, photons, overloads)
 
 
-def _replayed(command: Command):
-    from tilesim.nanobragg.noise import NoiseReplay
+def _header(frame: Frame, scale: float) -> bytes:
+    """Header of an SMV image: nanoBragg's own for its command lines, else the one of exported images."""
+    if frame.command is not None:
+        return smv_header(frame.command, frame.experiment)
+    from tilesim.formats.smv import stacked_header
 
-    outputs = command.outputs
-    return NoiseReplay(command.experiment.region, outputs.adc, outputs.seed, command.noise_state)
+    return stacked_header(frame.experiment, frame.outputs.adc, scale)
+
+
+def _noise(frame: Frame):
+    """What draws the noise image; strictly nanoBragg's sequential stream where its state is known."""
+    outputs, region, command = frame.outputs, frame.experiment.region, frame.command
+    if command is not None and command.strict_c:
+        from tilesim.nanobragg.noise import NoiseReplay
+
+        return NoiseReplay(region, outputs.adc, -outputs.seed, command.noise_state)
+    return _Counted(region, outputs.adc, outputs.seed, frame.number)
 
 
 class _Counted:

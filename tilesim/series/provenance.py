@@ -1,58 +1,66 @@
-"""Where images come from, and where they depart from the reference, for stores, accounts and people."""
+"""Where images come from, and where they depart from the reference, for stores, summaries and people."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from tilesim.engine.job import Job
+from tilesim.model import Experiment
 from tilesim.nanobragg.command import Command
-from tilesim.series.frames import Frame
+from tilesim.series.frames import Frames
+
+LONG = 64
+"""Entries of a list that the attributes of a store show; its experiments hold all."""
 
 
-def describe(frames: Sequence[Frame], job: Job) -> dict:
-    """Experiment, command line, seeds, versions, precision, device; of a series what its first frame has.
-
-    The digest is that of the experiment, or for a series one of the digests of all its experiments.
-    """
-    from importlib.metadata import version
-
-    import tilesim
-
-    command = frames[0].command
-    settings = command.settings
-    digests = [experiment.digest for experiment in job.experiments]
-    one = digests[0] if len(digests) == 1 else hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+def describe(frames: Frames, job: Job) -> dict[str, Any]:
+    """Experiment of the first frame, command line, seeds, versions, precision, device; digests of all frames."""
+    command = frames.commands[0] if frames.commands else None
     return {
-        "digest": one,
+        "digest": frames.series.digest,
         "job_digest": job.digest,
-        "experiment": command.experiment.to_dict(),
-        "command_line": list(command.arguments),
-        "strict_c": command.strict_c,
-        "corrections": corrections(frames),
-        "seeds": {
-            "noise": -command.outputs.seed,
-            "mosaic": -settings.mosaic_seed,
-            "misset": None if settings.misset_seed is None else -settings.misset_seed,
-        },
+        "experiment": shown(frames.series[0]),
+        "command_line": list(command.arguments) if command else None,
+        "strict_c": frames.series.base.sampling.strict_c,
+        "corrections": frames.corrections,
+        "seeds": _seeds(frames, command),
         "precision": job.precision,
         "device": job.device,
         "backend": job.backend,
         "tile": list(job.plan.tile),
-        "versions": {
-            "tilesim": tilesim.__version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "numpy", "zarr", "dask")},
-        },
+        "versions": versions("torch", "numpy", "zarr", "dask"),
     }
 
 
-def corrections(frames: Sequence[Frame]) -> list[str]:
-    """Numbers of the corrections that affect any of the frames, in order."""
-    return sorted({number for frame in frames for number in frame.command.corrections}, key=lambda k: int(k[1:]))
+def shown(experiment: Experiment) -> dict[str, Any]:
+    """An experiment for people and other programs to look at, without its long lists."""
+    plain = experiment.to_dict()
+    for part, field in (("crystal", "mosaic_rotations"), ("beam", "sources")):
+        if plain[part] and len(plain[part][field]) > LONG:
+            plain[part][field] = f"{len(plain[part][field])} of them"
+    return plain
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Versions of tilesim, Python and some libraries."""
+    from importlib.metadata import version
+
+    import tilesim
+
+    own = {"tilesim": tilesim.__version__, "python": platform.python_version()}
+    return own | {name: version(name) for name in libraries}
+
+
+def _seeds(frames: Frames, command: Command | None) -> dict[str, int | None]:
+    seeds: dict[str, int | None] = {"noise": frames.outputs.seed}
+    if command is not None:
+        settings = command.settings
+        misset = None if settings.misset_seed is None else -settings.misset_seed
+        seeds |= {"mosaic": -settings.mosaic_seed, "misset": misset}
+    return seeds
 
 
 def noted(command: Command) -> Command:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from zarr.abc.store import Store
+from zarr.abc.store import Store as Files
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import MemoryStore
 
 from tilesim.errors import StoreError
-from tilesim.model import Panel
+from tilesim.model import Series
+from tilesim.store.experiments import write_series
 from tilesim.store.layout import (
     DIMENSIONS,
     FORMAT,
@@ -26,7 +27,6 @@ from tilesim.store.layout import (
     Layout,
     Pixels,
     ome_attributes,
-    pixel_mm,
     tilesim_attributes,
 )
 from tilesim.store.place import (
@@ -36,75 +36,65 @@ from tilesim.store.place import (
     is_url,
     names_in,
     open_place,
-    read_json,
     read_object,
     store_errors,
     write_object,
 )
 from tilesim.store.stale import drop_levels
+from tilesim.store.store import CREATING, Store, read_attributes
 from tilesim.tiling.plan import TilePlan
 
-CREATING = "creating"
-"""Status of a store that has no room for tiles yet."""
 COMPARED = ("tile", "precision", "device", "backend")
 """What distinguishes jobs of one experiment."""
 
 
 @dataclass(frozen=True)
-class StoreHandle:
-    """A store that tiles go to; small and picklable, it travels to workers."""
+class Contents:
+    """What a store holds besides its tiles."""
 
-    place: str
-    """Absolute path or URL."""
-    layout: Layout
-    job_digest: str | None
-    """Of the job whose tiles it takes; None where the provenance names none."""
+    provenance: dict
+    """Where the image comes from, see `layout.tilesim_attributes`."""
+    pixel_size: float
+    """Edge of a pixel of all panels, metres."""
+    series: Series | None = None
+    """Experiments of the frames; None: unknown."""
+    tables: bool = True
+    """Whether the structure factors are stored, too."""
+    coordinates: Sequence[FrameCoordinate] = ()
+    """Values for every frame."""
+    pixels: Pixels = PHOTONS
+    """Meaning of the numbers."""
 
 
 def create_store(
     place: str,
     plan: TilePlan,
-    panel: Panel,
-    provenance: dict,
+    contents: Contents,
     *,
-    coordinates: Sequence[FrameCoordinate] = (),
-    pixels: Pixels = PHOTONS,
+    name: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
-) -> StoreHandle:
+) -> Store:
     """Write the metadata of an empty store at `place`, or take the one of the same job that is there.
 
-    place        from `normal_place`
-    plan         tiles of the image; a tile becomes a chunk, or a shard where it is large
-    panel        the first one; all have its pixels
-    provenance   what made the image, see `layout.tilesim_attributes`
-    coordinates  values for every frame
-    pixels       what the numbers are
-    overwrite    whether a store of tilesim's may be removed first
-    resume       whether one of the same job may be gone on with
+    place      from `normal_place`
+    plan       tiles of the image; a tile becomes a chunk, or a shard where it is large
+    name       the place as the user wrote it
+    overwrite  whether a store of tilesim's may be removed first
+    resume     whether one of the same job may be resumed
 
     Raises StoreError where `place` is taken, its folder is missing or it cannot be written.
     """
+    provenance = contents.provenance
     check_target(place, provenance, overwrite=overwrite, resume=resume)
-    handle = StoreHandle(place, Layout.of_plan(plan, pixels.dtype), provenance.get("job_digest"))
     status = (read_attributes(place) or {}).get("status")
     if status is not None and (overwrite or status == CREATING):
         delete_store(place)
         status = None
-    work = _write_metadata if status is None else _mend_metadata
+    work = _write_metadata if status is None else _repair_metadata
     with store_errors(place):
-        uninterrupted(work, handle, panel, provenance, coordinates, pixels)
-    return handle
-
-
-def read_attributes(place: str) -> dict | None:
-    """The `tilesim` attributes of the store at `place`, or None where it is no store of tilesim's."""
-    plain = read_json(place, ROOT)
-    try:
-        attributes = plain["attributes"]["tilesim"]
-        return attributes if "format" in attributes and plain["node_type"] == "group" else None
-    except (KeyError, TypeError):
-        return None
+        uninterrupted(work, place, Layout.of_plan(plan, contents.pixels.dtype), contents)
+    return Store(place, name, provenance.get("job_digest")).ready()
 
 
 def check_target(place: str, provenance: dict, *, overwrite: bool, resume: bool) -> None:
@@ -122,7 +112,7 @@ def check_target(place: str, provenance: dict, *, overwrite: bool, resume: bool)
     if not resume:
         state = f"{'a complete' if found.get('status') == 'complete' else 'an incomplete'} run of"
         whose = f"holds {state} {f'another job: {differs}' if differs else 'this job'}"
-        go_on = "" if differs else "--resume to go on with it, "
+        go_on = "" if differs else "--resume to resume it, "
         raise StoreError(f"{place} exists and {whose}; expected {go_on}--overwrite to replace it, or another name")
     if differs:
         raise StoreError(f"{place} cannot be resumed, it holds another job: {differs}")
@@ -147,17 +137,15 @@ def uninterrupted(function: Callable, *arguments: object) -> None:
         pool.submit(function, *arguments).result()
 
 
-def _mend_metadata(
-    handle: StoreHandle, panel: Panel, provenance: dict, coordinates: Sequence[FrameCoordinate], pixels: Pixels
-) -> None:
-    """Write again what is damaged or gone of metadata and coordinates: all that a fresh store of the job would hold."""
-    drop_levels(handle.place, stale_only=True)
-    fresh, store = MemoryStore(), open_place(handle.place)
-    _write_metadata(handle, panel, provenance, coordinates, pixels, fresh)
+def _repair_metadata(place: str, layout: Layout, contents: Contents) -> None:
+    """Write again what is damaged or gone of metadata, coordinates and experiments: all that a fresh store holds."""
+    drop_levels(place, stale_only=True)
+    fresh, files = MemoryStore(), open_place(place)
+    _write_metadata(place, layout, contents, fresh)
     for key in names_in(fresh):
         wanted = read_object(fresh, key)
-        if key != ROOT and not _same(key, read_object(store, key), wanted):
-            write_object(store, key, wanted)
+        if key != ROOT and not _same(key, read_object(files, key), wanted):
+            write_object(files, key, wanted)
 
 
 def _same(key: str, found: bytes | None, wanted: bytes) -> bool:
@@ -173,21 +161,15 @@ def _same(key: str, found: bytes | None, wanted: bytes) -> bool:
     return plain == reference
 
 
-def _write_metadata(
-    handle: StoreHandle,
-    panel: Panel,
-    provenance: dict,
-    coordinates: Sequence[FrameCoordinate],
-    pixels: Pixels,
-    store: Store | None = None,
-) -> None:
-    """The store without its tiles, at its place or in `store`."""
-    layout, pixel = handle.layout, pixel_mm(panel)
+def _write_metadata(place: str, layout: Layout, contents: Contents, files: Files | None = None) -> None:
+    """The store without its tiles, at its place or in `files`."""
+    provenance, pixels, coordinates = contents.provenance, contents.pixels, contents.coordinates
+    pixel = contents.pixel_size * 1e3
     attributes = {
-        "ome": ome_attributes(panel, Path(handle.place).stem, len(layout.shape)),
+        "ome": ome_attributes(pixel, Path(place).stem, len(layout.shape)),
         "tilesim": tilesim_attributes(provenance, CREATING),
     }
-    root = zarr.create_group(open_place(handle.place) if store is None else store, attributes=attributes)
+    root = zarr.create_group(open_place(place) if files is None else files, attributes=attributes)
     level = root.create_group(LEVEL)
     named = [coordinate.name for coordinate in coordinates if coordinate.name not in layout.dimensions]
     level.create_array(
@@ -215,6 +197,8 @@ def _write_metadata(
         write_coordinate(level, name, (np.arange(count) + 0.5) * pixel, (name,), about)
     for coordinate in coordinates:
         write_coordinate(level, coordinate.name, *coordinate.encoded())
+    if contents.series is not None:
+        write_series(root, contents.series, contents.tables)
     root.attrs["tilesim"] = tilesim_attributes(provenance, "incomplete")
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tilesim.model import Panel
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
-FORMAT = 1
-"""Version of this layout; a number other than this one is read by another tilesim."""
+FORMAT = 2
+"""Version of the layout that is written."""
+FORMATS = (1, 2)
+"""Versions that are read."""
 LEVEL = "0"
 """Group of the full-resolution image."""
 IMAGE = "intensity"
@@ -107,17 +108,13 @@ def dimensions(count: int) -> tuple[str, ...]:
     return tuple(name for name in DIMENSIONS if count == len(DIMENSIONS) or name != "panel")
 
 
-def pixel_mm(panel: Panel) -> float:
-    """Edge of a pixel, millimetres."""
-    return panel.pixel_size * 1e3
-
-
-def ome_attributes(panel: Panel, name: str, axes: int = 3) -> dict:
+def ome_attributes(pixel: float, name: str, axes: int = 3) -> dict:
     """Metadata after OME-Zarr 0.5: one level, scale and position of pixel centres in mm from the panel's corner.
 
-    axes  of the image; viewers know panels as channels
+    pixel  edge, millimetres
+    axes   of the image; viewers know panels as channels
     """
-    pixel, images = pixel_mm(panel), axes - 2
+    images = axes - 2
     kinds = {"frame": {"type": "time"}, "panel": {"type": "channel"}}
     space = {"type": "space", "unit": "millimeter"}
     axes = [{"name": axis, **kinds.get(axis, space)} for axis in dimensions(axes)]
@@ -164,13 +161,10 @@ class FrameCoordinate:
     long_name: str | None = None
 
     def encoded(self) -> tuple[np.ndarray, tuple[str, ...], dict]:
-        """Array, its dimensions, its attributes; texts are numbered, and the attributes tell their meanings (CF)."""
+        """Array, its dimensions, its attributes."""
         about = {key: text for key, text in (("units", self.units), ("long_name", self.long_name)) if text}
         if any(isinstance(value, str) for value in self.values):
-            meanings = sorted({*self.values})
-            place = {text: number for number, text in enumerate(meanings)}
-            numbers = np.array([place[value] for value in self.values], np.int64)
-            return numbers, DIMENSIONS[:1], about | {"flag_values": list(range(len(meanings))), "meanings": meanings}
+            return np.array(self.values, np.dtypes.StringDType()), DIMENSIONS[:1], about
         values = np.array(self.values)
         values = values.astype(np.int64 if values.dtype.kind in "iub" else np.float64)
         dimensions = DIMENSIONS[:1] if values.ndim == 1 else (DIMENSIONS[0], f"{self.name}_component")

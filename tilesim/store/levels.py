@@ -11,12 +11,11 @@ import zarr
 from zarr.codecs import Crc32cCodec
 
 from tilesim.errors import StoreError
-from tilesim.store.create import read_attributes, write_coordinate
+from tilesim.store.create import write_coordinate
 from tilesim.store.layout import IMAGE, LEVEL, PHOTONS
 from tilesim.store.place import ROOT, has_object, names_beside, open_place, read_json, store_errors, write_object
-from tilesim.store.read import open_stored
 from tilesim.store.stale import drop_levels, write_root
-from tilesim.store.write import UNREADABLE
+from tilesim.store.store import UNREADABLE, Store, read_attributes
 
 MEANS = "float32"
 """Type of coarser levels, of counts too."""
@@ -66,57 +65,52 @@ def levels_of(image: zarr.Array) -> tuple[Level, ...]:
     return tuple(levels)
 
 
-def levels_there(place: str, attributes: dict | None = None) -> tuple[Level, ...]:
+def levels_there(store: Store) -> tuple[Level, ...]:
     """The levels that can be read, the image itself first: coarser ones where they were made from what is there.
 
-    Says what the store promises, not whether it is true: `open_level` checks. Raises InputError where the image is
-    damaged.
+    Says what the store promises, not whether it is true: `open_level` checks.
     """
-    wanted = levels_of(open_stored(place))
-    attributes = read_attributes(place) if attributes is None else attributes
-    pyramid = (attributes or {}).get("pyramid")
-    if not isinstance(pyramid, dict) or pyramid.get("job_digest") != attributes.get("job_digest"):
+    wanted = levels_of(store.array)
+    pyramid = store.attributes.get("pyramid")
+    if not isinstance(pyramid, dict) or pyramid.get("job_digest") != store.job_digest:
         return wanted[:1]
     return wanted if pyramid.get("levels") == len(wanted) - 1 else wanted[:1]
 
 
-def open_level(place: str, level: Level, writable: bool = False) -> zarr.Array:
+def open_level(store: Store, level: Level) -> zarr.Array:
     """The array (..., slow, fast) of one level. Raises StoreError where it is not what it must be."""
-    image = open_stored(place)
+    image, place = store.array, store.name
     if level.number == 0:
         return image
     try:
-        store = open_place(place, read_only=not writable)
-        array = zarr.open_array(store, path=level.path, mode="r+" if writable else "r")
+        array = zarr.open_array(store.files, path=level.path, mode="r+")
         # A chunk that is all NaN is stored too: an object that is not there is damage.
         array = array.with_config({"write_empty_chunks": True})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise StoreError(
-            f"{place}: its {level.path} cannot be opened; `tilesim pyramid --overwrite` mends it"
+            f"{place}: its {level.path} cannot be opened; `tilesim pyramid --overwrite` repairs it"
         ) from error
     expected = (*image.shape[:-2], *level.shape)
     if array.shape != expected or array.dtype != MEANS:
         raise StoreError(
             f"{place}: its {level.path} is {array.dtype} of shape {array.shape}; expected {MEANS} of shape"
-            f" {expected}; `tilesim pyramid --overwrite` mends it"
+            f" {expected}; `tilesim pyramid --overwrite` repairs it"
         )
     return array
 
 
-def create_levels(place: str) -> tuple[Level, ...]:
+def create_levels(store: Store) -> tuple[Level, ...]:
     """Make room for the coarser levels, all of them empty and none of them listed yet; returns them.
 
     Levels that are there are removed first. Raises StoreError where the place cannot be written.
     """
-    drop_levels(place)
-    image = open_stored(place)
-    store = open_place(place)
-    levels = levels_of(image)[1:]
+    drop_levels(store.place)
+    image, levels = store.array, levels_of(store.array)[1:]
     names = tuple(image.metadata.dimension_names or ())
-    source = zarr.open_group(store, path=LEVEL, mode="r", use_consolidated=False)
-    with store_errors(place):
+    source = zarr.open_group(store.files, path=LEVEL, mode="r", use_consolidated=False)
+    with store_errors(store.place):
         for level in levels:
-            group = zarr.create_group(store, path=str(level.number))
+            group = zarr.create_group(store.files, path=str(level.number))
             group.create_array(
                 IMAGE,
                 shape=(*image.shape[:-2], *level.shape),
@@ -134,7 +128,7 @@ def create_levels(place: str) -> tuple[Level, ...]:
             for name in names[:-2]:
                 if name in source:
                     write_coordinate(group, name, source[name][...], (name,), dict(source[name].attrs))
-            pixel = _pixel_mm(place)
+            pixel = _pixel_mm(store.place)
             for name, count in zip(names[-2:], level.shape, strict=bool(names)):
                 centres = (np.arange(count) + 0.5) * level.factor * pixel
                 about = {
@@ -145,7 +139,7 @@ def create_levels(place: str) -> tuple[Level, ...]:
     return levels
 
 
-def list_levels(place: str, levels: tuple[Level, ...], before: dict, missing: int) -> None:
+def list_levels(store: Store, levels: tuple[Level, ...], before: dict, missing: int) -> None:
     """Say in the metadata that the levels are complete, in one atomic step.
 
     before   the store's attributes when reading began
@@ -153,8 +147,8 @@ def list_levels(place: str, levels: tuple[Level, ...], before: dict, missing: in
 
     Raises StoreError where the store is another one by now.
     """
-    check_unchanged(place, before)
-    plain, entries = read_json(place, ROOT), _entries(place, levels)
+    check_unchanged(store, before)
+    plain, entries = read_json(store.place, ROOT), _entries(store.place, levels)
     multiscale = plain["attributes"]["ome"]["multiscales"][0]
     base = multiscale["datasets"][0]
     multiscale["datasets"] = [base, *(_dataset(base, level) for level in levels)]
@@ -162,26 +156,25 @@ def list_levels(place: str, levels: tuple[Level, ...], before: dict, missing: in
     plain["attributes"]["tilesim"]["pyramid"] = about
     if isinstance(plain.get("consolidated_metadata"), dict):
         plain["consolidated_metadata"]["metadata"] |= entries
-    write_root(place, plain)
+    write_root(store.place, plain)
 
 
-def check_unchanged(place: str, before: dict) -> None:
+def check_unchanged(store: Store, before: dict) -> None:
     """Raise StoreError where the attributes of a store are not those that it had before."""
-    if read_attributes(place) != before:
-        raise StoreError(f"{place} was changed by a run while its pyramid was made; expected a store at rest")
+    if read_attributes(store.place) != before:
+        raise StoreError(f"{store.name} was changed by a run while its pyramid was made; expected a store at rest")
 
 
-def damaged_levels(place: str) -> Iterator[str]:
+def damaged_levels(store: Store) -> Iterator[str]:
     """Paths of the coarser levels that are listed but cannot be read, or lack a chunk; reads each chunk."""
-    store = open_place(place, read_only=True)
-    for level in levels_there(place)[1:]:
+    for level in levels_there(store)[1:]:
         try:
-            array = open_level(place, level)
+            array = open_level(store, level)
             for lead in np.ndindex(*array.shape[:-2]):
                 for row, column in np.ndindex(*level.grid):
                     name = "/".join(map(str, (level.path, "c", *lead, row, column)))
-                    if not has_object(store, name):
-                        raise StoreError(f"{place}: {name} is missing")
+                    if not has_object(store.files, name):
+                        raise StoreError(f"{store.name}: {name} is missing")
                     rows, columns = (slice(n * t, (n + 1) * t) for n, t in zip((row, column), level.tile, strict=True))
                     array[(*lead, rows, columns)]
         except (*UNREADABLE, StoreError):

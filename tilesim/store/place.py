@@ -7,12 +7,12 @@ import json
 import os
 from collections.abc import Iterator
 
-from zarr.abc.store import Store
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
+from zarr.abc.store import Store as Files
+from zarr.buffer import default_buffer_prototype
 from zarr.storage import LocalStore
 
 from tilesim.errors import InputError, StoreError
+from tilesim.store.waiting import wait
 
 ROOT = "zarr.json"
 """The object without which there is no store."""
@@ -28,8 +28,8 @@ def normal_place(path: str | os.PathLike) -> str:
     return place.rstrip("/") if is_url(place) else os.path.realpath(place)
 
 
-def open_place(place: str, read_only: bool = False) -> Store:
-    """zarr's access to a place; nothing needs to be there. Raises InputError where a URL cannot be served."""
+def open_place(place: str, read_only: bool = False) -> Files:
+    """zarr's access to the files of a place; none needs to be there. Raises InputError where a URL cannot be served."""
     if not is_url(place):
         return LocalStore(place, read_only=read_only)
     try:
@@ -69,47 +69,58 @@ def read_json(place: str, key: str) -> dict | None:
     """The JSON object under `key`, or None where there is none. Raises StoreError where the place cannot be read."""
     with store_errors(place, "read"):
         try:
-            found = sync(open_place(place, read_only=True).get(key, default_buffer_prototype()))
+            found = read_object(open_place(place, read_only=True), key)
         except (FileNotFoundError, NotADirectoryError):
             return None
     try:
-        return json.loads(found.to_bytes()) if found is not None else None
-    except ValueError:
+        plain = json.loads(found) if found is not None else None
+    except (ValueError, RecursionError):
         return None
+    return plain if isinstance(plain, dict) else None
 
 
-def read_object(store: Store, key: str) -> bytes | None:
+def read_object(files: Files, key: str) -> bytes | None:
     """The bytes under `key`, or None where there is nothing."""
-    found = sync(store.get(key, default_buffer_prototype()))
+    found = wait(files.get(key, default_buffer_prototype()))
     return None if found is None else found.to_bytes()
 
 
-def write_object(store: Store, key: str, value: bytes) -> None:
+def write_object(files: Files, key: str, value: bytes) -> None:
     """Put bytes under `key`, atomically."""
-    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(value)))
+    wait(files.set(key, default_buffer_prototype().buffer.from_bytes(value)))
 
 
-def names_in(store: Store, prefix: str = "") -> list[str]:
-    """Names of the objects of a store below `prefix`."""
+def names_in(files: Files, prefix: str = "") -> list[str]:
+    """Names of the objects below `prefix`."""
 
     async def listed() -> list[str]:
-        return [name async for name in store.list_prefix(prefix)]
+        return [name async for name in files.list_prefix(prefix)]
 
-    return sync(listed())
+    return wait(listed())
 
 
-def names_beside(store: Store, folder: str) -> list[str]:
+def names_beside(files: Files, folder: str) -> list[str]:
     """Names of what is in one folder, without what is below it."""
 
     async def listed() -> list[str]:
-        return [name async for name in store.list_dir(folder)]
+        return [name async for name in files.list_dir(folder)]
 
-    return sync(listed())
+    return wait(listed())
 
 
-def has_object(store: Store, key: str) -> bool:
+def has_object(files: Files, key: str) -> bool:
     """Whether there is an object under `key`."""
-    return sync(store.exists(key))
+    return wait(files.exists(key))
+
+
+def delete_object(files: Files, key: str) -> None:
+    """Remove what is under `key`, if there is anything."""
+    wait(files.delete(key))
+
+
+def delete_folder(files: Files, folder: str) -> None:
+    """Remove a folder with all that is in it."""
+    wait(files.delete_dir(folder))
 
 
 def list_objects(place: str, prefix: str) -> Iterator[str]:
@@ -123,13 +134,13 @@ def is_taken(place: str) -> bool:
     if not is_url(place):
         return os.path.lexists(place)
     with store_errors(place, "read"):
-        return not sync(open_place(place, read_only=True).is_empty(""))
+        return not wait(open_place(place, read_only=True).is_empty(""))
 
 
 def delete_store(place: str) -> None:
     """Remove a store whole. Raises StoreError."""
-    store = open_place(place)
+    files = open_place(place)
     with store_errors(place):
         # Its root first: what is left of a removal that is cut short is no store.
-        sync(store.delete(ROOT))
-        sync(store.delete_dir(""))
+        delete_object(files, ROOT)
+        delete_folder(files, "")

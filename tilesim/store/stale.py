@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 
-from zarr.core.sync import sync
-
 from tilesim.store.layout import IMAGE_PATH
-from tilesim.store.place import ROOT, names_beside, open_place, read_json, store_errors, write_object
+from tilesim.store.place import ROOT, delete_folder, names_beside, open_place, read_json, store_errors, write_object
 
 DEEPEST = 40
 """More levels than an image can have (its pixels are at most 2^40)."""
@@ -39,7 +37,7 @@ def drop_levels(place: str, stale_only: bool = False) -> None:
     with store_errors(place):
         for name in (found.strip("/") for found in names_beside(store, "")):
             if _is_level(name):
-                sync(store.delete_dir(name))
+                delete_folder(store, name)
 
 
 def is_whole(pyramid: object, job_digest: str | None) -> bool:

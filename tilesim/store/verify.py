@@ -11,11 +11,11 @@ from itertools import islice
 
 import zarr
 
+from tilesim.store.experiments import GROUP
 from tilesim.store.layout import IMAGE, LEVEL, dimensions
 from tilesim.store.levels import damaged_levels
-from tilesim.store.place import ROOT, has_object, names_beside, normal_place, open_place, read_json, store_errors
-from tilesim.store.read import open_store
-from tilesim.store.write import UNREADABLE, StoredImage
+from tilesim.store.place import ROOT, has_object, names_beside, names_in, read_json, store_errors
+from tilesim.store.store import UNREADABLE, Store
 from tilesim.tiling.tile import Tile
 
 
@@ -36,52 +36,41 @@ class Verification:
     """Coarser levels that are not what they must be."""
 
     @property
-    def unfit(self) -> bool:
+    def incomplete(self) -> bool:
         """Whether the image itself is not whole."""
         return bool(self.missing or self.damaged or self.coordinates) or self.status != "complete"
 
     @property
     def intact(self) -> bool:
-        return not (self.unfit or self.levels)
+        return not (self.incomplete or self.levels)
 
 
 def verify_store(
-    path: str | os.PathLike, on_tile: Callable[[Tile], None] = lambda tile: None, threads: int | None = None
+    store: Store, on_tile: Callable[[Tile], None] = lambda tile: None, threads: int | None = None
 ) -> Verification:
-    """Read every tile of a store and compare its checksums; a bounded number is in memory.
-
-    Raises InputError where there is no store of tilesim's.
-    """
-    place = normal_place(path)
-    attributes, array = open_store(path)
-    image = StoredImage(place, array)
+    """Read every tile of a store and compare its checksums; a bounded number is in memory."""
     missing, damaged = [], []
-    for tile, found in _checked(image, threads or min(8, os.cpu_count() or 1)):
+    for tile, found in _checked(store, threads or min(8, os.cpu_count() or 1)):
         if found == "missing":
             missing.append(tile)
         elif found == "damaged":
             damaged.append(tile)
         on_tile(tile)
-    unreadable = tuple(_unreadable_coordinates(place, array))
+    unreadable = (*_unreadable_coordinates(store), *_unreadable_experiments(store))
     return Verification(
-        len(image.layout.plan),
-        tuple(missing),
-        tuple(damaged),
-        attributes.get("status"),
-        unreadable,
-        tuple(damaged_levels(place)),
+        len(store.plan), tuple(missing), tuple(damaged), store.status, unreadable, tuple(damaged_levels(store))
     )
 
 
-def _checked(image: StoredImage, threads: int) -> Iterator[tuple[Tile, str]]:
+def _checked(store: Store, threads: int) -> Iterator[tuple[Tile, str]]:
     """Every tile with what is wrong with it, or nothing."""
 
     def check(tile: Tile) -> tuple[Tile, str]:
-        if not image.has(tile):
+        if not store.has(tile):
             return tile, "missing"
-        return tile, "" if image.read(tile) is not None else "damaged"
+        return tile, "" if store.read(tile) is not None else "damaged"
 
-    tiles = iter(image.layout.plan)
+    tiles = iter(store.plan)
     with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
         waiting = deque(pool.submit(check, tile) for tile in islice(tiles, 2 * threads))
         while waiting:
@@ -90,9 +79,29 @@ def _checked(image: StoredImage, threads: int) -> Iterator[tuple[Tile, str]]:
             yield result
 
 
-def _unreadable_coordinates(place: str, image) -> Iterator[str]:
+def _unreadable_experiments(store: Store) -> Iterator[str]:
+    """Arrays of the experiments that are damaged or gone."""
+    if store.format == 1:
+        return
+    listed = (read_json(store.place, ROOT) or {}).get("consolidated_metadata") or {}
+    with store_errors(store.place, "read"):
+        there = {name.removesuffix(f"/{ROOT}") for name in names_in(store.files, GROUP) if name.endswith(f"/{ROOT}")}
+        wanted = {key for key in listed.get("metadata", {}) if key.split("/")[0] == GROUP} | there
+        for path in sorted(wanted):
+            try:
+                node = store.group[path]
+                if isinstance(node, zarr.Array) and node.size:
+                    node[...]
+                    chunk = "/".join("0" * node.ndim)
+                    if not has_object(store.files, f"{path}/c/{chunk}"):
+                        raise KeyError(path)
+            except UNREADABLE:
+                yield path
+
+
+def _unreadable_coordinates(store: Store) -> Iterator[str]:
     """Arrays beside the image that are damaged or gone; what belongs there is known from several sources."""
-    store = open_place(place, read_only=True)
+    place, image = store.place, store.array
     with store_errors(place, "read"):
         listed = (read_json(place, ROOT) or {}).get("consolidated_metadata") or {}
         names = {*dimensions(image.ndim), *str(image.attrs.get("coordinates", "")).split()}
@@ -103,12 +112,12 @@ def _unreadable_coordinates(place: str, image) -> Iterator[str]:
             for key in listed.get("metadata", {})
             if key.count("/") == 1 and key.startswith(f"{LEVEL}/")
         }
-        names |= {name.strip("/") for name in names_beside(store, LEVEL)} - {ROOT}
+        names |= {name.strip("/") for name in names_beside(store.files, LEVEL)} - {ROOT}
         for name in sorted(names - {IMAGE}):
             try:
-                array = zarr.open_array(store, path=f"{LEVEL}/{name}", mode="r")
+                array = zarr.open_array(store.files, path=f"{LEVEL}/{name}", mode="r")
                 array[...]
-                present = has_object(store, f"{LEVEL}/{name}/c/{'/'.join('0' * array.ndim)}")
+                present = has_object(store.files, f"{LEVEL}/{name}/c/{'/'.join('0' * array.ndim)}")
             except UNREADABLE:
                 present = False
             if not present:

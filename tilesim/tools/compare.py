@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
-from tilesim.formats.pixels import Image
+from tilesim.formats.pixels import Image, Part
 from tilesim.tools.agreement import Agreement, Largest, agreement
-from tilesim.tools.paired import Part
 from tilesim.tools.peaks import PeakMatch, compare_peaks
 from tilesim.tools.resample import Resampled, common_shape
 

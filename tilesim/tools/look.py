@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from tilesim.errors import InputError, StoreError
-from tilesim.formats.image import Image, format_of, open_image
-from tilesim.formats.pixels import Banded, check_number
+from tilesim.formats.dataset import Dataset
+from tilesim.formats.pixels import Image
 from tilesim.io.reading import printable
 from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.prediction import predict_spots
@@ -22,8 +22,8 @@ from tilesim.preview.rings import Ring, rings_on
 from tilesim.preview.spots import Label, brightest
 from tilesim.preview.view import MAXIMUM, MEAN, View, block_maxima
 from tilesim.store.levels import Level, levels_there, open_level
-from tilesim.store.place import normal_place, store_errors
-from tilesim.store.write import UNREADABLE
+from tilesim.store.place import store_errors
+from tilesim.store.store import UNREADABLE
 
 BAND_PIXELS = 2**21
 """Pixels that are in memory at a time."""
@@ -31,23 +31,31 @@ BAND_PIXELS = 2**21
 
 @dataclass(frozen=True)
 class Subject:
-    """One frame of one panel of anything, and what is known of it."""
+    """One frame of one panel of a dataset, and what is known of it."""
 
-    path: str
-    image: Image
-    frame: int = 0
+    data: Dataset
+    place: int = 0
+    """Of the frame, counted from 0"""
     panel_number: int = 0
-    experiment: Experiment | None = None
-    """None where nobody told the geometry."""
-    unknown: str = ""
-    """Why nobody did."""
-    oriented: bool = True
-    """Whether the experiment's crystal was told, too."""
-    place: str | None = None
-    """Of a store."""
-    levels: tuple[Level, ...] = ()
-    """Coarser ones of it."""
-    units: str = "pixel value"
+
+    @cached_property
+    def image(self) -> Image:
+        """Its pixels."""
+        return self.data.pixels(self.place, self.panel_number)
+
+    @cached_property
+    def experiment(self) -> Experiment | None:
+        """None where it is not known."""
+        return None if self.data.unknown else self.data.experiment(self.place)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """Coarser ones, of a store."""
+        return levels_there(self.data.store)[1:] if self.data.store else ()
+
+    @property
+    def units(self) -> str:
+        return self.data.units.replace("/", " / ")
 
     @property
     def panel(self) -> Panel | None:
@@ -61,86 +69,6 @@ class Subject:
     @property
     def whole(self) -> Region:
         return Region(0, self.image.shape[0], 0, self.image.shape[1])
-
-
-def open_subject(
-    path: str,
-    *,
-    frame: int = 0,
-    panel: int = 0,
-    shape: tuple[int, int] | None = None,
-    flags: Sequence[str] = (),
-    strict_c: bool = False,
-) -> Subject:
-    """A frame of a panel of a store or image file, with the geometry of the store or of nanoBragg `flags`.
-
-    shape  pixels (slow, fast) of a float file; else those of the flags, else it is square
-
-    Raises InputError.
-    """
-    kind = format_of(path)
-    experiment, oriented, unknown = (
-        None,
-        True,
-        "nanoBragg flags behind -- tell it, such as: -- -distance 100 -pixel 0.1 -lambda 1",
-    )
-    if flags:
-        experiment, oriented = _told(flags, strict_c)
-        if kind == "float" and shape is None:
-            shape = experiment.shape
-    count = len(experiment.detector.panels) if experiment else 1
-    if kind == "float" and count > 1 and shape == experiment.shape:
-        check_number(path, "panel", panel, count)
-        image: Image = _StackedPanel(open_image(path, shape=shape, frame=frame), panel, count)
-    else:
-        image = open_image(path, shape=shape, frame=frame, panel=panel)
-    place, levels, units = None, (), "pixel value"
-    if kind == "store":
-        place = normal_place(path)
-        levels = levels_there(place)[1:]
-        units = str(open_level(place, levels_there(place)[0]).attrs.get("units") or units).replace("/", " / ")
-        if experiment is None:
-            from tilesim.tools.source import open_source
-
-            try:
-                experiment = open_source(path).experiment(frame)
-            except InputError as error:
-                unknown = str(error)
-    elif kind == "float":
-        units = "photons / pixel"
-    if experiment is not None:
-        panels = experiment.detector.panels
-        if panel >= len(panels) or panels[panel].shape != image.shape:
-            made = f"{len(panels)} panels of {panels[0].shape[0]} x {panels[0].shape[1]}"
-            raise InputError(
-                f"{printable(path)}: its panel {panel} has {image.shape[0]} x {image.shape[1]} pixels (slow x fast),"
-                f" but the geometry is that of {made}"
-            )
-    return Subject(os.fspath(path), image, frame, panel, experiment, unknown, oriented, place, levels, units)
-
-
-class _StackedPanel(Banded):
-    """One panel of an image in which panels are stacked along the slow axis."""
-
-    def __init__(self, image: Image, panel: int, panels: int) -> None:
-        self.shape = (image.shape[0] // panels, image.shape[1])
-        self.dtype, self.panels = image.dtype, panels
-        self._image, self._top = image, panel * self.shape[0]
-
-    def block(self, rows: slice, columns: slice) -> np.ndarray:
-        first, last, _ = rows.indices(self.shape[0])
-        return self._image.block(slice(self._top + first, self._top + last), columns)
-
-
-def _told(flags: Sequence[str], strict_c: bool) -> tuple[Experiment, bool]:
-    """The experiment of nanoBragg flags, and whether they name a crystal; neither that nor amplitudes are needed."""
-    from tilesim.nanobragg.argv import read_settings
-    from tilesim.nanobragg.resolve import read_command
-
-    settings = read_settings(flags, strict_c=strict_c)
-    oriented = settings.cell is not None or settings.matrix_file is not None
-    crystal = () if oriented else ("-cell", "100", "100", "100", "90", "90", "90")
-    return read_command(("-default_F", "1", *crystal, *flags), strict_c).experiment, oriented
 
 
 def look(subject: Subject, region: Region, blocks: float) -> View:
@@ -195,15 +123,15 @@ def _level_blocks(subject: Subject, level: Level, region: Region) -> np.ndarray:
     """Blocks (slow, fast) of a level of a store."""
     rows = slice(region.slow_start // level.factor, -(-region.slow_stop // level.factor))
     columns = slice(region.fast_start // level.factor, -(-region.fast_stop // level.factor))
-    with store_errors(subject.place, "read"):
-        array = open_level(subject.place, level)
-        where = (subject.frame, subject.panel_number)[: array.ndim - 2]
+    with store_errors(subject.data.path, "read"):
+        array = open_level(subject.data.store, level)
+        where = (subject.place, subject.panel_number)[: array.ndim - 2]
         try:
             return np.asarray(array[(*where, rows, columns)], dtype=np.float64)
         except UNREADABLE as error:
             raise StoreError(
-                f"cannot read {subject.path}: its {level.path} is damaged ({error}); "
-                "`tilesim pyramid --overwrite` mends it"
+                f"cannot read {subject.data.path}: its {level.path} is damaged ({error}); "
+                "`tilesim pyramid --overwrite` makes it again"
             ) from error
 
 
@@ -229,9 +157,12 @@ def overlay(subject: Subject, view: View, *, rings: bool | None, spots: int, pro
     """
     for wanted, what in ((rings, "--rings"), (spots, "--spots"), (profile, "--profile")):
         if wanted and subject.experiment is None:
-            raise InputError(f"{what} needs the geometry of {printable(subject.path)}: {subject.unknown}")
-    if spots and not subject.oriented:
-        raise InputError("--spots needs a crystal; expected -mat FILE or -cell among the flags behind --")
+            raise InputError(f"{what} needs the geometry: {subject.data.unknown}")
+    if spots and subject.experiment.crystal is None:
+        raise InputError(
+            f"--spots needs a crystal, which {printable(subject.data.path)} does not state; expected -mat FILE or "
+            "-cell among flags behind --"
+        )
     remarks, labels, drawn, centre = [], [], (), None
     if subject.experiment is not None:
         centre = beam_centre(*subject.geometry)

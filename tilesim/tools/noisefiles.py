@@ -8,17 +8,20 @@ from collections.abc import Iterator, Sequence
 from tilesim.errors import InputError
 from tilesim.formats.banded import Bands
 from tilesim.formats.cbf import write_cbf
+from tilesim.formats.dataset import Dataset
 from tilesim.formats.edf import write_edf
 from tilesim.formats.header import facing
 from tilesim.formats.nxmx import write_nxmx
+from tilesim.formats.packed import packed
+from tilesim.formats.registry import Format, format_named
 from tilesim.formats.smv import write_smv
 from tilesim.formats.tiff import write_tiff
 from tilesim.io.flat import write_banded
 from tilesim.io.reading import printable
 from tilesim.io.smv import header_block
-from tilesim.tools.expected import Expected
+from tilesim.io.templates import check_template, fill
+from tilesim.tools.expected import measurement_of
 from tilesim.tools.measure import NoisyImage
-from tilesim.tools.names import FIELD, Format, fill, format_of
 from tilesim.tools.noise import NUMBERS, Measurement, Numbers
 from tilesim.tools.noisestore import Recorded
 
@@ -36,7 +39,7 @@ FIXED = {
 
 def noisy_format(path: str) -> Format:
     """What a name stands for. Raises InputError."""
-    return format_of(path, NOISY)
+    return format_named(path, NOISY)
 
 
 def numbers_of(path: str, dtype: str | None) -> Numbers:
@@ -53,9 +56,7 @@ def numbers_of(path: str, dtype: str | None) -> Numbers:
 
 def file_names(template: str, frames: Sequence[int], panels: Sequence[int]) -> dict[tuple[int, int], str]:
     """The file of each frame (its number) and panel. Raises InputError where two would have one name."""
-    rest = FIELD.sub("", template)
-    if "{" in rest or "}" in rest:
-        raise InputError(f"{printable(template)}: expected {{frame}} or {{panel}} in braces, such as {{frame:05d}}")
+    check_template("OUT", template, ("frame", "image", "panel"))
     names = {(frame, panel): fill(template, frame, panel) for frame in frames for panel in panels}
     if noisy_format(template) == Format.NXMX:
         if len(set(names.values())) > 1:
@@ -72,7 +73,7 @@ def file_names(template: str, frames: Sequence[int], panels: Sequence[int]) -> d
 
 def write_files(
     template: str,
-    expected: Expected,
+    data: Dataset,
     measurement: Measurement,
     frames: Sequence[int],
     panels: Sequence[int],
@@ -87,57 +88,64 @@ def write_files(
 
     Raises InputError where a format needs a geometry that is not known, StoreError.
     """
-    numbers = [expected.frames[frame] for frame in frames]
+    numbers = [data.frames[frame] for frame in frames]
     names = file_names(template, numbers, panels)
 
     def image(frame: int, panel: int) -> NoisyImage:
-        read, how = expected.read(frame, panel), expected.measurement(measurement, panel)
-        return NoisyImage(how, read, frame=expected.frames[frame], panel=panel, tile=tile, threads=threads)
+        read, how = data.pixels(frame, panel).block, measurement_of(measurement, data, frame, panel)
+        return NoisyImage(how, read, frame=data.frames[frame], panel=panel, tile=tile, threads=threads)
 
     if noisy_format(template) == Format.NXMX:
-        yield from _write_nxmx(template, expected, frames, panels, image, notes)
+        yield from _write_nxmx(template, data, frames, panels, image, notes)
         return
     for frame in frames:
         for panel in panels:
-            number = expected.frames[frame]
+            number = data.frames[frame]
             path, one = names[number, panel], image(frame, panel)
-            _write_one(path, expected, frame, panel, one)
+            _write_one(path, data, frame, panel, one)
             yield Recorded(number, path, one.tally, panel=panel)
 
 
-def _write_one(path: str, expected: Expected, frame: int, panel: int, image: NoisyImage) -> None:
-    kind, bands, noise = noisy_format(path), Bands(image), image.measurement.noise
-    if kind == Format.FLOAT:
+def _write_one(path: str, data: Dataset, frame: int, panel: int, image: NoisyImage) -> None:
+    form, bands, noise = noisy_format(path), Bands(image), image.measurement.noise
+    title = f"frame {data.frames[frame]}"
+    if form == Format.FLOAT:
         write_banded(path, b"", (band for _, band in bands.bands()))
-    elif kind == Format.TIFF:
-        write_tiff(path, bands, f"frame {frame}")
-    elif kind == Format.EDF:
-        write_edf(path, bands, f"frame {frame}")
-    elif kind == Format.SMV and expected.experiment is None:
-        items = {
-            "DIM": 2,
-            "BYTE_ORDER": "little_endian",
-            "TYPE": "unsigned_short",
-            "SIZE1": image.shape[1],
-            "SIZE2": image.shape[0],
-            "ADC_OFFSET": f"{noise.offset:g}",
-            "PHOTON_SCALE": f"{noise.gain:g}",
-        }
-        header = header_block((key, str(value)) for key, value in items.items())
-        write_banded(path, header, (band for _, band in bands.bands()))
+        return
+    if form == Format.SMV and data.unknown:
+        write_banded(path, _plain_header(image), (band for _, band in bands.bands()))
+        return
+    if form in (Format.TIFF, Format.EDF):
+        write = write_tiff if form == Format.TIFF else write_edf
+        write(path, bands, title, None if data.unknown else packed(data.experiment(frame).of_panel(panel)))
+        return
+    experiment = data.experiment(frame).of_panel(panel)
+    about = facing(experiment, 0, f"the header of {form}", panel)
+    if form == Format.CBF:
+        write_cbf(path, bands, about, experiment)
     else:
-        experiment = expected.source.experiment(frame)
-        about = facing(experiment, panel, f"the header of {kind}")
-        if kind == Format.CBF:
-            write_cbf(path, bands, about, expected.source.exposure.seconds)
-        else:
-            write_smv(path, bands, experiment, about, noise.offset, noise.gain)
+        write_smv(path, bands, experiment, about, noise.offset, noise.gain)
+
+
+def _plain_header(image: NoisyImage) -> bytes:
+    """An SMV header without a geometry."""
+    noise = image.measurement.noise
+    items = {
+        "DIM": 2,
+        "BYTE_ORDER": "little_endian",
+        "TYPE": "unsigned_short",
+        "SIZE1": image.shape[1],
+        "SIZE2": image.shape[0],
+        "ADC_OFFSET": f"{noise.offset:g}",
+        "PHOTON_SCALE": f"{noise.gain:g}",
+    }
+    return header_block((key, str(value)) for key, value in items.items())
 
 
 def _write_nxmx(
-    path: str, expected: Expected, frames: Sequence[int], panels: Sequence[int], image, notes: dict
+    path: str, data: Dataset, frames: Sequence[int], panels: Sequence[int], image, notes: dict
 ) -> Iterator[Recorded]:
-    if len(panels) < expected.source.panels:
+    if len(panels) < data.panels:
         raise InputError(f"{printable(path)} holds the whole detector; expected no --panel")
     measured: dict[tuple[int, int], NoisyImage] = {}
 
@@ -145,7 +153,6 @@ def _write_nxmx(
         measured[index, panel] = image(frames[index], panel)
         return Bands(measured[index, panel])
 
-    experiments = [expected.source.experiment(frame) for frame in frames]
-    write_nxmx(path, experiments, bands, exposure=expected.source.exposure, notes=notes)
+    write_nxmx(path, data.series.take(frames), bands, notes=notes)
     for (index, panel), one in measured.items():
-        yield Recorded(expected.frames[frames[index]], path, one.tally, panel=panel)
+        yield Recorded(data.frames[frames[index]], path, one.tally, panel=panel)

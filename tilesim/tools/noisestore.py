@@ -10,15 +10,16 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tilesim.model import Panel
+from tilesim.formats.dataset import Dataset
 from tilesim.model.serial import to_plain
-from tilesim.store.create import create_store
+from tilesim.series.provenance import shown
+from tilesim.store.create import Contents, create_store
+from tilesim.store.finish import finish_store
 from tilesim.store.layout import FrameCoordinate, Pixels
 from tilesim.store.place import normal_place
-from tilesim.store.write import finish_store, open_image
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
-from tilesim.tools.expected import Expected
+from tilesim.tools.expected import coordinates_of, identity, known_series, measurement_of
 from tilesim.tools.measure import NoisyImage, in_threads
 from tilesim.tools.noise import Measurement, Tally
 
@@ -40,7 +41,7 @@ class Recorded:
 
 
 def provenance(
-    expected: Expected, measurement: Measurement, masks: dict[str, str], tile: tuple[int, int], panels: Sequence[int]
+    data: Dataset, measurement: Measurement, masks: dict[str, str], tile: tuple[int, int], panels: Sequence[int]
 ) -> dict:
     """Where noisy images come from: that of the input, and what was done to it.
 
@@ -51,19 +52,16 @@ def provenance(
 
     import tilesim
 
-    source = expected.identity()
+    source = identity(data)
     noise = {**to_plain(measurement.noise), "dtype": measurement.numbers.dtype, "overload": measurement.overload}
     what = {"source": source, "noise": noise, "masks": masks, "panels": list(panels)}
-    kept = ("experiment", "command_line", "strict_c", "corrections", "precision", "device", "backend", "seeds")
+    kept = ("command_line", "strict_c", "corrections", "precision", "device", "backend", "seeds")
     seeds = {"noise": measurement.noise.seed, "calibration": measurement.noise.calibration_seed}
-    found = {name: expected.attributes[name] for name in kept if name in expected.attributes}
-    if "experiment" not in found and expected.experiment is not None:
-        found["experiment"] = expected.experiment.to_dict()
-        found["command_line"] = expected.source.notes.get("command_line")
-    if len(panels) < expected.source.panels:
-        detector = found["experiment"]["detector"]
-        some = {**detector, "panels": [detector["panels"][panel] for panel in panels]}
-        found["experiment"] = {**found["experiment"], "detector": some}
+    found = {name: data.attributes[name] for name in kept if name in data.attributes}
+    found |= {name: value for name, value in data.beside.items() if name == "command_line"}
+    series = known_series(data, [0], panels)
+    if series is not None:
+        found["experiment"] = shown(series[0])
     return {
         **found,
         "digest": _digest(what),
@@ -87,7 +85,7 @@ def _digest(plain: dict) -> str:
 
 def write_store(
     path: str,
-    expected: Expected,
+    data: Dataset,
     measurement: Measurement,
     pixel_size: float,
     about: dict,
@@ -109,25 +107,23 @@ def write_store(
     error says so.
     """
     images = (len(frames), len(panels)) if len(panels) > 1 else (len(frames),)
-    plan = TilePlan((*images, *expected.shape), tile)
-    handle = create_store(
-        normal_place(path),
-        plan,
-        Panel.facing(1.0, pixel_size, expected.shape),
+    plan = TilePlan((*images, *data.shape), tile)
+    contents = Contents(
         about,
-        coordinates=_coordinates(expected, frames),
+        pixel_size,
+        known_series(data, frames, panels),
+        coordinates=_coordinates(data, frames),
         pixels=Pixels(measurement.numbers.dtype, measurement.numbers.blank, "detector units", "detector signal"),
-        overwrite=overwrite,
-        resume=resume,
     )
-    target, at_work = open_image(handle), {}
+    target = create_store(normal_place(path), plan, contents, name=path, overwrite=overwrite, resume=resume)
+    at_work: dict[tuple[int, int], NoisyImage] = {}
 
     def work(tile: Tile) -> tuple[Tally, bool]:
         which = (tile.frame, tile.panel)
         if which not in at_work:
             frame, panel = frames[tile.frame], panels[tile.panel]
-            read, number = expected.read(frame, panel), expected.frames[frame]
-            how = expected.measurement(measurement, panel)
+            read, number = data.pixels(frame, panel).block, data.frames[frame]
+            how = measurement_of(measurement, data, frame, panel)
             at_work[which] = NoisyImage(how, read, frame=number, panel=panel, tile=plan.tile)
         known = target.read(tile) if resume else None
         values, figures = at_work[which].measure(tile, known)
@@ -143,13 +139,13 @@ def write_store(
             current, restored, tiles = current + figures, restored + known, tiles + 1
             if tiles % each == 0:
                 at_work.pop((item.frame, item.panel), None)
-                number = expected.frames[frames[item.frame]]
+                number = data.frames[frames[item.frame]]
                 done.append(Recorded(number, path, current, restored, panels[item.panel]))
                 yield done[-1]
                 current, restored = Tally(), 0
         told = [figures_of(_sum(done[k : k + len(panels)]), measurement) for k in range(0, len(done), len(panels))]
         per_frame = [FrameCoordinate(name, [one[name] for one in told], unit) for name, unit in FRAME_FIGURES.items()]
-        finish_store(handle, told[0] if len(told) == 1 else None, per_frame=per_frame if len(told) > 1 else ())
+        finish_store(target, told[0] if len(told) == 1 else None, per_frame=per_frame if len(told) > 1 else ())
 
 
 def _sum(recorded: Sequence[Recorded]) -> Tally:
@@ -157,11 +153,11 @@ def _sum(recorded: Sequence[Recorded]) -> Tally:
     return sum((one.tally for one in recorded), start=Tally())
 
 
-def _coordinates(expected: Expected, frames: Sequence[int]) -> list[FrameCoordinate]:
+def _coordinates(data: Dataset, frames: Sequence[int]) -> list[FrameCoordinate]:
     """Those of the input that describe frames and not pixels."""
     return [
         dataclasses.replace(one, values=[one.values[frame] for frame in frames])
-        for one in expected.coordinates
+        for one in coordinates_of(data)
         if one.name not in FIGURES
     ]
 
@@ -172,7 +168,7 @@ def _telling_what_is_kept(path: str, tiles: Callable[[], int], total: int) -> It
     try:
         yield
     except BaseException as error:
-        error.add_note(f"{tiles()} of {total} tiles are kept in {path}: the same command with --resume goes on")
+        error.add_note(f"{tiles()} of {total} tiles are kept in {path}: --resume computes the rest")
         raise
 
 

@@ -7,29 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.formats.pixels import Banded, Image
+from tilesim.formats.pixels import Image
 
 BAND_PIXELS = 2**20
 """About how many pixels are worked on at a time."""
-
-
-class Part(Banded):
-    """A rectangle of an image, as an image."""
-
-    def __init__(self, image: Image, rows: slice, columns: slice) -> None:
-        self._image = image
-        self._rows = range(*rows.indices(image.shape[0]))
-        self._columns = range(*columns.indices(image.shape[1]))
-        self.shape = (len(self._rows), len(self._columns))
-        self.dtype = image.dtype
-        self.complete = image.complete
-        self.chunk = image.chunk
-        self.border = getattr(image, "border", 0) - self._rows.start
-
-    def block(self, rows: slice, columns: slice) -> np.ndarray:
-        """The pixels of a part of the part."""
-        inner = (self._rows[rows], self._columns[columns])
-        return self._image.block(*(slice(part.start, part.stop) for part in inner))
 
 
 def band_rows(shape: tuple[int, int]) -> int:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.errors import InputError, StoreError
-from tilesim.store.create import CREATING
 from tilesim.store.layout import IMAGE_PATH
 from tilesim.store.levels import (
     Level,
@@ -20,10 +19,9 @@ from tilesim.store.levels import (
     list_levels,
     open_level,
 )
-from tilesim.store.place import has_object, normal_place, open_place, store_errors
-from tilesim.store.read import open_store, open_stored
+from tilesim.store.place import has_object, store_errors
 from tilesim.store.stale import drop_levels, is_whole
-from tilesim.store.write import UNREADABLE
+from tilesim.store.store import CREATING, UNREADABLE, Store
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Built:
 
 
 @dataclass(frozen=True)
-class Part:
+class Sums:
     """Sums over 2 x 2 values of one chunk, on its way into the chunk above."""
 
     top: int
@@ -60,82 +58,82 @@ def build_pyramid(
     OME-Zarr metadata at the end, all at once. Under a dask.distributed Client its workers do the work; they must see
     the store. A few tiles and chunks per thread are in memory.
 
-    overwrite  make it anew where it is there
+    overwrite  make it again where it is there
     on_frame   called after every frame (and panel)
 
     Raises InputError where `path` is no store, StoreError where it is damaged or cannot be written.
     """
     import dask
 
-    place = normal_place(path)
-    attributes, image = open_store(path)
-    if attributes.get("status") == CREATING:
-        raise InputError(f"{os.fspath(path)} is being created; expected a store that a run has filled")
-    there = levels_there(place, attributes)[1:]
-    if there and not overwrite and is_whole(attributes["pyramid"], attributes.get("job_digest")):
+    store = Store.open(path)
+    if store.status == CREATING:
+        raise InputError(f"{store.name} is being created; expected a store that a run has filled")
+    there, attributes = levels_there(store)[1:], store.attributes
+    if there and not overwrite and is_whole(attributes["pyramid"], store.job_digest):
         return Built(there, kept=True)
-    if len(levels_of(image)) == 1:
+    if len(levels_of(store.array)) == 1:
         return Built(())
-    levels = create_levels(place)
+    levels = create_levels(store)
     before = {name: value for name, value in attributes.items() if name != "pyramid"}
     try:
         missing = 0
-        for lead in np.ndindex(*image.shape[:-2]):
-            missing += sum(dask.compute(*_tasks(place, lead, levels_of(image))))
+        for lead in np.ndindex(*store.array.shape[:-2]):
+            missing += sum(dask.compute(*_tasks(store, lead, levels_of(store.array))))
             on_frame()
-        list_levels(place, levels, before, missing)
+        list_levels(store, levels, before, missing)
     except BaseException as error:
         if isinstance(error, StoreError):
             # A run removes levels that are not complete, and they cannot be written any more.
-            check_unchanged(place, before)
-        drop_levels(place)
+            check_unchanged(store, before)
+        drop_levels(store.place)
         raise
     return Built(levels, missing)
 
 
-def _tasks(place: str, lead: tuple[int, ...], levels: Sequence[Level]) -> list:
+def _tasks(store: Store, lead: tuple[int, ...], levels: Sequence[Level]) -> list:
     """Lazy numbers of missing tiles, of one frame: what remains when all chunks of all levels are written."""
     from dask import delayed
 
     read, fill = delayed(_read, pure=False, nout=2), delayed(_fill, pure=False, nout=2)
     image = levels[0]
-    below = {at: read(place, lead, image, *at) for at in np.ndindex(*image.grid)}
+    below = {at: read(store, lead, image, *at) for at in np.ndindex(*image.grid)}
     for level in levels[1:]:
         groups: dict[tuple[int, int], list] = {}
         for (row, column), part in below.items():
             groups.setdefault((row // 2, column // 2), []).append(part)
         last = level is levels[-1]
-        below = {at: fill(place, lead, level, image.tile, *at, parts, last) for at, parts in groups.items()}
+        below = {at: fill(store, lead, level, image.tile, *at, parts, last) for at, parts in groups.items()}
     return [missing for _, missing in below.values()]
 
 
-def _read(place: str, lead: tuple[int, ...], image: Level, row: int, column: int) -> tuple[Part | None, int]:
+def _read(store: Store, lead: tuple[int, ...], image: Level, row: int, column: int) -> tuple[Sums | None, int]:
     """One tile on its way into level 1, and whether it is missing. Raises StoreError where it is damaged."""
     top, left = row * image.tile[0], column * image.tile[1]
-    with store_errors(place, "read"):
+    with store_errors(store.name, "read"):
         name = "/".join(map(str, (IMAGE_PATH, "c", *lead, row, column)))
-        if not has_object(open_place(place, read_only=True), name):
+        if not has_object(store.files, name):
             return None, 1
         try:
-            array = open_stored(place)
-            pixels = array[(*lead, slice(top, top + image.tile[0]), slice(left, left + image.tile[1]))]
+            pixels = store.array[(*lead, slice(top, top + image.tile[0]), slice(left, left + image.tile[1]))]
         except UNREADABLE as error:
-            raise StoreError(f"cannot read {place}: {name} is damaged ({error}); `tilesim verify` says more") from error
-    there = measured(pixels, array.fill_value)
+            raise StoreError(
+                f"cannot read {store.name}: {name} is damaged ({error}); `tilesim verify` says more"
+            ) from error
+    there = measured(pixels, store.array.fill_value)
     # Few images have gaps within a tile.
     return halved(pixels if there.all() else np.where(there, pixels, 0), there, top, left), 0
 
 
 def _fill(
-    place: str,
+    store: Store,
     lead: tuple[int, ...],
     level: Level,
     tile: tuple[int, int],
     row: int,
     column: int,
-    parts: Sequence[tuple[Part | None, int]],
+    parts: Sequence[tuple[Sums | None, int]],
     last: bool,
-) -> tuple[Part | None, int]:
+) -> tuple[Sums | None, int]:
     """Write one whole chunk of a level; the same on its way into the next level, and the tiles missing in it."""
     top, left = row * tile[0], column * tile[1]
     shape = tuple(min(t, n - start) for t, n, start in zip(tile, level.shape, (top, left), strict=True))
@@ -149,8 +147,8 @@ def _fill(
             counts[rows, columns] += part.counts
     with np.errstate(invalid="ignore", over="ignore"):
         means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)
-    array = open_level(place, level, writable=True)
-    with store_errors(place):
+    array = open_level(store, level)
+    with store_errors(store.name):
         array[(*lead, slice(top, top + shape[0]), slice(left, left + shape[1]))] = means
     missing = sum(count for _, count in parts)
     return (None if last else halved(sums, counts, top, left)), missing
@@ -163,7 +161,7 @@ def measured(pixels: np.ndarray, blank: float) -> np.ndarray:
     return pixels != blank if blank else np.ones(pixels.shape, bool)
 
 
-def halved(sums: np.ndarray, counts: np.ndarray, top: int, left: int) -> Part:
+def halved(sums: np.ndarray, counts: np.ndarray, top: int, left: int) -> Sums:
     """Sums over blocks of 2 x 2; `top`, `left` say where the array lies, blocks begin at even numbers."""
     rows, columns = (_starts(start, n) for start, n in zip((top, left), sums.shape, strict=True))
 
@@ -171,7 +169,7 @@ def halved(sums: np.ndarray, counts: np.ndarray, top: int, left: int) -> Part:
         return np.add.reduceat(np.add.reduceat(values, columns, axis=1, dtype=dtype), rows, axis=0)
 
     with np.errstate(invalid="ignore"):
-        return Part(top // 2, left // 2, added(sums, np.float64), added(counts, np.int64))
+        return Sums(top // 2, left // 2, added(sums, np.float64), added(counts, np.int64))
 
 
 def _starts(start: int, count: int) -> np.ndarray:

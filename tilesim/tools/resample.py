@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.formats.pixels import Banded, Image
-from tilesim.tools.paired import Part, band_rows, even
+from tilesim.formats.pixels import Banded, Image, Part
+from tilesim.tools.paired import band_rows, even
 
 
 @dataclass(frozen=True)

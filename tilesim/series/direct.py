@@ -1,4 +1,4 @@
-"""One image carried out in this process, without a store: tiles straight into the float image, all files or none."""
+"""Rendering of one image in this process, without a store: tiles straight into the float image, all files or none."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import TileError
 from tilesim.io.floatfile import FloatImage
 from tilesim.io.replace import all_together
-from tilesim.series.files import make_files, report_files, report_frame, write_cache
-from tilesim.series.frames import Frame, file_names
+from tilesim.series.files import make_files, report_files, report_frame, write_caches
+from tilesim.series.frames import Frame
 from tilesim.series.results import FrameResult, Results
 from tilesim.tiling.tile import Tile
 
 
-def carry_out(
+def render(
     frame: Frame,
     job: Job,
     on_tile: Callable[[TileReport], None] = lambda report: None,
@@ -52,17 +52,17 @@ def carry_out(
         seconds = perf_counter() - start
         summary = summarize(job.experiment, tally.total)
         lines = report_frame(frame, job.latches[0], summary, say)
-        warnings = write_cache(frame.command)
+        warnings = write_caches([frame.command] if frame.command else [])
         lines += report_files(frame, make_files(frame, image, summary))
-        if frame.command.outputs.float_file is not None:
+        if frame.outputs.float_file is not None:
             image.commit()
-    result = FrameResult(frame, summary, lines, file_names(frame))
+    result = FrameResult(frame, summary, lines, frame.outputs.named)
     return Results((result,), seconds=seconds, computed=len(job.plan), dtypes=tuple(sorted(dtypes)), warnings=warnings)
 
 
 def _float_image(frame: Frame) -> FloatImage:
     """The float image itself, or one that only the other images are made from, beside the first of them."""
-    name = frame.command.outputs.float_file
+    name = frame.outputs.float_file
     if name is None:
-        name = os.path.join(os.path.dirname(os.path.realpath(file_names(frame)[0])), ".tilesim-float")
-    return FloatImage.create(name, frame.command.experiment.shape)
+        name = os.path.join(os.path.dirname(os.path.realpath(frame.outputs.named[0])), ".tilesim-float")
+    return FloatImage.create(name, frame.experiment.shape)

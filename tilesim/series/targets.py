@@ -1,18 +1,17 @@
-"""Outputs beyond those of the reference, and whether all outputs can be written."""
+"""Whether all outputs of a run can be written, and how large they are."""
 
 from __future__ import annotations
 
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from tilesim.errors import InputError
 from tilesim.io.reading import printable
 from tilesim.io.replace import check_writable, is_special
 from tilesim.nanobragg.command import Command
-from tilesim.series.frames import Frame, file_names
+from tilesim.series.frames import Frames
 from tilesim.store.layout import Layout
 from tilesim.tiling.plan import TilePlan
 
@@ -20,36 +19,29 @@ SMV_HEADER, PGM_HEADER, FDUMP_HEADER = 512, 64, 72
 """Bytes, at most for the last two."""
 
 
-@dataclass(frozen=True)
-class Extras:
-    """Outputs beyond those of the reference."""
+def check_outputs(frames: Frames | Sequence[Frames], zarr: str | None, json: str | None = None) -> None:
+    """Refuse before any work what could not, or must not, be written after it. Raises InputError or StoreError.
 
-    zarr: str | None = None
-    """Folder of the zarr store."""
-    preview: str | None = None
-    """PNG for the eye."""
-    json: str | None = None
-    """What was done, as JSON; "-" is standard output."""
-    overwrite: bool = False
-    """Whether an existing store may be replaced."""
-
-
-def check_outputs(frames: Sequence[Frame], extras: Extras) -> None:
-    """Refuse before any work what could not, or must not, be written after it. Raises InputError or StoreError."""
-    command = frames[0].command
-    inputs = {os.path.realpath(name): flag for frame in _distinct(frames) for flag, name in _inputs(frame.command)}
-    files = [path for frame in frames for path in file_names(frame)]
-    files += [extras.json] if extras.json not in (None, "-") else []
+    frames  all of a job, in one group or several
+    zarr    the store as the user named it
+    json    the summary; "-" is standard output
+    """
+    groups = [frames] if isinstance(frames, Frames) else frames
+    commands = [command for group in groups for command in group.commands]
+    inputs = {os.path.realpath(name): flag for command in commands for flag, name in _inputs(command)}
+    files = [path for group in groups for place in range(len(group)) for path in group.files(place).named]
+    files += [json] if json is not None and json != "-" else []
     seen: set[str] = set()
-    folders = [extras.zarr] if extras.zarr is not None and "://" not in extras.zarr else []
-    for path in (*files, *folders, *filter(None, (command.outputs.fdump_file,))):
+    folders = [zarr] if zarr is not None and "://" not in zarr else []
+    caches = {command.cache_file for command in commands if command.cache_file is not None}
+    for path in (*files, *folders, *caches):
         real = os.path.realpath(path)
         if real in inputs and not is_special(path):
             raise InputError(f"{path} is the input of {inputs[real]}; expected another name for an output")
         if real in seen and not is_special(path):
             raise InputError(f"{path} is named for two outputs; expected a file of its own for each")
         seen.add(real)
-    for preview in filter(None, (frame.preview for frame in frames)):
+    for preview in filter(None, {group.outputs.preview for group in groups}):
         if not preview.lower().endswith(".png") and not is_special(preview):
             raise InputError(f"--preview {printable(preview)} would be a PNG; expected a name that ends in .png")
     for path in files:
@@ -73,30 +65,24 @@ def _inputs(command: Command) -> Iterator[tuple[str, str]]:
             yield flag, name
 
 
-def _distinct(frames: Sequence[Frame]) -> Iterable[Frame]:
-    """One frame of each command: those of a series read the same files."""
-    return {frame.command.arguments: frame for frame in frames}.values()
-
-
-def output_sizes(frames: Sequence[Frame], extras: Extras, plan: TilePlan) -> dict[str, int | None]:
-    """Bytes of every output by its path; None for a picture or an account, which are small."""
+def output_sizes(frames: Frames, plan: TilePlan, zarr: str | None, json: str | None) -> dict[str, int | None]:
+    """Bytes of every output by its path; None for a picture or a summary, which are small."""
     sizes: dict[str | None, int | None] = {}
-    for frame in frames:
-        outputs, pixels = frame.command.outputs, math.prod(frame.command.experiment.shape)
+    pixels = math.prod(plan.image)
+    for place in range(len(frames)):
+        outputs = frames.files(place)
         sizes |= {
             outputs.float_file: 4 * pixels,
             outputs.int_file: SMV_HEADER + 2 * pixels,
             outputs.noise_file: SMV_HEADER + 2 * pixels,
             outputs.pgm_file: PGM_HEADER + pixels,
-            frame.preview: None,
+            outputs.preview: None,
         }
-    command = frames[0].command
-    sizes |= {
+    for command in frames.commands:
         # The cache has a plane of zeros at the end of every axis.
-        command.outputs.fdump_file: FDUMP_HEADER + 8 * math.prod(n + 1 for n in command.experiment.factors.grid.shape),
-        extras.zarr: Layout.of_plan(plan).image_bytes,
-        extras.json if extras.json != "-" else None: None,
-    }
+        points = math.prod(n + 1 for n in command.experiment.factors.grid.shape)
+        sizes[command.cache_file] = FDUMP_HEADER + 8 * points
+    sizes |= {zarr: Layout.of_plan(plan).image_bytes, json if json != "-" else None: None}
     return {path: size for path, size in sizes.items() if path is not None}
 
 
@@ -120,8 +106,3 @@ def short_disks(sizes: dict[str, int | None], hidden: tuple[str, int] | None) ->
         disks[device] = (first, total + size)
     found = ((folder, total, shutil.disk_usage(folder).free) for folder, total in disks.values())
     return [(folder, total, free) for folder, total, free in found if free < total]
-
-
-def extras_of(options: dict) -> Extras:
-    """From the options of the command line."""
-    return Extras(options["zarr"], options["preview"], options["json_file"], options["overwrite"])

@@ -1,4 +1,4 @@
-"""Series carried out through stores: tiles by any engine, then each frame's files from the store as it completes."""
+"""Rendering through stores: tiles by any engine, then each frame's files from the store as it completes."""
 
 from __future__ import annotations
 
@@ -17,49 +17,35 @@ from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.engine.work import Engine, Work, compute_here
 from tilesim.errors import TileError, TilesimError
-from tilesim.series.files import report_files, report_frame, write_cache, write_files
-from tilesim.series.frames import Frame, file_names
+from tilesim.formats.storedimage import StoredImage
+from tilesim.series.coordinates import coordinates
+from tilesim.series.files import report_files, report_frame, write_caches, write_files
+from tilesim.series.frames import Frame
 from tilesim.series.images import Scales
+from tilesim.series.launch import Rendering
 from tilesim.series.provenance import describe
 from tilesim.series.results import FrameResult, Missing, Results
-from tilesim.store.create import StoreHandle, create_store
+from tilesim.store.create import Contents, create_store
+from tilesim.store.finish import finish_store
 from tilesim.store.layout import FrameCoordinate
 from tilesim.store.place import delete_store
-from tilesim.store.read import StoredFrame
-from tilesim.store.write import finish_store
+from tilesim.store.store import Store
 
 WAITING_FRAMES = 4
 """Complete frames whose files are still to be made; beyond that the tiles wait."""
 FIGURES = {"max_I": "photons/pixel", "mean": "photons/pixel", "total": "photons"}
-"""Of each frame of a series, in its store."""
-UNITS = {"phi": "degree", "osc": "degree", "misset": "degree", "lambda": "angstrom", "distance": "mm", "pixel": "mm"}
-"""Of parameters that are coordinates, as nanoBragg's flags take them."""
+"""Statistics of each frame of a series that its store holds, and their units."""
 
-
-Maker = Callable[[Frame, StoredFrame, Summary], Scales]
+Maker = Callable[[Frame, StoredImage, Summary], Scales]
 """Makes all files of a complete frame, or none; raises StoreError."""
-
-
-@dataclass(frozen=True)
-class Series:
-    """Frames of one shape, and the store that their tiles go to."""
-
-    frames: tuple[Frame, ...]
-    job: Job
-    place: str
-    """Folder or URL of the store."""
-    name: str
-    """The same as the user wrote it, for messages."""
-    kept: bool = True
-    """Whether somebody asked for the store; otherwise it goes when all files are made of it."""
 
 
 @dataclass
 class _Progress:
-    """One series while its tiles come in."""
+    """One rendering while its tiles come in."""
 
-    series: Series
-    store: StoreHandle
+    rendering: Rendering
+    store: Store
     results: list[FrameResult]
     tallies: dict[int, Tally] = field(default_factory=dict)
     """Of the frames that have begun and are not complete, by their place in the series."""
@@ -67,8 +53,8 @@ class _Progress:
     """That are stored."""
 
 
-def carry_out_series(
-    series: Sequence[Series],
+def render_all(
+    renderings: Sequence[Rendering],
     *,
     engine: Engine = compute_here,
     maker: Maker = write_files,
@@ -90,18 +76,19 @@ def carry_out_series(
     running: list[_Progress] = []
     missing: list[Missing] = []
     dtypes, workers, restored = set(), set(), 0
-    several = sum(len(one.frames) for one in series) > 1
-    with _telling_what_is_kept(series, running), _Finisher(maker, makers, tolerant=several) as finisher:
-        for one in series:
+    several = sum(len(one.frames) for one in renderings) > 1
+    with _telling_what_is_kept(renderings, running), _Finisher(maker, makers, tolerant=several) as finisher:
+        for one in renderings:
             running.append(_begin(one, resume, overwrite))
-        works = [Work(one.series.job, one.store, resume) for one in running]
+        works = [Work(one.rendering.job, one.store, resume) for one in running]
         with closing(engine(works)) as events:
             for number, event in events:
                 one = running[number]
                 if isinstance(event, TileFailure):
-                    missing.append(Missing(one.series.frames[event.tile.frame].number, str(event.tile), event.reason))
+                    number = int(one.rendering.frames.series.numbers[event.tile.frame])
+                    missing.append(Missing(number, str(event.tile), event.reason))
                 else:
-                    _check(event, one.series.job)
+                    _check(event, one.rendering.job)
                     dtypes.add(event.dtype)
                     workers.add(event.worker)
                     restored += event.restored
@@ -110,10 +97,10 @@ def carry_out_series(
         unmade = finisher.wait()
         for one in running:
             _end(one, missing, bool(unmade))
-        warnings = write_cache(series[0].frames[0].command)
+        warnings = write_caches([command for one in renderings for command in one.frames.commands])
     return Results(
         frames=tuple(result for one in running for result in one.results),
-        stores=tuple(one.series.name for one in running if one.series.kept),
+        stores=tuple(one.rendering.name for one in running if one.rendering.kept),
         missing=(*missing, *unmade),
         seconds=perf_counter() - start,
         computed=sum(one.tiles for one in running) - restored,
@@ -124,23 +111,25 @@ def carry_out_series(
     )
 
 
-def _begin(series: Series, resume: bool, overwrite: bool) -> _Progress:
-    store = create_store(
-        series.place,
-        series.job.plan,
-        series.job.experiment.detector.panels[0],
-        describe(series.frames, series.job),
-        coordinates=coordinates(series.frames),
-        # Nobody looks after a store that is not kept.
-        overwrite=overwrite or not (series.kept or resume),
-        resume=resume,
+def _begin(rendering: Rendering, resume: bool, overwrite: bool) -> _Progress:
+    frames, job = rendering.frames, rendering.job
+    contents = Contents(
+        describe(frames, job),
+        job.experiment.detector.panels[0].pixel_size,
+        # Nobody computes a store again that is not kept.
+        frames.series if rendering.kept else None,
+        rendering.tables,
+        coordinates(frames),
     )
-    return _Progress(series, store, [FrameResult(frame) for frame in series.frames])
+    # Nor looks after it.
+    overwrite = overwrite or not (rendering.kept or resume)
+    store = create_store(rendering.place, job.plan, contents, name=rendering.name, overwrite=overwrite, resume=resume)
+    return _Progress(rendering, store, [FrameResult(frame) for frame in frames])
 
 
 def _check(report: TileReport, job: Job) -> None:
     """Raise TileError where a tile was computed otherwise than the job says."""
-    experiment = job.experiments[report.tile.frame]
+    experiment = job.series[report.tile.frame]
     asked = {
         "job": job.digest,
         "device": job.device.partition(":")[0],
@@ -160,26 +149,26 @@ def _check(report: TileReport, job: Job) -> None:
 
 def _take_in(one: _Progress, report: TileReport, finisher: _Finisher) -> None:
     """Count a tile; with the last one of a frame begin its files."""
-    plan, place = one.series.job.plan, report.tile.frame
+    job, place = one.rendering.job, report.tile.frame
+    plan = job.plan
     tally = one.tallies.setdefault(place, Tally(plan.each))
     tally.add(plan.number(report.tile) % plan.each, report.statistics)
     one.tiles += 1
     if tally.complete:
         del one.tallies[place]
         result = one.results[place]
-        result.summary = summarize(one.series.job.experiments[place], tally.total)
-        image = StoredFrame(one.store.place, place, plan.image, one.store.job_digest)
-        finisher.begin(result, image, one.series.job.latches[place])
+        result.summary = summarize(job.series[place], tally.total)
+        finisher.begin(result, StoredImage(one.store, place, None, sound=True), job.latches[place])
 
 
 def _end(one: _Progress, missing: Sequence[Missing], unmade: bool) -> None:
-    """Record what became of the series in its store, or remove a store that nobody asked for.
+    """Record what became of the frames in their store, or remove a store that nobody asked for.
 
     unmade  whether files are still to be made of it
     """
-    numbers = {frame.number for frame in one.series.frames}
+    numbers = set(one.rendering.frames.series.numbers.tolist())
     mine = [asdict(m) for m in missing if m.frame in numbers]
-    if not (one.series.kept or mine or unmade):
+    if not (one.rendering.kept or mine or unmade):
         delete_store(one.store.place)
         return
     single = len(one.results) == 1 and one.results[0].summary is not None
@@ -197,47 +186,17 @@ def _figures(results: Sequence[FrameResult]) -> tuple[FrameCoordinate, ...]:
     return tuple(FrameCoordinate(name, values(name), units=unit) for name, unit in FIGURES.items())
 
 
-def coordinates(frames: Sequence[Frame]) -> tuple[FrameCoordinate, ...]:
-    """Numbers and parameters of the frames of a series; none for a single image."""
-    if len(frames) == 1 and not frames[0].parameters:
-        return ()
-    names = dict.fromkeys(name for frame in frames for name in frame.parameters)
-    found = [FrameCoordinate("frame", [frame.number for frame in frames], long_name="frame number")]
-    if any(frame.name for frame in frames):
-        found.append(FrameCoordinate("name", [frame.name for frame in frames]))
-    for name in names:
-        values = [frame.parameters.get(name) for frame in frames]
-        found.append(FrameCoordinate(name, _alike(values), units=UNITS.get(name)))
-    return tuple(found)
-
-
-def _alike(values: list) -> list:
-    """Values of one kind: numbers with NaN where there is none, tuples of one length, or else text."""
-    given = [value for value in values if value is not None]
-    lengths = {len(value) if isinstance(value, tuple) else 0 for value in given}
-    if len(lengths) == 1 and not any(isinstance(value, str | bool) for value in given):
-        [length] = lengths
-        if all(not isinstance(x, str) for value in given for x in (value if length else (value,))):
-            nothing = (math.nan,) * length if length else math.nan
-            return [nothing if value is None else value for value in values]
-    return ["" if value is None else _text(value) for value in values]
-
-
-def _text(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
 @contextmanager
-def _telling_what_is_kept(series: Sequence[Series], running: Sequence[_Progress]) -> Iterator[None]:
+def _telling_what_is_kept(renderings: Sequence[Rendering], running: Sequence[_Progress]) -> Iterator[None]:
     """Add to whatever ends the run what it leaves behind."""
     try:
         yield
     except BaseException as error:
-        done, total = sum(one.tiles for one in running), sum(len(one.job.plan) for one in series)
-        where = ", ".join(one.name for one in series[:3])
+        done, total = sum(one.tiles for one in running), sum(len(one.job.plan) for one in renderings)
+        where = ", ".join(one.name for one in renderings[:3])
         # A store that could not even be begun is no use.
         if running or not isinstance(error, TilesimError):
-            error.add_note(f"{done} of {total} tiles are kept in {where}: the same command with --resume goes on")
+            error.add_note(f"{done} of {total} tiles are kept in {where}: --resume computes the rest")
         raise
 
 
@@ -252,7 +211,7 @@ class _Finisher:
         self._waiting: deque[tuple[FrameResult, Future]] = deque()
         self._missing: list[Missing] = []
 
-    def begin(self, result: FrameResult, image: StoredFrame, latch: int | None) -> None:
+    def begin(self, result: FrameResult, image: StoredImage, latch: int | None) -> None:
         """Make the files of one frame soon."""
         self._waiting.append((result, self._pool.submit(self._make, result.frame, image, result.summary, latch)))
         while self._waiting and (len(self._waiting) > self._limit or self._waiting[0][1].done()):
@@ -264,7 +223,7 @@ class _Finisher:
             self._settle()
         return self._missing
 
-    def _make(self, frame: Frame, image: StoredFrame, summary: Summary, latch: int | None) -> tuple[str, ...]:
+    def _make(self, frame: Frame, image: StoredImage, summary: Summary, latch: int | None) -> tuple[str, ...]:
         lines = report_frame(frame, latch, summary)
         return (*lines, *report_files(frame, self._maker(frame, image, summary)))
 
@@ -277,7 +236,7 @@ class _Finisher:
                 raise
             self._missing.append(Missing(result.frame.number, "files", str(error)))
             return
-        result.files = file_names(result.frame)
+        result.files = result.frame.outputs.named
 
     def __enter__(self) -> _Finisher:
         return self

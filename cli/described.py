@@ -1,0 +1,56 @@
+"""What commands share that take an image and, behind --, nanoBragg's flags for what the image does not state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from tilesim.formats.dataset import Dataset
+
+
+def opened(path: str, flags: Sequence[str], options: Mapping[str, Any]) -> Dataset:
+    """The dataset at a path, with what flags and options say of its experiments; warnings go to standard error."""
+    from tilesim.formats.dataset import open_dataset
+
+    if not flags and not options.get("geometry") and not options.get("detector"):
+        return open_dataset(path, shape=options["shape"])
+    from tilesim.nanobragg.described import open_described
+    from tilesim.nanobragg.options import Options
+    from tilesim_cli.launch import warn
+
+    described = {name: options.get(name) for name in ("geometry", "detector")}
+    strict = bool(options.get("strict_c"))
+    data = open_described(path, flags, options=Options.read(described), shape=options["shape"], strict_c=strict)
+    for line in data.warnings:
+        warn(line)
+    return data
+
+
+def chosen_frames(data: Dataset, text: str | None) -> tuple[int, ...]:
+    """Frames by number, N or A:B for A to B - 1, counted from 0; all where nothing is said. Raises UsageError."""
+    if text is None:
+        return tuple(range(len(data)))
+    found = re.fullmatch(r"(\d+)|(\d*):(\d*)", text, re.ASCII)
+    if not found:
+        raise click.UsageError(f"--frame {text}; expected a number, or A:B for frames A to B - 1")
+    if found[1]:
+        return (data.place(int(found[1])),)
+    first, last = int(found[2] or 0), int(found[3]) if found[3] else data.frames[-1] + 1
+    places = tuple(k for k, number in enumerate(data.frames) if first <= number < last)
+    if not places or last > data.frames[-1] + 1:
+        known = f"{data.frames[0]} to {data.frames[-1]}" if len(data) > 1 else str(data.frames[0])
+        raise click.UsageError(f"--frame {text}: {data.path} has {len(data)} frames, numbered {known}")
+    return places
+
+
+def chosen_panels(data: Dataset, number: int | None) -> tuple[int, ...]:
+    """One panel, or all where nothing is said. Raises UsageError."""
+    if number is None:
+        return tuple(range(data.panels))
+    if number >= data.panels:
+        raise click.UsageError(f"--panel {number}: {data.path} has {data.panels}, numbered from 0")
+    return (number,)

@@ -1,0 +1,139 @@
+"""Options with two dashes: what a command line says beyond nanoBragg's own flags, as typed values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from tilesim.errors import InputError
+from tilesim.nanobragg.values import Kind, checked
+
+FINEST = 0.1
+"""Angstrom; nobody computes structure factors of a model to less."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What such options say, in the units that they are given in; None where one is missing.
+
+    column, model, dmin, k_sol, b_sol      structure factors (docs/structure-factors.md)
+    background, background_thickness, ...  an amorphous slab in the beam (docs/background.md)
+    geometry, detector                     a detector as it is (docs/detectors.md)
+    """
+
+    column: str | None = None
+    model: str | None = None
+    dmin: float | None = None
+    """Angstrom"""
+    k_sol: float | None = None
+    """Electrons per cubic angstrom"""
+    b_sol: float | None = None
+    """Square angstrom"""
+    background: str | None = None
+    background_thickness: float | None = None
+    """Millimetres"""
+    background_density: float | None = None
+    """Grams per cubic centimetre"""
+    background_mw: float | None = None
+    """Grams per mole"""
+    geometry: str | None = None
+    detector: str | None = None
+
+    def check(self) -> Options:
+        """The options themselves. Raises InputError where one goes without another, or not beside it."""
+        alone = [option for option in self.given if option in ("--dmin", "--k-sol", "--b-sol")]
+        if self.model is None and alone:
+            raise InputError(f"{alone[0]} goes with --model; expected --model FILE")
+        if self.model is not None and self.column is not None:
+            raise InputError("--column goes with -hkl and an MTZ or CIF file; expected without --model")
+        if self.geometry is not None and self.detector is not None:
+            raise InputError("more than one detector (--geometry, --detector); expected one of them")
+        return self
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Options:
+        """From texts or numbers by option (`--dmin`) or field (`dmin`); others, and None, are left out.
+
+        Raises InputError, naming the option.
+        """
+        known = {name: _typed(option, value) for option, name, value in _named(values)}
+        return cls(**known)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options that are there, as they are spelled."""
+        return tuple(option for option, name in OPTIONS.items() if getattr(self, name) is not None)
+
+    def over(self, others: Options) -> Options:
+        """These where they say something, else the others."""
+        own = {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        return replace(others, **own) if own else others
+
+    def tokens(self) -> list[str]:
+        """A command line that says the same, for people."""
+        return [text for option in self.given for text in (option, str(getattr(self, OPTIONS[option])))]
+
+
+OPTIONS = {f"--{field.name.replace('_', '-')}": field.name for field in fields(Options)}
+"""Spelling of each, and its field."""
+NOTHING = Options()
+Bound = tuple[str, Callable[[float], bool]]
+BOUNDS: dict[str, Bound] = {
+    "--dmin": (f"a number of {FINEST:g} or more [angstrom]", lambda x: x >= FINEST),
+    "--k-sol": ("a number of 0 or more [electrons per cubic angstrom]", lambda x: x >= 0),
+    "--b-sol": ("a number of 0 or more [square angstrom]", lambda x: x >= 0),
+    "--background-thickness": ("a number of 0 or more [mm]", lambda x: x >= 0),
+    "--background-density": ("a number of 0 or more [g/cm^3]", lambda x: x >= 0),
+    "--background-mw": ("a number above 0 [g/mol]", lambda x: x > 0),
+}
+"""Options that are numbers, and what they must be; the others are names."""
+
+
+def split_options(args: Sequence[str], strict_c: bool) -> tuple[list[str], Options]:
+    """The arguments without the options among them, and what these say, the last of each.
+
+    A value is the next argument or stands after an equals sign. Raises InputError, also where nanoBragg is to be
+    reproduced, which has no such options.
+    """
+    rest, found = [], {}
+    tokens = iter(args)
+    for token in tokens:
+        name, assigned, value = token.partition("=")
+        if name not in OPTIONS:
+            rest.append(token)
+            continue
+        if not assigned:
+            value = next(tokens, "")
+        found[name] = value
+    options = Options.read(found) if found else NOTHING
+    check_strict(options, strict_c)
+    return rest, options
+
+
+def check_strict(options: Options, strict_c: bool) -> None:
+    """Raise InputError where there are options that nanoBragg, which is to be reproduced, does not have."""
+    if strict_c and options.given:
+        raise InputError(f"{options.given[0]} is no flag of nanoBragg's; expected without --strict-c")
+
+
+def _named(values: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    """Option, field and value of what is given."""
+    both = [(option, name, (option, name)) for option, name in OPTIONS.items()]
+    return [(o, name, values[key]) for o, name, keys in both for key in keys if values.get(key) is not None]
+
+
+def _typed(option: str, value: Any) -> str | float:
+    if option not in BOUNDS:
+        if not isinstance(value, str) or not value or value.startswith("-"):
+            raise InputError(f"{option} needs a value; found {value!r}")
+        return value
+    expected, holds = BOUNDS[option]
+    try:
+        number = checked(Kind.REAL, value) if isinstance(value, str) else float(value)
+    except (ValueError, TypeError):
+        number = math.nan
+    if not holds(number):
+        raise InputError(f"{option} expects {expected}; found {value!r}")
+    return number

@@ -1,0 +1,153 @@
+"""Coordinates of a store: what varies between frames, by names and in units that people use."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tilesim.model import Experiment, Series
+from tilesim.series.frames import Frames
+from tilesim.store.layout import FrameCoordinate
+
+DIGITS = 12
+"""Significant digits of a converted number: 10.1 degrees are not 10.100000000000001."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that may vary between frames."""
+
+    units: str | None
+    long_name: str
+    parts: tuple[str, ...]
+    """Parts of the experiment that it follows from."""
+    value: Callable[[Experiment], Any]
+
+
+def _of_crystal(value: Callable[[Any], Any], nothing: Any) -> Callable[[Experiment], Any]:
+    return lambda experiment: nothing if experiment.crystal is None else value(experiment.crystal)
+
+
+def _number(value: float | None) -> float:
+    return NAN if value is None else value
+
+
+NAN = math.nan
+QUANTITIES: dict[str, Quantity] = {
+    "phi": Quantity("degree", "spindle angle at the start", ("scan",), lambda e: math.degrees(e.scan.start)),
+    "oscillation": Quantity(
+        "degree", "spindle range of the image", ("scan",), lambda e: math.degrees(e.scan.oscillation)
+    ),
+    "wavelength": Quantity("angstrom", "central wavelength", ("beam",), lambda e: e.beam.wavelength * 1e10),
+    "fluence": Quantity("1/m^2", "photons per area", ("beam",), lambda e: e.beam.fluence),
+    "exposure": Quantity("s", "exposure time", ("beam",), lambda e: _number(e.beam.exposure)),
+    "sources": Quantity(None, "plane waves of the beam", ("beam",), lambda e: len(e.beam.waves)),
+    "distance": Quantity(
+        "mm", "distance of the first panel's plane", ("detector",), lambda e: e.detector.panels[0].distance * 1e3
+    ),
+    "unit_cell": Quantity(
+        "angstrom, degree",
+        "a b c alpha beta gamma",
+        ("crystal",),
+        _of_crystal(lambda c: (*(x * 1e10 for x in c.cell[:3]), *map(math.degrees, c.cell[3:])), (NAN,) * 6),
+    ),
+    "orientation": Quantity(
+        None,
+        "U of Busing and Levy, row by row",
+        ("crystal",),
+        _of_crystal(lambda c: tuple(c.orientation.ravel().tolist()), (NAN,) * 9),
+    ),
+    "cells": Quantity(
+        None, "unit cells along a, b, c", ("crystal",), _of_crystal(lambda c: tuple(map(float, c.cells)), (NAN,) * 3)
+    ),
+    "crystal_shape": Quantity(None, "shape of the crystal", ("crystal",), _of_crystal(lambda c: str(c.shape), "")),
+    "mosaic_domains": Quantity(None, "mosaic domains", ("crystal",), lambda e: e.domains),
+    "oversample": Quantity(None, "sub-pixels along an edge", ("sampling",), lambda e: e.sampling.oversample),
+    "structure_factors": Quantity(None, "digest of the table", ("factors",), lambda e: e.factors.digest[:16]),
+    "water_size": Quantity("um", "edge of the water cube", ("water_size",), lambda e: e.water_size * 1e6),
+}
+"""What is listed where it varies."""
+COVERED = {
+    **{"phi": "phi", "osc": "oscillation", "phistep": "oscillation", "phisteps": "oscillation"},
+    **{"lambda": "wavelength", "wave": "wavelength", "wavelength": "wavelength", "energy": "wavelength"},
+    **{"fluence": "fluence", "flux": "fluence", "exposure": "exposure", "distance": "distance"},
+    **{"N": "cells", "Na": "cells", "Nb": "cells", "Nc": "cells", "cell": "unit_cell", "misset": "orientation"},
+    **{"mat": "orientation", "matrix": "orientation", "mosaic_domains": "mosaic_domains", "water": "water_size"},
+}
+"""Keys of a batch file, and the coordinate that says the same."""
+
+
+def coordinates(frames: Frames) -> tuple[FrameCoordinate, ...]:
+    """Numbers, names and all that varies between the frames of a series; none for a single image without a name."""
+    series = frames.series
+    found = list(series_coordinates(series))
+    names = {one.name for one in found}
+    for key in dict.fromkeys(key for labels in frames.labels for key in labels):
+        values = [labels.get(key) for labels in frames.labels]
+        if COVERED.get(key) not in names and any(value != values[0] for value in values):
+            found.append(FrameCoordinate(typeable(key), alike(values)))
+    if not found and len(series) == 1 and not series.names:
+        return ()
+    named = [FrameCoordinate("name", list(series.names))] if any(series.names) else []
+    return (FrameCoordinate("frame", series.numbers.tolist(), long_name="frame number"), *named, *found)
+
+
+def series_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
+    """Quantities that vary between the experiments of a series."""
+    changed = {name.partition(".")[0] for name in series.columns} | {
+        part for name in series.columns for part in TOUCHED.get(name, ())
+    }
+    wanted = {name: q for name, q in QUANTITIES.items() if changed & set(q.parts)}
+    if not wanted:
+        return ()
+    rows = [{name: q.value(experiment) for name, q in wanted.items()} for experiment in series]
+    return tuple(
+        FrameCoordinate(name, [_rounded(row[name]) for row in rows], q.units, q.long_name)
+        for name, q in wanted.items()
+        if any(row[name] != rows[0][name] for row in rows)
+    )
+
+
+TOUCHED: Mapping[str, Sequence[str]] = {
+    "scan_start": ("scan",),
+    "wavelength": ("beam",),
+    "direction": ("beam",),
+    "fluence": ("beam",),
+    "exposure": ("beam",),
+    "cells": ("crystal",),
+    "orientation": ("crystal",),
+    "distance": ("detector",),
+}
+"""Parts of an experiment that a named column changes."""
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_rounded, value))
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def typeable(key: str) -> str:
+    """A key as a name that Python takes: `data.name` reads it."""
+    name = re.sub(r"\W", "_", key)
+    return f"flag_{name}" if keyword.iskeyword(name) or not name.isidentifier() else name
+
+
+def alike(values: list[Any]) -> list[Any]:
+    """Values of one kind: numbers with NaN where there is none, tuples of one length, or else text."""
+    given = [value for value in values if value is not None]
+    lengths = {len(value) if isinstance(value, tuple) else 0 for value in given}
+    if len(lengths) == 1 and not any(isinstance(value, str | bool) for value in given):
+        [length] = lengths
+        if all(not isinstance(x, str) for value in given for x in (value if length else (value,))):
+            nothing = (math.nan,) * length if length else math.nan
+            return [nothing if value is None else value for value in values]
+    return ["" if value is None else _text(value) for value in values]
+
+
+def _text(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

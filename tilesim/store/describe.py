@@ -1,0 +1,104 @@
+"""What a store holds, in plain values."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tilesim.errors import InputError
+from tilesim.model import Experiment
+from tilesim.model.resolution import beam_centre, resolution_limits
+from tilesim.store.finish import count_present
+from tilesim.store.place import is_url
+from tilesim.store.store import CREATING, Store, read_attributes
+
+GEOMETRY = ("wavelength_angstrom", "distance_mm", "pixel_mm", "beam_centre_pixel", "resolution_angstrom")
+
+
+def describe_store(store: Store) -> dict[str, Any]:
+    """All that is worth knowing of a store, as plain JSON-able values, None where it does not say; reads no pixels."""
+    from tilesim.store.levels import levels_there
+
+    attributes, image, layout = store.attributes, store.array, store.layout
+    return {
+        "path": store.name,
+        "status": attributes.get("status"),
+        "missing": attributes.get("missing") or [],
+        "shape": list(image.shape),
+        "dimensions": list(layout.dimensions),
+        "dtype": str(image.dtype),
+        "units": image.attrs.get("units"),
+        "chunks": list(image.chunks),
+        "shards": list(image.shards) if image.shards else None,
+        "tiles": {
+            "present": count_present(store.place, image.ndim),
+            "total": len(store.plan),
+            "shape": list(layout.tile),
+        },
+        "levels": [list(level.shape) for level in levels_there(store)[1:]],
+        "bytes_on_disk": None if is_url(store.place) else _bytes_below(store.place),
+        **_geometry(store),
+        "experiments": _experiments(store),
+        "statistics": attributes.get("statistics"),
+        "command_line": attributes.get("command_line"),
+        "strict_c": attributes.get("strict_c"),
+        "corrections": attributes.get("corrections"),
+        "seeds": attributes.get("seeds"),
+        "precision": attributes.get("precision"),
+        "device": attributes.get("device"),
+        "backend": attributes.get("backend"),
+        "versions": attributes.get("versions") or {},
+        "digests": {k: v for k, v in attributes.items() if k.endswith("digest")},
+        "format": store.format,
+    }
+
+
+def stored_choices(place: str) -> dict[str, Any]:
+    """What a run chose for a store that is there: the pixels (slow, fast) of its tiles, and the backend."""
+    attributes = read_attributes(place)
+    if attributes is None or attributes.get("status") == CREATING:
+        return {}
+    tile = attributes.get("tile")
+    chosen = {"tile": tuple(tile) if tile else Store.open(place).layout.tile}
+    return chosen | {name: attributes[name] for name in ("backend",) if name in attributes}
+
+
+def _geometry(store: Store) -> dict[str, Any]:
+    """Wavelength, distance, pixel, beam centre and resolution of the first frame, in the units of the field."""
+    try:
+        return geometry_of(store.series[0])
+    except InputError:
+        return dict.fromkeys(GEOMETRY)
+
+
+def geometry_of(experiment: Experiment) -> dict[str, Any]:
+    """The same of an experiment."""
+    panels, beam = experiment.detector.panels, experiment.beam
+    panel = panels[0]
+    # Between several panels the beam may well pass, and rings are not complete.
+    centre = beam_centre(panel, beam) if len(panels) == 1 else None
+    limits = [resolution_limits(one, beam) for one in panels]
+    complete, corner = limits[0][0] if len(panels) == 1 else None, min(corner for _, corner in limits)
+    values = (
+        beam.wavelength * 1e10,
+        panel.distance * 1e3,
+        panel.pixel_size * 1e3,
+        {"slow": centre[0], "fast": centre[1]} if centre else None,
+        {"complete": complete * 1e10 if complete else None, "corner": corner * 1e10},
+    )
+    return dict(zip(GEOMETRY, values, strict=True))
+
+
+def _experiments(store: Store) -> dict[str, Any] | None:
+    """Whether the store can compute its frames again, and what varies between them."""
+    if store.format == 1:
+        return None
+    about = store.group["experiments"].attrs if "experiments" in store.group else None
+    if about is None:
+        return None
+    columns = store.group.get("experiments/columns")
+    return {"tables": bool(about["tables"]), "columns": sorted(columns) if columns is not None else []}
+
+
+def _bytes_below(path: str) -> int:
+    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)

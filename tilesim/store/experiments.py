@@ -1,0 +1,187 @@
+"""The experiments of a store's frames: base, columns, structure factors, masks and scattering curves, exactly.
+
+experiments/base            JSON of the first frame's experiment, in which tables are named by their digest
+experiments/columns/NAME    what varies: numbers (frame, ...), or JSON of one value for each frame
+experiments/factors/DIGEST  amplitudes (h, k, l), each distinct table once; likewise masks and curves
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from tilesim.errors import InputError
+from tilesim.model import Background, Experiment, PixelMask, ScatteringCurve, Series, StructureFactors
+from tilesim.model.experiment import PARTS
+from tilesim.model.serial import from_plain, to_plain
+from tilesim.model.series import WHOLE
+
+GROUP = "experiments"
+COLUMNS, FACTORS, MASKS, CURVES = "columns", "factors", "masks", "curves"
+CHUNK_BYTES = 2**22
+"""Largest chunk of a table, about."""
+
+
+def write_series(root: zarr.Group, series: Series, tables: bool = True) -> None:
+    """Put a series into a new store.
+
+    tables  False leaves the structure factors out: they are named by their digests
+    """
+    group = root.create_group(GROUP, attributes={"frames": len(series), "tables": tables})
+    _write_json(group, "base", series.base.to_dict())
+    for name, values in series.columns.items():
+        columns = group.require_group(COLUMNS)
+        if isinstance(values, np.ndarray):
+            _write(columns, name, values, ("frame", *(f"{name}_{n}" for n in range(1, values.ndim))))
+        else:
+            _write_json(columns, name, [_named(value) for value in values])
+    for kind, found in _distinct(series).items():
+        for digest, value in found.items():
+            if tables or kind != FACTORS:
+                _write_table(group.require_group(kind), digest, value)
+
+
+def read_series(root: zarr.Group, numbers: Iterable[int], names: Iterable[str] = (), where: str = "it") -> Series:
+    """The series of a store, `where` being its name for messages.
+
+    Raises InputError where it does not hold what it takes, and what reading raises.
+    """
+    group = root[GROUP]
+    found = {kind: _Tables(group, kind, where) for kind in _READ}
+    base = _experiment(_read_json(group["base"]), found)
+    columns = {}
+    for name, array in group[COLUMNS].members() if COLUMNS in group else ():
+        part, _, field = name.partition(".")
+        values = array[...] if "json" not in array.attrs else [_value(part, field, v, found) for v in _read_json(array)]
+        columns[name] = values
+    return Series(base, columns, numbers=list(map(int, numbers)), names=tuple(names))
+
+
+class _Tables:
+    """Tables of one kind by digest, each read once, when it is first asked for; structure factors may be absent."""
+
+    def __init__(self, group: zarr.Group, kind: str, where: str) -> None:
+        self._group, self._kind, self._where = group, kind, where
+        self._found: dict[str, Any] = {}
+
+    def __getitem__(self, described: Mapping[str, Any]) -> Any:
+        digest = described["digest"]
+        if digest not in self._found:
+            try:
+                array = self._group[self._kind][digest]
+                self._found[digest] = _READ[self._kind](array)
+            except KeyError:
+                if self._kind != FACTORS:
+                    raise InputError(f"its {self._kind} {digest[:12]} are gone") from None
+                self._found[digest] = StructureFactors.described(described, self._where)
+        return self._found[digest]
+
+
+def _experiment(plain: Mapping[str, Any], tables: Mapping[str, _Tables]) -> Experiment:
+    mask, background = plain["mask"], plain["background"]
+    whole = {
+        "factors": tables[FACTORS][plain["factors"]],
+        "mask": mask and tables[MASKS][mask],
+        "background": background and _background(background, tables),
+    }
+    return from_plain(Experiment, {**plain, **whole})
+
+
+def _background(plain: Mapping[str, Any], tables: Mapping[str, _Tables]) -> Background:
+    return from_plain(Background, {**plain, "curve": tables[CURVES][plain["curve"]]})
+
+
+def _value(part: str, field: str, plain: Any, tables: Mapping[str, _Tables]) -> Any:
+    """A value of a column as `Series` takes it."""
+    if field or part not in WHOLE or plain is None:
+        return plain
+    if part == "background":
+        return _background(plain, tables)
+    kind = {"factors": FACTORS, "mask": MASKS}.get(part)
+    return tables[kind][plain] if kind else from_plain(PARTS[part], plain)
+
+
+def _named(value: Any) -> Any:
+    """A value of a column as JSON has it, tables by their description."""
+    return value.to_dict() if hasattr(value, "to_dict") else to_plain(value)
+
+
+def _distinct(series: Series) -> dict[str, dict[str, Any]]:
+    """Every table of the series by kind and digest."""
+    backgrounds = _of(series, "background")
+    found = {
+        FACTORS: _of(series, "factors"),
+        MASKS: _of(series, "mask"),
+        CURVES: [background.curve for background in backgrounds],
+    }
+    return {kind: {value.digest: value for value in values} for kind, values in found.items()}
+
+
+def _of(series: Series, part: str) -> list[Any]:
+    values = (getattr(series.base, part), *series.columns.get(part, ()))
+    return list({id(value): value for value in values if value is not None}.values())
+
+
+# --- arrays
+
+
+def _write(group: zarr.Group, name: str, values: np.ndarray, dimensions: tuple[str, ...], **about: Any) -> None:
+    rows = max(1, CHUNK_BYTES // max(1, values.nbytes // max(1, len(values)))) if values.ndim else 1
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:])),
+        compressors=[ZstdCodec(level=3), Crc32cCodec()],
+        dimension_names=dimensions,
+        attributes=about,
+    )
+    # Zeros are stored too: an object that is not there is damage.
+    array.with_config({"write_empty_chunks": True})[...] = values
+
+
+def _write_json(group: zarr.Group, name: str, plain: Any) -> None:
+    text = json.dumps(plain, allow_nan=True).encode()
+    _write(group, name, np.frombuffer(text, np.uint8), (f"{name}_byte",), json=True)
+
+
+def _read_json(array: zarr.Array) -> Any:
+    return json.loads(np.asarray(array[...]).tobytes())
+
+
+def _write_table(group: zarr.Group, digest: str, value: StructureFactors | PixelMask | ScatteringCurve) -> None:
+    if isinstance(value, StructureFactors):
+        about = {"units": "electrons", **value.to_dict()}
+        _write(group, digest, value.grid, tuple(f"{axis}_{digest[:8]}" for axis in "hkl"), **about)
+    elif isinstance(value, PixelMask):
+        packed = np.packbits(value.active, axis=1)
+        _write(group, digest, packed, (f"slow_{digest[:8]}", f"byte_{digest[:8]}"), shape=list(value.active.shape))
+    else:
+        columns = np.stack([value.stol, value.amplitude], axis=1)
+        _write(group, digest, columns, (f"point_{digest[:8]}", f"column_{digest[:8]}"), source=value.source)
+
+
+def _read_factors(array: zarr.Array) -> StructureFactors:
+    about = dict(array.attrs)
+    grid = np.asarray(array[...])
+    grid.setflags(write=False)
+    given = {name: about[name] for name in ("default", "reflections", "source")}
+    return StructureFactors(grid, tuple(about["minimum"]), **given)
+
+
+def _read_mask(array: zarr.Array) -> PixelMask:
+    width = array.attrs["shape"][1]
+    return PixelMask(np.unpackbits(np.asarray(array[...]), axis=1, count=width).astype(bool))
+
+
+def _read_curve(array: zarr.Array) -> ScatteringCurve:
+    stol, amplitude = np.asarray(array[...]).T
+    return ScatteringCurve(stol, amplitude, array.attrs["source"])
+
+
+_READ = {FACTORS: _read_factors, MASKS: _read_mask, CURVES: _read_curve}

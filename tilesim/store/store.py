@@ -1,0 +1,292 @@
+"""The store: the zarr folder or URL of an image or a series, opened once and passed on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from tilesim.errors import InputError, StoreError
+from tilesim.model import Series
+from tilesim.store.earlier import earlier_series
+from tilesim.store.experiments import read_series
+from tilesim.store.layout import FORMATS, IMAGE_PATH, LEVEL, FrameCoordinate, Layout
+from tilesim.store.place import (
+    ROOT,
+    delete_object,
+    has_object,
+    is_taken,
+    is_url,
+    normal_place,
+    open_place,
+    read_json,
+    store_errors,
+)
+from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.tile import Tile
+
+UNREADABLE = (ValueError, RuntimeError, TypeError, EOFError, OSError, KeyError)
+"""What zarr raises on a chunk that is truncated or has another checksum, and on metadata that is gone."""
+CREATING = "creating"
+"""Status of a store that has no room for tiles yet."""
+
+
+class Store:
+    """A store of tilesim's; any thread may use it, and where it is sent it is opened again.
+
+    What it says of itself is read once; `check_unchanged` asks whether it is still the same.
+    """
+
+    def __init__(self, place: str, name: str | None = None, job_digest: str | None = None) -> None:
+        """
+        place       from `normal_place`
+        name        the same as the user wrote it, for messages
+        job_digest  of the job that the store must be of; None takes any
+        """
+        self.place = place
+        self.name = place if name is None else name
+        self._expected = job_digest
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.place, self.name, self.job_digest)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Store:
+        """The store at a path or URL. Raises InputError where there is none of tilesim's, or its image is damaged."""
+        place, name = normal_place(path), os.fspath(path)
+        if not is_taken(place):
+            raise InputError(f"{name}: there is no such store")
+        store = cls(place, name)
+        if read_attributes(place) is None:
+            raise InputError(f"{name}: expected a store made by tilesim (a zarr folder), found something else")
+        store.check_image()
+        return store
+
+    # --- what it says of itself
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """Its `tilesim` attributes. Raises StoreError where there is no such store, or that of another job."""
+        where = os.uname().nodename
+        found = read_attributes(self.place)
+        if found is None:
+            expected = "the URL" if is_url(self.place) else "a folder shared with the client, or a URL such as s3://"
+            raise StoreError(f"there is no store at {self.place} as seen from {where}; expected {expected}")
+        if self._expected is not None and found.get("job_digest") != self._expected:
+            raise StoreError(f"{self.place} holds another job as seen from {where}")
+        return found
+
+    @property
+    def job_digest(self) -> str | None:
+        """Of the job whose tiles it takes; None where its provenance names none."""
+        return self.attributes.get("job_digest")
+
+    @property
+    def status(self) -> str:
+        """creating, incomplete or complete."""
+        return str(self.attributes.get("status"))
+
+    @property
+    def complete(self) -> bool:
+        return self.status == "complete"
+
+    @property
+    def format(self) -> int:
+        """Version of its layout."""
+        return self.attributes["format"]
+
+    @cached_property
+    def files(self):
+        """zarr's access to its objects."""
+        return open_place(self.place)
+
+    @cached_property
+    def array(self) -> zarr.Array:
+        """Its image (frame, slow, fast) or (frame, panel, slow, fast). Raises StoreError where it is damaged."""
+        with store_errors(self.place):
+            try:
+                array = zarr.open_array(self.files, path=IMAGE_PATH, mode="r+")
+            except UNREADABLE as error:
+                if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+                    raise
+                raise StoreError(
+                    f"{self.name}: the store is damaged, its {IMAGE_PATH} cannot be opened; --resume repairs it"
+                ) from error
+        # Tiles equal to the fill value are stored too, and so count as written.
+        return array.with_config({"write_empty_chunks": True})
+
+    def check_image(self) -> None:
+        """Raise InputError unless its image is one."""
+        try:
+            array = self.array
+        except StoreError as error:
+            raise InputError(str(error)) from error
+        if array.ndim not in (3, 4) or min(array.shape) < 1:
+            raise InputError(f"{self.name}: expected an image of (frame, slow, fast), found {array.ndim} dimensions")
+
+    @cached_property
+    def layout(self) -> Layout:
+        return layout_of(self.array)
+
+    @property
+    def plan(self) -> TilePlan:
+        """The tiles that fill it."""
+        return self.layout.plan
+
+    @cached_property
+    def group(self) -> zarr.Group:
+        """Its root, read as it is now and not as it was consolidated."""
+        with store_errors(self.place, "read"):
+            return zarr.open_group(self.files, mode="r", use_consolidated=False)
+
+    @cached_property
+    def coordinates(self) -> tuple[FrameCoordinate, ...]:
+        """Values of every frame, their numbers first. Raises StoreError where one of them is damaged."""
+        names = ("frame", *str(self.array.attrs.get("coordinates", "")).split())
+        return tuple(self._coordinate(name) for name in names)
+
+    def _coordinate(self, name: str) -> FrameCoordinate:
+        try:
+            array = zarr.open_array(self.files, path=f"{LEVEL}/{name}", mode="r")
+            values = array[...].tolist()
+        except UNREADABLE as error:
+            raise StoreError(f"cannot read {self.name}: its coordinate {name} is damaged or gone ({error})") from error
+        about = dict(array.attrs)
+        if "meanings" in about:  # texts of format 1
+            values = [about["meanings"][number] for number in values]
+        values = [tuple(value) if isinstance(value, list) else value for value in values]
+        return FrameCoordinate(name, values, about.get("units"), about.get("long_name"))
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Number of every frame."""
+        return tuple(map(int, self.coordinates[0].values))
+
+    @cached_property
+    def series(self) -> Series:
+        """The experiments of its frames. Raises InputError where it does not hold what they take."""
+        try:
+            if self.format == 1:
+                return earlier_series(self.attributes, self.coordinates, self.name)
+            names = next((one.values for one in self.coordinates if one.name == "name"), ())
+            return read_series(self.group, self.numbers, names, self.name)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from None
+        except UNREADABLE as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"{self.name}: the experiments in the store cannot be read ({said[:200]})") from error
+
+    # --- tiles
+
+    @cached_property
+    def _local(self) -> Path | None:
+        return None if is_url(self.place) else Path(self.place) / IMAGE_PATH / ROOT
+
+    @cached_property
+    def _mark(self) -> tuple[int, int] | None:
+        return self._look()
+
+    def _look(self) -> tuple[int, int] | None:
+        """What tells this local store from another one in its place."""
+        if self._local is None:
+            return None
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found = self._local.stat()
+            return found.st_ino, found.st_mtime_ns
+        return None
+
+    def ready(self) -> Store:
+        """The store itself, seen to be there and of its job. Raises StoreError."""
+        self.attributes, self.array, self._mark  # noqa: B018
+        return self
+
+    def write(self, tile: Tile, values: np.ndarray) -> None:
+        """Write the pixels (slow, fast) of one tile: exactly one object, replaced atomically.
+
+        May be repeated. Raises StoreError where the tile is not one of the store's, or cannot be written.
+        """
+        check_tile(self.layout, tile, np.shape(values))
+        with store_errors(self.place):
+            # zarr would make the folders of a store again that was removed meanwhile, or fill another run's.
+            if self._look() != self._mark:
+                raise StoreError(
+                    f"cannot write {self.place}: the store was removed or replaced while it was being filled"
+                )
+            pixels = np.asarray(values, dtype=self.array.dtype)
+            where = self.plan.index(tile)
+            try:
+                self.array[where] = pixels
+            except ValueError:
+                # zarr reads a shard before it fills it in part, as at the edges: a damaged one must go first.
+                delete_object(self.files, self.layout.object_name(tile))
+                self.array[where] = pixels
+
+    def read(self, tile: Tile) -> np.ndarray | None:
+        """The pixels (slow, fast) of one tile; None where it is missing or damaged. Raises StoreError."""
+        with store_errors(self.place, "read"):
+            if not self.has(tile):
+                return None
+            try:
+                return np.asarray(self.array[self.plan.index(tile)])
+            except UNREADABLE:
+                return None
+
+    def has(self, tile: Tile) -> bool:
+        """Whether there is an object for the tile, sound or not."""
+        return has_object(self.files, self.layout.object_name(tile))
+
+    def check_unchanged(self) -> None:
+        """Raise StoreError where another job has taken its place."""
+        if (read_attributes(self.place) or {}).get("job_digest") != self.job_digest:
+            raise StoreError(f"{self.place} was replaced or removed by somebody else")
+
+
+def read_attributes(place: str) -> dict[str, Any] | None:
+    """The `tilesim` attributes of the store at `place`; None where it is no store of tilesim's.
+
+    Raises InputError for a format that is not known: that of a newer version.
+    """
+    plain = read_json(place, ROOT)
+    try:
+        attributes = plain["attributes"]["tilesim"]
+        known = "format" in attributes and plain["node_type"] == "group"
+    except (KeyError, TypeError):
+        return None
+    if not known:
+        return None
+    if attributes["format"] not in FORMATS:
+        raise InputError(
+            f"{place}: its format is {attributes['format']!r:.40}; expected one of {', '.join(map(str, FORMATS))}, "
+            "which this version of tilesim reads"
+        )
+    return attributes
+
+
+def layout_of(array: zarr.Array) -> Layout:
+    """The layout of an image that is there."""
+    return Layout(array.shape, (array.shards or array.chunks)[-2:], array.chunks[-2:], str(array.dtype))
+
+
+def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
+    """Raise StoreError unless `tile` is exactly one object of the store and `shape` is its own."""
+    if not (0 <= tile.panel < layout.plan.panels and 0 <= tile.frame < layout.shape[0]):
+        panels = f"{layout.plan.panels} panels" if layout.plan.panels > 1 else "panel 0"
+        raise StoreError(f"{tile} is not in this store of {layout.shape[0]} frames of {panels}")
+    edges = ((tile.slow_start, tile.slow_stop), (tile.fast_start, tile.fast_stop))
+    aligned = all(
+        0 <= start < size and start % step == 0 and stop == min(start + step, size)
+        for (start, stop), step, size in zip(edges, layout.tile, layout.shape[-2:], strict=True)
+    )
+    if not aligned:
+        raise StoreError(
+            f"{tile} is not one whole tile of the store, which are {layout.tile[0]} x {layout.tile[1]} pixels"
+            f" (slow x fast) on an image of {layout.shape[-2]} x {layout.shape[-1]}: two tasks writing parts of one"
+            " object would lose each other's pixels. Use the tiles of the TilePlan that the store was created with"
+        )
+    if tuple(shape) != tile.shape:
+        raise StoreError(f"{tile} has {tile.shape} pixels (slow, fast) but the values have shape {tuple(shape)}")
