@@ -64,7 +64,7 @@ class Batch:
     preview: str | None = None
 
 
-def read_batch(path: str | os.PathLike) -> Batch:
+def read_batch(path: str | os.PathLike[str]) -> Batch:
     """The experiments of a TOML file (docs/batch.md). Raises InputError, naming the file, and the line or the key."""
     shown = printable(path)
     try:
@@ -83,7 +83,8 @@ def read_batch(path: str | os.PathLike) -> Batch:
 def check_template(option: str, template: str, frames: int) -> None:
     """Raise InputError unless a file name tells `frames` frames apart where there is more than one."""
     try:
-        fields = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
+        parts = string.Formatter().parse(template)
+        fields = [(name, spec or "", conversion) for _, name, spec, conversion in parts if name is not None]
         for name, spec, conversion in fields:
             if conversion or not re.fullmatch(SPECS.get(name, NOTHING), spec):
                 raise ValueError("found " + ":".join(filter(None, (name, spec, conversion))))
@@ -113,7 +114,7 @@ def fill_name(template: str, frame: int, name: str = "") -> str:
     return template.format(frame=frame, name=name)
 
 
-def _batch(path: str, plain: dict) -> Batch:
+def _batch(path: str, plain: dict[str, Any]) -> Batch:
     grid = _table("grid", plain.get("grid", {}))
     for key, values in grid.items():
         _check_flag(f"grid.{key}", key, ("frames", "frame_osc", "flags", "name", "zarr", *FILES))
@@ -136,14 +137,16 @@ def _batch(path: str, plain: dict) -> Batch:
     return Batch(path, entries, **outputs)
 
 
-def _common_words(plain: dict) -> Iterator[str]:
+def _common_words(plain: dict[str, Any]) -> Iterator[str]:
     for key, value in plain.items():
         if key not in TOP:
             _check_flag(key, key, ("name",))
             yield from _words(key, key, value)
 
 
-def _entries(where: str, common: list[str], one: dict, grid: dict, plain: dict) -> Iterator[BatchEntry]:
+def _entries(
+    where: str, common: list[str], one: dict[str, Any], grid: dict[str, Any], plain: dict[str, Any]
+) -> Iterator[BatchEntry]:
     """An experiment of the list at every point of the grid; the last key of the grid varies fastest."""
     own = {key: value for key, value in one.items() if key not in EXPERIMENT}
     for key, value in own.items():
@@ -186,7 +189,7 @@ def _words(where: str, flag: str, value: Any) -> list[str]:
         return [f"-{flag}"] if value else []
     values = value if isinstance(value, list) else [value]
     for one in values:
-        if isinstance(one, bool) or not isinstance(one, str | int | float) or (_is_number(one) and math.isnan(one)):
+        if not (isinstance(one, str) or (_is_number(one) and one == one)):  # NaN is no value
             raise InputError(f"{where} holds {one!r}; expected numbers, texts, or a list of them")
     return [WORDS.get(flag, f"-{flag}"), *map(str, values)]
 
@@ -208,7 +211,7 @@ def _text(where: str, value: Any) -> str:
     return value
 
 
-def _table(where: str, value: Any) -> dict:
+def _table(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{where} is {value!r}; expected a table [{where}]")
     return value
