@@ -259,6 +259,31 @@ def test_hdf5_files_without_an_image_are_refused(tmp_path):
             open_image(tmp_path / f"{number}.h5")
 
 
+# EDF
+
+
+def edf(path, order, more=""):
+    text = f"{{\nHeaderID = EH:000001:000000:000000 ;\nImage = 1 ;\nByteOrder = {order} ;\nDataType = UnsignedShort ;\n"
+    text += f"Dim_1 = {SHAPE[1]} ;\nDim_2 = {SHAPE[0]} ;\nSize = {PIXELS.nbytes} ;\n{more}"
+    pixels = PIXELS.astype(">u2" if order == "HighByteFirst" else "<u2")
+    path.write_bytes((text.ljust(1022) + "}\n").encode() + pixels.tobytes())
+
+
+@pytest.mark.parametrize("order", ["HighByteFirst", "LowByteFirst"])
+def test_an_edf_file_in_either_byte_order(order, tmp_path):
+    edf(tmp_path / "a.edf", order, "Compression = None ;\n")
+    same(whole(open_image(tmp_path / "a.edf")), PIXELS)
+
+
+@pytest.mark.parametrize("more", ["COMPRESSION = GZIP ;\n", "EDF_BinaryFileName = b.raw ;\n", "Dim_3 = 1 ;\n"])
+def test_an_edf_image_that_does_not_lie_there_as_it_is_is_refused(more, tmp_path):
+    edf(tmp_path / "a.edf", "LowByteFirst", more)
+    with pytest.raises(
+        InputError, match=r"a\.edf: expected an EDF image of two dimensions, not compressed, in the file"
+    ):
+        open_image(tmp_path / "a.edf")
+
+
 # Hostile input
 
 
