@@ -46,6 +46,7 @@ HEAVY = {
     "fabio": {"formats"},
     "h5py": {"formats"},
     "hdf5plugin": {"formats"},
+    "tifffile": {"formats"},
     "click": set(),
 }
 
