@@ -33,7 +33,7 @@ def cbf_counts(scale: float | None) -> Counts:
 
 
 def write_cbf(
-    path: str | os.PathLike, image: Bands, about: Facing, exposure: float = 1.0, material: str = "Si"
+    path: str | os.PathLike[str], image: Bands, about: Facing, exposure: float = 1.0, material: str = "Si"
 ) -> None:
     """Write an image of whole numbers, all or nothing; the compressed pixels wait in a temporary file.
 

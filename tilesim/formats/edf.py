@@ -22,7 +22,7 @@ TYPES = {
 }
 
 
-def write_edf(path: str | os.PathLike, image: Bands, title: str = "") -> None:
+def write_edf(path: str | os.PathLike[str], image: Bands, title: str = "") -> None:
     """Write all pixels in the type that they have, band by band, all or nothing. Raises StoreError."""
     slow, fast = image.shape
     items = {

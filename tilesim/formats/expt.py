@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Images:
 
 
 def write_expt(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     frames: Sequence[Experiment],
     *,
     axes: Axes = Axes.IMGCIF,
@@ -59,12 +60,14 @@ def write_expt(
         file.write((text + "\n").encode())
 
 
-def models(frames: Sequence[Experiment], axes: Axes, images: Images | None = None, exposure: float = 1.0) -> dict:
+def models(
+    frames: Sequence[Experiment], axes: Axes, images: Images | None = None, exposure: float = 1.0
+) -> dict[str, Any]:
     """The experiment list as plain values."""
     check_series(frames)
     rotation = rotation_to(axes, frames[0])
     first = turned(frames[0], rotation)
-    plain = {
+    plain: dict[str, Any] = {
         "__id__": "ExperimentList",
         "experiment": [],
         "imageset": [],
@@ -103,7 +106,7 @@ _LOOKUPS = {"mask": "", "gain": "", "pedestal": "", "dx": "", "dy": "", "params"
 """Files of corrections, of which there are none."""
 
 
-def beam_model(experiment: Experiment) -> dict:
+def beam_model(experiment: Experiment) -> dict[str, Any]:
     """The direction points from the sample to the source."""
     beam = experiment.beam
     # DIALS names the normal of the plane that holds beam and electric field.
@@ -125,7 +128,7 @@ def beam_model(experiment: Experiment) -> dict:
     }
 
 
-def detector_model(experiment: Experiment) -> dict:
+def detector_model(experiment: Experiment) -> dict[str, Any]:
     """All panels, in one flat hierarchy; millimetres, and fast before slow."""
     panels = experiment.detector.panels
     root = {"fast_axis": [1.0, 0.0, 0.0], "slow_axis": [0.0, 1.0, 0.0], "origin": [0.0, 0.0, 0.0]}
@@ -152,7 +155,7 @@ def detector_model(experiment: Experiment) -> dict:
     }
 
 
-def _panel_model(panel: Panel, number: int) -> dict:
+def _panel_model(panel: Panel, number: int) -> dict[str, Any]:
     sizes = [float(np.linalg.norm(axis)) for axis in (panel.fast, panel.slow)]
     sensor = panel.sensor
     thickness = sensor.layers * sensor.layer_thickness * 1e3 if sensor else 0.0
@@ -180,13 +183,13 @@ def _panel_model(panel: Panel, number: int) -> dict:
     }
 
 
-def goniometer_model(experiment: Experiment) -> dict:
+def goniometer_model(experiment: Experiment) -> dict[str, Any]:
     """One axis; angle 0 is the crystal as it is given."""
     axis = list(experiment.scan.axis)
     return {"rotation_axis": axis, "fixed_rotation": IDENTITY, "setting_rotation": IDENTITY}
 
 
-def scan_model(frames: Sequence[Experiment], first: int, exposure: float) -> dict:
+def scan_model(frames: Sequence[Experiment], first: int, exposure: float) -> dict[str, Any]:
     """Images numbered from `first`; degrees and seconds."""
     count = len(frames)
     width = math.degrees(oscillation(frames[0].scan))
@@ -204,7 +207,7 @@ def scan_model(frames: Sequence[Experiment], first: int, exposure: float) -> dic
     }
 
 
-def crystal_model(experiment: Experiment, angle: float) -> dict:
+def crystal_model(experiment: Experiment, angle: float) -> dict[str, Any]:
     """The cell in P1, turned about the spindle by `angle` radians; angstrom."""
     vectors = (rotate_about(getattr(experiment.crystal, name), experiment.scan.axis, angle) for name in "abc")
     named = zip("abc", vectors, strict=True)
@@ -219,7 +222,7 @@ def _is_sweep(frames: Sequence[Experiment]) -> bool:
     return width != 0.0 and bool(np.all(np.abs(np.diff(starts) - width) < CONTIGUOUS))
 
 
-def _sequence(images: Images, count: int) -> dict:
+def _sequence(images: Images, count: int) -> dict[str, Any]:
     one_file = len(images.names) == 1
     indices = {"single_file_indices": list(range(count))} if one_file and images.template is None else {}
     template = images.template or images.names[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 from tilesim.formats.banded import Bands
 from tilesim.io.flat import write_banded
@@ -12,7 +13,7 @@ from tilesim.io.replace import is_special, replacing
 FORMAT = "tilesim float image"
 
 
-def write_float(path: str | os.PathLike, image: Bands, about: dict) -> tuple[str, ...]:
+def write_float(path: str | os.PathLike[str], image: Bands, about: dict[str, Any]) -> tuple[str, ...]:
     """Write the pixels as little-endian float32 and `PATH.json` with shape, type and `about`; the names of both.
 
     All or nothing each; beside a device or a pipe there is no second file. Raises StoreError.

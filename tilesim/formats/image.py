@@ -21,7 +21,7 @@ FOREIGN = {b"\x89PNG\r\n": "PNG", b"P5": "PGM", b"\x93NUMPY": "numpy", b"\xff\xd
 
 
 def open_image(
-    path: str | os.PathLike, *, shape: tuple[int, int] | None = None, frame: int = 0, panel: int = 0
+    path: str | os.PathLike[str], *, shape: tuple[int, int] | None = None, frame: int = 0, panel: int = 0
 ) -> Image:
     """One frame of one panel of a store (a folder or a URL) or of a float, SMV, CBF, TIFF, EDF or HDF5 (NXmx) file.
 
@@ -34,17 +34,18 @@ def open_image(
     """
     kind = format_of(path)
     if kind == "store":
-        from tilesim.formats.storedimage import open_stored_image as opened
-    elif kind == "hdf5":
-        from tilesim.formats.hdf5image import open_hdf5_image as opened
-    else:
-        check_number(path, "panel", panel, 1)
-        image = _open_file(path, kind, shape, frame)
-        return _checked(path, image, shape)
-    return _checked(path, opened(path, frame, panel), shape)
+        from tilesim.formats.storedimage import open_stored_image
+
+        return _checked(path, open_stored_image(path, frame, panel), shape)
+    if kind == "hdf5":
+        from tilesim.formats.hdf5image import open_hdf5_image
+
+        return _checked(path, open_hdf5_image(path, frame, panel), shape)
+    check_number(path, "panel", panel, 1)
+    return _checked(path, _open_file(path, kind, shape, frame), shape)
 
 
-def format_of(path: str | os.PathLike) -> str:
+def format_of(path: str | os.PathLike[str]) -> str:
     """Which format it is: "store", "smv", "cbf", "tiff", "edf", "hdf5", or "float" where it is none of these.
 
     Raises InputError where it cannot be read, or is of a format known to be none of ours.
@@ -80,7 +81,7 @@ def format_of(path: str | os.PathLike) -> str:
     return "float"
 
 
-def _open_file(path: str | os.PathLike, kind: str, shape: tuple[int, int] | None, frame: int) -> Image:
+def _open_file(path: str | os.PathLike[str], kind: str, shape: tuple[int, int] | None, frame: int) -> Image:
     if kind == "tiff":
         from tilesim.formats.tiffimage import open_tiff_image
 
@@ -101,7 +102,7 @@ def _open_file(path: str | os.PathLike, kind: str, shape: tuple[int, int] | None
     return RawImage(path, _float_shape(path, shape), np.dtype("<f4"))
 
 
-def _float_shape(path: str | os.PathLike, shape: tuple[int, int] | None) -> tuple[int, int]:
+def _float_shape(path: str | os.PathLike[str], shape: tuple[int, int] | None) -> tuple[int, int]:
     """Pixels (slow, fast) of a float file; a square where nobody says it."""
     size = file_size(path)
     if shape is None:
@@ -120,7 +121,7 @@ def _float_shape(path: str | os.PathLike, shape: tuple[int, int] | None) -> tupl
     return shape
 
 
-def _checked(path: str | os.PathLike, image: Image, shape: tuple[int, int] | None) -> Image:
+def _checked(path: str | os.PathLike[str], image: Image, shape: tuple[int, int] | None) -> Image:
     if shape is not None and tuple(image.shape) != tuple(shape):
         raise InputError(
             f"{printable(path)}: expected {shape[1]} x {shape[0]} pixels (fast x slow), found"

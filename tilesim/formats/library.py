@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -59,13 +60,14 @@ class Layout(Noun):
 
     def panels(self, plane: Panel) -> tuple[Panel, ...]:
         """The panels on a plane that holds the whole raster: the plane itself, or the several panels."""
-        if not self.corners:
+        if self.panel is None:
             return (plane,)
         middle = [n / 2 for n in self.raster]
 
         def place(x: float, y: float) -> Vector:
             steps = zip(plane.fast, plane.slow, strict=True)
-            return tuple(self.pixel_size * (x * f + y * s) for f, s in steps)
+            along_x, along_y, along_z = (self.pixel_size * (x * f + y * s) for f, s in steps)
+            return (along_x, along_y, along_z)
 
         made = []
         for x, y, *axes in self.corners:
@@ -124,7 +126,7 @@ def detector(
     )
 
 
-def _layout(name: str, plain: dict) -> Layout:
+def _layout(name: str, plain: dict[str, Any]) -> Layout:
     corners = [
         (x + n * dx, y + n * dy, *one["fast"], *one["slow"])
         for one in plain.get("modules", ())

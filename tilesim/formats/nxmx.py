@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from tilesim.errors import InputError
 from tilesim.formats.axes import Axes, cell_parameters, oscillation, rotation_to, turned
 from tilesim.formats.banded import Bands, regrouped
 from tilesim.formats.counts import Counts
-from tilesim.formats.extra import need
+from tilesim.formats.extra import Hdf5, need
 from tilesim.io.replace import replacing_path
 from tilesim.model import Experiment, Panel
 from tilesim.model.resolution import beam_centre
@@ -54,13 +55,13 @@ def nxmx_counts(scale: float | None) -> Counts:
 
 
 def write_nxmx(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     frames: Sequence[Experiment],
     image: Callable[[int, int], Bands],
     *,
     material: str = "Si",
     exposure: Exposure = Exposure(),
-    notes: dict | None = None,
+    notes: dict[str, Any] | None = None,
 ) -> None:
     """Write a series, all or nothing, a chunk of it in memory at a time.
 
@@ -114,7 +115,7 @@ def check_series(frames: Sequence[Experiment]) -> None:
             raise InputError(f"frame {number} differs from frame 0 in more than its spindle angle; export it alone")
 
 
-def _write_beam(beam, experiment: Experiment, exposure: Exposure) -> None:
+def _write_beam(beam: Hdf5, experiment: Experiment, exposure: Exposure) -> None:
     waves = experiment.beam.waves
     wavelengths = sorted({wave.wavelength for wave in waves})
     _number(beam, "incident_wavelength", experiment.beam.wavelength * 1e10, "angstrom")
@@ -139,7 +140,7 @@ def _write_beam(beam, experiment: Experiment, exposure: Exposure) -> None:
         )
 
 
-def _write_sample(sample, first: Experiment, frames: Sequence[Experiment]) -> None:
+def _write_sample(sample: Hdf5, first: Experiment, frames: Sequence[Experiment]) -> None:
     sample["name"] = "simulated crystal"
     axes = _group(sample, "transformations", "NXtransformations")
     starts = np.degrees([one.scan.start for one in frames])
@@ -154,7 +155,9 @@ def _write_sample(sample, first: Experiment, frames: Sequence[Experiment]) -> No
     sample["unit_cell_group"] = "triclinic"
 
 
-def _write_detector(group, experiment: Experiment, pixels: Bands, material: str, exposure: Exposure, integer: bool):
+def _write_detector(
+    group: Hdf5, experiment: Experiment, pixels: Bands, material: str, exposure: Exposure, integer: bool
+) -> None:
     panels, beam = experiment.detector.panels, experiment.beam
     group["description"] = "simulated by tilesim"
     group["type"] = "pixel"
@@ -168,14 +171,14 @@ def _write_detector(group, experiment: Experiment, pixels: Bands, material: str,
         group["bit_depth_image"] = 32
     for name in ("count_time", "frame_time"):
         _number(group, name, exposure.seconds, "s")
-    hits = [(number, beam_centre(panel, beam)) for number, panel in enumerate(panels)]
+    hits = [(number, hit) for number, panel in enumerate(panels) if (hit := beam_centre(panel, beam))]
     inside = [
         (number, hit)
         for number, hit in hits
-        if hit and all(0 <= x <= n for x, n in zip(hit, panels[number].shape, strict=True))
+        if all(0 <= x <= n for x, n in zip(hit, panels[number].shape, strict=True))
     ]
-    number, hit = (inside or [(n, h) for n, h in hits if h] or [(0, None)])[0]
-    if hit is not None:
+    if met := inside or hits:
+        number, hit = met[0]
         panel, top = panels[number], sum(p.shape[0] for p in panels[:number])
         place = _position(panel, *hit)
         _number(group, "beam_center_x", hit[1], "pixels")
@@ -193,7 +196,7 @@ def _write_detector(group, experiment: Experiment, pixels: Bands, material: str,
         top += panel.shape[0]
 
 
-def _write_module(group, panel: Panel, top: int, det_z: float) -> None:
+def _write_module(group: Hdf5, panel: Panel, top: int, det_z: float) -> None:
     """One panel: a shift from where det_z ends to its outer corner, and the steps of its axes."""
     group["data_origin"] = np.array([top, 0])
     group["data_size"] = np.array(panel.shape)
@@ -222,7 +225,13 @@ def _write_module(group, panel: Panel, top: int, det_z: float) -> None:
         )
 
 
-def _write_pixels(data, frames: Sequence[Experiment], image, pixels: Bands, compression) -> None:
+def _write_pixels(
+    data: Hdf5,
+    frames: Sequence[Experiment],
+    image: Callable[[int, int], Bands],
+    pixels: Bands,
+    compression: Mapping[str, Any],
+) -> None:
     panels = frames[0].detector.panels
     if any(panel.shape[1] != panels[0].shape[1] for panel in panels):
         raise InputError("panels of different width cannot lie in one NXmx file; export them one by one (--panel)")
@@ -240,7 +249,7 @@ def _write_pixels(data, frames: Sequence[Experiment], image, pixels: Bands, comp
             top += len(block)
 
 
-def _write_mask(group, experiment: Experiment, compression) -> None:
+def _write_mask(group: Hdf5, experiment: Experiment, compression: Mapping[str, Any]) -> None:
     """Which pixels were not simulated: outside the region of interest or masked, on the first panel."""
     region, (slow, fast) = experiment.region, experiment.shape
     whole = region.pixels == slow * fast
@@ -260,7 +269,7 @@ def _write_mask(group, experiment: Experiment, compression) -> None:
         mask[top:below] = band
 
 
-def _write_notes(entry, experiment: Experiment, notes: dict) -> None:
+def _write_notes(entry: Hdf5, experiment: Experiment, notes: dict[str, Any]) -> None:
     group = _group(entry, "tilesim", "NXcollection")
     for name in "abc":
         _number(group, f"real_space_{name}", np.array(getattr(experiment.crystal, name)) * 1e10, "angstrom")
@@ -273,12 +282,12 @@ def _position(panel: Panel, slow: float, fast: float) -> np.ndarray:
     return np.array(panel.origin) + panel.pixel_size * along
 
 
-def _group(parent, name: str, kind: str, **attributes):
+def _group(parent: Hdf5, name: str, kind: str, **attributes: Any) -> Hdf5:
     group = parent.create_group(name)
     group.attrs.update(NX_class=kind, **attributes)
     return group
 
 
-def _number(group, name: str, value, units: str, **attributes) -> None:
+def _number(group: Hdf5, name: str, value: float | np.ndarray, units: str, **attributes: Any) -> None:
     group[name] = value
     group[name].attrs.update(units=units, **attributes)

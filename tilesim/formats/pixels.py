@@ -85,7 +85,7 @@ class RawImage(Banded):
     """Pixels that lie in a file as they are, slow axis first, from byte `offset` on; read where they are wanted."""
 
     def __init__(
-        self, path: str | os.PathLike, shape: tuple[int, int], dtype: np.dtype, offset: int = 0, frames: int = 1
+        self, path: str | os.PathLike[str], shape: tuple[int, int], dtype: np.dtype, offset: int = 0, frames: int = 1
     ) -> None:
         """Raises InputError, naming the file, where its pixels would not fit into it."""
         self.path = os.fspath(path)
@@ -124,7 +124,7 @@ class RawImage(Banded):
 
     def _read(self, descriptor: int, row: int, column: int, pixels: np.ndarray) -> None:
         """Fill `pixels`, contiguous, with what begins at one pixel of the file."""
-        data = memoryview(pixels.reshape(-1).view(np.uint8))
+        data = pixels.reshape(-1).view(np.uint8).data
         offset = self._offset + (row * self.shape[1] + column) * self._stored.itemsize
         while data:
             try:
@@ -136,7 +136,7 @@ class RawImage(Banded):
             data, offset = data[count:], offset + count
 
 
-def file_size(path: str | os.PathLike) -> int:
+def file_size(path: str | os.PathLike[str]) -> int:
     """Bytes of a regular file. Raises InputError where there is none."""
     try:
         status = os.stat(path)
@@ -147,7 +147,7 @@ def file_size(path: str | os.PathLike) -> int:
     return status.st_size
 
 
-def check_number(path: str | os.PathLike, what: str, number: int, count: int) -> None:
+def check_number(path: str | os.PathLike[str], what: str, number: int, count: int) -> None:
     """Raise InputError unless `number` is one of the `count` frames or panels (`what`) of a file."""
     if not 0 <= number < count:
         expected = f"0 to {count - 1}" if count > 1 else "0: it holds one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from tilesim.store.write import UNREADABLE
 class StoredImage(Banded):
     """Pixels of a store; NaN, or what its fill value is, where tiles are missing."""
 
-    def __init__(self, name: str, array, frame: int, panel: int, complete: bool) -> None:
+    def __init__(self, name: str, array: Any, frame: int, panel: int, complete: bool) -> None:
+        """An image of a `zarr.Array` of (frame, slow, fast) or (frame, panel, slow, fast)."""
         self.name = name
         self.shape = tuple(array.shape[-2:])
         self.dtype = array.dtype
@@ -39,7 +41,7 @@ class StoredImage(Banded):
                 ) from error
 
 
-def open_stored_image(path: str | os.PathLike, frame: int, panel: int) -> StoredImage:
+def open_stored_image(path: str | os.PathLike[str], frame: int, panel: int) -> StoredImage:
     """A frame of a panel of the store at `path`, a folder or a URL. Raises InputError, StoreError."""
     attributes, array = open_store(path)
     name = os.fspath(path)
