@@ -20,6 +20,8 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python -m pytest
 
 clean:

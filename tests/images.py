@@ -9,6 +9,7 @@ import fabio.tifimage
 import h5py
 import hdf5plugin
 import numpy as np
+import tifffile
 from PIL import Image as Pillow
 
 from tilesim.store.create import Contents, create_store
@@ -83,6 +84,16 @@ def _pillow(dtype: str, compression: str | None):
     return write
 
 
+def _tifffile(dtype: str, byteorder: str = "<", bigtiff: bool = False, **options):
+    def write(path: Path) -> np.ndarray:
+        pixels = PIXELS.astype(dtype)
+        with tifffile.TiffWriter(path, byteorder=byteorder, bigtiff=bigtiff) as file:
+            file.write(pixels, photometric="minisblack", **options)
+        return pixels
+
+    return write
+
+
 def _hdf5(dtype: str, place: str, **options):
     def write(path: Path) -> np.ndarray:
         pixels = PIXELS.astype(dtype)
@@ -106,7 +117,12 @@ WRITERS = {
     "tiff-float32": _fabio(fabio.tifimage.TifImage, "float32"),
     "tiff-uint32": _fabio(fabio.tifimage.TifImage, "uint32"),
     "tiff-deflate": _pillow("uint16", "tiff_adobe_deflate"),
+    "tiff-lzw": _pillow("uint16", "tiff_lzw"),
     "tiff-pillow": _pillow("float32", None),
+    "tiff-big-endian": _tifffile("int32", ">", rowsperstrip=5),
+    "tiff-bigtiff": _tifffile("float64", bigtiff=True),
+    "tiff-tiles": _tifffile("uint16", ">", tile=(16, 16)),
+    "tiff-predicted": _tifffile("uint32", compression="zlib", predictor=True),
     "hdf5-plain": _hdf5("int32", "entry/data/data"),
     "hdf5-bitshuffle": _hdf5("uint32", "entry/data/data_000001", chunks=(1, 4, 4), **hdf5plugin.Bitshuffle()),
     "hdf5-detector": _hdf5("float32", "entry/instrument/detector/data", chunks=(1, 13, 11), compression="gzip"),

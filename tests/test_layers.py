@@ -36,6 +36,7 @@ HEAVY = {
     "fabio": {"formats"},
     "h5py": {"formats"},
     "hdf5plugin": {"formats"},
+    "tifffile": {"formats"},
     "click": set(),
 }
 

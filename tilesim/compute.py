@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from tilesim.errors import PlanError
 from tilesim.model import Experiment
 from tilesim.tiling.tile import Tile
 
+Numbers = npt.NDArray[np.int64]
+"""Numbers (n,) of pixels, slow x width + fast: their places in the image."""
 PRECISIONS = ("mixed", "double")
 FLOAT32_ROOM = 1e36
 """Largest term that is summed in float32; beyond it everything is float64."""
@@ -21,17 +24,26 @@ FLOAT32_ROOM = 1e36
 class Kernel(Protocol):
     """An experiment made ready for one device in one precision, to compute any of its pixels."""
 
-    experiment: Experiment
-    device: str
-    dtype: str
-    """Of the sum's terms: float32 or float64"""
-    block: int
-    """Pixels per call"""
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment that was made ready."""
 
-    def photons(self, numbers: np.ndarray) -> tuple[np.ndarray, float]:
-        """Photons (n,) float64 of the pixels with these numbers (n,), and the sum of their solid angles."""
+    @property
+    def device(self) -> str:
+        """Device of the calculation."""
 
-    def solid_angle(self, numbers: np.ndarray) -> float:
+    @property
+    def dtype(self) -> str:
+        """Type of the sum's terms: float32 or float64."""
+
+    @property
+    def block(self) -> int:
+        """Pixels per call."""
+
+    def photons(self, numbers: Numbers) -> tuple[npt.NDArray[np.float64], float]:
+        """Photons (n,) of the pixels with these numbers, and the sum of their solid angles."""
+
+    def solid_angle(self, numbers: Numbers) -> float:
         """The sum of the solid angles in use over these pixels, their layers and sub-pixels, steradian."""
 
 
@@ -40,8 +52,8 @@ class TileImage:
     """The pixels of one tile."""
 
     tile: Tile
-    photons: np.ndarray
-    """(slow, fast) float32; zero outside the region of interest and where masked"""
+    photons: npt.NDArray[np.float32]
+    """(slow, fast); zero outside the region of interest and where masked"""
     solid_angle: float
     """Sum of the solid angles in use over pixels, layers and sub-pixels, steradian"""
 
@@ -58,18 +70,18 @@ def simulate_tile(kernel: Kernel, tile: Tile) -> TileImage:
         return TileImage(tile, values.reshape(tile.shape), solid_angle)
     image = np.zeros(tile.shape, np.float32)
     within, active = rendered_part(kernel.experiment, tile)
-    part = image[within]
-    part[... if active is None else active] = values.reshape(part.shape) if active is None else values
+    rendered = image[within]
+    rendered[... if active is None else active] = values.reshape(rendered.shape) if active is None else values
     return TileImage(tile, image, solid_angle)
 
 
-def known_tile(kernel: Kernel, tile: Tile, values: np.ndarray) -> TileImage:
+def known_tile(kernel: Kernel, tile: Tile, values: npt.NDArray[np.float32]) -> TileImage:
     """What `simulate_tile` gave when it made `values` (slow, fast): only the solid angle is computed anew."""
     wanted = rendered_pixels(kernel.experiment, tile)
     return TileImage(tile, values, sum((kernel.solid_angle(wanted[part]) for part in _blocks(kernel, wanted)), 0.0))
 
 
-def rendered_part(experiment: Experiment, tile: Tile) -> tuple[tuple[slice, slice], np.ndarray | None]:
+def rendered_part(experiment: Experiment, tile: Tile) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_] | None]:
     """The part of a tile's array that is in the region, and which pixels of it are not masked (None: all)."""
     region = experiment.region
     slow = _common(tile.slow_start, tile.slow_stop, region.slow_start, region.slow_stop)
@@ -79,11 +91,11 @@ def rendered_part(experiment: Experiment, tile: Tile) -> tuple[tuple[slice, slic
     return within, active
 
 
-def rendered_pixels(experiment: Experiment, tile: Tile) -> np.ndarray:
-    """Numbers (n,) int64, slow x width + fast, of the pixels of a tile that are in the region and not masked."""
+def rendered_pixels(experiment: Experiment, tile: Tile) -> Numbers:
+    """The pixels of a tile that are in the region and not masked."""
     (slow, fast), active = rendered_part(experiment, tile)
     rows = np.arange(slow.start, slow.stop) + tile.slow_start
-    numbers = rows[:, None] * experiment.shape[1] + (np.arange(fast.start, fast.stop) + tile.fast_start)
+    numbers: Numbers = rows[:, None] * experiment.shape[1] + (np.arange(fast.start, fast.stop) + tile.fast_start)
     return numbers.ravel() if active is None else numbers[active]
 
 
@@ -93,7 +105,7 @@ def _common(start: int, stop: int, low: int, high: int) -> tuple[int, int]:
     return first, max(first, min(stop, high))
 
 
-def _blocks(kernel: Kernel, wanted: np.ndarray) -> Iterator[slice]:
+def _blocks(kernel: Kernel, wanted: Numbers) -> Iterator[slice]:
     """A list of pixels in parts of at most a block."""
     for start in range(0, len(wanted), kernel.block):
         yield slice(start, start + kernel.block)

@@ -9,6 +9,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from images import PIXELS, SHAPE, WRITERS, smv, smv_header, store
@@ -259,6 +260,85 @@ def test_hdf5_files_without_an_image_are_refused(tmp_path):
             file[key] = value
         with pytest.raises(InputError, match=rf"{number}\.h5: .*expected (pixels|numbers)"):
             open_image(tmp_path / f"{number}.h5")
+
+
+# EDF
+
+
+def edf(path, order, more=""):
+    text = f"{{\nHeaderID = EH:000001:000000:000000 ;\nImage = 1 ;\nByteOrder = {order} ;\nDataType = UnsignedShort ;\n"
+    text += f"Dim_1 = {SHAPE[1]} ;\nDim_2 = {SHAPE[0]} ;\nSize = {PIXELS.nbytes} ;\n{more}"
+    pixels = PIXELS.astype(">u2" if order == "HighByteFirst" else "<u2")
+    path.write_bytes((text.ljust(1022) + "}\n").encode() + pixels.tobytes())
+
+
+@pytest.mark.parametrize("order", ["HighByteFirst", "LowByteFirst"])
+def test_an_edf_file_in_either_byte_order(order, tmp_path):
+    edf(tmp_path / "a.edf", order, "Compression = None ;\n")
+    same(whole(open_image(tmp_path / "a.edf")), PIXELS)
+
+
+@pytest.mark.parametrize("more", ["COMPRESSION = GZIP ;\n", "EDF_BinaryFileName = b.raw ;\n", "Dim_3 = 1 ;\n"])
+def test_an_edf_image_that_does_not_lie_there_as_it_is_is_refused(more, tmp_path):
+    edf(tmp_path / "a.edf", "LowByteFirst", more)
+    with pytest.raises(
+        InputError, match=r"a\.edf: expected an EDF image of two dimensions, not compressed, in the file"
+    ):
+        open_image(tmp_path / "a.edf")
+
+
+# TIFF
+
+
+def test_a_tiff_file_of_a_codec_that_is_missing_says_what_to_install(tmp_path, monkeypatch):
+    WRITERS["tiff-lzw"](tmp_path / "a.tif")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tifffile"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(
+        InputError, match=r"a\.tif: 11 x 13 pixels, compressed, cannot be read .*pip install imagecodecs$"
+    ):
+        open_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((4, 5, 3), "u1"), np.zeros((4, 5), "c8")])
+def test_a_tiff_image_of_colours_or_complex_numbers_is_refused(pixels, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    with pytest.raises(InputError, match=r"a\.tif: expected a grey image of 8 to 64 bits or floats, found"):
+        open_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("first, last, what", [(0, 2, None), (150, 160, "damaged one .*leads back")])
+def test_pages_of_a_tiff_file_that_lead_back_come_to_an_end(first, last, what, tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, byteorder="<") as file:
+        for number in range(last + 1):
+            file.write(PIXELS + number, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path) as file:
+        begin, end = (file.pages[number].offset for number in (first, last))
+        tags = len(file.pages[last].tags)
+    data = bytearray(path.read_bytes())
+    data[end + 2 + 12 * tags : end + 6 + 12 * tags] = begin.to_bytes(4, "little")
+    path.write_bytes(data)
+    if what:
+        with pytest.raises(InputError, match=what):
+            open_image(path)
+    else:
+        same(whole(open_image(path)), PIXELS)
+
+
+def test_a_tiff_image_that_claims_to_be_huge_takes_no_memory(tmp_path):
+    for number, (kind, match) in enumerate(
+        [("tiff-deflate", "some are missing|cannot come out"), ("tiff-float32", "expected .* bytes of pixels")]
+    ):
+        path = tmp_path / f"{number}.tif"
+        WRITERS[kind](path)
+        with tifffile.TiffFile(path, mode="r+") as file:
+            for name in ("ImageWidth", "ImageLength"):
+                tag = file.pages[0].tags[name]
+                tag.overwrite(60_000, dtype="H")
+        with pytest.raises(InputError, match=match):
+            open_image(path)
 
 
 # Hostile input

@@ -25,7 +25,7 @@ def squared(shape, cells, hkl, **options):
 
 def test_exact_halves_go_down():
     values = torch.tensor([0.5, -0.5, 1.5, 2.4, -2.6], dtype=torch.float64)
-    assert nearest_node((values,))[0].tolist() == [0.0, -1.0, 1.0, 2.0, -3.0]
+    assert nearest_node((values, values, values))[2].tolist() == [0.0, -1.0, 1.0, 2.0, -3.0]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def cbf_counts(scale: float | None) -> Counts:
 
 
 def write_cbf(
-    path: str | os.PathLike, image: Bands, about: Facing, experiment: Experiment, material: str | None = None
+    path: str | os.PathLike[str], image: Bands, about: Facing, experiment: Experiment, material: str | None = None
 ) -> None:
     """Write an image of whole numbers, all or nothing; the compressed pixels wait in a temporary file.
 

@@ -26,7 +26,7 @@ TYPES = {f"{sign} {bits}-bit integer": f"{letter}{bits // 8}"
          for sign, letter in (("signed", "i"), ("unsigned", "u")) for bits in (8, 16, 32)}  # fmt: skip
 
 
-def open_cbf_image(path: str | os.PathLike) -> ArrayImage:
+def open_cbf_image(path: str | os.PathLike[str]) -> ArrayImage:
     """The image of a CBF file, unpacked. Raises InputError, naming the file, where it is damaged or not byte-offset."""
     name, data = printable(path), _read(path, 0, MOST_HEADER)
     begin = data.find(SECTION)
@@ -62,7 +62,7 @@ def open_cbf_image(path: str | os.PathLike) -> ArrayImage:
     return ArrayImage(pixels.reshape(slow, fast).astype(TYPES[kind], copy=False))
 
 
-def _read(path: str | os.PathLike, start: int, size: int) -> bytes:
+def _read(path: str | os.PathLike[str], start: int, size: int) -> bytes:
     try:
         with open(path, "rb") as file:
             file.seek(start)

@@ -41,17 +41,20 @@ class Counts:
 
     def _missing(self, band: np.ndarray) -> np.ndarray:
         """Pixels that hold no number but a mark: NaN, negative counts, the two largest of 32 bits."""
+        missing: np.ndarray
         if band.dtype.kind == "f":
-            return np.isnan(band)
-        if band.dtype.kind == "i":
-            return band < 0
-        return band >= 2**32 - 2 if band.dtype.itemsize >= 4 else np.zeros(band.shape, bool)
+            missing = np.isnan(band)
+        elif band.dtype.kind == "i":
+            missing = band < 0
+        else:
+            missing = band >= 2**32 - 2 if band.dtype.itemsize >= 4 else np.zeros(band.shape, bool)
+        return missing
 
     def _fitted(self, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
         values = np.rint(values)
         self.cut += int(np.count_nonzero((values > self.top) | (values < self.least)))
         self.gaps += int(np.count_nonzero(missing))
-        whole = np.clip(values, self.least, self.top).astype(self.dtype)
+        whole: np.ndarray = np.clip(values, self.least, self.top).astype(self.dtype)
         whole[missing] = self.absent
         return whole
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.model.detector import Panel
 from tilesim.model.instrument import Instrument, flat_panel
 from tilesim.model.mask import PixelMask
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
@@ -19,6 +21,9 @@ UNITS = {"m": 1.0, "mm": 1e-3, "": 1.0}
 ENERGIES = {"": 1e-3, "ev": 1e-3, "kev": 1.0, "mev": 1e3}
 SQUARE = 1e-3
 """How far the step along an axis may be from one pixel."""
+
+Edges = tuple[int, int, int, int]
+"""First and last pixel along fs, then along ss, in the data."""
 
 
 def parse_geom(content: bytes, name: str) -> Instrument:
@@ -68,8 +73,8 @@ def _need(key: str, panel: dict[str, str], field: str) -> str:
     return panel[field]
 
 
-def _edges(key: str, panel: dict[str, str]) -> tuple[int, int, int, int]:
-    """First and last pixel along fs, then along ss, in the data."""
+def _edges(key: str, panel: dict[str, str]) -> Edges:
+    """Where a panel is in the data."""
     values = [_number(f"{key}/{field}", _need(key, panel, field)) for field in EDGES]
     if not all(float(value).is_integer() for value in values) or values[1] < values[0] or values[3] < values[2]:
         raise InputError(f"{key}: min_fs, max_fs, min_ss, max_ss are {values}; expected whole numbers, min up to max")
@@ -90,10 +95,11 @@ def _direction(key: str, field: str, text: str) -> tuple[float, float, float]:
         raise InputError(f"{key}/{field} = {text[:60]}: expected a vector such as +1.0x -0.002y")
     if abs(norm(found) - 1.0) > SQUARE:
         raise InputError(f"{key}/{field} has length {norm(found):g}; expected one pixel, of square pixels")
-    return tuple(found)
+    x, y, z = found
+    return (x, y, z)
 
 
-def _panel(key: str, panel: dict[str, str], edges: tuple[int, int, int, int]):
+def _panel(key: str, panel: dict[str, str], edges: Edges) -> Panel:
     corner = [_number(f"{key}/{field}", _need(key, panel, field)) for field in ("corner_x", "corner_y")]
     per_metre = _number(f"{key}/res", _need(key, panel, "res"))
     if not per_metre > 0.0:
@@ -123,7 +129,9 @@ def _wavelength(shared: dict[str, str]) -> float | None:
     return None
 
 
-def _mask(bad: dict[str, dict[str, str]], names: list[str], places, panels) -> PixelMask | None:
+def _mask(
+    bad: dict[str, dict[str, str]], names: list[str], places: dict[str, Edges], panels: Sequence[Panel]
+) -> PixelMask | None:
     """Pixels in no bad region: of the data (fs, ss), or of the laboratory (x, y, in pixels)."""
     if not bad:
         return None
@@ -157,7 +165,7 @@ def _limit(key: str, limits: dict[str, float], field: str) -> float:
     return limits[field]
 
 
-def _inside(key: str, panel, limits: dict[str, float]) -> np.ndarray:
+def _inside(key: str, panel: Panel, limits: dict[str, float]) -> np.ndarray:
     """Which pixels (slow, fast) of a panel have their centre in a rectangle of the laboratory."""
     slow, fast = ((np.arange(count) + 0.5) * panel.pixel_size for count in panel.shape)
     inside = np.ones(panel.shape, bool)

@@ -128,21 +128,18 @@ class Dataset:
 
         Nothing is read before it is computed. Raises InputError where there is no such frame.
         """
-        import dask.array as da
-
         numbers = range(self.panels) if panel is None else (panel,)
         images = [_lazy(self.pixels(frame, number)) for number in numbers]
-        return images[0] if len(images) == 1 else da.stack(images)
+        return images[0] if len(images) == 1 else _stacked(images)
 
     def xarray(self) -> xarray.Dataset:
         """All frames as one lazy xarray Dataset with the variable `intensity` and a coordinate for all that varies."""
         import xarray
 
         if self.store is not None:
-            return xarray.open_zarr(self.store.files, group="0", chunks={}, consolidated=False)
-        import dask.array as da
-
-        frames = da.stack([self.image(frame) for frame in range(len(self))])
+            found: xarray.Dataset = xarray.open_zarr(self.store.files, group="0", chunks={}, consolidated=False)
+            return found
+        frames = _stacked([self.image(frame) for frame in range(len(self))])
         dimensions = ("frame", "slow", "fast") if self.panels == 1 else ("frame", "panel", "slow", "fast")
         intensity = xarray.Variable(dimensions, frames, {"units": self.units})
         return xarray.Dataset({"intensity": intensity}, {"frame": list(self.frames)})
@@ -222,14 +219,14 @@ def open_dataset(
     Raises InputError, naming the file.
     """
     name, form = os.fspath(path), format_of(path)
-    about = {"warnings": tuple(warnings), "beside": notes or {}}
+    told, beside = tuple(warnings), notes or {}
     if form == Format.STORE:
         store = Store.open(name)
-        size, panels, frames = store.array.shape[-2:], store.plan.panels, store.numbers
+        size, panels, frames = _pair(store.array.shape), store.plan.panels, store.numbers
         stated: Series | str = "" if experiment is None else _given(experiment, len(frames))
         if isinstance(stated, Series):
-            _checked(stated, name, tuple(size), panels)
-        return Dataset(name, form, tuple(size), panels, frames, store, stated, experiment is None, **about)
+            _checked(stated, name, size, panels)
+        return Dataset(name, form, size, panels, frames, store, stated, experiment is None, False, told, beside)
     exact = False
     if experiment is not None:
         stated = ""
@@ -238,14 +235,14 @@ def open_dataset(
     elif form == Format.FLOAT:
         from tilesim.formats.flatfloat import read_sidecar
 
-        stated, beside = read_sidecar(name)
-        shape, exact = shape or beside, True
+        stated, known = read_sidecar(name)
+        shape, exact = shape or known, True
     image = open_image(name, shape=shape)
     if experiment is not None:
         stated = _given(experiment, image.frames)
     elif form != Format.FLOAT:
         stated, exact = _stated(name, form, image)
-    size, panels, stacked = tuple(image.shape), image.panels, False
+    size, panels, stacked = _pair(image.shape), image.panels, False
     if isinstance(stated, Series):
         first = stated[0]
         count = len(first.detector.panels)
@@ -258,7 +255,7 @@ def open_dataset(
             if experiment is not None:
                 raise
             stated = str(error)
-    return Dataset(name, form, size, panels, tuple(range(image.frames)), None, stated, exact, stacked, **about)
+    return Dataset(name, form, size, panels, tuple(range(image.frames)), None, stated, exact, stacked, told, beside)
 
 
 def _given(experiment: Experiment | Sequence[Experiment], count: int) -> Series:
@@ -287,7 +284,7 @@ def _stated(path: str, form: Format, image: Image) -> tuple[Series | str, bool]:
             return read_nxmx_series(path, image.frames)
         from tilesim.formats.headergeometry import header_experiment
 
-        experiment, exact = header_experiment(path, form, tuple(image.shape))
+        experiment, exact = header_experiment(path, form, _pair(image.shape))
         return _following(experiment, image.frames), exact
     except InputError as error:
         return str(error), False
@@ -332,4 +329,20 @@ def _lazy(image: Image) -> dask.array.Array:
 
     chunks = image.chunk or (CHUNK, CHUNK)
     meta = np.empty((0, 0), image.dtype)
-    return da.from_array(_Array(image), chunks=chunks, name=False, asarray=False, lock=False, meta=meta)
+    lazy: dask.array.Array = da.from_array(  # type: ignore[no-untyped-call]
+        _Array(image), chunks=chunks, name=False, asarray=False, lock=False, meta=meta
+    )
+    return lazy
+
+
+def _stacked(images: Sequence[dask.array.Array]) -> dask.array.Array:
+    import dask.array as da
+
+    stacked: dask.array.Array = da.stack(images)  # type: ignore[no-untyped-call]
+    return stacked
+
+
+def _pair(shape: Sequence[int]) -> tuple[int, int]:
+    """The last two of a shape: slow, fast."""
+    slow, fast = shape[-2:]
+    return (int(slow), int(fast))

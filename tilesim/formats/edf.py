@@ -23,7 +23,7 @@ TYPES = {
 }
 
 
-def write_edf(path: str | os.PathLike, image: Bands, title: str = "", experiment: str | None = None) -> None:
+def write_edf(path: str | os.PathLike[str], image: Bands, title: str = "", experiment: str | None = None) -> None:
     """Write all pixels in the type that they have, band by band, all or nothing. Raises StoreError.
 
     experiment  from `packed`

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Images:
 
 
 def write_expt(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     series: Series,
     *,
     axes: Axes = Axes.IMGCIF,
@@ -59,7 +60,7 @@ def write_expt(
         file.write((text + "\n").encode())
 
 
-def models(series: Series, axes: Axes, images: Images | None = None) -> dict:
+def models(series: Series, axes: Axes, images: Images | None = None) -> dict[str, Any]:
     """The experiment list as plain values; frames share the models that they have in common."""
     rotation = rotation_to(axes, series[0])
     frames = [turned(one, rotation) for one in series]
@@ -67,7 +68,7 @@ def models(series: Series, axes: Axes, images: Images | None = None) -> dict:
         if any(panel.curved_radius is not None for panel in one.detector.panels):
             raise InputError(f"frame {number}: the detector is curved, which this format cannot tell")
     first = frames[0]
-    plain: dict = {"__id__": "ExperimentList", "experiment": [], "imageset": []}
+    plain: dict[str, Any] = {"__id__": "ExperimentList", "experiment": [], "imageset": []}
     plain |= {key: [] for key in ("beam", "detector", "goniometer", "scan", "crystal", "profile", "scaling_model")}
     number = images.first if images else 1
     shared = {"__id__": "Experiment", "identifier": ""}
@@ -94,7 +95,7 @@ def models(series: Series, axes: Axes, images: Images | None = None) -> dict:
     return plain
 
 
-def _place(plain: dict, key: str, model: dict | None, alone: bool = False) -> dict[str, int]:
+def _place(plain: dict[str, Any], key: str, model: dict[str, Any] | None, alone: bool = False) -> dict[str, int]:
     """Where a model stands in the list of its kind, to which it is added unless the last one is the same."""
     if model is None:
         return {}
@@ -108,7 +109,7 @@ _LOOKUPS = {"mask": "", "gain": "", "pedestal": "", "dx": "", "dy": "", "params"
 """Files of corrections, of which there are none."""
 
 
-def beam_model(experiment: Experiment) -> dict:
+def beam_model(experiment: Experiment) -> dict[str, Any]:
     """The direction points from the sample to the source."""
     beam = experiment.beam
     # DIALS names the normal of the plane that holds beam and electric field.
@@ -130,7 +131,7 @@ def beam_model(experiment: Experiment) -> dict:
     }
 
 
-def detector_model(experiment: Experiment) -> dict:
+def detector_model(experiment: Experiment) -> dict[str, Any]:
     """All panels, in one flat hierarchy; millimetres, and fast before slow."""
     panels = experiment.detector.panels
     root = {"fast_axis": [1.0, 0.0, 0.0], "slow_axis": [0.0, 1.0, 0.0], "origin": [0.0, 0.0, 0.0]}
@@ -157,7 +158,7 @@ def detector_model(experiment: Experiment) -> dict:
     }
 
 
-def _panel_model(panel: Panel, number: int, wavelength: float) -> dict:
+def _panel_model(panel: Panel, number: int, wavelength: float) -> dict[str, Any]:
     sizes = [float(np.linalg.norm(axis)) for axis in (panel.fast, panel.slow)]
     sensor = panel.sensor
     thickness = sensor.thickness * 1e3 if sensor else 0.0
@@ -185,13 +186,13 @@ def _panel_model(panel: Panel, number: int, wavelength: float) -> dict:
     }
 
 
-def goniometer_model(experiment: Experiment) -> dict:
+def goniometer_model(experiment: Experiment) -> dict[str, Any]:
     """One axis; angle 0 is the crystal as it is given."""
     axis = list(experiment.scan.axis)
     return {"rotation_axis": axis, "fixed_rotation": IDENTITY, "setting_rotation": IDENTITY}
 
 
-def scan_model(frames: Sequence[Experiment], first: int) -> dict:
+def scan_model(frames: Sequence[Experiment], first: int) -> dict[str, Any]:
     """Images numbered from `first`; degrees and seconds, of which 0 are an unknown time."""
     count, exposure = len(frames), frames[0].beam.exposure or 0.0
     width = math.degrees(frames[0].scan.oscillation)
@@ -209,7 +210,7 @@ def scan_model(frames: Sequence[Experiment], first: int) -> dict:
     }
 
 
-def crystal_model(experiment: Experiment, angle: float) -> dict | None:
+def crystal_model(experiment: Experiment, angle: float) -> dict[str, Any] | None:
     """The cell in P1, turned about the spindle by `angle` radians; angstrom. None without a crystal."""
     if experiment.crystal is None:
         return None
@@ -231,7 +232,7 @@ def _is_sweep(frames: Sequence[Experiment]) -> bool:
     return width != 0.0 and bool(np.all(np.abs(np.diff(starts) - width) < CONTIGUOUS))
 
 
-def _sequence(images: Images, count: int) -> dict:
+def _sequence(images: Images, count: int) -> dict[str, Any]:
     one_file = len(images.names) == 1
     indices = {"single_file_indices": list(range(count))} if one_file and images.template is None else {}
     template = images.template or images.names[0]

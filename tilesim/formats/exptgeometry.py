@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.model.detector import Sensor
+from tilesim.model.detector import Panel, Sensor
 from tilesim.model.instrument import Instrument, flat_panel, sensor_of, square_pixel
 from tilesim.model.mask import PixelMask
 from tilesim.model.materials import known_material
 from tilesim.model.vectors import rotate_about, unit
+
+Plain = dict[str, Any]
+"""A JSON object."""
 
 
 def parse_expt(content: bytes, name: str) -> Instrument:
@@ -21,12 +26,15 @@ def parse_expt(content: bytes, name: str) -> Instrument:
     if not isinstance(plain, dict) or not plain.get("detector"):
         raise InputError("expected the key detector, as DIALS writes it")
     first = (plain.get("experiment") or [{}])[0]
-    models = {key: _model(plain, first, key) for key in ("detector", "beam", "goniometer", "crystal")}
-    detector, beam, goniometer = models["detector"], models["beam"], models["goniometer"]
+    detector, beam, goniometer, crystal = (
+        _model(plain, first, key) for key in ("detector", "beam", "goniometer", "crystal")
+    )
+    if detector is None:
+        raise InputError("expected an experiment with a detector")
     described = detector["panels"]
     frames = _frames(detector.get("hierarchy"), len(described))
     panels = [_panel(panel, frame) for panel, frame in zip(described, frames, strict=True)]
-    known = {}
+    known: dict[str, Any] = {}
     if beam:
         light = -np.array(unit(_vector(beam["direction"])))
         known["beam"] = tuple(light.tolist())
@@ -38,29 +46,29 @@ def parse_expt(content: bytes, name: str) -> Instrument:
             known["kahn_factor"] = 2.0 * float(beam["polarization_fraction"]) - 1.0
     if goniometer:
         known["spindle"] = _spindle(goniometer)
-    if models["crystal"]:
-        real = np.array([_vector(models["crystal"][f"real_space_{axis}"]) for axis in "abc"]) * 1e-10
+    if crystal:
+        real = np.array([_vector(crystal[f"real_space_{axis}"]) for axis in "abc"]) * 1e-10
         known["real_cell"] = tuple(real.reshape(9).tolist())
     return Instrument(name, tuple(panels), sensor=_sensor(described[0]), mask=_mask(described, panels), **known)
 
 
-def _model(plain: dict, first: dict, key: str) -> dict | None:
+def _model(plain: Plain, first: Plain, key: str) -> Plain | None:
     """The model of the first experiment; without experiments the first there is."""
     models = plain.get(key) or []
     number = first.get(key, None if plain.get("experiment") else 0)
     return models[number] if number is not None and models else None
 
 
-def _vector(value) -> tuple[float, float, float]:
+def _vector(value: Iterable[Any]) -> tuple[float, float, float]:
     x, y, z = (float(v) for v in value)
     return (x, y, z)
 
 
-def _frames(hierarchy: dict | None, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _frames(hierarchy: Plain | None, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Origin (3) and axes (3, 3) as columns of what each panel is placed in."""
     frames: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(3), np.eye(3))] * count
 
-    def descend(node: dict, origin: np.ndarray, axes: np.ndarray) -> None:
+    def descend(node: Plain, origin: np.ndarray, axes: np.ndarray) -> None:
         fast, slow = (np.array(unit(_vector(node[f"{axis}_axis"]))) for axis in ("fast", "slow"))
         own = np.stack([fast, slow, np.cross(fast, slow)], axis=1)
         origin, axes = origin + axes @ np.array(_vector(node["origin"])), axes @ own
@@ -75,7 +83,7 @@ def _frames(hierarchy: dict | None, count: int) -> list[tuple[np.ndarray, np.nda
     return frames
 
 
-def _panel(plain: dict, frame: tuple[np.ndarray, np.ndarray]):
+def _panel(plain: Plain, frame: tuple[np.ndarray, np.ndarray]) -> Panel:
     origin, axes = frame
     corner = (origin + axes @ np.array(_vector(plain["origin"]))) * 1e-3
     fast, slow = (axes @ np.array(_vector(plain[f"{axis}_axis"])) for axis in ("fast", "slow"))
@@ -84,13 +92,13 @@ def _panel(plain: dict, frame: tuple[np.ndarray, np.ndarray]):
     return flat_panel(corner.tolist(), fast.tolist(), slow.tolist(), pixel, (rows, columns))
 
 
-def _sensor(plain: dict) -> Sensor | None:
+def _sensor(plain: Plain) -> Sensor | None:
     thickness, mu = float(plain.get("thickness") or 0.0) * 1e-3, float(plain.get("mu") or 0.0) * 1e3
     material = known_material(str(plain.get("material") or ""))
     return sensor_of(thickness, material, mu if mu > 0.0 else None)
 
 
-def _mask(described: list[dict], panels: list) -> PixelMask | None:
+def _mask(described: list[Plain], panels: Sequence[Panel]) -> PixelMask | None:
     """Rectangles that are not trusted: first fast, first slow, last fast, last slow, the last ones left out."""
     if not any(panel.get("mask") for panel in described):
         return None
@@ -102,7 +110,7 @@ def _mask(described: list[dict], panels: list) -> PixelMask | None:
     return PixelMask(active.reshape(-1, fast))
 
 
-def _spindle(plain: dict) -> tuple[float, float, float]:
+def _spindle(plain: Plain) -> tuple[float, float, float]:
     """The axis that the scan turns about, where the outer axes of the goniometer have put it."""
     if "axes" in plain:
         number = int(plain.get("scan_axis", 0))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from tilesim.errors import InputError
+
+Hdf5 = Any
+"""A file, group or dataset of h5py, which declares no types."""
 
 
 def need(module: str, what: str) -> ModuleType:

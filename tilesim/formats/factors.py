@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from tilesim.errors import InputError
 from tilesim.io.hkl import read_hkl
 from tilesim.io.reading import printable, unreadable
 from tilesim.model.factors import StructureFactors
+
+if TYPE_CHECKING:
+    from tilesim.formats.model import Model
+    from tilesim.formats.reflections import Reflections
 
 LOOKED_AT = 2**16
 """Bytes at the start of a file that tell its kind."""
@@ -29,8 +34,8 @@ class Request:
     strict: bool = False
     """Read as the reference does."""
     column: str | None = None
-    model: object | None = None
-    """`formats.model.Model`, where `path` is a file of coordinates."""
+    model: Model | None = None
+    """Where `path` is a file of coordinates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +78,11 @@ def read_factors(request: Request) -> Table:
 
 def known_points(factors: StructureFactors, strict: bool = False) -> np.ndarray:
     """Which points of the grid (h, k, l) a file of h k l F lists; reads it again. Raises InputError."""
-    return ~np.isnan(read_hkl(factors.source, float("nan"), strict=strict)[0].grid)
+    listed: np.ndarray = ~np.isnan(read_hkl(factors.source, float("nan"), strict=strict)[0].grid)
+    return listed
 
 
-def kind_of(path: str | os.PathLike) -> str:
+def kind_of(path: str | os.PathLike[str]) -> str:
     """What a file is, by its content; a pipe, which can be read only once, is text. Raises InputError."""
     if not os.path.isfile(path):
         return TEXT
@@ -96,7 +102,7 @@ def kind_of(path: str | os.PathLike) -> str:
     return TEXT
 
 
-def _table(request: Request, reflections) -> Table:
+def _table(request: Request, reflections: Reflections) -> Table:
     from tilesim.formats.reflections import expand
 
     factors, known = expand(reflections, request.default)

@@ -19,7 +19,7 @@ LARGEST = 2**28
 """Bytes of a JSON file beside a float file."""
 
 
-def write_float(path: str | os.PathLike, image: Bands, about: dict) -> tuple[str, ...]:
+def write_float(path: str | os.PathLike[str], image: Bands, about: dict[str, Any]) -> tuple[str, ...]:
     """Write the pixels as little-endian float32 and `PATH.json` with shape, type and `about`; the names of both.
 
     All or nothing each; beside a device or a pipe there is no second file. Raises StoreError.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 
 from tilesim.errors import InputError
 from tilesim.io.reading import printable, read_bytes, unreadable
@@ -14,7 +16,7 @@ LARGEST = 2**28
 WRONG = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError, ZeroDivisionError)
 
 
-def read_detector(path: str | os.PathLike) -> Instrument:
+def read_detector(path: str | os.PathLike[str]) -> Instrument:
     """Panels, beam, spindle, sensor and mask of a geometry file (docs/detectors.md), in the file's own frame.
 
     Raises InputError, one line that names the file.
@@ -32,28 +34,33 @@ def read_detector(path: str | os.PathLike) -> Instrument:
         raise unreadable(path, error) from error
     if start != HDF5 and size > LARGEST:
         raise InputError(f"{shown}: {size} bytes; expected a geometry file")
-    if start == HDF5:
-        from tilesim.formats.nxmxgeometry import read_nxmx as read
-
-        kind, content = "an NXmx file with NXdetector_module groups", path
-    else:
-        content = read_bytes(path)
-        if content.lstrip()[:1] == b"{":
-            from tilesim.formats.exptgeometry import parse_expt as read
-
-            kind = "a DIALS .expt"
-        elif str(shown).lower().endswith(".toml"):
-            from tilesim.formats.tomlgeometry import parse_toml as read
-
-            kind = "a detector in TOML"
-        else:
-            from tilesim.formats.crystfel import parse_geom as read
-
-            kind = "a CrystFEL .geom, DIALS .expt, NXmx or TOML geometry"
+    kind, read = _nxmx(path) if start == HDF5 else _text(read_bytes(path), shown)
     try:
-        return read(content, os.fspath(path))
+        return read(os.fspath(path))
     except InputError as error:
         raise InputError(f"{shown}: {error}") from None
     except WRONG as error:
         said = " ".join(str(error).split())[:80]
         raise InputError(f"{shown}: expected {kind}; {type(error).__name__}: {said}") from None
+
+
+def _nxmx(path: str | os.PathLike[str]) -> tuple[str, Callable[[str], Instrument]]:
+    """What is expected, and the reader, which takes a name for messages."""
+    from tilesim.formats.nxmxgeometry import read_nxmx
+
+    return "an NXmx file with NXdetector_module groups", partial(read_nxmx, path)
+
+
+def _text(content: bytes, name: str) -> tuple[str, Callable[[str], Instrument]]:
+    """As `_nxmx`, for the kinds of text."""
+    if content.lstrip()[:1] == b"{":
+        from tilesim.formats.exptgeometry import parse_expt
+
+        return "a DIALS .expt", partial(parse_expt, content)
+    if name.lower().endswith(".toml"):
+        from tilesim.formats.tomlgeometry import parse_toml
+
+        return "a detector in TOML", partial(parse_toml, content)
+    from tilesim.formats.crystfel import parse_geom
+
+    return "a CrystFEL .geom, DIALS .expt, NXmx or TOML geometry", partial(parse_geom, content)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.formats.extra import need
+from tilesim.formats.extra import Hdf5, need
 from tilesim.formats.pixels import Banded, check_number
 from tilesim.io.reading import printable, unreadable
 
@@ -55,11 +55,11 @@ class Hdf5Image(Banded):
             for part, size, corner in zip((rows, columns), self.shape, self._corner, strict=True)
         )
         with _opened(self.path) as file:
-            pixels = file[self._dataset][(*self._place, *parts)]
+            pixels: np.ndarray = file[self._dataset][(*self._place, *parts)]
         return pixels.astype(self.dtype, copy=False)
 
 
-def open_hdf5_image(path: str | os.PathLike, frame: int, panel: int) -> Hdf5Image:
+def open_hdf5_image(path: str | os.PathLike[str], frame: int, panel: int) -> Hdf5Image:
     """A frame of /entry/data/data, /entry/data/data_000001 ... or /entry/instrument/detector/data.
 
     Frames are counted through all datasets. Panels are the second of four dimensions, or the NXdetector_modules that
@@ -83,7 +83,7 @@ def open_hdf5_image(path: str | os.PathLike, frame: int, panel: int) -> Hdf5Imag
     raise AssertionError("counted above")
 
 
-def _datasets(file, name: str) -> list[tuple[str, tuple[int, ...]]]:
+def _datasets(file: Hdf5, name: str) -> list[tuple[str, tuple[int, ...]]]:
     """Path and shape of every dataset of pixels, in order. Raises InputError where there is none."""
     import h5py
 
@@ -103,34 +103,36 @@ def _datasets(file, name: str) -> list[tuple[str, tuple[int, ...]]]:
     raise InputError(f"{printable(name)}: expected pixels at /entry/data/data or /entry/data/data_000001, found none")
 
 
-def _modules(entry, shape: tuple[int, ...]) -> list[Module]:
+def _modules(entry: Hdf5, shape: tuple[int, ...]) -> list[Module]:
     """The panels that lie side by side in the data, in the order of their numbers; the whole where there is one."""
     import h5py
 
-    detector, whole, found = _item(entry, DETECTOR), Module((0, 0), tuple(shape[-2:])), []
+    detector, whole, found = _item(entry, DETECTOR), Module((0, 0), (shape[-2], shape[-1])), []
     if len(shape) == 4 or not isinstance(detector, h5py.Group):
         return [whole]
     for key in sorted(detector, key=lambda key: [int(n) for n in re.findall(r"\d+", key)]):
         group = _item(detector, key)
         if isinstance(group, h5py.Group) and group.attrs.get("NX_class") in ("NXdetector_module", b"NXdetector_module"):
             try:
-                corner, size = (tuple(int(n) for n in group[name][-2:]) for name in ("data_origin", "data_size"))
+                (top, left), (slow, fast) = (map(int, group[name][-2:]) for name in ("data_origin", "data_size"))
             except (KeyError, TypeError, ValueError, IndexError):
                 return [whole]
-            ends = [c + n for c, n in zip(corner, size, strict=True)]
-            if min(corner) < 0 or min(size) < 1 or any(a > b for a, b in zip(ends, whole.shape, strict=True)):
+            beyond = top + slow > whole.shape[0] or left + fast > whole.shape[1]
+            if min(top, left) < 0 or min(slow, fast) < 1 or beyond:
                 return [whole]
-            found.append(Module(corner, size))
+            found.append(Module((top, left), (slow, fast)))
     return found if len(found) > 1 else [whole]
 
 
-def _item(group, key: str):
+def _item(group: Hdf5, key: str) -> Hdf5 | None:
     """What is under a key, None where nothing is or a link leads nowhere."""
-    with suppress(KeyError, OSError, RuntimeError):
+    try:
         return group.get(key)
+    except (KeyError, OSError, RuntimeError):
+        return None
 
 
-def _linked(group, key: str, name: str):
+def _linked(group: Hdf5, key: str, name: str) -> Hdf5:
     item = _item(group, key)
     if item is None:
         target = getattr(group.get(key, getlink=True), "filename", None)
@@ -139,15 +141,15 @@ def _linked(group, key: str, name: str):
     return item
 
 
-def _shape(dataset, where: str) -> tuple[int, ...]:
-    shape = dataset.shape
+def _shape(dataset: Hdf5, where: str) -> tuple[int, ...]:
+    shape: tuple[int, ...] = dataset.shape
     if dataset.dtype.kind not in "iuf" or not shape or not 2 <= len(shape) <= 4 or min(shape) < 1:
         raise InputError(f"{where}: expected numbers (frame, slow, fast), found {dataset.dtype} of shape {shape}")
     return shape
 
 
 @contextmanager
-def _opened(path: str) -> Iterator:
+def _opened(path: str) -> Iterator[Hdf5]:
     """The file, its errors told in one line."""
     h5py = need("h5py", "reading HDF5 files")
     with suppress(ImportError):

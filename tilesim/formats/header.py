@@ -70,7 +70,7 @@ def sensor_material(experiment: Experiment, given: str | None, known: Sequence[s
     Raises InputError where the two differ, or readers do not know it.
     """
     sensor = experiment.detector.panels[0].sensor
-    own, names = sensor and sensor.material, ", ".join(known)
+    own, names = sensor.material if sensor else None, ", ".join(known)
     if given is not None and known and given not in known:
         raise InputError(f"--material {given}; expected one of {names}")
     if own is None:

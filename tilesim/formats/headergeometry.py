@@ -70,7 +70,7 @@ def _minicbf(path: str, text: str, shape: tuple[int, int]) -> Experiment:
             exposure=float(exposure[1]) if exposure and float(exposure[1]) > 0 else None,
         ),
         None,
-        Detector(panel, name[1].strip() if name else ""),
+        Detector((panel,), name[1].strip() if name else ""),
         StructureFactors.constant(0.0),
         Scan(FAST, math.radians(start), math.radians(width)),
     )
@@ -97,7 +97,7 @@ def _smv(path: str, text: str, shape: tuple[int, int]) -> Experiment:
     return Experiment(
         Beam(BEAM, wavelength * 1e-10, polarization_axis=FAST),
         None,
-        Detector(panel),
+        Detector((panel,)),
         StructureFactors.constant(0.0),
         Scan(FAST, math.radians(start), math.radians(width)),
     )

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.detector import Panel, Sensor
-from tilesim.model.instrument import Instrument, flat_panel, sensor_of
+from tilesim.model.instrument import Instrument, flat_panel
 from tilesim.model.mask import PixelMask
 from tilesim.model.noun import Noun
 from tilesim.model.vectors import Vector, cross, dot
@@ -59,13 +60,14 @@ class DetectorLayout(Noun):
 
     def panels(self, plane: Panel) -> tuple[Panel, ...]:
         """The panels on a plane that holds the whole raster: the plane itself, or the several panels."""
-        if not self.corners:
+        if self.panel is None:
             return (plane,)
         middle = [n / 2 for n in self.raster]
 
         def place(x: float, y: float) -> Vector:
             steps = zip(plane.fast, plane.slow, strict=True)
-            return tuple(self.pixel_size * (x * f + y * s) for f, s in steps)
+            along_x, along_y, along_z = (self.pixel_size * (x * f + y * s) for f, s in steps)
+            return (along_x, along_y, along_z)
 
         made = []
         for x, y, *axes in self.corners:
@@ -125,7 +127,7 @@ def detector(
     )
 
 
-def _layout(name: str, plain: dict) -> DetectorLayout:
+def _layout(name: str, plain: dict[str, Any]) -> DetectorLayout:
     corners = [
         (x + n * dx, y + n * dy, *one["fast"], *one["slow"])
         for one in plain.get("modules", ())
@@ -138,7 +140,7 @@ def _layout(name: str, plain: dict) -> DetectorLayout:
         plain["maker"],
         plain["pixel"] * 1e-3,
         raster,
-        sensor_of(plain["thickness"] * 1e-3, plain["material"]),
+        Sensor(2, plain["thickness"] * 1e-3 / 2, None, plain["material"]),
         plain["source"],
         plain["nominal"],
         tuple(plain["module"]) if "module" in plain else None,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +17,9 @@ from tilesim.formats.mtz import checked_cell, one_line
 from tilesim.formats.reflections import Reflections, merged
 from tilesim.io.reading import printable
 from tilesim.tiling.budget import available_memory
+
+if TYPE_CHECKING:
+    import gemmi
 
 K_SOL, B_SOL = 0.35, 46.0
 """Density of the bulk solvent, electrons per cubic angstrom, and its B factor, angstrom^2: usual for proteins."""
@@ -67,23 +73,13 @@ def model_reflections(model: Model) -> Reflections:
     if bare := [e.name for e in elements if e.atomic_number > HEAVIEST_ANOMALOUS]:
         notes.append(f"no f' and f'' for {', '.join(bare)}: taken for 0")
 
-    def atoms(with_f2: bool):
-        density = gemmi.DensityCalculatorX()
-        density.d_min, density.rate, density.cutoff = d_min, RATE, CUTOFF
-        for element in elements:
-            f1, f2 = anomalous[element.atomic_number]
-            density.addends.set(element, f1 + f2 if with_f2 else f1)
-        density.set_refmac_compatible_blur(structure[0])
-        density.set_grid_cell_and_spacegroup(structure)
-        density.put_model_density_on_grid(structure[0])
-        transform = gemmi.transform_map_to_f_phi(density.grid, half_l=True)
-        return transform.prepare_asu_data(dmin=d_min, unblur=density.blur, with_000=True)
-
+    addends = [(e, *anomalous[e.atomic_number]) for e in elements]
     with one_line(name, "a model"), np.errstate(invalid="ignore", over="ignore"):
-        data = atoms(False)
+        data = _atoms(gemmi, structure, [(e, f1) for e, f1, _ in addends], d_min)
         real = np.array(data.value_array, dtype=np.complex128)
         # As if f'' were real: what it adds. It is small, and so is the error of the difference.
-        imaginary = np.asarray(atoms(True).value_array, dtype=np.complex128) - real
+        both = _atoms(gemmi, structure, [(e, f1 + f2) for e, f1, f2 in addends], d_min)
+        imaginary = np.asarray(both.value_array, dtype=np.complex128) - real
         if model.k_sol > 0:
             _add_solvent(gemmi, structure, model, d_min, data)
             real = np.array(data.value_array, dtype=np.complex128)
@@ -111,22 +107,22 @@ def model_reflections(model: Model) -> Reflections:
     )
 
 
-def _read(gemmi, path: str | os.PathLike, name: str):
+def _read(library: ModuleType, path: str | os.PathLike[str], name: str) -> tuple[gemmi.Structure, list[str]]:
     """The structure with atoms of its first model, non-crystallographic mates made, and notes."""
     with one_line(name, "a model (PDB or mmCIF)"):
-        structure = gemmi.read_structure(os.fspath(path), format=gemmi.CoorFormat.Detect)
+        structure = library.read_structure(os.fspath(path), format=library.CoorFormat.Detect)
         notes = []
         if len(structure) == 0 or structure[0].count_atom_sites() == 0:
             raise InputError(f"{name}: expected a model with atoms, found none")
         if len(structure) > 1:
             notes.append(f"{name} holds {len(structure)} models; the first is taken")
         if any(not operator.given for operator in structure.ncs):
-            structure.expand_ncs(gemmi.HowToNameCopiedChain.Short)
+            structure.expand_ncs(library.HowToNameCopiedChain.Short)
         structure.setup_cell_images()
     return structure, notes
 
 
-def _elements(model, name: str) -> list:
+def _elements(model: gemmi.Model, name: str) -> list[gemmi.Element]:
     """Elements of the atoms. Raises InputError at an atom that is of none, or that no table knows."""
     elements = {}
     for cra in model.all():
@@ -137,6 +133,22 @@ def _elements(model, name: str) -> list:
             raise InputError(f"{name}: atom {cra} has no finite position, occupancy and B factor")
         elements[element.name] = element
     return list(elements.values())
+
+
+def _atoms(
+    library: ModuleType, structure: gemmi.Structure, addends: Sequence[tuple[gemmi.Element, float]], d_min: float
+) -> gemmi.ComplexAsuData:
+    """Structure factors of the atoms, whose form factors are changed by `addends` for each element."""
+    density: gemmi.DensityCalculatorX = library.DensityCalculatorX()
+    density.d_min, density.rate, density.cutoff = d_min, RATE, CUTOFF
+    for element, addend in addends:
+        density.addends.set(element, addend)
+    density.set_refmac_compatible_blur(structure[0])
+    density.set_grid_cell_and_spacegroup(structure)
+    density.put_model_density_on_grid(structure[0])
+    transform = library.transform_map_to_f_phi(density.grid, half_l=True)
+    found: gemmi.ComplexAsuData = transform.prepare_asu_data(dmin=d_min, unblur=density.blur, with_000=True)
+    return found
 
 
 def _check_memory(model: Model, name: str, volume: float) -> None:
@@ -151,12 +163,14 @@ def _check_memory(model: Model, name: str, volume: float) -> None:
         )
 
 
-def _add_solvent(gemmi, structure, model: Model, d_min: float, data) -> None:
+def _add_solvent(
+    library: ModuleType, structure: gemmi.Structure, model: Model, d_min: float, data: gemmi.ComplexAsuData
+) -> None:
     """Add k_sol exp(-B_sol s^2 / 4) times the transform of the solvent mask to `data`, in place."""
-    grid = gemmi.FloatGrid()
+    grid = library.FloatGrid()
     grid.setup_from(structure, spacing=model.d_min / (2 * RATE))
-    gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(grid, structure[0])
-    mask = gemmi.transform_map_to_f_phi(grid, half_l=True).prepare_asu_data(dmin=d_min, with_000=True)
-    scaling = gemmi.Scaling(structure.cell, structure.find_spacegroup())
+    library.SolventMasker(library.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(grid, structure[0])
+    mask = library.transform_map_to_f_phi(grid, half_l=True).prepare_asu_data(dmin=d_min, with_000=True)
+    scaling = library.Scaling(structure.cell, structure.find_spacegroup())
     scaling.use_solvent, scaling.k_sol, scaling.b_sol = True, model.k_sol, model.b_sol
     scaling.scale_data(data, mask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,11 @@ from tilesim.formats.extra import need
 from tilesim.formats.reflections import Reflections, merged
 from tilesim.io.reading import printable
 
+if TYPE_CHECKING:
+    import gemmi
 
-def read_mtz(path: str | os.PathLike, column: str | None = None) -> Reflections:
+
+def read_mtz(path: str | os.PathLike[str], column: str | None = None) -> Reflections:
     """Its amplitudes, of the column that `column` names (formats/columns.py). Raises InputError."""
     gemmi = need("gemmi", "reading MTZ files")
     name = printable(path)
@@ -59,7 +63,7 @@ def checked_indices(name: str, indices: np.ndarray) -> np.ndarray:
     return indices.astype(np.int32)
 
 
-def checked_cell(name: str, cell):
+def checked_cell(name: str, cell: gemmi.UnitCell) -> gemmi.UnitCell:
     """The cell, if there is one. Raises InputError."""
     parameters = (*cell.parameters,)
     if not np.isfinite(parameters).all() or not cell.is_crystal() or not cell.volume > 0:

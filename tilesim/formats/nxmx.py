@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from tilesim.errors import InputError
 from tilesim.formats.axes import Axes, rotation_to, turned
 from tilesim.formats.banded import Bands, regrouped
 from tilesim.formats.counts import Counts
-from tilesim.formats.extra import need
+from tilesim.formats.extra import Hdf5, need
 from tilesim.formats.header import sensor_material
 from tilesim.formats.nxmxseries import series_as_plain
 from tilesim.io.replace import replacing_path
@@ -46,12 +47,12 @@ def nxmx_counts(scale: float | None) -> Counts:
 
 
 def write_nxmx(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     series: Series,
     image: Callable[[int, int], Bands],
     *,
     material: str | None = None,
-    notes: dict | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a series, all or nothing, a chunk of it in memory at a time.
 
@@ -125,12 +126,18 @@ def _shifted(first: Experiment, other: Experiment) -> bool:
     )
 
 
+def _known(values: Sequence[float | None]) -> list[float]:
+    """The numbers of all frames; none where any of them is not known."""
+    found = [value for value in values if value is not None]
+    return found if len(found) == len(values) else []
+
+
 def _each(values: Sequence[float]) -> np.ndarray | float:
     """One number where all are the same."""
     return values[0] if len(set(values)) == 1 else np.array(values)
 
 
-def _write_beam(beam, frames: Sequence[Experiment]) -> None:
+def _write_beam(beam: Hdf5, frames: Sequence[Experiment]) -> None:
     first = frames[0].beam
     _number(beam, "incident_wavelength", _each([one.beam.wavelength * 1e10 for one in frames]), "angstrom")
     waves = first.waves
@@ -140,14 +147,14 @@ def _write_beam(beam, frames: Sequence[Experiment]) -> None:
         beam["incident_wavelength"].attrs["variant"] = "incident_wavelength_1Dspectrum"
         _number(beam, "incident_wavelength_1Dspectrum", np.array(wavelengths) * 1e10, "angstrom")
         beam["incident_wavelength_1Dspectrum_weights"] = np.array(weights)
-    exposures = [one.beam.exposure for one in frames]
-    if None not in exposures:
+    exposures = _known([one.beam.exposure for one in frames])
+    if exposures:
         rates = [one.beam.fluence / exposure for one, exposure in zip(frames, exposures, strict=True)]
         _number(beam, "flux", _each(rates), "1/s/m^2")
-    fluxes, sizes = [one.beam.flux for one in frames], [one.beam.size for one in frames]
-    if None not in fluxes:
+    fluxes, sizes = _known([one.beam.flux for one in frames]), _known([one.beam.size for one in frames])
+    if fluxes:
         _number(beam, "total_flux", _each(fluxes), "1/s")
-    if sizes[0] is not None and len(set(sizes)) == 1:
+    if sizes and len(set(sizes)) == 1:
         _number(beam, "incident_beam_size", np.full(2, sizes[0]), "m")
         beam["profile"] = "rectangular"
     if first.kahn_factor is not None:
@@ -160,7 +167,7 @@ def _write_beam(beam, frames: Sequence[Experiment]) -> None:
         )
 
 
-def _write_sample(sample, frames: Sequence[Experiment]) -> None:
+def _write_sample(sample: Hdf5, frames: Sequence[Experiment]) -> None:
     """Spindle angles, and cell and orientation at angle 0: of every frame where they differ."""
     first = frames[0]
     sample["name"] = "simulated crystal"
@@ -187,7 +194,7 @@ def _write_sample(sample, frames: Sequence[Experiment]) -> None:
     sample["orientation_matrix"] = np.stack([crystal.orientation for crystal in crystals])
 
 
-def _write_detector(group, frames: Sequence[Experiment], pixels: Bands, material: str | None) -> None:
+def _write_detector(group: Hdf5, frames: Sequence[Experiment], pixels: Bands, material: str | None) -> None:
     experiment, integer = frames[0], pixels.dtype.kind in "iu"
     panels, beam = experiment.detector.panels, experiment.beam
     name = experiment.detector.name
@@ -201,18 +208,18 @@ def _write_detector(group, frames: Sequence[Experiment], pixels: Bands, material
     if integer:
         group["bit_depth_readout"] = 32
         group["bit_depth_image"] = 32
-    exposures = [one.beam.exposure for one in frames]
-    if None not in exposures:
+    exposures = _known([one.beam.exposure for one in frames])
+    if exposures:
         for name in ("count_time", "frame_time"):
             _number(group, name, _each(exposures), "s")
-    hits = [(number, beam_centre(panel, beam)) for number, panel in enumerate(panels)]
+    hits = [(number, hit) for number, panel in enumerate(panels) if (hit := beam_centre(panel, beam))]
     inside = [
         (number, hit)
         for number, hit in hits
-        if hit and all(0 <= x <= n for x, n in zip(hit, panels[number].shape, strict=True))
+        if all(0 <= x <= n for x, n in zip(hit, panels[number].shape, strict=True))
     ]
-    number, hit = (inside or [(n, h) for n, h in hits if h] or [(0, None)])[0]
-    if hit is not None:
+    if met := inside or hits:
+        number, hit = met[0]
         panel, top = panels[number], sum(p.shape[0] for p in panels[:number])
         place = _position(panel, *hit)
         _number(group, "beam_center_x", hit[1], "pixels")
@@ -232,7 +239,7 @@ def _write_detector(group, frames: Sequence[Experiment], pixels: Bands, material
         top += panel.shape[0]
 
 
-def _write_module(group, panel: Panel, top: int, det_z: float) -> None:
+def _write_module(group: Hdf5, panel: Panel, top: int, det_z: float) -> None:
     """One panel: a shift from where det_z ends to its outer corner, and the steps of its axes."""
     group["data_origin"] = np.array([top, 0])
     group["data_size"] = np.array(panel.shape)
@@ -261,7 +268,14 @@ def _write_module(group, panel: Panel, top: int, det_z: float) -> None:
         )
 
 
-def _write_pixels(data, first: Experiment, frames: int, image, pixels: Bands, compression) -> None:
+def _write_pixels(
+    data: Hdf5,
+    first: Experiment,
+    frames: int,
+    image: Callable[[int, int], Bands],
+    pixels: Bands,
+    compression: Mapping[str, Any],
+) -> None:
     panels = first.detector.panels
     if any(panel.shape[1] != panels[0].shape[1] for panel in panels):
         raise InputError("panels of different width cannot lie in one NXmx file; export them one by one (--panel)")
@@ -279,7 +293,7 @@ def _write_pixels(data, first: Experiment, frames: int, image, pixels: Bands, co
             top += len(block)
 
 
-def _write_mask(group, experiment: Experiment, compression) -> None:
+def _write_mask(group: Hdf5, experiment: Experiment, compression: Mapping[str, Any]) -> None:
     """Which pixels were not simulated: outside the region of interest or masked, on the first panel."""
     region, (slow, fast) = experiment.region, experiment.shape
     whole = region.pixels == slow * fast
@@ -299,7 +313,7 @@ def _write_mask(group, experiment: Experiment, compression) -> None:
         mask[top:below] = band
 
 
-def _write_notes(entry, series: Series, experiment: Experiment, notes: dict) -> None:
+def _write_notes(entry: Hdf5, series: Series, experiment: Experiment, notes: Mapping[str, Any]) -> None:
     """What NXmx has no place for: the experiments exactly, and where the pixels come from."""
     group = _group(entry, "tilesim", "NXcollection")
     if experiment.crystal is not None:
@@ -317,12 +331,12 @@ def _position(panel: Panel, slow: float, fast: float) -> np.ndarray:
     return np.array(panel.origin) + panel.pixel_size * along
 
 
-def _group(parent, name: str, kind: str, **attributes):
+def _group(parent: Hdf5, name: str, kind: str, **attributes: Any) -> Hdf5:
     group = parent.create_group(name)
     group.attrs.update(NX_class=kind, **attributes)
     return group
 
 
-def _number(group, name: str, value, units: str, **attributes) -> None:
+def _number(group: Hdf5, name: str, value: float | np.ndarray, units: str, **attributes: Any) -> None:
     group[name] = value
     group[name].attrs.update(units=units, **attributes)

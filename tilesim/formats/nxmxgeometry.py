@@ -6,16 +6,18 @@ import math
 import os
 import posixpath
 import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.formats.extra import need
-from tilesim.model.detector import Sensor
+from tilesim.formats.extra import Hdf5, need
+from tilesim.model.detector import Panel, Sensor
 from tilesim.model.instrument import Instrument, flat_panel, sensor_of, square_pixel
 from tilesim.model.mask import PixelMask
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH, known_material
-from tilesim.model.vectors import rotate_about, unit
+from tilesim.model.vectors import Vector, rotate_about, unit
 
 METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "mm": 1e-3, "millimetre": 1e-3, "um": 1e-6, "micron": 1e-6,
           "cm": 1e-2, "nm": 1e-9, "angstrom": 1e-10, "a": 1e-10, "å": 1e-10}  # fmt: skip
@@ -23,7 +25,7 @@ LONGEST = 50
 """Links of a chain; a longer one goes round in circles."""
 
 
-def read_nxmx(path: str | os.PathLike, name: str) -> Instrument:
+def read_nxmx(path: str | os.PathLike[str], name: str) -> Instrument:
     """The instrument of the first detector: light along +z, as NXmx has it. Raises InputError."""
     h5py = need("h5py", "reading NXmx files")
     try:
@@ -37,7 +39,7 @@ def read_nxmx(path: str | os.PathLike, name: str) -> Instrument:
             raise InputError(f"the HDF5 file is damaged; {' '.join(str(error).split())[:80]}") from None
 
 
-def _instrument(file, name: str) -> Instrument:
+def _instrument(file: Hdf5, name: str) -> Instrument:
     detector = _first(file, "NXdetector")
     if detector is None:
         raise InputError("expected an NXdetector group; found none")
@@ -46,7 +48,7 @@ def _instrument(file, name: str) -> Instrument:
     if not modules:
         raise InputError(f"expected NXdetector_module groups in {detector.name}; found none")
     panels, places = zip(*(_module(file, group) for group in modules), strict=True)
-    known = {}
+    known: dict[str, Any] = {}
     beam = _first(file, "NXbeam")
     if beam is not None and "incident_wavelength" in beam:
         known["wavelength"] = _length(beam["incident_wavelength"])
@@ -67,7 +69,7 @@ def _instrument(file, name: str) -> Instrument:
     return Instrument(name, tuple(panels), sensor=_sensor(detector), mask=_mask(detector, panels, places), **known)
 
 
-def _first(group, kind: str):
+def _first(group: Hdf5, kind: str) -> Hdf5 | None:
     """The first group of a class, in depth."""
     if _text(group.attrs.get("NX_class", "")) == kind:
         return group
@@ -78,7 +80,7 @@ def _first(group, kind: str):
     return None
 
 
-def _children(group, kind: str):
+def _children(group: Hdf5, kind: str) -> Iterator[Hdf5]:
     return (
         item
         for key in group
@@ -86,22 +88,22 @@ def _children(group, kind: str):
     )
 
 
-def _number_in_name(group) -> tuple:
+def _number_in_name(group: Hdf5) -> tuple[str, int]:
     name = posixpath.basename(group.name)
     digits = re.search(r"\d+$", name)
     return (name[: digits.start()], int(digits.group())) if digits else (name, -1)
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _value(dataset) -> float:
+def _value(dataset: Hdf5) -> float:
     """The first number of a dataset."""
     return float(np.asarray(dataset[()] if dataset.ndim == 0 else dataset[(0,) * dataset.ndim]))
 
 
-def _length(dataset, value: float | None = None, units: str | None = None) -> float:
+def _length(dataset: Hdf5, value: float | None = None, units: str | None = None) -> float:
     """Metres."""
     units = _text(dataset.attrs.get("units", "m")) if units is None else units
     if units.lower().rstrip("s") not in METRES:
@@ -109,7 +111,7 @@ def _length(dataset, value: float | None = None, units: str | None = None) -> fl
     return (_value(dataset) if value is None else value) * METRES[units.lower().rstrip("s")]
 
 
-def _chain(file, start: str, within: str) -> list:
+def _chain(file: Hdf5, start: str, within: str) -> list[Hdf5]:
     """The datasets of a chain of transformations, innermost first."""
     found, name = [], start
     while name != ".":
@@ -123,12 +125,12 @@ def _chain(file, start: str, within: str) -> list:
     return found
 
 
-def _vector(dataset, key: str = "vector") -> tuple[float, float, float]:
+def _vector(dataset: Hdf5, key: str = "vector") -> Vector:
     x, y, z = (float(v) for v in dataset.attrs[key])
     return (x, y, z)
 
 
-def _through(chain: list, point: tuple[float, ...], is_place: bool) -> tuple[float, ...]:
+def _through(chain: list[Hdf5], point: Vector, is_place: bool) -> Vector:
     """A place (metres) or a direction after the transformations of a chain."""
     for dataset in chain:
         axis = unit(_vector(dataset))
@@ -138,15 +140,17 @@ def _through(chain: list, point: tuple[float, ...], is_place: bool) -> tuple[flo
             point = rotate_about(point, axis, radians)
         elif is_place:
             step = _length(dataset)
-            point = tuple(p + step * x for p, x in zip(point, axis, strict=True))
+            x, y, z = (p + step * along for p, along in zip(point, axis, strict=True))
+            point = (x, y, z)
         if is_place and "offset" in dataset.attrs:
             units = _text(dataset.attrs.get("offset_units", dataset.attrs.get("units", "m")))
             if any(shift := _vector(dataset, "offset")):
-                point = tuple(p + _length(dataset, x, units) for p, x in zip(point, shift, strict=True))
+                x, y, z = (p + _length(dataset, value, units) for p, value in zip(point, shift, strict=True))
+                point = (x, y, z)
     return point
 
 
-def _module(file, group):
+def _module(file: Hdf5, group: Hdf5) -> tuple[Panel, tuple[int, int]]:
     """A panel, and where its pixels lie in the data (slow, fast)."""
     fast, slow = group["fast_pixel_direction"], group["slow_pixel_direction"]
     chains = [_chain(file, _text(axis.attrs.get("depends_on", ".")), group.name) for axis in (fast, slow)]
@@ -163,7 +167,7 @@ def _module(file, group):
     return panel, (top, left)
 
 
-def _spindle(file, start: str, within: str):
+def _spindle(file: Hdf5, start: str, within: str) -> Vector | None:
     """The axis of the rotation that changes, or else of the innermost one, where the outer ones have put it."""
     chain = _chain(file, start, within)
     rotations = [n for n, d in enumerate(chain) if _text(d.attrs.get("transformation_type", "")) == "rotation"]
@@ -174,14 +178,14 @@ def _spindle(file, start: str, within: str):
     return unit(_through(chain[number + 1 :], unit(_vector(chain[number])), False))
 
 
-def _sensor(detector) -> Sensor | None:
+def _sensor(detector: Hdf5) -> Sensor | None:
     if "sensor_thickness" not in detector or "sensor_material" not in detector:
         return None
     material, thickness = known_material(_text(detector["sensor_material"][()])), _length(detector["sensor_thickness"])
     return sensor_of(thickness, material) if thickness > 1e-8 else None
 
 
-def _mask(detector, panels, places) -> PixelMask | None:
+def _mask(detector: Hdf5, panels: Sequence[Panel], places: Sequence[tuple[int, int]]) -> PixelMask | None:
     """Pixels whose word in pixel_mask is zero."""
     if "pixel_mask" not in detector:
         return None

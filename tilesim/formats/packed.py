@@ -33,7 +33,7 @@ def packed_plain(experiment: Experiment) -> dict[str, Any]:
     plain: dict[str, Any] = {"experiment": experiment.to_dict()}
     mask, background = experiment.mask, experiment.background
     if mask is not None:
-        plain["mask"] = [*mask.active.shape, base64.b64encode(np.packbits(mask.active, axis=1)).decode()]
+        plain["mask"] = [*mask.active.shape, base64.b64encode(np.packbits(mask.active, axis=1).tobytes()).decode()]
     if background is not None:
         plain["curve"] = [background.curve.stol.tolist(), background.curve.amplitude.tolist()]
     return plain

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,17 +17,35 @@ from tilesim.io.reading import printable, unreadable
 class Image(Protocol):
     """One frame of one panel of anything. It holds no open file, and several threads may read it."""
 
-    shape: tuple[int, int]
-    """Pixels (slow, fast)."""
-    dtype: np.dtype
-    """Of the pixels, in the byte order of this machine."""
-    chunk: tuple[int, int] | None
-    """Pixels (slow, fast) that come together at no more cost than a part of them; None where any part is as good."""
-    complete: bool
-    """False where it is known that pixels are missing."""
-    frames: int
-    panels: int
-    """How many there are where this one is from."""
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels (slow, fast)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels, in the byte order of this machine."""
+        ...
+
+    @property
+    def chunk(self) -> tuple[int, int] | None:
+        """Pixels (slow, fast) that are read together at the cost of any part of them; None where there are none."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """False where it is known that pixels are missing."""
+        ...
+
+    @property
+    def frames(self) -> int:
+        """How many there are where this one is from."""
+        ...
+
+    @property
+    def panels(self) -> int:
+        """The same of panels."""
+        ...
 
     def block(self, rows: slice, columns: slice) -> np.ndarray:
         """The pixels (slow, fast) of a part of the image. Raises InputError or StoreError where they are not there."""
@@ -133,7 +151,7 @@ class RawImage(Banded):
     """Pixels that lie in a file as they are, slow axis first, from byte `offset` on; read where they are wanted."""
 
     def __init__(
-        self, path: str | os.PathLike, shape: tuple[int, int], dtype: np.dtype, offset: int = 0, frames: int = 1
+        self, path: str | os.PathLike[str], shape: tuple[int, int], dtype: np.dtype, offset: int = 0, frames: int = 1
     ) -> None:
         """Raises InputError, naming the file, where its pixels would not fit into it."""
         self.path = os.fspath(path)
@@ -172,7 +190,7 @@ class RawImage(Banded):
 
     def _read(self, descriptor: int, row: int, column: int, pixels: np.ndarray) -> None:
         """Fill `pixels`, contiguous, with what begins at one pixel of the file."""
-        data = memoryview(pixels.reshape(-1).view(np.uint8))
+        data = pixels.reshape(-1).view(np.uint8).data
         offset = self._offset + (row * self.shape[1] + column) * self._stored.itemsize
         while data:
             try:
@@ -184,7 +202,7 @@ class RawImage(Banded):
             data, offset = data[count:], offset + count
 
 
-def file_size(path: str | os.PathLike) -> int:
+def file_size(path: str | os.PathLike[str]) -> int:
     """Bytes of a regular file. Raises InputError where there is none."""
     try:
         status = os.stat(path)
@@ -195,7 +213,7 @@ def file_size(path: str | os.PathLike) -> int:
     return status.st_size
 
 
-def check_number(path: str | os.PathLike, what: str, number: int, count: int) -> None:
+def check_number(path: str | os.PathLike[str], what: str, number: int, count: int) -> None:
     """Raise InputError unless `number` is one of the `count` frames or panels (`what`) of a file."""
     if not 0 <= number < count:
         expected = f"0 to {count - 1}" if count > 1 else "0: it holds one"

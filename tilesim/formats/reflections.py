@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Reflections:
 
 
 def merged(
-    indices: np.ndarray, plus: np.ndarray, minus: np.ndarray | None, spacegroup: gemmi.SpaceGroup, **fields
+    indices: np.ndarray, plus: np.ndarray, minus: np.ndarray | None, spacegroup: gemmi.SpaceGroup, **fields: Any
 ) -> Reflections:
     """Reflections of amplitudes (n,) with NaN where there is none; those with neither mate are left out.
 
@@ -99,8 +99,8 @@ def expand(reflections: Reflections, default: float = 0.0) -> tuple[StructureFac
     count = int(known.sum())
     _extinguish(grid, known, reach, r)
     grid.setflags(write=False)
-    minimum = tuple(int(-x) for x in reach)
-    return StructureFactors(grid, minimum, default, reflections=count, source=os.fspath(r.source)), known
+    h, k, l = (int(-x) for x in reach)
+    return StructureFactors(grid, (h, k, l), default, reflections=count, source=os.fspath(r.source)), known
 
 
 def _check_density(r: Reflections, reach: np.ndarray, most: int) -> None:

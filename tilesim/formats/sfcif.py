@@ -33,7 +33,7 @@ TYPES = {
 PREFIX = "_refln."
 
 
-def read_sf_cif(path: str | os.PathLike, column: str | None = None) -> Reflections:
+def read_sf_cif(path: str | os.PathLike[str], column: str | None = None) -> Reflections:
     """Amplitudes of its first block with reflections, of the item that `column` names. Raises InputError."""
     gemmi = need("gemmi", "reading CIF files")
     name = printable(path)

@@ -17,7 +17,7 @@ from tilesim.model.vectors import dot
 
 
 def write_smv(
-    path: str | os.PathLike, image: Bands, experiment: Experiment, about: Facing, offset: float, scale: float
+    path: str | os.PathLike[str], image: Bands, experiment: Experiment, about: Facing, offset: float, scale: float
 ) -> None:
     """Write an image of 16-bit pixels, which are photons x `scale` + `offset`, all or nothing. Raises StoreError."""
     text = packed(experiment)

@@ -28,7 +28,7 @@ class StoredImage(Banded):
         self.panels = store.plan.panels
         self.shape = (slow * (self.panels if panel is None else 1), fast)
         self.dtype = store.array.dtype
-        self.chunk = store.layout.chunk
+        self.chunk: tuple[int, int] = store.layout.chunk
         self.frames = store.array.shape[0]
         self.complete = store.complete
 
@@ -59,7 +59,7 @@ class StoredImage(Banded):
 
     def _read(self, panel: int, rows: slice, columns: slice) -> np.ndarray:
         array, name = self.store.array, self.store.name
-        images = (self.frame, panel)[: array.ndim - 2]
+        images = (self.frame,) if array.ndim == 3 else (self.frame, panel)
         with store_errors(name, "read"):
             try:
                 return np.asarray(array[(*images, rows, columns)])

@@ -1,4 +1,4 @@
-"""TIFF images, by fabio, which wants an image whole."""
+"""TIFF images: the pixels as they are, in strips, band by band."""
 
 from __future__ import annotations
 
@@ -6,42 +6,38 @@ import os
 
 import numpy as np
 
-from tilesim.errors import InputError
-from tilesim.formats.banded import Bands
+from tilesim.formats.banded import Bands, regrouped
 from tilesim.formats.extra import need
 from tilesim.formats.packed import KEY
 from tilesim.io.replace import replacing_path
 
-MAX_PIXELS = 2**26
-"""An image of more is refused: it would be in memory as a whole, more than once."""
+STRIP_PIXELS = 2**18
+"""Pixels that lie together, at least a row: few enough for readers that want strips whole."""
+CLASSIC = 2**32 - 2**25
+"""Bytes of pixels up to which the offsets of plain TIFF reach; a larger file is BigTIFF."""
 
 
-def write_tiff(path: str | os.PathLike, image: Bands, title: str = "", experiment: str | None = None) -> None:
-    """Write all pixels in the type that they have, all or nothing.
+def write_tiff(path: str | os.PathLike[str], image: Bands, title: str = "", experiment: str | None = None) -> None:
+    """Write all pixels in the type that they have, band by band, all or nothing.
 
     experiment  from `packed`
 
-    Raises StoreError, InputError where fabio is missing or the image has more than MAX_PIXELS.
+    Raises StoreError, InputError where tifffile is missing.
     """
+    tifffile = need("tifffile", "writing TIFF files")
     slow, fast = image.shape
-    if slow * fast > MAX_PIXELS:
-        raise InputError(
-            f"a TIFF image of {slow} x {fast} pixels; expected at most {MAX_PIXELS}, for it is made in memory; "
-            "--format edf and nxmx have no such limit"
+    dtype, rows = image.dtype.newbyteorder("<"), max(1, STRIP_PIXELS // fast)
+    description = "\n".join(filter(None, (title, experiment and f"{KEY} = {experiment}")))
+    strips = regrouped((band for _, band in image.bands()), rows)
+    big = slow * fast * dtype.itemsize > CLASSIC
+    with replacing_path(path) as name, tifffile.TiffWriter(name, bigtiff=big, byteorder="<", shaped=False) as file:
+        file.write(
+            (np.ascontiguousarray(strip, dtype).tobytes() for strip in strips),
+            shape=(slow, fast),
+            dtype=dtype,
+            rowsperstrip=rows,
+            photometric="minisblack",
+            description=description or None,
+            software="tilesim",
+            metadata=None,
         )
-    if image.dtype == np.float64:
-        raise InputError("a TIFF image holds no 64-bit floats; expected --format edf, or --round")
-    tiff = need("fabio.TiffIO", "writing TIFF files")
-    whole = np.empty(image.shape, image.dtype)
-    for first, band in image.bands():
-        whole[first : first + len(band)] = band
-    with replacing_path(path) as name:
-        file = tiff.TiffIO(name, mode="w")
-        try:
-            file.writeImage(whole, info=_description(title, experiment), software="tilesim", date="")
-        finally:
-            file.close()
-
-
-def _description(title: str, experiment: str | None) -> dict[str, str]:
-    return {**({"title": title} if title else {}), **({KEY: experiment} if experiment else {})}

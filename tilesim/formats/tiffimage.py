@@ -1,123 +1,77 @@
-"""Reading grey TIFF images: pixels as they lie in the file, or unpacked by Pillow where they are compressed."""
+"""Reading grey TIFF images: pixels as they lie in the file, or unpacked by tifffile where they are compressed."""
 
 from __future__ import annotations
 
+import math
 import os
-import warnings
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.formats.extra import need
+from tilesim.formats.guarded import LEAST, Bounded, guarded
 from tilesim.formats.pixels import ArrayImage, RawImage, check_number
-from tilesim.io.reading import printable, unreadable
+from tilesim.io.reading import printable
+from tilesim.tiling.budget import available_memory
 
-WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, COUNTS, TILES, FORMAT = 256, 257, 258, 259, 273, 277, 279, 322, 339
-PLAIN = 1
-"""Not compressed."""
-LETTERS = {1: "u", 2: "i", 3: "f"}
-"""Of the sample formats: unsigned, signed, IEEE float."""
-SIZES = {"u": (1, 2, 4), "i": (1, 2, 4), "f": (2, 4, 8)}
-MOST_PAGES = 100_000
-MOST_EXPANSION = 1100
-"""A compressed byte becomes no more than this many (deflate)."""
+if TYPE_CHECKING:
+    from tifffile import TiffPage
 
-
-@dataclass(frozen=True)
-class Page:
-    """What one image file directory says, checked."""
-
-    shape: tuple[int, int]
-    dtype: np.dtype
-    compression: int
-    offset: int | None
-    """Where the pixels begin; None where they do not lie there in one piece."""
+MOST_EXPANSION = 2**16
+"""A compressed byte becomes no more than this many (zstd; deflate makes 1000 of it)."""
+GENERAL = {"is_lsm": False, "is_ndpi": False, "is_scanimage": False}
+"""No structures of microscopes: a page is where the file says it is."""
 
 
-def open_tiff_image(path: str | os.PathLike, frame: int) -> RawImage | ArrayImage:
+def open_tiff_image(path: str | os.PathLike[str], frame: int) -> RawImage | ArrayImage:
     """Page `frame` of a TIFF file. Raises InputError, naming the file, where it is damaged or not grey."""
-    pages = _read_directories(path)
-    check_number(path, "frame", frame, len(pages))
-    page = _page(path, *pages[frame])
-    if page.offset is not None:
-        return RawImage(path, page.shape, page.dtype, page.offset, len(pages))
-    return ArrayImage(_unpack(path, frame, page), len(pages))
+    tifffile = need("tifffile", "reading TIFF files")
+    with guarded(path, "tifffile", "a TIFF file") as file:
+        opened = tifffile.TiffFile(file, **GENERAL)
+        frames = len(opened.pages)
+        if not frames:
+            raise InputError(f"{printable(path)}: expected a TIFF file with an image, found none")
+        check_number(path, "frame", frame, frames)
+        page = opened.pages.get(frame)
+        _check(path, page)
+        if page.is_final and not (page.is_lsm or page.is_stk):
+            dtype = page.dtype.newbyteorder(opened.byteorder)
+            return RawImage(path, page.shape, dtype, page.dataoffsets[0], frames)
+        return ArrayImage(_unpacked(path, page, file), frames)
 
 
-def _read_directories(path: str | os.PathLike) -> list[tuple[dict, str]]:
-    """The tags of every page, and the byte order."""
-    plugin = need("PIL.TiffImagePlugin", "reading TIFF files")
-    pages, seen = [], set()
-    with warnings.catch_warnings():
-        # Pillow warns of tags that it skips; what is needed is checked here.
-        warnings.simplefilter("ignore")
-        try:
-            with open(path, "rb") as file:
-                start = file.read(8)
-                order = "<" if start[:2] == b"II" else ">"
-                start += file.read(8) if start[2:4] in (b"+\0", b"\0+") else b""
-                directory = plugin.ImageFileDirectory_v2(start)
-                while directory.next and directory.next not in seen:
-                    if len(pages) == MOST_PAGES:
-                        raise InputError(f"{printable(path)}: expected at most {MOST_PAGES} pages")
-                    seen.add(directory.next)
-                    file.seek(directory.next)
-                    directory.load(file)
-                    tags = {tag: directory.get(tag) for tag in directory if tag in WANTED}
-                    pages.append((tags, order))
-        except OSError as error:
-            raise unreadable(path, error) from error
-        except InputError:
-            raise
-        except Exception as error:
-            raise InputError(f"{printable(path)}: expected a TIFF file, found a damaged one ({error})") from error
-    if not pages:
-        raise InputError(f"{printable(path)}: expected a TIFF file with an image, found none")
-    return pages
+def _check(path: str | os.PathLike[str], page: TiffPage) -> None:
+    """Raise InputError unless a page is a plane of numbers of whole bytes."""
+    samples, bits, dtype = page.samplesperpixel, page.bitspersample, page.dtype
+    if samples != 1 or len(page.shape) != 2 or dtype is None or dtype.kind not in "iuf" or 8 * dtype.itemsize != bits:
+        raise InputError(
+            f"{printable(path)}: expected a grey image of 8 to 64 bits or floats, found {samples} x {bits} bits"
+        )
+    if min(page.shape) < 1:
+        raise InputError(
+            f"{printable(path)}: expected a TIFF image of some pixels, found {page.shape[1]} x {page.shape[0]}"
+        )
 
 
-WANTED = {WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, COUNTS, TILES, FORMAT}
-
-
-def _page(path: str | os.PathLike, tags: dict, order: str) -> Page:
-    name = printable(path)
+def _unpacked(path: str | os.PathLike[str], page: TiffPage, file: Bounded) -> np.ndarray:
+    """The pixels of a page in strips or tiles that are compressed, or lie apart."""
+    what = f"{printable(path)}: {page.shape[1]} x {page.shape[0]} pixels"
+    offsets, counts, free = page.dataoffsets, page.databytecounts, available_memory()
+    parts = zip(offsets, counts, strict=False)
+    if not len(offsets) == len(counts) == math.prod(page.chunked) or any(a + n > file.length for a, n in parts):
+        raise InputError(f"{what} of which some are missing; expected strips or tiles that are all in the file")
+    if page.nbytes > MOST_EXPANSION * sum(counts):
+        raise InputError(f"{what} cannot come out of so small a file")
+    if free is not None and page.nbytes > free:
+        raise InputError(f"{what} must be unpacked in memory, of which {free / 1e6:.0f} MB are free")
+    file.left = 2 * file.length + LEAST * len(offsets)
     try:
-        slow, fast = int(tags[HEIGHT]), int(tags[WIDTH])
-        bits, letter = int(_first(tags.get(BITS, 1))), LETTERS[int(_first(tags.get(FORMAT, 1)))]
-        compression, samples = int(tags.get(COMPRESSION, PLAIN)), int(tags.get(SAMPLES, 1))
-        offsets, counts = ([int(n) for n in tags.get(tag, ())] for tag in (OFFSETS, COUNTS))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name}: expected a TIFF file, found a damaged one or none of numbers") from error
-    if samples != 1 or bits % 8 or bits // 8 not in SIZES[letter]:
-        raise InputError(f"{name}: expected a grey image of 8 to 32 bits or floats, found {samples} x {bits} bits")
-    if min(slow, fast) < 1:
-        raise InputError(f"{name}: expected a TIFF image of some pixels, found {fast} x {slow}")
-    dtype = np.dtype(f"{order}{letter}{bits // 8}")
-    together = all(a + n == b for a, n, b in zip(offsets, counts, offsets[1:], strict=False))
-    plain = compression == PLAIN and offsets and together and TILES not in tags
-    return Page((slow, fast), dtype, compression, offsets[0] if plain else None)
-
-
-def _first(value: object) -> object:
-    return value[0] if isinstance(value, tuple) else value
-
-
-def _unpack(path: str | os.PathLike, frame: int, page: Page) -> np.ndarray:
-    image = need("PIL.Image", "reading TIFF files")
-    slow, fast = page.shape
-    if slow * fast * page.dtype.itemsize > MOST_EXPANSION * os.path.getsize(path):
-        raise InputError(f"{printable(path)}: {fast} x {slow} pixels cannot come out of so small a file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with image.open(path, formats=["TIFF"]) as opened:
-                opened.seek(frame)
-                pixels = np.asarray(opened)
-        except Exception as error:
-            raise InputError(f"{printable(path)}: the compressed TIFF image cannot be read ({error})") from error
+        pixels = page.asarray(maxworkers=1)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        hint = "; pip install imagecodecs" if "imagecodecs" in reason else ""
+        raise InputError(f"{what}, compressed, cannot be read ({reason}){hint}") from error
     if pixels.shape != page.shape:
-        raise InputError(f"{printable(path)}: expected {fast} x {slow} pixels, found {pixels.shape}")
-    # Pillow has unsigned 32-bit integers as signed ones.
-    native = page.dtype.newbyteorder("=")
-    return pixels.view(native) if pixels.dtype.itemsize == native.itemsize else pixels.astype(native)
+        raise InputError(f"{what} were unpacked to {pixels.shape}")
+    return pixels.astype(page.dtype, copy=False)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
+from tilesim.model.detector import Panel
 from tilesim.model.instrument import Instrument, flat_panel, sensor_of
 from tilesim.model.mask import PixelMask
 from tilesim.model.vectors import unit
@@ -34,7 +37,8 @@ def parse_toml(content: bytes, name: str) -> Instrument:
     tables = plain.get("panel")
     if not isinstance(tables, list) or not tables:
         raise InputError("expected tables [[panel]]")
-    panels, regions = [], []
+    panels: list[Panel] = []
+    regions: list[list[tuple[int, ...]]] = []
     for number, table in enumerate(tables):
         where = f"panel {number}: "
         _only(table, PANEL, where)
@@ -43,7 +47,9 @@ def parse_toml(content: bytes, name: str) -> Instrument:
         except InputError as error:
             raise InputError(f"{where}{error}") from None
         regions.append([checks.whole_numbers(f"{where}bad", bad, 4, at_least=0) for bad in table.get("bad", [])])
-    known = {key: unit(checks.direction(key, plain[key])) for key in ("beam", "spindle") if key in plain}
+    known: dict[str, Any] = {
+        key: unit(checks.direction(key, plain[key])) for key in ("beam", "spindle") if key in plain
+    }
     if "polarization" in plain:
         known["polarization_axis"] = unit(checks.direction("polarization", plain["polarization"]))
     if "kahn_factor" in plain:
@@ -56,27 +62,27 @@ def parse_toml(content: bytes, name: str) -> Instrument:
     return Instrument(name, tuple(panels), mask=_mask(panels, regions), **known)
 
 
-def _only(table, keys: tuple[str, ...], where: str) -> None:
+def _only(table: Any, keys: tuple[str, ...], where: str) -> None:
     if not isinstance(table, dict):
         raise InputError(f"{where}expected a table")
     if unknown := [key for key in table if key not in keys]:
         raise InputError(f"{where}there is no key {unknown[0][:40]!r}; expected {', '.join(keys)}")
 
 
-def _need(table: dict, key: str):
+def _need(table: dict[str, Any], key: str) -> Any:
     if key not in table:
         raise InputError(f"the key {key} is missing")
     return table[key]
 
 
-def _panel(table: dict):
+def _panel(table: dict[str, Any]) -> Panel:
     pixel = checks.positive("pixel", _need(table, "pixel")) * 1e-3
-    shape = checks.whole_numbers("shape", _need(table, "shape"), 2, at_least=1)
+    slow, fast = checks.whole_numbers("shape", _need(table, "shape"), 2, at_least=1)
     origin = [x * 1e-3 for x in checks.three_vector("origin", _need(table, "origin"))]
-    return flat_panel(origin, _need(table, "fast"), _need(table, "slow"), pixel, shape)
+    return flat_panel(origin, _need(table, "fast"), _need(table, "slow"), pixel, (slow, fast))
 
 
-def _mask(panels: list, regions: list) -> PixelMask | None:
+def _mask(panels: Sequence[Panel], regions: Sequence[Sequence[tuple[int, ...]]]) -> PixelMask | None:
     """Pixels in none of the rectangles (first slow, end of slow, first fast, end of fast)."""
     if not any(regions):
         return None

@@ -75,7 +75,7 @@ def check_count(where: str, frames: int) -> None:
         )
 
 
-def read_batch(path: str | os.PathLike) -> Batch:
+def read_batch(path: str | os.PathLike[str]) -> Batch:
     """The experiments of a TOML file (docs/batch.md). Raises InputError, naming the file, and the line or the key."""
     shown = printable(path)
     try:
@@ -91,7 +91,7 @@ def read_batch(path: str | os.PathLike) -> Batch:
         raise InputError(f"{shown}: {error}") from None
 
 
-def _batch(path: str, plain: dict) -> Batch:
+def _batch(path: str, plain: dict[str, Any]) -> Batch:
     grid = _table("grid", plain.get("grid", {}))
     for key, values in grid.items():
         _check_flag(f"grid.{key}", key, ("frames", "frame_osc", "flags", "name", "zarr", *FILES))
@@ -100,7 +100,8 @@ def _batch(path: str, plain: dict) -> Batch:
     listed = plain.get("experiment", [{}])
     if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
         raise InputError("experiment: expected one or more tables [[experiment]]")
-    outputs = Outputs(**{field: _text(key, plain[key]) for field, key in KEYS.items() if key in plain})
+    names: dict[str, Any] = {field: _text(key, plain[key]) for field, key in KEYS.items() if key in plain}
+    outputs = Outputs(**names)
     zarr = _text("zarr", plain["zarr"]) if "zarr" in plain else None
     common = [*_split("flags", plain.get("flags", "")), *_common_flags(plain)]
     entries = tuple(
@@ -108,21 +109,23 @@ def _batch(path: str, plain: dict) -> Batch:
         for number, one in enumerate(listed, 1)
         for entry in _entries(f"experiment {number}", common, one, grid, plain)
     )
-    names = [one["name"] for one in listed if one.get("name")]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    called = [one["name"] for one in listed if one.get("name")]
+    if len(set(called)) < len(called):
+        twice = next(name for name in called if called.count(name) > 1)
         raise InputError(f"two experiments have the name {twice!r}; expected names of their own")
     return Batch(path, entries, outputs, zarr)
 
 
-def _common_flags(plain: dict) -> Iterator[str]:
+def _common_flags(plain: dict[str, Any]) -> Iterator[str]:
     for key, value in plain.items():
         if key not in TOP:
             _check_flag(key, key, ("name",))
             yield from _flags(key, key, value)
 
 
-def _entries(where: str, common: list[str], one: dict, grid: dict, plain: dict) -> Iterator[BatchEntry]:
+def _entries(
+    where: str, common: list[str], one: dict[str, Any], grid: dict[str, Any], plain: dict[str, Any]
+) -> Iterator[BatchEntry]:
     """An experiment of the list at every point of the grid; the last key of the grid varies fastest."""
     own = {key: value for key, value in one.items() if key not in EXPERIMENT}
     for key, value in own.items():
@@ -170,7 +173,7 @@ def _flags(where: str, flag: str, value: Any) -> list[str]:
         return [f"-{flag}"] if value else []
     values = value if isinstance(value, list) else [value]
     for one in values:
-        if isinstance(one, bool) or not isinstance(one, str | int | float) or (_is_number(one) and math.isnan(one)):
+        if not (isinstance(one, str) or (_is_number(one) and one == one)):  # NaN is no value
             raise InputError(f"{where} holds {one!r}; expected numbers, texts, or a list of them")
     return [f"-{flag}", *map(str, values)]
 
@@ -196,7 +199,7 @@ def _text(where: str, value: Any) -> str:
     return value
 
 
-def _table(where: str, value: Any) -> dict:
+def _table(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{where} is {value!r}; expected a table [{where}]")
     return value

@@ -22,7 +22,7 @@ _SEPARATOR = re.compile(rb"[ \t\v\f,;:!]+")
 
 
 def read_columns(
-    path: str | os.PathLike, columns: int, *, strict: bool = False
+    path: str | os.PathLike[str], columns: int, *, strict: bool = False
 ) -> tuple[list[tuple[float, ...]], bool]:
     """Rows of `columns` numbers, NaN where one is missing, and whether the reference would have read others.
 
@@ -57,19 +57,25 @@ def _rows(data: bytes, columns: int, name: str) -> list[tuple[float, ...]]:
 
 def _strict_rows(data: bytes, columns: int) -> Iterator[tuple[float, ...]]:
     for text in _strict_lines(data):
-        at = _DELIMITERS.match(text).end()
+        at = _behind(_DELIMITERS, text)
         if text[at:] == b"\n":
             continue
         row = [math.nan] * columns
         for column in range(columns):
             row[column] = atof(text, at)
-            at = _NUMBER_CHARACTERS.match(text, at).end()
+            at = _behind(_NUMBER_CHARACTERS, text, at)
             if text[at:] == b"\n":
                 break
-            at = _DELIMITERS.match(text, _OTHERS.match(text, at).end()).end()
+            at = _behind(_DELIMITERS, text, _behind(_OTHERS, text, at))
             if text[at:] == b"\n":
                 break
         yield tuple(row)
+
+
+def _behind(characters: re.Pattern[bytes], text: bytes, at: int = 0) -> int:
+    """Where some characters, from `at` on, come to an end."""
+    found = characters.match(text, at)
+    return found.end() if found else at
 
 
 def _strict_lines(data: bytes) -> Iterator[bytes]:

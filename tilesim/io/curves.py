@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tilesim.errors import InputError
 from tilesim.io.reading import number, printable, quoted, read_bytes, uncommented
 from tilesim.model import ScatteringCurve
@@ -36,7 +38,7 @@ MATERIALS = {
 }
 
 
-def read_curve(path: str | os.PathLike, unit: float = PER_ANGSTROM, source: str | None = None) -> ScatteringCurve:
+def read_curve(path: str | os.PathLike[str], unit: float = PER_ANGSTROM, source: str | None = None) -> ScatteringCurve:
     """The curve in a text file: rows of an angle and an amplitude in electrons per molecule.
 
     unit    of the angles, in 1/m of sin(theta)/lambda; by default they are in 1/angstrom
@@ -70,7 +72,7 @@ def read_curve(path: str | os.PathLike, unit: float = PER_ANGSTROM, source: str 
         raise InputError(f"{name}: expected two or more rows of an angle and an amplitude, found {len(stol)}")
     if not math.isfinite(stol[-1]):
         raise InputError(f"{name}: the last angle is too large; expected sin(theta)/lambda in 1/angstrom")
-    return ScatteringCurve(stol, electrons, printable(path) if source is None else source)
+    return ScatteringCurve(np.array(stol), np.array(electrons), printable(path) if source is None else source)
 
 
 def material_curve(name: str) -> ScatteringCurve:

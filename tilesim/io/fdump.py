@@ -15,7 +15,7 @@ from tilesim.model.factors import StructureFactors
 _RANGES = re.compile(rb"([+-]?\d{1,10})" + rb" +([+-]?\d{1,10})" * 5 + rb" *\n\f")
 
 
-def read_fdump(path: str | os.PathLike, default: float = 0.0) -> StructureFactors:
+def read_fdump(path: str | os.PathLike[str], default: float = 0.0) -> StructureFactors:
     """The table in electrons; `default` is the amplitude outside it.
 
     The values begin just after the form feed, also where the reference would skip a byte of the first one.
@@ -40,10 +40,10 @@ def read_fdump(path: str | os.PathLike, default: float = 0.0) -> StructureFactor
     grid = np.frombuffer(data, "<f8", offset=ranges.end()).reshape(padded)[:-1, :-1, :-1]
     if not np.isfinite(grid).all():
         raise InputError(f"{name}: expected finite values, found NaN or infinity")
-    return StructureFactors(grid, tuple(low), default, reflections=grid.size, source=os.fspath(path))
+    return StructureFactors(grid, (low[0], low[1], low[2]), default, reflections=grid.size, source=os.fspath(path))
 
 
-def write_fdump(path: str | os.PathLike, factors: StructureFactors) -> None:
+def write_fdump(path: str | os.PathLike[str], factors: StructureFactors) -> None:
     """Write the table with the reference's plane of zeros at the end of every axis. Raises StoreError."""
     if factors.empty:
         raise StoreError(f"cannot write {printable(path)}: there is no table of structure factors to write")

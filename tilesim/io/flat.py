@@ -11,12 +11,12 @@ from tilesim.io.replace import replacing
 from tilesim.model.sampling import Region
 
 
-def write_banded(path: str | os.PathLike, header: bytes, bands: Iterable[np.ndarray]) -> None:
+def write_banded(path: str | os.PathLike[str], header: bytes, bands: Iterable[np.ndarray]) -> None:
     """Write header and bands of rows, little-endian, all or nothing. Raises StoreError."""
     with replacing(path) as file:
         file.write(header)
         for band in bands:
-            file.write(np.ascontiguousarray(band, band.dtype.newbyteorder("<")))
+            file.write(np.ascontiguousarray(band, band.dtype.newbyteorder("<")).data)
 
 
 def convert_bands(

@@ -27,12 +27,12 @@ class FloatImage:
 
     def __init__(self, path: str, shape: tuple[int, int], descriptor: int, temporary: str | None = None) -> None:
         self.path = path
-        self.shape = shape
+        self.shape = (shape[0], shape[1])
         self._descriptor = descriptor
         self._temporary = temporary
 
     @classmethod
-    def create(cls, path: str | os.PathLike, shape: tuple[int, int]) -> FloatImage:
+    def create(cls, path: str | os.PathLike[str], shape: tuple[int, int]) -> FloatImage:
         """A new image of zeros beside `path`, with its space on disk reserved; `commit` puts it in place.
 
         Raises StoreError, naming path and cause: no folder, no permission, not enough space.
@@ -41,7 +41,7 @@ class FloatImage:
         with store_errors(path):
             # Nothing can lie beside a device or a pipe.
             created = tempfile.mkstemp(prefix="tilesim-") if is_special(path) else create_beside(path)
-            image = cls(os.fspath(path), tuple(shape), *created)
+            image = cls(os.fspath(path), shape, *created)
             try:
                 _reserve(image._descriptor, shape[0] * shape[1] * PIXEL.itemsize)
             except BaseException:
@@ -79,7 +79,7 @@ class FloatImage:
         if is_special(self.path):
             with replacing(self.path) as file:
                 for _, band in self.bands(max(1, 2**22 // self.shape[1])):
-                    file.write(band)
+                    file.write(band.data)
             return
         put_in_place(self._temporary, self.path)
         self._temporary = None
@@ -101,14 +101,14 @@ class FloatImage:
         self.discard()
 
     def _write_at(self, row: int, column: int, pixels: np.ndarray) -> None:
-        data = memoryview(pixels.reshape(-1).view(np.uint8))
+        data = pixels.reshape(-1).view(np.uint8).data
         offset = (row * self.shape[1] + column) * PIXEL.itemsize
         while data:  # one call may write less than asked
             written = os.pwrite(self._descriptor, data, offset)
             data, offset = data[written:], offset + written
 
     def _read_at(self, row: int, band: np.ndarray) -> None:
-        data = memoryview(band.reshape(-1).view(np.uint8))
+        data = band.reshape(-1).view(np.uint8).data
         offset = row * self.shape[1] * PIXEL.itemsize
         while data:
             try:
@@ -120,7 +120,7 @@ class FloatImage:
             data, offset = data[count:], offset + count
 
 
-def open_float_image(path: str | os.PathLike, shape: tuple[int, int]) -> FloatImage:
+def open_float_image(path: str | os.PathLike[str], shape: tuple[int, int]) -> FloatImage:
     """An existing float image of `shape` pixels (slow, fast), for reading. Raises InputError on another size."""
     expected = shape[0] * shape[1] * PIXEL.itemsize
     try:
@@ -128,7 +128,7 @@ def open_float_image(path: str | os.PathLike, shape: tuple[int, int]) -> FloatIm
         descriptor = os.open(path, os.O_RDONLY) if stat.S_ISREG(status.st_mode) else -1
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
-    image = FloatImage(os.fspath(path), tuple(shape), descriptor)
+    image = FloatImage(os.fspath(path), shape, descriptor)
     if descriptor < 0 or status.st_size != expected:
         image.discard()
         raise InputError(

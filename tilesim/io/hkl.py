@@ -24,7 +24,9 @@ _PLAIN = b"0123456789+-.eE \t\r\n"
 _ROW = np.dtype([("h", np.int64), ("k", np.int64), ("l", np.int64), ("f", np.float64)])
 
 
-def read_hkl(path: str | os.PathLike, default: float = 0.0, *, strict: bool = False) -> tuple[StructureFactors, bool]:
+def read_hkl(
+    path: str | os.PathLike[str], default: float = 0.0, *, strict: bool = False
+) -> tuple[StructureFactors, bool]:
     """The table of amplitudes in electrons, and whether the reference would have read another one.
 
     Points of the grid that the file does not list hold `default`. `strict` reads as the reference does: a stream
@@ -115,22 +117,22 @@ def _reference_differs(data: bytes, factors: StructureFactors) -> bool:
 
 
 def _table(
-    indices: np.ndarray, values: np.ndarray, extent: np.ndarray, count: int, default: float, path: str | os.PathLike
+    indices: np.ndarray,
+    values: np.ndarray,
+    extent: np.ndarray,
+    count: int,
+    default: float,
+    path: str | os.PathLike[str],
 ) -> StructureFactors:
     """The grid over the box around `extent`, later values in place of earlier ones."""
     low, high = extent.min(axis=0), extent.max(axis=0)
     grid = empty_grid(low, high, default, path)
     grid[tuple((indices - low).T)] = values
-    return StructureFactors(
-        grid,
-        tuple(int(x) for x in low),
-        default,
-        reflections=count,
-        source=os.fspath(path),
-    )
+    h, k, l = map(int, low)
+    return StructureFactors(grid, (h, k, l), default, reflections=count, source=os.fspath(path))
 
 
-def empty_grid(low: np.ndarray, high: np.ndarray, default: float, path: str | os.PathLike) -> np.ndarray:
+def empty_grid(low: np.ndarray, high: np.ndarray, default: float, path: str | os.PathLike[str]) -> np.ndarray:
     """A grid (h, k, l) of `default` between two corners, inclusive (3,). Raises InputError where it does not fit."""
     shape = tuple(int(n) for n in high - low + 1)
     points = math.prod(shape)

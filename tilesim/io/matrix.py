@@ -12,7 +12,7 @@ from tilesim.io.cnumbers import scan_records
 from tilesim.io.reading import number, printable, quoted, read_bytes
 
 
-def read_matrix(path: str | os.PathLike, *, strict: bool = False) -> tuple[float, ...]:
+def read_matrix(path: str | os.PathLike[str], *, strict: bool = False) -> tuple[float, ...]:
     """The first nine numbers of the file, row by row, as they stand; what follows them is ignored.
 
     Row 1 holds the x components of a*, b*, c*, row 2 the y, row 3 the z, in units of 1/wavelength. Raises
@@ -38,7 +38,7 @@ def read_matrix(path: str | os.PathLike, *, strict: bool = False) -> tuple[float
     raise InputError(f"{printable(path)}: expected nine numbers of an orientation matrix, found {len(numbers)}")
 
 
-def _strict_numbers(path: str | os.PathLike) -> tuple[float, ...]:
+def _strict_numbers(path: str | os.PathLike[str]) -> tuple[float, ...]:
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError):

@@ -11,7 +11,7 @@ QUOTED = 60
 """Characters of a bad line that an error shows."""
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The whole file. Raises InputError, naming the file and the cause, where it cannot be read."""
     try:
         return Path(path).read_bytes()
@@ -19,12 +19,12 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         raise unreadable(path, error) from error
 
 
-def unreadable(path: str | os.PathLike, error: Exception) -> InputError:
+def unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
     """The error for a file that cannot be opened or read, to be raised by the caller."""
     return InputError(f"cannot read {printable(path)}: {getattr(error, 'strerror', None) or error or 'out of memory'}")
 
 
-def printable(path: str | os.PathLike) -> str:
+def printable(path: str | os.PathLike[str]) -> str:
     """The file's name as given, control characters escaped so that a message stays one line."""
     name = os.fspath(path)
     return name if name.isprintable() else repr(name)

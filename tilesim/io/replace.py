@@ -13,14 +13,14 @@ from typing import BinaryIO
 from tilesim.errors import StoreError
 from tilesim.io.reading import printable
 
-_waiting: ContextVar[list[tuple[str, str | os.PathLike]] | None] = ContextVar("waiting", default=None)
+_waiting: ContextVar[list[tuple[str, str | os.PathLike[str]]] | None] = ContextVar("waiting", default=None)
 """Temporary files of the block of `all_together` that runs now, and the paths that they are meant for."""
 
 
 @contextlib.contextmanager
 def all_together() -> Iterator[None]:
     """Files that this block writes and puts in place get there at its end, all of them; none where it fails."""
-    waiting: list[tuple[str, str | os.PathLike]] = []
+    waiting: list[tuple[str, str | os.PathLike[str]]] = []
     before = _waiting.set(waiting)
     try:
         yield
@@ -36,7 +36,7 @@ def all_together() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary file to write; it takes the place of `path` when the block ends well, and vanishes otherwise.
 
     A target that exists and is no regular file (a device, a FIFO, standard output) is written straight.
@@ -60,7 +60,7 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def replacing_path(path: str | os.PathLike) -> Iterator[str]:
+def replacing_path(path: str | os.PathLike[str]) -> Iterator[str]:
     """The name of an empty file for a library that opens files itself; it takes the place of `path` as in `replacing`.
 
     Raises StoreError, also where `path` is a device or a pipe.
@@ -80,7 +80,7 @@ def replacing_path(path: str | os.PathLike) -> Iterator[str]:
             raise
 
 
-def put_in_place(temporary: str, path: str | os.PathLike) -> None:
+def put_in_place(temporary: str, path: str | os.PathLike[str]) -> None:
     """Rename a finished file from `create_beside` to `path`: now, or with the others of `all_together`.
 
     Raises StoreError.
@@ -92,12 +92,12 @@ def put_in_place(temporary: str, path: str | os.PathLike) -> None:
         waiting.append((temporary, path))
 
 
-def _rename(temporary: str, path: str | os.PathLike) -> None:
+def _rename(temporary: str, path: str | os.PathLike[str]) -> None:
     with store_errors(path):
         os.replace(temporary, os.path.realpath(path))
 
 
-def check_writable(path: str | os.PathLike) -> None:
+def check_writable(path: str | os.PathLike[str]) -> None:
     """Whether `path` can be written later, to be asked before a long run; creates nothing.
 
     Raises StoreError where its folder is missing or closed, it is a folder, or it is write-protected.
@@ -121,7 +121,7 @@ def check_writable(path: str | os.PathLike) -> None:
             raise StoreError(f"cannot write {printable(path)}: no permission to write in folder {printable(folder)}")
 
 
-def is_special(path: str | os.PathLike) -> bool:
+def is_special(path: str | os.PathLike[str]) -> bool:
     """Whether `path` exists and is to be written straight, not replaced: no regular file, or an open descriptor."""
     if os.path.abspath(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
         return True
@@ -131,7 +131,7 @@ def is_special(path: str | os.PathLike) -> bool:
         return False
 
 
-def create_beside(path: str | os.PathLike) -> tuple[int, str]:
+def create_beside(path: str | os.PathLike[str]) -> tuple[int, str]:
     """Descriptor and name of a new file in the folder of `path`, with the permissions of `path`. May raise OSError."""
     real = os.path.realpath(path)
     temporary = os.path.join(os.path.dirname(real), f".tilesim-{secrets.token_hex(8)}.tmp")
@@ -142,7 +142,7 @@ def create_beside(path: str | os.PathLike) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def store_errors(path: str | os.PathLike) -> Iterator[None]:
+def store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn the operating system's errors into StoreError lines that name `path`; errors of other files pass."""
     try:
         yield
@@ -152,7 +152,7 @@ def store_errors(path: str | os.PathLike) -> Iterator[None]:
         raise StoreError(f"cannot write {printable(path)}: {error.strerror or error}") from error
 
 
-def _concerns(filename: object, path: str | os.PathLike) -> bool:
+def _concerns(filename: object, path: str | os.PathLike[str]) -> bool:
     """Whether an error about `filename` is one about writing `path` or its temporary file."""
     name = os.fsdecode(filename) if isinstance(filename, str | bytes) else ""
     return name == os.fspath(path) or os.path.dirname(name) == os.path.dirname(os.path.realpath(path))

@@ -54,7 +54,7 @@ class SmvHeader:
         return (_count(fast), _count(slow))
 
 
-def read_smv_header(path: str | os.PathLike, *, strict: bool = False) -> SmvHeader:
+def read_smv_header(path: str | os.PathLike[str], *, strict: bool = False) -> SmvHeader:
     """The header of an SMV image. Raises InputError, naming the file, where there is none or its sizes are absurd.
 
     `strict` gives an empty header for a missing file and for one that does not begin like an SMV image, which
@@ -84,7 +84,7 @@ def read_smv_header(path: str | os.PathLike, *, strict: bool = False) -> SmvHead
     return header
 
 
-def read_smv_pixels(path: str | os.PathLike, header: SmvHeader) -> np.ndarray:
+def read_smv_pixels(path: str | os.PathLike[str], header: SmvHeader) -> np.ndarray:
     """Pixels (slow, fast) uint16, little-endian whatever BYTE_ORDER says, as in the reference.
 
     Raises InputError where the file is too short for the size in its header.
@@ -104,7 +104,7 @@ def read_smv_pixels(path: str | os.PathLike, header: SmvHeader) -> np.ndarray:
         raise unreadable(path, error) from error
 
 
-def read_smv_layout(path: str | os.PathLike) -> tuple[tuple[int, int], np.dtype, int]:
+def read_smv_layout(path: str | os.PathLike[str]) -> tuple[tuple[int, int], np.dtype, int]:
     """Pixels (slow, fast), their type in the byte order of the file, and the byte where they begin.
 
     TYPE and BYTE_ORDER are believed, and HEADER_BYTES unless the text runs over it and the size of the file says so,

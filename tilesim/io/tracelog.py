@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, TypeGuard
 
 from tilesim.errors import InputError
 from tilesim.io.reading import printable, quoted, unreadable
@@ -43,13 +44,13 @@ class Traced:
         return f"TRACE: {self.name} {' '.join(map(str, self.values))}"
 
     @property
-    def plain(self) -> dict:
+    def plain(self) -> dict[str, Any]:
         """For JSON."""
         values = [x if isinstance(x, str) or math.isfinite(x) else str(x) for x in self.values]
         return {"name": self.name, "values": values, **dict(self.place)}
 
 
-def read_trace(path: str | os.PathLike) -> list[Traced]:
+def read_trace(path: str | os.PathLike[str]) -> list[Traced]:
     """Every value of a log in the order of its lines; other lines are skipped.
 
     A log is the output of a program with lines that begin `TRACE:`, `TRACE_C:`, `TRACE_PY:` or the like, or the JSON of
@@ -69,7 +70,7 @@ def read_trace(path: str | os.PathLike) -> list[Traced]:
     return found
 
 
-def _from_json(path: str | os.PathLike, data: bytes) -> list[Traced]:
+def _from_json(path: str | os.PathLike[str], data: bytes) -> list[Traced]:
     try:
         return [
             Traced(
@@ -87,7 +88,7 @@ def _from_json(path: str | os.PathLike, data: bytes) -> list[Traced]:
 _PREFIXED = re.compile(rb"(?:^|\s)(TRACE\w*):\s*(.*?)\s*$")
 
 
-def _from_lines(path: str | os.PathLike, file) -> Iterator[Traced]:
+def _from_lines(path: str | os.PathLike[str], file: BinaryIO) -> Iterator[Traced]:
     section: dict[bytes, str] = {}
     place: dict[str, int] = {}
     count = number = 0
@@ -123,7 +124,8 @@ def _from_lines(path: str | os.PathLike, file) -> Iterator[Traced]:
 
 def move(place: dict[str, int], name: str, values: Sequence[Number]) -> None:
     """Follow the loops from line to line: a step ends what is inside the step before."""
-    marks = name in LOOPS and all(isinstance(x, int) for x in values)
+    steps = [x for x in values if isinstance(x, int)]
+    marks = name in LOOPS and len(steps) == len(values)
     outermost = name if marks else _LEAVES.get(name)
     if outermost is None:
         return
@@ -131,8 +133,8 @@ def move(place: dict[str, int], name: str, values: Sequence[Number]) -> None:
         for key in (inner, f"{inner}_slow", f"{inner}_fast"):
             place.pop(key, None)
     if marks:
-        keys = (f"{name}_slow", f"{name}_fast") if len(values) == 2 else (name,)
-        place |= dict(zip(keys, values, strict=False))
+        keys = (f"{name}_slow", f"{name}_fast") if len(steps) == 2 else (name,)
+        place |= dict(zip(keys, steps, strict=False))
 
 
 def _spaced(text: str) -> list[tuple[str, tuple[Number, ...]]]:
@@ -155,7 +157,7 @@ def _assigned(text: str, section: str) -> list[tuple[str, tuple[Number, ...]]]:
     if ":" in before:
         heading, _, text = text.partition(":")
         section = f"{section}: {heading}"
-    found = []
+    found: list[tuple[str, tuple[Number, ...]]] = []
     for part in _NEXT_NAME.split(text):
         name, _, value = part.partition("=")
         name, value = _word(name), value.rpartition("=")[2].strip()
@@ -220,7 +222,7 @@ def _of_section(section: str, name: str) -> str:
     return f"{_word(section)}.{name}"
 
 
-def is_number(x: Number) -> bool:
+def is_number(x: Number) -> TypeGuard[float]:
     return not isinstance(x, str)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.compute import Kernel
-from tilesim.model import Experiment, Source
-from tilesim.model.vectors import Vector
+from tilesim.compute import Kernel, Numbers
+from tilesim.model import Experiment, Panel, Source
+from tilesim.model.vectors import Vector, scale
 from tilesim.physics.amorphous import (
+    Array,
     Axes,
     Pieces,
     amplitude,
@@ -18,6 +19,7 @@ from tilesim.physics.amorphous import (
     dot,
     half_chord,
     interpolant,
+    norm,
     polarization_factor,
     rotate_about,
 )
@@ -52,12 +54,12 @@ class WithBackground:
     def block(self) -> int:
         return self.kernel.block
 
-    def photons(self, numbers: np.ndarray) -> tuple[np.ndarray, float]:
+    def photons(self, numbers: Numbers) -> tuple[Array, float]:
         """As `Kernel.photons`."""
         values, solid_angle = self.kernel.photons(numbers)
         return values + self.amorphous.photons(numbers), solid_angle
 
-    def solid_angle(self, numbers: np.ndarray) -> float:
+    def solid_angle(self, numbers: Numbers) -> float:
         """As `Kernel.solid_angle`."""
         return self.kernel.solid_angle(numbers)
 
@@ -79,8 +81,8 @@ class Amorphous:
     scale: float
     """Photons per steradian and squared amplitude, of one source"""
 
-    def photons(self, numbers: np.ndarray, watch: Watch = unwatched) -> np.ndarray:
-        """Photons (n,) float64 of the pixels with these numbers (n,)."""
+    def photons(self, numbers: Numbers, watch: Watch = unwatched) -> Array:
+        """Photons (n,) of the pixels with these numbers."""
         values = np.empty(len(numbers))
         with np.errstate(all="ignore"):  # as in the kernels, what cannot be computed is infinite or NaN
             for start in range(0, len(numbers), BLOCK):
@@ -89,7 +91,7 @@ class Amorphous:
                 values[start : start + BLOCK] = self._block(padded, watch)[: len(part)]
         return values
 
-    def _block(self, numbers: np.ndarray, watch: Watch) -> np.ndarray:
+    def _block(self, numbers: Numbers, watch: Watch) -> Array:
         total = np.zeros(len(numbers))
         for diffracted, weight in self._layers(numbers):
             watch("amorphous_layer", weight)
@@ -97,10 +99,10 @@ class Amorphous:
                 total += weight * self._scattered(diffracted, incident, waves, watch)
         return total * self.scale
 
-    def _scattered(self, diffracted: Axes, incident: Vector, waves: Sequence[Source], watch: Watch) -> np.ndarray:
+    def _scattered(self, diffracted: Axes, incident: Vector, waves: Sequence[Source], watch: Watch) -> Array:
         """Squared amplitude (n,) summed over waves of one direction, with weights and polarisation."""
         beam, sine = self.experiment.beam, half_chord(diffracted, incident)
-        square = np.zeros_like(sine)
+        square: Array = np.zeros_like(sine)
         for wave in waves:
             electrons = amplitude(self.curve, sine / wave.wavelength)
             watch("amorphous_wave", wave, sine, electrons)
@@ -109,24 +111,16 @@ class Amorphous:
             return square
         return square * polarization_factor(beam.kahn_factor, incident, diffracted, beam.polarization_axis)
 
-    def _layers(self, numbers: np.ndarray) -> Iterator[tuple[Axes, np.ndarray]]:
+    def _layers(self, numbers: Numbers) -> Iterator[tuple[Axes, Array]]:
         """For every layer of the sensor the directions (3, n), and solid angle times capture fraction (n,)."""
         experiment = self.experiment
         panel, beam = experiment.detector.panels[0], experiment.beam
         attenuation = panel.sensor.attenuation_at(beam.wavelength) if panel.sensor else 0.0
         slow, fast = ((x + 0.5) * panel.pixel_size for x in np.divmod(numbers, panel.shape[1]))
         for layer in range(experiment.layers):
-            depth = layer * panel.sensor.layer_thickness if panel.sensor else 0.0
-            r = tuple(
-                fast * f + slow * s + (o + depth * n)
-                for f, s, o, n in zip(panel.fast, panel.slow, panel.origin, panel.normal, strict=True)
-            )
-            if panel.curved_radius is not None:
-                centre = tuple(panel.curved_radius * x for x in beam.direction)
-                turned = rotate_about(centre, panel.slow, r[1] / panel.curved_radius)
-                r = rotate_about(turned, panel.fast, r[2] / panel.curved_radius)
-            airpath = np.sqrt(dot(r, r))
-            diffracted = tuple(x / airpath for x in r)
+            r = _positions(panel, experiment.beam.direction, layer, slow, fast)
+            airpath = norm(r)
+            diffracted = (r[0] / airpath, r[1] / airpath, r[2] / airpath)
             if experiment.sampling.point_pixel:
                 weight = 1.0 / airpath / airpath
             else:
@@ -135,6 +129,19 @@ class Amorphous:
                 parallax = dot(panel.normal, diffracted)
                 weight *= capture_fraction(layer, panel.sensor.layer_thickness, attenuation, parallax)
             yield diffracted, weight
+
+
+def _positions(panel: Panel, beam: Vector, layer: int, slow: Array, fast: Array) -> Axes:
+    """Where pixels of a layer are, metres; slow, fast (n,) metres from the outer corner of pixel (0, 0)."""
+    depth = layer * panel.sensor.layer_thickness if panel.sensor else 0.0
+    x, y, z = (
+        fast * f + slow * s + (o + depth * n)
+        for f, s, o, n in zip(panel.fast, panel.slow, panel.origin, panel.normal, strict=True)
+    )
+    if panel.curved_radius is None:
+        return (x, y, z)
+    turned = rotate_about(scale(beam, panel.curved_radius), panel.slow, y / panel.curved_radius)
+    return rotate_about(turned, panel.fast, z / panel.curved_radius)
 
 
 def lower_background(experiment: Experiment) -> Amorphous | None:

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from tilesim.compute import check_precision, rendered_pixels, summed_type
+from tilesim.compute import Numbers, check_precision, rendered_pixels, summed_type
 from tilesim.model import Experiment
+from tilesim.model.vectors import scale
 from tilesim.physics.background import water_background
 from tilesim.tiling.tile import Tile
 
@@ -44,7 +43,7 @@ class Derived:
 def derive(experiment: Experiment, precision: str) -> Derived:
     """Raises PlanError for an unknown precision."""
     check_precision(precision)
-    crystal, scan, sampling = experiment.crystal, experiment.scan, experiment.sampling
+    crystal, scan, sampling = experiment.lattice, experiment.scan, experiment.sampling
     angles, first_pixel = scan.angles, None
     if sampling.strict_c and 0.0 in angles and any(angles):
         first_pixel = _first_pixel(experiment) if angles[0] == 0.0 else None
@@ -57,7 +56,7 @@ def derive(experiment: Experiment, precision: str) -> Derived:
         angles=angles,
         first_pixel=first_pixel,
         volume=math.prod(map(float, crystal.cells)),
-        reciprocal=tuple(tuple(x * 1e-10 for x in v) for v in crystal.star),
+        reciprocal=tuple(scale(v, 1e-10) for v in crystal.star),
         layer_thickness=sensor.layer_thickness if sensor else 0.0,
         attenuation=sensor.attenuation_at(experiment.beam.wavelength) if sensor else 0.0,
         absorbing=sensor is not None or nothing_captured,
@@ -76,7 +75,7 @@ def carried_over(angles: Sequence[float]) -> tuple[float, ...]:
     return tuple(angles[k - 1] if angle == 0.0 else angle for k, angle in enumerate(angles))
 
 
-def raster(experiment: Experiment) -> Iterator[np.ndarray]:
+def raster(experiment: Experiment) -> Iterator[Numbers]:
     """Numbers of the rendered pixels in raster order, in lists of a bounded length; no list is empty."""
     region, width = experiment.region, experiment.shape[1]
     rows = max(1, SEARCHED // width)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from tilesim.compute import Numbers
 from tilesim.kernels.derived import derive
 from tilesim.kernels.library import load
 from tilesim.model import Experiment, StructureFactors
-from tilesim.model.vectors import rotate_about
+from tilesim.model.vectors import Vector, rotate_about
 
 BLOCK = 2**15
 """Pixels per call, which cannot be interrupted; the kernel has blocks of its own."""
@@ -48,7 +51,7 @@ class _Setup(ctypes.Structure):
 class Table:
     """Amplitudes with a border of the default, and their squares in the type of the sum's terms; l fastest."""
 
-    values: np.ndarray
+    values: npt.NDArray[np.float64]
     squares: np.ndarray
     lowest: tuple[int, ...]
     """Miller indices of the first border cell"""
@@ -71,23 +74,31 @@ class Fused:
     device = "cpu"
     block = BLOCK
 
-    def __init__(self, experiment: Experiment, setup: dict, dtype: str, first_pixel: int | None, recipe: tuple) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        setup: Mapping[str, float | Sequence[float]],
+        arrays: Mapping[str, np.ndarray],
+        dtype: str,
+        first_pixel: int | None,
+        recipe: tuple[object, ...],
+    ) -> None:
         self.experiment, self.dtype, self._recipe = experiment, dtype, recipe
         self._library, self._first_pixel = load(), first_pixel
         # The struct holds addresses only: the arrays live as long as this does.
-        self._arrays = {name: np.ascontiguousarray(setup.pop(name)) for name in _ARRAYS}
+        self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in _ARRAYS}
         self._setup = _Setup(size=ctypes.sizeof(_Setup), **{n: _field(v) for n, v in setup.items()})
         for name, array in self._arrays.items():
             setattr(self._setup, name, array.ctypes.data)
         self._first_setup = _Setup.from_buffer_copy(self._setup)
         self._first_setup.unrotated_start = 1
-        if self.solid_angle(np.empty(0)) < 0:
+        if self.solid_angle(np.empty(0, np.int64)) < 0:
             raise AssertionError("_Setup is not the Setup of cpp/setup.h")
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Callable[..., Fused], tuple[object, ...]]:
         return lower, self._recipe  # addresses do not travel
 
-    def photons(self, numbers: np.ndarray) -> tuple[np.ndarray, float]:
+    def photons(self, numbers: Numbers) -> tuple[npt.NDArray[np.float64], float]:
         """As `Kernel.photons`."""
         values = np.empty(len(numbers))
         solid_angle = self._render(self._setup, numbers, values)
@@ -95,15 +106,16 @@ class Fused:
             self._render(self._first_setup, numbers[:1], values)
         return values, solid_angle
 
-    def solid_angle(self, numbers: np.ndarray) -> float:
+    def solid_angle(self, numbers: Numbers) -> float:
         """As `Kernel.solid_angle`."""
         return self._render(self._setup, numbers, None)
 
-    def _render(self, setup: _Setup, numbers: np.ndarray, values: np.ndarray | None) -> float:
+    def _render(self, setup: _Setup, numbers: Numbers, values: npt.NDArray[np.float64] | None) -> float:
         numbers = np.ascontiguousarray(numbers, dtype=np.int64)
         to = None if values is None else values.ctypes.data
         # ctypes lets other threads of Python run meanwhile.
-        return self._library.tilesim_render(ctypes.byref(setup), len(numbers), numbers.ctypes.data, to)
+        angles: float = self._library.tilesim_render(ctypes.byref(setup), len(numbers), numbers.ctypes.data, to)
+        return angles
 
 
 def lower(
@@ -119,12 +131,12 @@ def lower(
     skip  leave out groups of pixels for which a gauss or top-hat reflection is exactly zero; never changes a pixel
     """
     derived = derive(experiment, precision)
-    beam, crystal, scan, sampling = experiment.beam, experiment.crystal, experiment.scan, experiment.sampling
+    beam, crystal, scan, sampling = experiment.beam, experiment.lattice, experiment.scan, experiment.sampling
     panel, cell = experiment.detector.panels[0], (crystal.a, crystal.b, crystal.c)
     table = table or lower_table(experiment.factors, derived.summed)
     rows, length = table.values.shape[1:]
     low = table.lowest
-    setup = {
+    setup: dict[str, float | Sequence[float]] = {
         "width": experiment.shape[1],
         "shape": SHAPES.index(crystal.shape.value),
         "single": derived.summed == "float32",
@@ -147,7 +159,7 @@ def lower(
         "cells": crystal.cells,
         "volume": derived.volume,
         "fudge": crystal.fudge,
-        "reciprocal": np.ravel(derived.reciprocal),
+        "reciprocal": [x for vector in derived.reciprocal for x in vector],
         "lowest": low,
         "highest": [m + n - 1 for m, n in zip(low, table.values.shape, strict=True)],
         "rows": rows,
@@ -168,6 +180,8 @@ def lower(
         "dmin": sampling.dmin,
         "background": derived.background,
         "scale": derived.scale,
+    }
+    arrays = {
         "incident": np.array([s.direction for s in beam.waves], dtype=np.float64),
         "wavelengths": np.array([s.wavelength for s in beam.waves], dtype=np.float64),
         "weights": np.array([s.weight for s in beam.waves], dtype=np.float64),
@@ -178,15 +192,15 @@ def lower(
         "squares": table.squares,
     }
     recipe = (experiment, precision, device, latch, None, skip)
-    return Fused(experiment, setup, derived.summed, derived.first_pixel, recipe)
+    return Fused(experiment, setup, arrays, derived.summed, derived.first_pixel, recipe)
 
 
-def _turned(v, axis, angle: float) -> tuple[float, ...]:
-    return tuple(v) if angle == 0.0 else rotate_about(v, axis, angle)
+def _turned(v: Vector, axis: Vector, angle: float) -> Vector:
+    return v if angle == 0.0 else rotate_about(v, axis, angle)
 
 
-def _field(value):
+def _field(value: float | Sequence[float]) -> float | ctypes.Array[ctypes.c_double]:
     """A number, or three or nine of them as C wants them."""
-    if np.ndim(value) == 0:
-        return value
-    return (ctypes.c_double * len(value))(*map(float, value))
+    if isinstance(value, Sequence):
+        return (ctypes.c_double * len(value))(*map(float, value))
+    return value

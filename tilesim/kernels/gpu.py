@@ -6,6 +6,8 @@ orientations. h, k, l and their fractions are float64, what follows has the type
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import triton
 import triton.language as tl
@@ -71,12 +73,12 @@ def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = Fals
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 
 
-def _cells(setup: Setup, unrotated_start: bool):
+def _cells(setup: Setup, unrotated_start: bool) -> Iterator[Tensor]:
     """All orientations, spindle outermost, as (m, 9) with a bounded m."""
     waiting: list[Tensor] = []
     for step, turned in enumerate(setup.turned):
         start = setup.cell if step == 0 and unrotated_start else turned
-        for mosaic in setup.mosaic.split(ORIENTATIONS):
+        for mosaic in torch.split(setup.mosaic, ORIENTATIONS):
             waiting.append(mosaic_cells(start, mosaic).reshape(-1, 9))
             if sum(map(len, waiting)) >= ORIENTATIONS:
                 yield torch.cat(waiting)

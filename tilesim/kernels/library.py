@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -37,7 +38,7 @@ def cached() -> bool:
     return _path().is_file()
 
 
-def compile_library(say=lambda line: None) -> None:
+def compile_library(say: Callable[[str], None] = lambda line: None) -> None:
     """See to it that the library is there; of several processes one compiles. Raises PlanError.
 
     say  takes a line when compiling begins, and one when it is done

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from tilesim.compute import Numbers
 from tilesim.kernels.derived import derive, raster
 from tilesim.model import Experiment, StructureFactors
+from tilesim.model.vectors import Vector
 from tilesim.physics.factors import FactorTable, make_table
 from tilesim.physics.intensity import Pixels, Setup, Sweep, photons, rays, sweep
 from tilesim.physics.lattice import Lattice
@@ -42,7 +46,7 @@ class Lowered:
     def dtype(self) -> str:
         return str(self.setup.lattice.dtype).removeprefix("torch.")
 
-    def photons(self, numbers: np.ndarray) -> tuple[np.ndarray, float]:
+    def photons(self, numbers: Numbers) -> tuple[npt.NDArray[np.float64], float]:
         """As `Kernel.photons`."""
         pixels = pixels_of(numbers, self)
         if not self.experiment.sampling.strict_c:
@@ -54,9 +58,10 @@ class Lowered:
                 values = torch.cat([first[:1], values[1:]])
         return values[: len(numbers)].cpu().numpy(), _sum(omega, numbers)
 
-    def solid_angle(self, numbers: np.ndarray) -> float:
+    def solid_angle(self, numbers: Numbers) -> float:
         """As `Kernel.solid_angle`."""
-        return _sum(sum(ray.omega for ray in rays(self.setup, pixels_of(numbers, self))), numbers)
+        pixels = pixels_of(numbers, self)
+        return _sum(sum((ray.omega for ray in rays(self.setup, pixels)), torch.zeros_like(pixels.slow)), numbers)
 
 
 def lower(
@@ -75,17 +80,18 @@ def lower(
     sweep      a faster form of `intensity.sweep`
     """
     derived, device = derive(experiment, precision), torch.device(device)
-    beam, crystal, scan, sampling = experiment.beam, experiment.crystal, experiment.scan, experiment.sampling
+    beam, crystal, scan, sampling = experiment.beam, experiment.lattice, experiment.scan, experiment.sampling
     panel = experiment.detector.panels[0]
 
-    def tensor(values) -> torch.Tensor:
+    def tensor(values: Sequence[float] | Sequence[Vector]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float64, device=device)
 
+    na, nb, nc = map(float, crystal.cells)
     cell = torch.tensor([crystal.a, crystal.b, crystal.c], dtype=torch.float64)
     setup = Setup(
         lattice=Lattice(
             shape=crystal.shape.value,
-            cells=tuple(map(float, crystal.cells)),
+            cells=(na, nb, nc),
             volume=derived.volume,
             fudge=crystal.fudge,
             reciprocal=derived.reciprocal,
@@ -157,11 +163,11 @@ def find_latch(experiment: Experiment) -> int | None:
     return None
 
 
-def _sum(omega: torch.Tensor, numbers: np.ndarray) -> float:
+def _sum(omega: torch.Tensor, numbers: Numbers) -> float:
     return float(omega[: len(numbers)].cpu().numpy().sum())
 
 
-def pixels_of(numbers: np.ndarray, lowered: Lowered) -> Pixels:
+def pixels_of(numbers: Numbers, lowered: Lowered) -> Pixels:
     """The pixels with these numbers, the last one repeated up to a whole number of vectors."""
     padded = np.pad(numbers, (0, -len(numbers) % PADDING), mode="edge")
     slow, fast = np.divmod(padded, lowered.experiment.shape[1])

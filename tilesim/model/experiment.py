@@ -124,6 +124,13 @@ class Experiment(Noun):
         return sensor.layers if sensor else 1
 
     @property
+    def lattice(self) -> Crystal:
+        """The crystal of an experiment that has one, as kernels need it. Raises InputError."""
+        if self.crystal is None:
+            raise InputError("the experiment has no crystal; expected one")
+        return self.crystal
+
+    @property
     def domains(self) -> int:
         """Mosaic domains."""
         return len(self.crystal.mosaic_rotations) if self.crystal is not None else 1

@@ -7,7 +7,9 @@ import types
 import typing
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar, overload
+
+T = TypeVar("T")
 
 
 def to_plain(value: Any) -> Any:
@@ -20,6 +22,14 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [to_plain(v) for v in value]
     return value.value if isinstance(value, Enum) else value
+
+
+@overload
+def from_plain(kind: type[T], plain: Any) -> T: ...
+
+
+@overload
+def from_plain(kind: Any, plain: Any) -> Any: ...
 
 
 def from_plain(kind: Any, plain: Any) -> Any:

@@ -6,25 +6,31 @@ wherever it stands in a list.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-Axes = tuple[np.ndarray, np.ndarray, np.ndarray]
+Array = npt.NDArray[np.float64]
+Axes = tuple[Array, Array, Array]
 Vector = tuple[float, float, float]
+Component = TypeVar("Component", float, Array)
+"""Of one vector, or of n of them."""
 
 
 @dataclass(frozen=True)
 class Pieces:
     """A curve as one cubic between each two of its points, in the share u of the way from one to the next."""
 
-    points: np.ndarray
+    points: Array
     """(n,)"""
-    coefficients: np.ndarray
+    coefficients: Array
     """(4, n - 1), of 1, u, u^2, u^3"""
 
 
-def interpolant(points: np.ndarray, values: np.ndarray) -> Pieces:
+def interpolant(points: Array, values: Array) -> Pieces:
     """The polynomial through the two nearest points on either side, of lower order at the ends of the curve."""
     low, high, first, second = points[:-1], points[1:], values[:-1], values[1:]
     length = high - low
@@ -46,7 +52,7 @@ def interpolant(points: np.ndarray, values: np.ndarray) -> Pieces:
     return Pieces(points, coefficients)
 
 
-def amplitude(curve: Pieces, stol: np.ndarray) -> np.ndarray:
+def amplitude(curve: Pieces, stol: Array) -> Array:
     """Amplitude (n,) at sin(theta)/lambda `stol` (n,): never negative, held at the end values beyond the curve."""
     points = curve.points
     within = np.clip(stol, points[0], points[-1])
@@ -54,33 +60,41 @@ def amplitude(curve: Pieces, stol: np.ndarray) -> np.ndarray:
     start = points[piece]
     u = (within - start) / (points[piece + 1] - start)
     constant, linear, square, cubic = (c[piece] for c in curve.coefficients)
-    return np.maximum(((cubic * u + square) * u + linear) * u + constant, 0.0)
+    electrons: Array = np.maximum(((cubic * u + square) * u + linear) * u + constant, 0.0)
+    return electrons
 
 
-def dot(u: Axes | Vector, v: Axes | Vector) -> np.ndarray:
-    """Scalar product (n,)."""
+def norm(v: Axes) -> Array:
+    """Length (n,)."""
+    length: Array = np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
+    return length
+
+
+def dot(u: Vector, v: tuple[Component, Component, Component]) -> Component:
+    """Scalar product."""
     return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
 
 
-def cross(u: Axes | Vector, v: Axes | Vector) -> Axes:
+def cross(u: Vector, v: tuple[Component, Component, Component]) -> tuple[Component, Component, Component]:
     """Vector product."""
     return (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
 
 
-def rotate_about(v: Axes | Vector, axis: Vector, angle: np.ndarray) -> Axes:
+def rotate_about(v: tuple[Component, Component, Component], axis: Vector, angle: Array) -> Axes:
     """`v` turned about `axis`, taken as it is, by `angle` (n,) radians (spec geometry 6)."""
     cos, sin = np.cos(angle), np.sin(angle)
     along, side = dot(axis, v) * (1.0 - cos), cross(axis, v)
-    return tuple(v[k] * cos + axis[k] * along + side[k] * sin for k in range(3))
+    x, y, z = (v[k] * cos + axis[k] * along + side[k] * sin for k in range(3))
+    return (x, y, z)
 
 
-def half_chord(diffracted: Axes, incident: Vector) -> np.ndarray:
+def half_chord(diffracted: Axes, incident: Vector) -> Array:
     """sin(theta) (n,) between unit vectors."""
     x, y, z = (d - i for d, i in zip(diffracted, incident, strict=True))
-    return 0.5 * np.sqrt(x * x + y * y + z * z)
+    return 0.5 * norm((x, y, z))
 
 
-def polarization_factor(kahn: float, incident: Vector, diffracted: Axes, axis: Vector) -> np.ndarray:
+def polarization_factor(kahn: float, incident: Vector, diffracted: Axes, axis: Vector) -> Array:
     """As `tilesim.physics.polarize.polarization_factor`, (n,)."""
     incident = _unit(incident)
     cos = dot(incident, diffracted)
@@ -95,12 +109,13 @@ def polarization_factor(kahn: float, incident: Vector, diffracted: Axes, axis: V
     return 0.5 * (1.0 + square - kahn * cos_2psi * (1.0 - square))
 
 
-def capture_fraction(layer: int, layer_thickness: float, attenuation: float, parallax: np.ndarray) -> np.ndarray:
+def capture_fraction(layer: int, layer_thickness: float, attenuation: float, parallax: Array) -> Array:
     """As `tilesim.physics.absorb.capture_fraction`."""
     front, back = -layer * layer_thickness * attenuation, -(layer + 1) * layer_thickness * attenuation
-    return np.exp(front / parallax) - np.exp(back / parallax)
+    share: Array = np.exp(front / parallax) - np.exp(back / parallax)
+    return share
 
 
 def _unit(v: Vector) -> Vector:
-    length = float(np.sqrt(dot(v, v)))
+    length = math.sqrt(dot(v, v))
     return (v[0] / length, v[1] / length, v[2] / length) if length > 0 else v

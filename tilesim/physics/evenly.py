@@ -22,4 +22,4 @@ def evenly(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     n = x.numel()
     padded = torch.ones(-(-n // _EVEN) * _EVEN, dtype=x.dtype)
     padded[:n] = x
-    return torch.cat([function(part) for part in padded.split(_EVEN)])[:n]
+    return torch.cat([function(part) for part in torch.split(padded, _EVEN)])[:n]

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+Axes = tuple[Tensor, Tensor, Tensor]
+"""One (n,) tensor per axis: x, y, z or h, k, l."""
+
 
 @dataclass(frozen=True)
 class FactorTable:
-    """A grid of amplitudes with a border of the default, so that any index can be clamped and looked up.
-
-    The numbers are Python floats, or tensors of no dimension for compiled kernels.
-    """
+    """A grid of amplitudes with a border of the default, so that any index can be clamped and looked up."""
 
     values: Tensor
     """Amplitudes, float64, flat, l fastest, one border cell on every side."""
     squares: Tensor
     """Their squares in the working dtype."""
-    lowest: tuple
+    lowest: tuple[float, float, float]
     """Miller indices of the first border cell."""
-    highest: tuple
+    highest: tuple[float, float, float]
     """Those of the last border cell."""
-    rows: object
+    rows: float
     """Entries along k."""
-    length: object
+    length: float
     """Entries along l."""
-    origin: object
+    origin: float
     """Entry of (0, 0, 0), were it in the table."""
 
 
@@ -36,35 +37,35 @@ def make_table(
 ) -> FactorTable:
     """Table on `device` from grid (h, k, l) float64 whose first entry is at `minimum`; `dtype` is for the squares."""
     bordered = torch.nn.functional.pad(grid.to(torch.float64), (1, 1, 1, 1, 1, 1), value=default).to(device)
-    lowest = tuple(float(m - 1) for m in minimum)
-    highest = tuple(m + n - 1.0 for m, n in zip(lowest, bordered.shape, strict=True))
-    rows, length = map(float, bordered.shape[1:])
-    origin = -((lowest[0] * rows + lowest[1]) * length + lowest[2])
+    h, k, l = (float(m - 1) for m in minimum)
+    layers, rows, length = map(float, bordered.shape)
+    highest = (h + layers - 1.0, k + rows - 1.0, l + length - 1.0)
+    origin = -((h * rows + k) * length + l)
     flat = bordered.reshape(-1)
-    return FactorTable(flat, (flat * flat).to(dtype), lowest, highest, rows, length, origin)
+    return FactorTable(flat, (flat * flat).to(dtype), (h, k, l), highest, rows, length, origin)
 
 
-def _entry(node, table: FactorTable) -> Tensor:
+def _entry(node: Sequence[Tensor], table: FactorTable) -> Tensor:
     """Flat table index (n,), exact in float64, of whole indices between lowest and highest."""
     return (node[0] * table.rows).add_(node[1]).mul_(table.length).add_(node[2]).add_(table.origin)
 
 
-def nearest_squared(node, table: FactorTable) -> Tensor:
+def nearest_squared(node: Axes, table: FactorTable) -> Tensor:
     """Squared amplitude (n,) at whole indices; the default outside the table (spec intensity 5.2)."""
     return table.squares.index_select(0, _nearest_entry(node, table))
 
 
-def nearest(node, table: FactorTable) -> Tensor:
+def nearest(node: Axes, table: FactorTable) -> Tensor:
     """Amplitude (n,) float64 at whole indices, with its sign; as `nearest_squared`."""
     return table.values.index_select(0, _nearest_entry(node, table))
 
 
-def _nearest_entry(node, table: FactorTable) -> Tensor:
+def _nearest_entry(node: Axes, table: FactorTable) -> Tensor:
     inside = [torch.clamp(x, lo, hi) for x, lo, hi in zip(node, table.lowest, table.highest, strict=True)]
     return _entry(inside, table).to(torch.int32)
 
 
-def interpolable(hkl, table: FactorTable) -> Tensor:
+def interpolable(hkl: Axes, table: FactorTable) -> Tensor:
     """True (n,) where all neighbours of hkl are in the table, by the reference's range test (spec intensity 5.4)."""
     inside = torch.ones_like(hkl[0], dtype=torch.bool)
     for x, lo, hi in zip(hkl, table.lowest, table.highest, strict=True):
@@ -73,7 +74,7 @@ def interpolable(hkl, table: FactorTable) -> Tensor:
     return inside
 
 
-def tricubic(hkl, table: FactorTable) -> Tensor:
+def tricubic(hkl: Axes, table: FactorTable) -> Tensor:
     """Amplitude (n,) by four-point Lagrange interpolation along each axis, float64 (spec intensity 5.4).
 
     Only meaningful where `interpolable`, elsewhere some finite number. The table has at least four entries

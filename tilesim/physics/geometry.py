@@ -22,7 +22,7 @@ def rotate_about(v: Tensor, axis: Tensor, angle: Tensor) -> Tensor:
     """v (3, n) or (3, 1) turned about `axis` (3,), taken as it is, by `angle` (n,) radians (spec geometry 6)."""
     axis = axis[:, None]
     cos, sin = torch.cos(angle), torch.sin(angle)
-    side = torch.linalg.cross(axis.expand_as(v), v, dim=0)
+    side: Tensor = torch.linalg.cross(axis.expand_as(v), v, dim=0)
     return v * cos + axis * (dot(axis, v) * (1.0 - cos)) + side * sin
 
 

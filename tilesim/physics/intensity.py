@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from tilesim.physics.absorb import capture_fraction
-from tilesim.physics.factors import interpolable, nearest_squared, tricubic
+from tilesim.physics.factors import Axes, interpolable, nearest_squared, tricubic
 from tilesim.physics.geometry import (
     curved_positions,
     dot,
@@ -23,7 +24,7 @@ from tilesim.physics.geometry import (
     scattering_vector,
     solid_angle,
 )
-from tilesim.physics.lattice import Axes, Lattice, lattice_squared, miller_indices, nearest_node
+from tilesim.physics.lattice import Lattice, lattice_squared, miller_indices, nearest_node
 from tilesim.physics.polarize import polarization_factor
 from tilesim.physics.rotate import mosaic_cells
 from tilesim.physics.watch import Watch, unwatched
@@ -233,9 +234,9 @@ def photons(setup: Setup, pixels: Pixels, sweep: Sweep = sweep, watch: Watch = u
     """Photons (n,) and the sum of the solid angles in use (n,), float64 (docs/corrections.md)."""
     zero = torch.zeros_like(pixels.slow)
     total = layer_sum = background = omega_sum = polar = zero
-    first = None
-    for ray in rays(setup, pixels):
-        first = first or ray
+    some = rays(setup, pixels)
+    first = next(some)
+    for ray in chain((first,), some):
         watch("ray", ray)
         omega_sum = omega_sum + ray.omega
         if ray.starts_layer:

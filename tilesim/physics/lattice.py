@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tilesim.physics.factors import FactorTable
+from tilesim.physics.factors import Axes, FactorTable
 
 ROUND_VOLUME = 0.723601254558268
 """Square root of the volume ratio between a cube and its sphere, as the reference has it."""
@@ -25,11 +25,6 @@ TOPHAT_RADIUS_SQUARED = 0.3969
 NEXT_TO_NODE = 1e-30
 """Far below the rounding of any Miller index, and large enough for float32."""
 
-Axes = tuple[Tensor, Tensor, Tensor]
-"""One (n,) tensor per axis: x, y, z or h, k, l."""
-Number = float | Tensor
-"""A Python number, or a tensor of no dimension for compiled kernels, which would bake a number in."""
-
 
 @dataclass(frozen=True)
 class Lattice:
@@ -37,11 +32,11 @@ class Lattice:
 
     shape: str
     """square, round, gauss or tophat"""
-    cells: tuple[Number, Number, Number]
-    volume: Number
+    cells: tuple[float, float, float]
+    volume: float
     """Product of the cells"""
-    fudge: Number
-    reciprocal: tuple[tuple[Number, Number, Number], ...]
+    fudge: float
+    reciprocal: tuple[tuple[float, float, float], ...]
     """a*, b*, c* in 1/angstrom"""
     table: FactorTable
     dtype: torch.dtype
@@ -50,18 +45,24 @@ class Lattice:
 
 def miller_indices(q: Axes, cell: Sequence[Sequence[float]]) -> Axes:
     """Fractional h, k, l (n,) of the scattering vectors q in 1/m; cell has rows a, b, c in m (spec intensity 3)."""
+    a, b, c = cell
+    return (_index(q, a), _index(q, b), _index(q, c))
+
+
+def _index(q: Axes, v: Sequence[float]) -> Tensor:
     # A number as alpha spares an array for each product.
-    return tuple((q[0] * v[0]).add_(q[1], alpha=v[1]).add_(q[2], alpha=v[2]) for v in cell)
+    return (q[0] * v[0]).add_(q[1], alpha=v[1]).add_(q[2], alpha=v[2])
 
 
 def nearest_node(hkl: Axes) -> Axes:
     """Whole Miller indices nearest to hkl, as floats; an exact half goes down (spec intensity 3)."""
-    return tuple((x - 0.5).ceil_() for x in hkl)
+    h, k, l = hkl
+    return ((h - 0.5).ceil_(), (k - 0.5).ceil_(), (l - 0.5).ceil_())
 
 
 def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
     """Squared lattice factor (n,) at hkl around its nearest node (spec intensity 4); Gaussians are float64."""
-    fraction = tuple(x - x0 for x, x0 in zip(hkl, node, strict=True))
+    fraction = (hkl[0] - node[0], hkl[1] - node[1], hkl[2] - node[2])
     if lattice.shape == "square":
         return _square(fraction, lattice)
     if lattice.shape == "round":
@@ -75,7 +76,7 @@ def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
     return spot * (lattice.volume * lattice.volume)
 
 
-def grating(fraction: Tensor, cells: Number, dtype: torch.dtype) -> Tensor:
+def grating(fraction: Tensor, cells: float, dtype: torch.dtype) -> Tensor:
     """sin(pi N x) / sin(pi x) up to its sign (n,), N cells along one axis.
 
     N is whole, so only N x minus its nearest integer counts; that difference, formed in float64, keeps
@@ -90,10 +91,11 @@ def grating(fraction: Tensor, cells: Number, dtype: torch.dtype) -> Tensor:
 
 def signed_gratings(hkl: Axes, node: Axes, lattice: Lattice) -> Axes:
     """sin(pi N h) / sin(pi h) along each axis (n,) with the sign that squaring loses."""
-    return tuple(
+    h, k, l = (
         grating(x - x0, n, lattice.dtype).abs() * _grating_sign(x - x0, x0, n)
         for x, x0, n in zip(hkl, node, lattice.cells, strict=True)
     )
+    return (h, k, l)
 
 
 def signed_lattice_factor(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
@@ -111,11 +113,11 @@ def signed_lattice_factor(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
 def node_radius_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
     """Squared distance (n,) to the node in cells of the crystal, times the fudge: what a round crystal's factor is
     a function of."""
-    square = sum(((x - x0) * n) ** 2 for x, x0, n in zip(hkl, node, lattice.cells, strict=True))
-    return square * lattice.fudge
+    h, k, l = (((x - x0) * n) ** 2 for x, x0, n in zip(hkl, node, lattice.cells, strict=True))
+    return (h + k + l) * lattice.fudge
 
 
-def _grating_sign(fraction: Tensor, node: Tensor, cells: Number) -> Tensor:
+def _grating_sign(fraction: Tensor, node: Tensor, cells: float) -> Tensor:
     """1.0 or -1.0 (n,): the sign of sin(pi N x) / sin(pi x) at x = node + fraction."""
     turns = torch.floor(torch.abs(fraction) * cells) + (cells - 1) * node
     return torch.where(torch.remainder(turns, 2.0) == 0, 1.0, -1.0).to(fraction.dtype)

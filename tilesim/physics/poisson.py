@@ -48,7 +48,7 @@ def poisson_counts(mean: Tensor, pixel: Tensor, *, seed: int, frame: int = 0, pa
     """
     mean = mean.to(torch.float64)
     block = _CPU_BLOCK if mean.device.type == "cpu" else _GPU_BLOCK
-    pairs = zip(mean.split(block), pixel.split(block), strict=True)
+    pairs = zip(torch.split(mean, block), torch.split(pixel, block), strict=True)
     return torch.cat([_count_block(some, where, seed=seed, frame=frame, panel=panel) for some, where in pairs])
 
 

@@ -29,7 +29,9 @@ def pixel_factors(rms: float, pixel: Tensor, *, seed: int, panel: int) -> Tensor
     return _factors(rms, pixel, seed=seed, stream=CALIBRATION, panel=panel)
 
 
-def module_factors(rms: float, rows: Tensor, columns: Tensor, module: tuple[int, int], across: int, **source) -> Tensor:
+def module_factors(
+    rms: float, rows: Tensor, columns: Tensor, module: tuple[int, int], across: int, **source: int
+) -> Tensor:
     """Sensitivity of the modules that pixels belong to, as `pixel_factors`.
 
     rows, columns  (slow,) and (fast,) int64 pixels of the panel

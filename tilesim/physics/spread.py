@@ -60,7 +60,8 @@ KERNELS = {"gauss": gauss_kernel, "fiber": fiber_kernel}
 def spectrum_of(kernel: Tensor) -> Tensor:
     """What `spread` multiplies a transformed block by: the transform of a kernel (2 radius + 1, 2 radius + 1)."""
     edge = _fast_length(BLOCK + len(kernel) - 1)
-    return torch.fft.rfft2(kernel, s=(edge, edge))
+    spectrum: Tensor = torch.fft.rfft2(kernel, s=(edge, edge))
+    return spectrum
 
 
 def needed(wanted: Range, radius: int, size: int) -> Range:
@@ -69,7 +70,9 @@ def needed(wanted: Range, radius: int, size: int) -> Range:
     return (max(0, start // BLOCK * BLOCK - radius), min(size, -(-stop // BLOCK) * BLOCK + radius))
 
 
-def spread(photons: Tensor, corner: tuple[int, int], rows: Range, columns: Range, spectrum: Tensor, radius: int):
+def spread(
+    photons: Tensor, corner: tuple[int, int], rows: Range, columns: Range, spectrum: Tensor, radius: int
+) -> Tensor:
     """Photons spread over their neighbours by a kernel.
 
     photons        (slow, fast) float64, finite; at least what is `needed` for the wanted pixels. It may end at the

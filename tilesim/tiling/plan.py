@@ -23,9 +23,8 @@ def default_tile(shape: tuple[int, int], panels: int = 1) -> tuple[int, int]:
     Depends on the image alone: tiles are the chunks of a store, which are the same on every machine.
     """
     if panels > 1:  # which are work for many threads already
-        return tuple(min(n, DEFAULT_TILE) for n in shape)
-    slow, fast = (_default_edge(n) for n in shape)
-    return (slow, fast)
+        return (min(shape[0], DEFAULT_TILE), min(shape[1], DEFAULT_TILE))
+    return (_default_edge(shape[0]), _default_edge(shape[1]))
 
 
 def _default_edge(pixels: int) -> int:
