@@ -145,7 +145,9 @@ ENGINE = [
 
 
 KERNEL = [
-    click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [up to 512]."),
+    click.option(
+        "--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [equal, up to 512]."
+    ),
     click.option("--device", metavar="auto|cpu|cuda[:n]", default="auto", help="Where the kernel runs [auto]."),
     click.option(
         "--precision",

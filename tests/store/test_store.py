@@ -94,9 +94,13 @@ def chunk_of(path, plan, number=0):
 
 RAGGED = TilePlan((2, 50, 70), (20, 32))
 SHARDED = TilePlan((1, 1100, 1300), (1024, 1024))
+BEYOND = TilePlan((1, 1100, 1301), (1100, 1301))
+"""One tile, of a shard that reaches beyond the image."""
 
 
-@pytest.mark.parametrize("plan", [RAGGED, SHARDED, TilePlan((1, 7, 1), (3, 1))], ids=["ragged", "sharded", "thin"])
+@pytest.mark.parametrize(
+    "plan", [RAGGED, SHARDED, BEYOND, TilePlan((1, 7, 1), (3, 1))], ids=["ragged", "sharded", "beyond", "thin"]
+)
 def test_tools_of_users_read_the_store(tmp_path, plan):
     path = tmp_path / "result.zarr"
     image = fill(path, plan)
@@ -133,7 +137,14 @@ def test_a_tile_is_one_object(tmp_path):
 
 @pytest.mark.parametrize(
     ("tile", "chunk"),
-    [((512, 512), (512, 512)), ((1024, 2048), (512, 512)), ((1024, 1000), (1024, 1000)), ((512, 2048), (512, 2048))],
+    [
+        ((512, 512), (512, 512)),
+        ((1024, 2048), (512, 512)),
+        ((1024, 1000), (1024, 1000)),
+        ((512, 2048), (512, 2048)),
+        ((1083, 1500), (361, 500)),
+        ((1100, 1024), (1100, 1024)),
+    ],
 )
 def test_large_tiles_are_shards(tile, chunk):
     layout = Layout.of_plan(TilePlan((1, 4096, 4096), tile))
@@ -331,7 +342,7 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-50])
 
 
-@pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["chunks", "shards"])
+@pytest.mark.parametrize("plan", [RAGGED, SHARDED, BEYOND], ids=["chunks", "shards", "beyond"])
 @pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
 def test_damage_is_found_and_mended(tmp_path, plan, harm):
     path = tmp_path / "a.zarr"
@@ -363,7 +374,7 @@ def test_a_damaged_band_is_no_image(tmp_path):
         list(StoredFrame(str(tmp_path / "a.zarr"), 0, (50, 70)).bands(10))
 
 
-@pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["chunks", "shards"])
+@pytest.mark.parametrize("plan", [RAGGED, SHARDED, BEYOND], ids=["chunks", "shards", "beyond"])
 @pytest.mark.parametrize("rows", [1, 7, 20, 33, 4000])
 def test_bands_of_any_height_are_the_image(tmp_path, plan, rows):
     image = fill(tmp_path / "a.zarr", plan)
@@ -466,7 +477,7 @@ def test_info_says_units_seeds_and_corrections(tmp_path):
     assert {name: about[name] for name in made} == made
 
 
-@pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["chunks", "shards"])
+@pytest.mark.parametrize("plan", [RAGGED, SHARDED, BEYOND], ids=["chunks", "shards", "beyond"])
 def test_the_layout_knows_its_size_on_disk(tmp_path, plan):
     handle = start(tmp_path / "a.zarr", plan)
     write_all(handle, make_image(plan.shape))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tilesim.model import Panel
-from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.plan import TilePlan, even_edge
 from tilesim.tiling.tile import Tile
 
 FORMAT = 1
@@ -22,11 +22,11 @@ IMAGE_PATH = f"{LEVEL}/{IMAGE}"
 DIMENSIONS = ("frame", "panel", "slow", "fast")
 """Of a detector of one panel those without `panel`."""
 INNER_CHUNK = 512
-"""Edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
+"""Largest edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
 CHECKSUM, SHARD_ENTRY = 4, 16
 """Bytes of the checksum of a chunk or index, and of a chunk's entry in the index of its shard."""
 SHARD_FROM = 1024
-"""Tiles with both edges at least this, and multiples of the inner chunk, become shards."""
+"""Tiles with both edges at least this become shards, where whole chunks fill them."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,12 @@ class Layout:
 
     @classmethod
     def of_plan(cls, plan: TilePlan, dtype: str = PHOTONS.dtype) -> Layout:
-        large = all(edge >= SHARD_FROM and edge % INNER_CHUNK == 0 for edge in plan.tile)
-        return cls(plan.shape, plan.tile, (INNER_CHUNK, INNER_CHUNK) if large else plan.tile, dtype)
+        chunk, shard = zip(*map(whole_chunks, plan.tile), strict=True)
+        # A shard may reach beyond the far edge of the image, but not over another tile.
+        fits = all(t in (s, n) for s, t, n in zip(shard, plan.tile, plan.shape[-2:], strict=True))
+        if min(plan.tile) < SHARD_FROM or not fits:
+            chunk = shard = plan.tile
+        return cls(plan.shape, shard, chunk, dtype)
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -100,6 +104,13 @@ class Layout:
         images = (tile.frame, tile.panel)[: len(self.shape) - 2]
         place = (*images, tile.slow_start // self.tile[0], tile.fast_start // self.tile[1])
         return f"{IMAGE_PATH}/c/{'/'.join(map(str, place))}"
+
+
+def whole_chunks(edge: int) -> tuple[int, int]:
+    """Edge of the fewest nearly equal chunks that cover so many pixels, and of all of them together."""
+    count = math.ceil(edge / INNER_CHUNK)
+    chunk = even_edge(edge, count)
+    return chunk, count * chunk
 
 
 def dimensions(count: int) -> tuple[str, ...]:

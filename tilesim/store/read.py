@@ -16,7 +16,6 @@ from tilesim.store.create import CREATING, read_attributes
 from tilesim.store.layout import IMAGE_PATH, LEVEL, FrameCoordinate
 from tilesim.store.place import has_object, is_taken, is_url, normal_place, open_place, store_errors
 from tilesim.store.write import UNREADABLE, count_present, layout_of
-from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
 
@@ -27,8 +26,7 @@ def describe_store(path: str | os.PathLike) -> dict:
     """
     attributes, image = open_store(path)
     place = normal_place(path)
-    tile = (image.shards or image.chunks)[-2:]
-    plan = TilePlan(image.shape, tile)
+    plan = layout_of(image).plan
     return {
         "path": os.fspath(path),
         "status": attributes.get("status"),
@@ -39,7 +37,7 @@ def describe_store(path: str | os.PathLike) -> dict:
         "units": image.attrs.get("units"),
         "chunks": list(image.chunks),
         "shards": list(image.shards) if image.shards else None,
-        "tiles": {"present": count_present(place, image.ndim), "total": len(plan), "shape": list(tile)},
+        "tiles": {"present": count_present(place, image.ndim), "total": len(plan), "shape": list(plan.tile)},
         "levels": _coarser(place, attributes),
         "bytes_on_disk": None if is_url(place) else _bytes_below(place),
         **_geometry(attributes.get("experiment")),
@@ -123,7 +121,7 @@ def stored_choices(place: str) -> dict:
     if attributes is None or attributes.get("status") == CREATING:
         return {}
     tile = attributes.get("tile")
-    chosen = {"tile": tuple(tile) if tile else layout_of(open_stored(place)).tile}
+    chosen = {"tile": tuple(tile) if tile else layout_of(open_stored(place)).plan.tile}
     return chosen | {name: attributes[name] for name in ("backend",) if name in attributes}
 
 

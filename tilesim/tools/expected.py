@@ -96,7 +96,7 @@ def open_expected(path: str, shape: tuple[int, int] | None = None, flags: Sequen
     if format_of(path) == "store":
         source = open_source(path, flags)
         attributes, array = open_store(path)
-        return Expected(source, stored_coordinates(path), layout_of(array).tile, attributes)
+        return Expected(source, stored_coordinates(path), layout_of(array).plan.tile, attributes)
     if shape is None and flags:
         shape = open_source(path, flags).shape
     image = open_image(path, shape=shape)
