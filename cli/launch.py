@@ -120,7 +120,8 @@ def make(frames: Sequence[Frame], options: dict, cluster: Cluster | None, place:
         from tilesim.run.provenance import describe
         from tilesim.store.create import check_target
 
-        check_target(place, describe(frames, job), overwrite=options["overwrite"], resume=options["resume"])
+        stated = {name: options[name] for name in ("resume", "overwrite", "compression")}
+        check_target(place, describe(frames, job), **stated)
     return job
 
 

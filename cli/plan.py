@@ -31,6 +31,8 @@ def print_plan(launch, options: dict) -> None:
     # Before the trial: it takes a moment, and these do not depend on it.
     files = output_sizes(frames, extras, job.plan)
     disks = short_disks(files, hidden(launch))
+    # A store may turn out smaller.
+    small, most = ("PERHAPS TOO SMALL", "at most ") if launch.place else ("TOO SMALL", "")
     trial = where.pop("trial")()
     # A thread without a tile does nothing.
     rate = trial.steps_per_second * min(where["threads"], len(job.plan)) if trial else None
@@ -58,12 +60,12 @@ def print_plan(launch, options: dict) -> None:
             f" {memory.orientations / 1e6:.1f}), structure factors {memory.table / 1e6:.1f} MB",
         ),
         *(
-            ("writes", f"{name}: {'small' if size is None else f'{size} bytes'}")
+            ("writes", f"{name}: {readable_size(size, name == extras.zarr)}")
             for name, size in listed[:SHOWN_FILES] + listed[max(SHOWN_FILES, len(listed) - 1) :]
         ),
         *([("", f"and {len(listed) - SHOWN_FILES - 1} more")] if len(listed) > SHOWN_FILES + 1 else []),
         *(
-            ("disk", f"TOO SMALL: {folder} has {free / 1e6:.1f} MB free, the files need {need / 1e6:.1f} MB")
+            ("disk", f"{small}: {folder} has {free / 1e6:.1f} MB free, the files need {most}{need / 1e6:.1f} MB")
             for folder, need, free in disks
         ),
     ]
@@ -162,6 +164,11 @@ def hidden(launch) -> tuple[str, int] | None:
     if frame.command.outputs.float_file is not None:
         return None
     return file_names(frame)[0], 4 * math.prod(launch.job.experiment.shape)
+
+
+def readable_size(size: int | None, compressed: bool) -> str:
+    """Bytes of an output, which compression may make fewer."""
+    return "small" if size is None else f"{'at most ' if compressed else ''}{size} bytes"
 
 
 def readable_time(seconds: float) -> str:

@@ -82,7 +82,7 @@ MOST_MAKERS = 32
 
 def how(cluster, options: dict) -> dict:
     """The engine, who makes files, and what to do with a store that is there."""
-    chosen = {"resume": options["resume"], "overwrite": options["overwrite"]}
+    chosen = {name: options[name] for name in ("resume", "overwrite", "compression")}
     if cluster is not None:
         from functools import partial
 

@@ -79,7 +79,7 @@ def _distinct(frames: Sequence[Frame]) -> Iterable[Frame]:
 
 
 def output_sizes(frames: Sequence[Frame], extras: Extras, plan: TilePlan) -> dict[str, int | None]:
-    """Bytes of every output by its path; None for a picture or an account, which are small."""
+    """Bytes of every output by its path, of a store at most; None for a picture or an account, which are small."""
     sizes: dict[str | None, int | None] = {}
     for frame in frames:
         outputs, pixels = frame.command.outputs, math.prod(frame.command.experiment.shape)
@@ -101,7 +101,7 @@ def output_sizes(frames: Sequence[Frame], extras: Extras, plan: TilePlan) -> dic
 
 
 def short_disks(sizes: dict[str, int | None], hidden: tuple[str, int] | None) -> list[tuple[str, int, int]]:
-    """Folders on disks with less room than the outputs need: (folder, bytes needed, bytes free).
+    """Folders on disks with less room than the outputs need at most: (folder, bytes needed, bytes free).
 
     hidden  path and size of what is there only while the run lasts
 

@@ -55,7 +55,8 @@ def grown(plan: TilePlan, seconds: float, threads: int) -> TilePlan:
 def _divided(plan: TilePlan, parts: Sequence[int]) -> TilePlan:
     """The plan with so many nearly equal tiles along (slow, fast), of whole chunks where they are large."""
     edges = (even_edge(pixels, count) for pixels, count in zip(plan.shape[-2:], parts, strict=True))
-    return TilePlan(plan.shape, tuple(whole_chunks(edge)[1] for edge in edges))
+    slow, fast = (whole_chunks(edge)[1] for edge in edges)
+    return TilePlan(plan.shape, (slow, fast))
 
 
 def trial_seconds(job: Job, cluster: Cluster) -> float:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 
 from tilesim.compute import summed_type
@@ -22,8 +22,9 @@ from tilesim.run.statistics import Summary, summarize
 from tilesim.run.tally import Tally
 from tilesim.run.task import TileFailure, TileReport
 from tilesim.run.work import Engine, Work, compute_here
+from tilesim.store.compression import Compression
 from tilesim.store.create import StoreHandle, create_store
-from tilesim.store.layout import FrameCoordinate
+from tilesim.store.layout import PHOTONS, FrameCoordinate
 from tilesim.store.place import delete_store
 from tilesim.store.read import StoredFrame
 from tilesim.store.write import finish_store
@@ -75,13 +76,15 @@ def carry_out_series(
     makers: int = 1,
     resume: bool = False,
     overwrite: bool = False,
+    compression: Compression | None = None,
     on_tile: Callable[[TileReport | TileFailure], None] = lambda event: None,
 ) -> Results:
     """Compute what is missing in the stores, and make the files of every frame as it completes.
 
-    maker     makes the files of one frame, `makers` of them at a time
-    resume    whether stores of the same jobs may be there; their tiles are read back, and computed where damaged
-    on_tile   called in this thread with every tile
+    maker        makes the files of one frame, `makers` of them at a time
+    resume       whether stores of the same jobs may be there; their tiles are read back, and computed where damaged
+    compression  of the stores; None: that of a store that is resumed, or the default
+    on_tile      called in this thread with every tile
 
     A tile that fails is told of in the results, in a series a frame's file too, and the rest is completed. Raises
     StoreError, InputError and ClusterError; then, and when interrupted, the stores keep what was done: a note says so.
@@ -93,7 +96,7 @@ def carry_out_series(
     several = sum(len(one.frames) for one in series) > 1
     with _telling_what_is_kept(series, running), _Finisher(maker, makers, tolerant=several) as finisher:
         for one in series:
-            running.append(_begin(one, resume, overwrite))
+            running.append(_begin(one, resume, overwrite, compression))
         works = [Work(one.series.job, one.store, resume) for one in running]
         with closing(engine(works)) as events:
             for number, event in events:
@@ -124,13 +127,14 @@ def carry_out_series(
     )
 
 
-def _begin(series: Series, resume: bool, overwrite: bool) -> _Progress:
+def _begin(series: Series, resume: bool, overwrite: bool, compression: Compression | None) -> _Progress:
     store = create_store(
         series.place,
         series.job.plan,
         series.job.experiment.detector.panels[0],
         describe(series.frames, series.job),
         coordinates=coordinates(series.frames),
+        pixels=replace(PHOTONS, compression=compression),
         # Nobody looks after a store that is not kept.
         overwrite=overwrite or not (series.kept or resume),
         resume=resume,

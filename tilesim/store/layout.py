@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tilesim.model import Panel
+from tilesim.store.compression import OVERHEAD, Compression
 from tilesim.tiling.plan import TilePlan, even_edge
 from tilesim.tiling.tile import Tile
 
@@ -31,7 +32,7 @@ SHARD_FROM = 1024
 
 @dataclass(frozen=True)
 class Pixels:
-    """What the numbers of an image are."""
+    """What the numbers of an image are, and how they are stored."""
 
     dtype: str = "float32"
     blank: float = math.nan
@@ -39,10 +40,8 @@ class Pixels:
     units: str = "photons/pixel"
     long_name: str = "diffracted intensity"
 
-    @property
-    def compressed(self) -> bool:
-        """Whether it pays: float images hardly get smaller, counts do."""
-        return np.dtype(self.dtype).kind in "iu"
+    compression: Compression | None = None
+    """None: that of a store that is resumed, or by default that of the dtype."""
 
 
 PHOTONS = Pixels()
@@ -85,9 +84,12 @@ class Layout:
 
     @property
     def image_bytes(self) -> int:
-        """Bytes of all tiles on disk, uncompressed: chunks at the edges are stored whole, each has a checksum."""
+        """Bytes of all tiles on disk at most, if they cannot be compressed.
+
+        Chunks at the edges are stored whole, each has a checksum.
+        """
         pixel = np.dtype(self.dtype).itemsize
-        chunks = len(TilePlan(self.shape, self.chunk)) * (math.prod(self.chunk) * pixel + CHECKSUM)
+        chunks = len(TilePlan(self.shape, self.chunk)) * (math.prod(self.chunk) * pixel + OVERHEAD + CHECKSUM)
         if not self.shards:
             return chunks
         # A shard ends in a table of where its chunks begin and how long they are.
@@ -145,7 +147,7 @@ def tilesim_attributes(provenance: dict, status: str, statistics: dict | None = 
 
     Of the provenance tilesim itself reads `digest` (Experiment.digest), other keys ending in "digest",
     `experiment` (Experiment.to_dict), `command_line` and `corrections` (lists), `versions` and `seeds` (dicts),
-    `strict_c` (a bool), `precision`, `device`, `backend`.
+    `strict_c` (a bool), `precision`, `device`, `backend`, `compression` (Compression as text).
     """
     own = {"format": FORMAT, "status": status, "statistics": statistics}
     return jsonable({**provenance, **own})

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import zarr
-from zarr.codecs import Crc32cCodec
 
 from tilesim.errors import StoreError
-from tilesim.store.create import read_attributes, write_coordinate
+from tilesim.store.create import read_attributes, stored_compression, write_coordinate
 from tilesim.store.layout import IMAGE, LEVEL, PHOTONS
 from tilesim.store.place import ROOT, has_object, names_beside, open_place, read_json, store_errors, write_object
 from tilesim.store.read import open_stored
@@ -111,7 +110,7 @@ def create_levels(place: str) -> tuple[Level, ...]:
     drop_levels(place)
     image = open_stored(place)
     store = open_place(place)
-    levels = levels_of(image)[1:]
+    levels, compression = levels_of(image)[1:], stored_compression(place)
     names = tuple(image.metadata.dimension_names or ())
     source = zarr.open_group(store, path=LEVEL, mode="r", use_consolidated=False)
     with store_errors(place):
@@ -123,7 +122,7 @@ def create_levels(place: str) -> tuple[Level, ...]:
                 dtype=MEANS,
                 chunks=(*(1 for _ in image.shape[:-2]), *level.chunk),
                 shards=(*(1 for _ in image.shape[:-2]), *level.tile) if level.tile != level.chunk else None,
-                compressors=[Crc32cCodec()],
+                compressors=compression.codecs(MEANS),
                 fill_value=float("nan"),
                 dimension_names=names or None,
                 attributes={

@@ -35,6 +35,7 @@ def describe_store(path: str | os.PathLike) -> dict:
         "dimensions": list(image.metadata.dimension_names or ()),
         "dtype": str(image.dtype),
         "units": image.attrs.get("units"),
+        "compression": attributes.get("compression"),
         "chunks": list(image.chunks),
         "shards": list(image.shards) if image.shards else None,
         "tiles": {"present": count_present(place, image.ndim), "total": len(plan), "shape": list(plan.tile)},

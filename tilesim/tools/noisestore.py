@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tilesim.model import Panel
 from tilesim.model.serial import to_plain
+from tilesim.store.compression import Compression
 from tilesim.store.create import create_store
 from tilesim.store.layout import FrameCoordinate, Pixels
 from tilesim.store.place import normal_place
@@ -96,14 +97,16 @@ def write_store(
     panels: Sequence[int],
     tile: tuple[int, int],
     threads: int | None = None,
+    compression: Compression | None = None,
     overwrite: bool = False,
     resume: bool = False,
 ) -> Iterator[Recorded]:
     """Fill a store with the noisy images of some frames (counted from 0), and tell of each when it is complete.
 
-    pixel_size  metres
-    about       from `provenance`
-    resume      whether tiles of the same job may be there, which are kept where they are intact
+    pixel_size   metres
+    about        from `provenance`
+    compression  None: that of a store that is resumed, or the default
+    resume       whether tiles of the same job may be there, which are kept where they are intact
 
     Raises StoreError, and InputError where the input is damaged; a store that was begun keeps what was done, and the
     error says so.
@@ -116,7 +119,9 @@ def write_store(
         Panel.facing(1.0, pixel_size, expected.shape),
         about,
         coordinates=_coordinates(expected, frames),
-        pixels=Pixels(measurement.numbers.dtype, measurement.numbers.blank, "detector units", "detector signal"),
+        pixels=Pixels(
+            measurement.numbers.dtype, measurement.numbers.blank, "detector units", "detector signal", compression
+        ),
         overwrite=overwrite,
         resume=resume,
     )
