@@ -126,6 +126,21 @@ def parse_tile(ctx: click.Context, parameter: click.Parameter, value: str | None
     return (int(edges[0]), int(edges[-1]))
 
 
+def _parse_compression(ctx: click.Context, parameter: click.Parameter, value: str | None):
+    """What the pixels of a store are compressed by; None where nobody chose."""
+    if value is None:
+        return None
+    from tilesim.store.compression import parse_compression
+
+    return parse_compression(value)
+
+
+COMPRESSION = click.option(
+    "--compression",
+    metavar="none|lz4|zstd[:LEVEL]",
+    callback=_parse_compression,
+    help="Of a store [lz4; of whole numbers zstd].",
+)
 ENGINE = [
     click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Compute in N processes of this machine."),
     click.option("--scheduler", metavar="ADDRESS", help="Compute on the workers of a dask scheduler, tcp://host:8786."),
@@ -145,7 +160,9 @@ ENGINE = [
 
 
 KERNEL = [
-    click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [up to 512]."),
+    click.option(
+        "--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile, slow x fast [equal, up to 512]."
+    ),
     click.option("--device", metavar="auto|cpu|cuda[:n]", default="auto", help="Where the kernel runs [auto]."),
     click.option(
         "--precision",
@@ -186,6 +203,7 @@ EXPERIMENT = [*FACTORS, *BACKGROUND, *DETECTOR]
 """All that decides a pixel beyond nanoBragg's own flags."""
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
+    COMPRESSION,
     click.option("--overwrite", is_flag=True, help="Replace an existing store."),
     click.option("--resume", is_flag=True, help="Resume the store of an interrupted run; repair damaged tiles."),
     click.option("--tables/--no-tables", default=True, help="Keep the structure factors in the store [yes]."),

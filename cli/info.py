@@ -51,6 +51,7 @@ def info_rows(d: dict) -> list[tuple[str, str]]:
         ("tiles", f"{tiles['present']} of {tiles['total']} present, {size} pixels, {stored}"),
         ("coarser levels", ", ".join(" x ".join(map(str, shape)) for shape in d["levels"])),
         ("missing", _missing(d["missing"])),
+        ("compression", d["compression"]),
         ("size on disk", _bytes(d["bytes_on_disk"])),
         ("wavelength", _number(d["wavelength_angstrom"], "A")),
         ("distance", _number(d["distance_mm"], "mm")),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tilesim_cli.arguments import described_options, parse_tile
+from tilesim_cli.arguments import COMPRESSION, described_options, parse_tile
 
 
 @click.command("noise", options_metavar="[OPTIONS]", epilog="docs/noise.md says what each effect is.")
@@ -53,6 +53,7 @@ from tilesim_cli.arguments import described_options, parse_tile
 @click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile [that of the input].")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads that compute [one per core].")
 @click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output.")
+@COMPRESSION
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 @click.option("--resume", is_flag=True, help="Resume the store of an interrupted run.")
 @click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
@@ -185,7 +186,7 @@ def record(
     how = {"tile": tile, "threads": options["threads"]}
     if noisy_format(target) == Format.STORE:
         edge = pixel_mm(data, options["pixel"], "a store") * 1e-3
-        how |= {"overwrite": options["overwrite"], "resume": options["resume"]}
+        how |= {name: options[name] for name in ("resume", "overwrite", "compression")}
         events = write_store(target, data, measurement, edge, about, frames=frames, panels=panels, **how)
     else:
         notes = {name: about[name] for name in ("source", "noise", "masks", "seeds", "versions")}

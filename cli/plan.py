@@ -40,6 +40,8 @@ def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
     # Before the trial: it takes a moment, and these do not depend on it.
     files = output_sizes(frames, job.plan, options["zarr"], options["json_file"])
     disks = short_disks(files, hidden(launch))
+    # A store may turn out smaller.
+    small, most = ("PERHAPS TOO SMALL", "at most ") if not launch.direct else ("TOO SMALL", "")
     trial = where.pop("trial")()
     # A thread without a tile does nothing.
     rate = trial.steps_per_second * min(where["threads"], len(job.plan)) if trial else None
@@ -67,12 +69,12 @@ def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
             f" {memory.orientations / 1e6:.1f}), structure factors {memory.table / 1e6:.1f} MB",
         ),
         *(
-            ("writes", f"{name}: {'small' if size is None else f'{size} bytes'}")
+            ("writes", f"{name}: {readable_size(size, name == options['zarr'])}")
             for name, size in listed[:SHOWN_FILES] + listed[max(SHOWN_FILES, len(listed) - 1) :]
         ),
         *([("", f"and {len(listed) - SHOWN_FILES - 1} more")] if len(listed) > SHOWN_FILES + 1 else []),
         *(
-            ("disk", f"TOO SMALL: {folder} has {free / 1e6:.1f} MB free, the files need {need / 1e6:.1f} MB")
+            ("disk", f"{small}: {folder} has {free / 1e6:.1f} MB free, the files need {most}{need / 1e6:.1f} MB")
             for folder, need, free in disks
         ),
     ]
@@ -171,6 +173,11 @@ def hidden(launch: Launch) -> tuple[str, int] | None:
     if outputs.float_file is not None:
         return None
     return outputs.named[0], 4 * math.prod(rendering.job.experiment.shape)
+
+
+def readable_size(size: int | None, compressed: bool) -> str:
+    """Bytes of an output, which compression may make fewer."""
+    return "small" if size is None else f"{'at most ' if compressed else ''}{size} bytes"
 
 
 def readable_time(seconds: float) -> str:

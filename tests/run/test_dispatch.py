@@ -4,17 +4,20 @@ import os
 import pickle
 import random
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 from distribution import QUIET, expected, pixels, work
-from experiments import ALL, TABLE, plain, rich
+from experiments import ALL, TABLE, panel, plain, rich
 
 from tilesim.engine import dispatch
 from tilesim.engine.dispatch import run_on_workers
 from tilesim.engine.task import TileReport
+from tilesim.engine.work import compute_here
 from tilesim.engine.worker import JobPlugin, run_remote
-from tilesim.model import StructureFactors
+from tilesim.model import Detector, StructureFactors
+from tilesim.store.layout import IMAGE_PATH
 
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 
@@ -43,6 +46,21 @@ def test_any_number_of_workers_gives_the_bytes_of_this_process(connected, tmp_pa
     assert all(isinstance(event, TileReport) for event in done.values())
     for number, one in enumerate(works):
         assert pixels(one) == expected(tmp_path / f"here{number}.zarr", one)
+
+
+def objects(one):
+    """The bytes of every object of a store's image as they lie on disk, by their names."""
+    folder = Path(one.store.place, IMAGE_PATH, "c")
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_workers_and_threads_compress_to_the_same_objects(connected, tmp_path):
+    large = plain(detector=Detector((panel((500, 600)),)))
+    one, here = (work(tmp_path / name, [large], (250, 300)) for name in ("workers.zarr", "threads.zarr"))
+    carried_out(connected(2), [one])
+    assert len(list(compute_here([here], threads=2))) == 4
+    assert objects(one) == objects(here)
+    assert [len(data) < 4 * 250 * 300 for data in objects(one).values()] == [True] * 4
 
 
 OPTIONS = [

@@ -7,7 +7,8 @@ from tilesim.engine.calibrate import Trial
 from tilesim.engine.job import make_job
 from tilesim.errors import PlanError
 from tilesim.model import Detector
-from tilesim.tiling.plan import TilePlan
+from tilesim.store.layout import Layout
+from tilesim.tiling.plan import TilePlan, default_tile
 
 sizing = pytest.importorskip("tilesim.engine.sizing")
 cluster = pytest.importorskip("tilesim.engine.cluster")
@@ -32,6 +33,18 @@ def test_many_short_tiles_grow_until_they_are_worth_a_task():
     assert sizing.grown(LARGE, 0.06, 4).tile == (1024, 1024)
     assert sizing.grown(LARGE, 0.5, 4).tile == (512, 512)
     assert sizing.grown(LARGE, 1e-9, 4).tile == (4096, 4096)
+
+
+def test_grown_tiles_are_even_and_of_whole_chunks():
+    series = TilePlan((1000, 2162, 2068), default_tile((2162, 2068)))
+    assert series.tile == (433, 414)
+    found = [sizing.grown(series, seconds, 1) for seconds in (0.04, 0.02, 0.01)]
+    assert [plan.tile for plan in found] == [(722, 690), (1083, 1035), (2162, 2068)]
+    assert [plan.grid for plan in found] == [(1000, 3, 3), (1000, 2, 2), (1000, 1, 1)]
+    layouts = [Layout.of_plan(plan) for plan in (series, *found)]
+    assert [(one.tile, one.chunk) for one in layouts[2:]] == [((1083, 1035), (361, 345)), ((2165, 2070), (433, 414))]
+    pixels = 4 * 1000 * 2162 * 2068
+    assert all(pixels < one.image_bytes < 1.005 * pixels for one in layouts)
 
 
 def test_tiles_do_not_grow_where_threads_would_run_out_of_them():
@@ -63,7 +76,7 @@ def test_tiles_shrink_to_the_memory_of_the_workers_or_are_refused():
     one = job(edge=3000)
     need = sizing.memory_budget(one.experiment, one.plan, one.block, one.numbers_per_pixel, 1).total
     small = sizing.sized_job(one, Found(1, int(need / sizing.SHARE_OF_MEMORY) - 1), False)
-    assert small.plan.tile == tuple(n // 2 for n in one.plan.tile)
+    assert (one.plan.tile, small.plan.tile) == ((500, 500), (250, 250))
     with pytest.raises(PlanError, match=r"tcp://a:1 has 1 MB; use a smaller --tile"):
         sizing.sized_job(one, Found(1, 10**6), False)
     with pytest.raises(PlanError, match="use a smaller --tile"):

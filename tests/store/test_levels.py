@@ -14,7 +14,7 @@ from test_store import RAGGED, described, fill, flip, make_image, start, verifie
 from tilesim.errors import InputError, StoreError
 from tilesim.store import levels as levels_module
 from tilesim.store.finish import finish_store
-from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.plan import TilePlan, default_tile
 from tilesim.tools import pyramid
 from tilesim.tools.pyramid import build_pyramid
 
@@ -60,6 +60,21 @@ def test_levels_are_means_of_the_pixels_of_each_block(tmp_path, name):
         assert found.dtype == np.float32
         for frame in range(len(image)):
             np.testing.assert_allclose(found[frame], block_means(image[frame], one.factor), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2162, 206), (2068, 193), (523, 2463)])
+def test_levels_do_not_depend_on_tiles(tmp_path, shape):
+    """Odd edges of default tiles cut through blocks: counts up to 2^20 show any pixel that is lost or counted twice."""
+    image = np.random.default_rng(1).integers(0, 2**20, (1, *shape)).astype(np.float32)
+    plans = {"default": TilePlan((1, *shape), default_tile(shape)), "whole": TilePlan((1, *shape), shape)}
+    for name, plan in plans.items():
+        fill(tmp_path / name, plan, image)
+        build_pyramid(tmp_path / name)
+    assert any(edge % 2 for edge in plans["default"].tile)
+    for number in range(1, len(described(tmp_path / "whole")["levels"]) + 1):
+        found = level(tmp_path / "default", number)
+        np.testing.assert_array_equal(found, level(tmp_path / "whole", number))
+        np.testing.assert_array_equal(found[0], block_means(image[0], 2**number))
 
 
 @pytest.mark.parametrize("name", PLANS)

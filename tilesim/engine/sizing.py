@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tilesim.engine.cluster import Cluster
 from tilesim.engine.job import Job
 from tilesim.errors import PlanError
+from tilesim.store.layout import whole_chunks
 from tilesim.tiling.budget import memory_budget
-from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.plan import TilePlan, even_edge
 
 WORTH_SECONDS = 0.1
 """A tile of less is mostly the scheduler's work, where there are many of them."""
@@ -31,24 +34,29 @@ def sized_job(job: Job, cluster: Cluster, chosen: bool) -> Job:
     while short := _short_of_memory(job, cluster):
         if chosen or min(job.plan.tile) <= 64:
             raise PlanError(f"{short}; use a smaller --tile, or fewer threads for each worker")
-        job = replace(job, plan=TilePlan(job.plan.shape, tuple(n // 2 for n in job.plan.tile)))
+        job = replace(job, plan=_divided(job.plan, [2 * n for n in job.plan.grid[-2:]]))
     return job
 
 
 def grown(plan: TilePlan, seconds: float, threads: int) -> TilePlan:
-    """The plan with edges doubled while a tile takes less than is worth a task and tiles are many.
+    """The plan with half as many tiles along each axis while one takes less than is worth a task and they are many.
 
     seconds  of one tile of `plan`
     """
-    while (
-        seconds < WORTH_SECONDS
-        and len(plan) > MANY_TILES * threads
-        and max(plan.tile) * 2 <= min(LARGEST_TILE, max(plan.shape[-2:]))
-    ):
-        larger = TilePlan(plan.shape, (plan.tile[0] * 2, plan.tile[1] * 2))
-        seconds *= larger.tile[0] * larger.tile[1] / (plan.tile[0] * plan.tile[1])
+    while seconds < WORTH_SECONDS and len(plan) > MANY_TILES * threads:
+        larger = _divided(plan, [math.ceil(n / 2) for n in plan.grid[-2:]])
+        if larger == plan or max(larger.tile) > LARGEST_TILE:
+            break
+        seconds *= math.prod(larger.tile) / math.prod(plan.tile)
         plan = larger
     return plan
+
+
+def _divided(plan: TilePlan, parts: Sequence[int]) -> TilePlan:
+    """The plan with so many nearly equal tiles along (slow, fast), of whole chunks where they are large."""
+    edges = (even_edge(pixels, count) for pixels, count in zip(plan.shape[-2:], parts, strict=True))
+    slow, fast = (whole_chunks(edge)[1] for edge in edges)
+    return TilePlan(plan.shape, (slow, fast))
 
 
 def trial_seconds(job: Job, cluster: Cluster) -> float:

@@ -21,6 +21,7 @@ from tilesim.tiling.budget import check_budget, memory_budget
 if TYPE_CHECKING:
     from tilesim.engine.access import Access
     from tilesim.engine.cluster import Cluster
+    from tilesim.store.compression import Compression
 
 Say = Callable[[str], None]
 MOST_MAKERS = 32
@@ -42,6 +43,8 @@ class Choices:
     backend: str = "auto"
     resume: bool = False
     overwrite: bool = False
+    compression: Compression | None = None
+    """Of the store; None: that of a store that is resumed, or the default"""
     tables: bool = True
     """Whether the store holds the structure factors"""
     assemble: str = "client"
@@ -68,6 +71,8 @@ class Rendering:
     """Whether somebody asked for the store; otherwise it goes when all files are made of it"""
     tables: bool = True
     """Whether the store holds the structure factors"""
+    compression: Compression | None = None
+    """Of the store; None: that of a store that is resumed, or the default"""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ def _rendering(
 ) -> Rendering:
     place, kept = "" if direct else store_place(frames, zarr), zarr is not None
     job = make(frames, choices, cluster, place if kept or choices.resume else None, say)
-    return Rendering(frames, job, place, zarr or place, kept, choices.tables)
+    return Rendering(frames, job, place, zarr or place, kept, choices.tables, choices.compression)
 
 
 def make(frames: Frames, choices: Choices, cluster: Cluster | None, place: str | None, say: Say = silent) -> Job:
@@ -177,7 +182,13 @@ def make(frames: Frames, choices: Choices, cluster: Cluster | None, place: str |
     if place is not None:
         from tilesim.store.create import check_target
 
-        check_target(place, describe(frames, job), overwrite=choices.overwrite, resume=choices.resume)
+        check_target(
+            place,
+            describe(frames, job),
+            resume=choices.resume,
+            overwrite=choices.overwrite,
+            compression=choices.compression,
+        )
     return job
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 
 from tilesim.compute import summed_type
@@ -27,7 +27,7 @@ from tilesim.series.provenance import describe
 from tilesim.series.results import FrameResult, Missing, Results
 from tilesim.store.create import Contents, create_store
 from tilesim.store.finish import finish_store
-from tilesim.store.layout import FrameCoordinate
+from tilesim.store.layout import PHOTONS, FrameCoordinate
 from tilesim.store.place import delete_store
 from tilesim.store.store import Store
 
@@ -120,6 +120,7 @@ def _begin(rendering: Rendering, resume: bool, overwrite: bool) -> _Progress:
         frames.series if rendering.kept else None,
         rendering.tables,
         coordinates(frames),
+        replace(PHOTONS, compression=rendering.compression),
     )
     # Nor looks after it.
     overwrite = overwrite or not (rendering.kept or resume)

@@ -66,7 +66,7 @@ def _inputs(command: Command) -> Iterator[tuple[str, str]]:
 
 
 def output_sizes(frames: Frames, plan: TilePlan, zarr: str | None, json: str | None) -> dict[str, int | None]:
-    """Bytes of every output by its path; None for a picture or a summary, which are small."""
+    """Bytes of every output by its path, of a store at most; None for a picture or a summary, which are small."""
     sizes: dict[str | None, int | None] = {}
     pixels = math.prod(plan.image)
     for place in range(len(frames)):
@@ -87,7 +87,7 @@ def output_sizes(frames: Frames, plan: TilePlan, zarr: str | None, json: str | N
 
 
 def short_disks(sizes: dict[str, int | None], hidden: tuple[str, int] | None) -> list[tuple[str, int, int]]:
-    """Folders on disks with less room than the outputs need: (folder, bytes needed, bytes free).
+    """Folders on disks with less room than the outputs need at most: (folder, bytes needed, bytes free).
 
     hidden  path and size of what is there only while the run lasts
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import zarr
 from zarr.abc.store import Store as Files
-from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.codecs import Crc32cCodec
 from zarr.storage import MemoryStore
 
-from tilesim.errors import StoreError
+from tilesim.errors import InputError, StoreError
 from tilesim.model import Series
+from tilesim.store.compression import Compression, default_compression, parse_compression
 from tilesim.store.experiments import write_series
 from tilesim.store.layout import (
     DIMENSIONS,
     FORMAT,
     IMAGE,
+    IMAGE_PATH,
     LEVEL,
     PHOTONS,
     FrameCoordinate,
@@ -36,6 +38,7 @@ from tilesim.store.place import (
     is_url,
     names_in,
     open_place,
+    read_json,
     read_object,
     store_errors,
     write_object,
@@ -63,7 +66,12 @@ class Contents:
     coordinates: Sequence[FrameCoordinate] = ()
     """Values for every frame."""
     pixels: Pixels = PHOTONS
-    """Meaning of the numbers."""
+    """Meaning of the numbers, and their compression; a store that is resumed keeps its own"""
+
+    def compressed(self, compression: Compression) -> Contents:
+        """The same, its pixels compressed so."""
+        pixels = replace(self.pixels, compression=compression)
+        return replace(self, pixels=pixels, provenance=self.provenance | {"compression": str(compression)})
 
 
 def create_store(
@@ -86,19 +94,39 @@ def create_store(
     Raises StoreError where `place` is taken, its folder is missing or it cannot be written.
     """
     provenance = contents.provenance
-    check_target(place, provenance, overwrite=overwrite, resume=resume)
+    compression = contents.pixels.compression
+    check_target(place, provenance, overwrite=overwrite, resume=resume, compression=compression)
     status = (read_attributes(place) or {}).get("status")
     if status is not None and (overwrite or status == CREATING):
         delete_store(place)
         status = None
     work = _write_metadata if status is None else _repair_metadata
+    asked = compression or default_compression(contents.pixels.dtype)
+    contents = contents.compressed(asked if status is None else stored_compression(place))
     with store_errors(place):
         uninterrupted(work, place, Layout.of_plan(plan, contents.pixels.dtype), contents)
     return Store(place, name, provenance.get("job_digest")).ready()
 
 
-def check_target(place: str, provenance: dict, *, overwrite: bool, resume: bool) -> None:
-    """Raise StoreError unless a store of this provenance may be made at `place`; touches nothing."""
+def stored_compression(place: str) -> Compression:
+    """The compression of the store at `place`. Raises StoreError where it is none of ours."""
+    said = (read_attributes(place) or {}).get("compression")
+    if said is None:  # made by a tilesim that had no choice
+        counts = (read_json(place, f"{IMAGE_PATH}/{ROOT}") or {}).get("data_type") in ("int32", "uint16")
+        return parse_compression("zstd:1" if counts else "none")
+    try:
+        return parse_compression(said)
+    except (InputError, AttributeError):
+        raise StoreError(f"{place} is compressed by {said}, which this tilesim does not know") from None
+
+
+def check_target(
+    place: str, provenance: dict, *, overwrite: bool, resume: bool, compression: Compression | None = None
+) -> None:
+    """Raise StoreError unless a store of this provenance may be made at `place`; touches nothing.
+
+    compression  that was asked for; None takes any
+    """
     if not is_url(place) and not Path(place).parent.is_dir():
         raise StoreError(f"cannot create {place}: there is no folder {Path(place).parent}")
     if not is_taken(place):
@@ -116,6 +144,9 @@ def check_target(place: str, provenance: dict, *, overwrite: bool, resume: bool)
         raise StoreError(f"{place} exists and {whose}; expected {go_on}--overwrite to replace it, or another name")
     if differs:
         raise StoreError(f"{place} cannot be resumed, it holds another job: {differs}")
+    if compression is not None and compression != (stored := stored_compression(place)):
+        wrong = f"{place} cannot be resumed with --compression {compression}, its own is {stored}"
+        raise StoreError(f"{wrong}; expected the same, or the option left out")
 
 
 def difference(found: dict, wanted: dict) -> str:
@@ -178,8 +209,7 @@ def _write_metadata(place: str, layout: Layout, contents: Contents, files: Files
         dtype=pixels.dtype,
         chunks=layout.chunks,
         shards=layout.shards,
-        # A damaged file should not go unnoticed.
-        compressors=[*([BloscCodec(cname="zstd", clevel=1)] if pixels.compressed else []), Crc32cCodec()],
+        compressors=pixels.compression.codecs(pixels.dtype),
         fill_value=np.dtype(pixels.dtype).type(pixels.blank),
         dimension_names=layout.dimensions,
         attributes={

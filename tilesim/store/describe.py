@@ -28,12 +28,13 @@ def describe_store(store: Store) -> dict[str, Any]:
         "dimensions": list(layout.dimensions),
         "dtype": str(image.dtype),
         "units": image.attrs.get("units"),
+        "compression": attributes.get("compression"),
         "chunks": list(image.chunks),
         "shards": list(image.shards) if image.shards else None,
         "tiles": {
             "present": count_present(store.place, image.ndim),
             "total": len(store.plan),
-            "shape": list(layout.tile),
+            "shape": list(store.plan.tile),
         },
         "levels": [list(level.shape) for level in levels_there(store)[1:]],
         "bytes_on_disk": None if is_url(store.place) else _bytes_below(store.place),
@@ -59,7 +60,7 @@ def stored_choices(place: str) -> dict[str, Any]:
     if attributes is None or attributes.get("status") == CREATING:
         return {}
     tile = attributes.get("tile")
-    chosen = {"tile": tuple(tile) if tile else Store.open(place).layout.tile}
+    chosen = {"tile": tuple(tile) if tile else Store.open(place).plan.tile}
     return chosen | {name: attributes[name] for name in ("backend",) if name in attributes}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tilesim.tiling.plan import TilePlan
+from tilesim.store.compression import OVERHEAD, Compression
+from tilesim.tiling.plan import TilePlan, even_edge
 from tilesim.tiling.tile import Tile
 
 FORMAT = 2
@@ -23,16 +24,16 @@ IMAGE_PATH = f"{LEVEL}/{IMAGE}"
 DIMENSIONS = ("frame", "panel", "slow", "fast")
 """Of a detector of one panel those without `panel`."""
 INNER_CHUNK = 512
-"""Edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
+"""Largest edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
 CHECKSUM, SHARD_ENTRY = 4, 16
 """Bytes of the checksum of a chunk or index, and of a chunk's entry in the index of its shard."""
 SHARD_FROM = 1024
-"""Tiles with both edges at least this, and multiples of the inner chunk, become shards."""
+"""Tiles with both edges at least this become shards, where whole chunks fill them."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """What the numbers of an image are."""
+    """What the numbers of an image are, and how they are stored."""
 
     dtype: str = "float32"
     blank: float = math.nan
@@ -40,10 +41,8 @@ class Pixels:
     units: str = "photons/pixel"
     long_name: str = "diffracted intensity"
 
-    @property
-    def compressed(self) -> bool:
-        """Whether it pays: float images hardly get smaller, counts do."""
-        return np.dtype(self.dtype).kind in "iu"
+    compression: Compression | None = None
+    """None: that of a store that is resumed, or by default that of the dtype."""
 
 
 PHOTONS = Pixels()
@@ -64,8 +63,12 @@ class Layout:
 
     @classmethod
     def of_plan(cls, plan: TilePlan, dtype: str = PHOTONS.dtype) -> Layout:
-        large = all(edge >= SHARD_FROM and edge % INNER_CHUNK == 0 for edge in plan.tile)
-        return cls(plan.shape, plan.tile, (INNER_CHUNK, INNER_CHUNK) if large else plan.tile, dtype)
+        chunk, shard = zip(*map(whole_chunks, plan.tile), strict=True)
+        # A shard may reach beyond the far edge of the image, but not over another tile.
+        fits = all(t in (s, n) for s, t, n in zip(shard, plan.tile, plan.shape[-2:], strict=True))
+        if min(plan.tile) < SHARD_FROM or not fits:
+            chunk = shard = plan.tile
+        return cls(plan.shape, shard, chunk, dtype)
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -82,9 +85,12 @@ class Layout:
 
     @property
     def image_bytes(self) -> int:
-        """Bytes of all tiles on disk, uncompressed: chunks at the edges are stored whole, each has a checksum."""
+        """Bytes of all tiles on disk at most, if they cannot be compressed.
+
+        Chunks at the edges are stored whole, each has a checksum.
+        """
         pixel = np.dtype(self.dtype).itemsize
-        chunks = len(TilePlan(self.shape, self.chunk)) * (math.prod(self.chunk) * pixel + CHECKSUM)
+        chunks = len(TilePlan(self.shape, self.chunk)) * (math.prod(self.chunk) * pixel + OVERHEAD + CHECKSUM)
         if not self.shards:
             return chunks
         # A shard ends in a table of where its chunks begin and how long they are.
@@ -101,6 +107,13 @@ class Layout:
         images = (tile.frame, tile.panel)[: len(self.shape) - 2]
         place = (*images, tile.slow_start // self.tile[0], tile.fast_start // self.tile[1])
         return f"{IMAGE_PATH}/c/{'/'.join(map(str, place))}"
+
+
+def whole_chunks(edge: int) -> tuple[int, int]:
+    """Edge of the fewest nearly equal chunks that cover so many pixels, and of all of them together."""
+    count = math.ceil(edge / INNER_CHUNK)
+    chunk = even_edge(edge, count)
+    return chunk, count * chunk
 
 
 def dimensions(count: int) -> tuple[str, ...]:
@@ -131,7 +144,7 @@ def tilesim_attributes(provenance: dict, status: str, statistics: dict | None = 
 
     Of the provenance tilesim itself reads `digest` (Experiment.digest), other keys ending in "digest",
     `experiment` (Experiment.to_dict), `command_line` and `corrections` (lists), `versions` and `seeds` (dicts),
-    `strict_c` (a bool), `precision`, `device`, `backend`.
+    `strict_c` (a bool), `precision`, `device`, `backend`, `compression` (Compression as text).
     """
     own = {"format": FORMAT, "status": status, "statistics": statistics}
     return jsonable({**provenance, **own})

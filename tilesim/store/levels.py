@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import zarr
-from zarr.codecs import Crc32cCodec
 
 from tilesim.errors import StoreError
-from tilesim.store.create import write_coordinate
+from tilesim.store.create import stored_compression, write_coordinate
 from tilesim.store.layout import IMAGE, LEVEL, PHOTONS
 from tilesim.store.place import ROOT, has_object, names_beside, open_place, read_json, store_errors, write_object
 from tilesim.store.stale import drop_levels, write_root
@@ -106,6 +105,7 @@ def create_levels(store: Store) -> tuple[Level, ...]:
     """
     drop_levels(store.place)
     image, levels = store.array, levels_of(store.array)[1:]
+    compression = stored_compression(store.place)
     names = tuple(image.metadata.dimension_names or ())
     source = zarr.open_group(store.files, path=LEVEL, mode="r", use_consolidated=False)
     with store_errors(store.place):
@@ -117,7 +117,7 @@ def create_levels(store: Store) -> tuple[Level, ...]:
                 dtype=MEANS,
                 chunks=(*(1 for _ in image.shape[:-2]), *level.chunk),
                 shards=(*(1 for _ in image.shape[:-2]), *level.tile) if level.tile != level.chunk else None,
-                compressors=[Crc32cCodec()],
+                compressors=compression.codecs(MEANS),
                 fill_value=float("nan"),
                 dimension_names=names or None,
                 attributes={

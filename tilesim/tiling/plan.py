@@ -10,11 +10,11 @@ from tilesim.errors import PlanError
 from tilesim.tiling.tile import Tile
 
 DEFAULT_TILE = 512
-"""Edge of a tile of a large image, pixels: a task takes a while, and yet progress is seen."""
+"""Largest edge of a default tile, pixels: a task takes a while, and yet progress is seen."""
 SMALLEST_TILE = 64
-"""Default edges are multiples of this, pixels."""
+"""Smallest edge of a default tile, pixels, unless the image is smaller."""
 TILES_ALONG = 4
-"""Tiles that a default tile leaves along each axis at least, unless the image is tiny: work for many threads."""
+"""Default tiles along each axis at least, unless they would be too small: work for many threads."""
 
 
 def default_tile(shape: tuple[int, int], panels: int = 1) -> tuple[int, int]:
@@ -22,17 +22,17 @@ def default_tile(shape: tuple[int, int], panels: int = 1) -> tuple[int, int]:
 
     Depends on the image alone: tiles are the chunks of a store, which are the same on every machine.
     """
-    if panels > 1:  # which are work for many threads already
-        return (min(shape[0], DEFAULT_TILE), min(shape[1], DEFAULT_TILE))
-    return (_default_edge(shape[0]), _default_edge(shape[1]))
+    along = TILES_ALONG if panels == 1 else 1  # panels are work for many threads already
+
+    def edge(pixels: int) -> int:
+        return even_edge(pixels, max(math.ceil(pixels / DEFAULT_TILE), min(along, pixels // SMALLEST_TILE)))
+
+    return (edge(shape[0]), edge(shape[1]))
 
 
-def _default_edge(pixels: int) -> int:
-    # Rounded up where that leaves enough tiles, which are then nearly equal; otherwise down.
-    edge = -(-pixels // (TILES_ALONG * SMALLEST_TILE)) * SMALLEST_TILE
-    if (TILES_ALONG - 1) * edge >= pixels:
-        edge -= SMALLEST_TILE
-    return max(SMALLEST_TILE, min(edge, DEFAULT_TILE))
+def even_edge(pixels: int, parts: int) -> int:
+    """Edge of tiles that cover an axis in so many nearly equal parts: little is stored beyond the image."""
+    return math.ceil(pixels / parts)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def coordinates_of(data: Dataset) -> tuple[FrameCoordinate, ...]:
 
 def tile_of(data: Dataset) -> tuple[int, int]:
     """Pixels (slow, fast) that are stored together, or a good choice."""
-    return data.store.layout.tile if data.store else default_tile(data.shape)
+    return data.store.plan.tile if data.store else default_tile(data.shape)
 
 
 def fluence_of(data: Dataset) -> float | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tilesim.formats.dataset import Dataset
 from tilesim.model.serial import to_plain
 from tilesim.series.provenance import shown
+from tilesim.store.compression import Compression
 from tilesim.store.create import Contents, create_store
 from tilesim.store.finish import finish_store
 from tilesim.store.layout import FrameCoordinate, Pixels
@@ -94,14 +95,16 @@ def write_store(
     panels: Sequence[int],
     tile: tuple[int, int],
     threads: int | None = None,
+    compression: Compression | None = None,
     overwrite: bool = False,
     resume: bool = False,
 ) -> Iterator[Recorded]:
     """Fill a store with the noisy images of some frames (counted from 0), and tell of each when it is complete.
 
-    pixel_size  metres
-    about       from `provenance`
-    resume      whether tiles of the same job may be there, which are kept where they are intact
+    pixel_size   metres
+    about        from `provenance`
+    compression  None: that of a store that is resumed, or the default
+    resume       whether tiles of the same job may be there, which are kept where they are intact
 
     Raises StoreError, and InputError where the input is damaged; a store that was begun keeps what was done, and the
     error says so.
@@ -113,7 +116,9 @@ def write_store(
         pixel_size,
         known_series(data, frames, panels),
         coordinates=_coordinates(data, frames),
-        pixels=Pixels(measurement.numbers.dtype, measurement.numbers.blank, "detector units", "detector signal"),
+        pixels=Pixels(
+            measurement.numbers.dtype, measurement.numbers.blank, "detector units", "detector signal", compression
+        ),
     )
     target = create_store(normal_place(path), plan, contents, name=path, overwrite=overwrite, resume=resume)
     at_work: dict[tuple[int, int], NoisyImage] = {}
