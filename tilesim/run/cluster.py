@@ -77,17 +77,30 @@ class Cluster:
         """The scheduler is gone, or this client for it."""
         return self.client.status != "running"
 
+    def there(self) -> dict[str, dict]:
+        """What the scheduler knows of each worker, by its address. Raises ClusterError where it is lost.
+
+        Asked directly: what the client keeps of it is renewed by a timer of its own, which leaves the workers out.
+        """
+        with self._asking():
+            return self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"]
+
     def refresh(self) -> None:
         """Ask the scheduler who is there, and newcomers what they have. Raises ClusterError where it is lost."""
-        try:
-            known = self.client.scheduler_info(n_workers=-1)["workers"]
-            self.fit = {address: worker for address, worker in self.fit.items() if address in known}
-            new = [address for address in known if address not in self.fit and address not in self.unfit]
+        known = self.there()
+        self.fit = {address: worker for address, worker in self.fit.items() if address in known}
+        new = [address for address in known if address not in self.fit and address not in self.unfit]
+        with self._asking():
             found = self.client.run(facts, workers=new, on_error="return") if new else {}
-        except (OSError, TimeoutError) as error:
-            raise ClusterError(f"the scheduler at {self.address} does not answer: {error}") from error
         for address, told in found.items():
             self._admit(address, known[address], told)
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(f"the scheduler at {self.address} was lost ({error})") from error
 
     def _admit(self, address: str, known: Mapping, told: object) -> None:
         if isinstance(told, OSError):
