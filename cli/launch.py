@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -150,7 +150,10 @@ def telling_when_done() -> Iterator[Callable[[], None]]:
 
 
 def access_of(options: dict) -> Access | None:
-    """How to reach workers; None for this process. Raises click.UsageError on options that exclude each other."""
+    """How to reach workers; None for this process. Raises click.UsageError on options that exclude each other.
+
+    What worker processes of this machine are forked from begins at once, beside all that is read and checked first.
+    """
     ways = [name for name in ("workers", "scheduler", "scheduler_file") if options[name] is not None]
     if len(ways) > 1:
         raise click.UsageError(f"--{ways[0]} and --{ways[1]} exclude each other".replace("_", "-"))
@@ -169,6 +172,11 @@ def access_of(options: dict) -> Access | None:
         raise click.UsageError(f"--scheduler {options['scheduler']} needs --tls-ca, --tls-cert and --tls-key")
     if not ways:
         return None
+    if options["workers"]:
+        from tilesim.run import forks
+
+        with suppress(OSError):  # told of where the workers are started
+            forks.begin()
     from tilesim.run.access import Access
 
     return Access(
