@@ -27,7 +27,7 @@ WAYS = {
     "2 workers, store": "--workers 2 --zarr a.zarr --overwrite",
 }
 PR_SET_CHILD_SUBREAPER = 36
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.1
 """Between two looks at the memory of a run."""
 
 
