@@ -29,7 +29,7 @@ def command(file: str, **options: Any) -> None:
     from tilesim.series.batch import frames_of_batch
     from tilesim_cli.launch import access_of, choices_of, launched, telling_when_done, warn
 
-    access_of(options), choices_of(options)
+    access, _ = access_of(options), choices_of(options)
     batch = read_batch(file)
     tell = (lambda line: None) if options["quiet"] else warn
     groups, unresolved = frames_of_batch(
@@ -37,7 +37,7 @@ def command(file: str, **options: Any) -> None:
     )
     if not groups:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")
-    with telling_when_done() as done, launched(stores(batch, groups, options["json_file"]), options) as launch:
+    with telling_when_done() as done, launched(stores(batch, groups, options["json_file"]), options, access) as launch:
         if options["dry_run"]:
             for line in plan(launch, unresolved):
                 click.echo(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,11 +59,13 @@ def frames_of(command: Command, options: Mapping[str, Any], begin: bool = False)
 
 
 @contextmanager
-def launched(groups: Sequence[tuple[Frames, str | None]], options: Mapping[str, Any]) -> Iterator[Launch]:
-    """Frames that are ready to be rendered, on connected workers where options ask for them."""
+def launched(
+    groups: Sequence[tuple[Frames, str | None]], options: Mapping[str, Any], access: Access | None
+) -> Iterator[Launch]:
+    """Frames that are ready to be rendered, on connected workers where there is access to some."""
     from tilesim.series.launch import launched, silent
 
-    choices, access = choices_of(options), access_of(options)
+    choices = choices_of(options)
     say = silent if options["quiet"] else lambda line: click.echo(f"tilesim: {line}", err=True)
     with launched(groups, choices, access, say, warn) as launch:
         yield launch
@@ -90,7 +92,10 @@ def telling_when_done() -> Iterator[Callable[[], None]]:
 
 
 def access_of(options: Mapping[str, Any]) -> Access | None:
-    """How to reach workers; None for this process. Raises click.UsageError on options that exclude each other."""
+    """How to reach workers; None for this process. Raises click.UsageError on options that exclude each other.
+
+    What worker processes of this machine are forked from begins at once, beside all that is read and checked first.
+    """
     ways = [name for name in ("workers", "scheduler", "scheduler_file") if options[name] is not None]
     if len(ways) > 1:
         raise click.UsageError(f"--{ways[0]} and --{ways[1]} exclude each other".replace("_", "-"))
@@ -107,6 +112,11 @@ def access_of(options: Mapping[str, Any]) -> Access | None:
         raise click.UsageError(f"--scheduler {options['scheduler']} needs --tls-ca, --tls-cert and --tls-key")
     if not ways:
         return None
+    if options["workers"]:
+        from tilesim.engine import forks
+
+        with suppress(OSError):  # reported where the workers are started
+            forks.begin()
     from tilesim.engine.access import Access
 
     return Access(

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(ctx: click.Context, **options: Any) -> None:
     """Say what `tilesim run` with the same arguments would do and how long it would take, and stop."""
-    from tilesim_cli.launch import frames_of, launched, read
+    from tilesim_cli.launch import access_of, frames_of, launched, read
 
+    access = access_of(options)
     frames = frames_of(read(ctx.args, options), options)
-    with launched([(frames, options["zarr"])], options) as launch:
+    with launched([(frames, options["zarr"])], options, access) as launch:
         print_plan(launch, options)
 
 

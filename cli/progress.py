@@ -17,14 +17,46 @@ def progress(tiles: int, steps: int, wanted: bool) -> Iterator:
     if not wanted:
         yield lambda report: None
     elif sys.stderr.isatty():
-        with _bar(tiles, steps) as advance:
+        with _bar(Pace(tiles, steps)) as advance:
             yield advance
     else:
-        yield _lines(tiles, steps)
+        yield _lines(Pace(tiles, steps))
+
+
+class Pace:
+    """Rate and time left by the tiles that were computed: those that were only read back from a store are fast."""
+
+    def __init__(self, tiles: int, steps: int) -> None:
+        self.tiles, self.done = tiles, 0
+        self._steps_each, self._computed = steps / tiles, 0
+        self._start = self._now = perf_counter()
+
+    def add(self, report) -> None:
+        """Count one more tile, by its report."""
+        self._now, self.done = perf_counter(), self.done + 1
+        # A failure has no such field, and cost time.
+        if not getattr(report, "restored", False):
+            self._computed += 1
+        elif not self._computed:
+            self._start = self._now
+
+    @property
+    def rate(self) -> str:
+        """Steps per second; empty while nothing was computed."""
+        if not self._computed:
+            return ""
+        return f"{self._steps_each * self._computed / max(self._now - self._start, 1e-9) / 1e6:.1f} M steps/s"
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until all tiles are done, if no more of them are read back; None while nothing was computed."""
+        if self.done == self.tiles:
+            return 0.0
+        return (self._now - self._start) * (self.tiles - self.done) / self._computed if self._computed else None
 
 
 @contextmanager
-def _bar(tiles: int, steps: int) -> Iterator:
+def _bar(pace: Pace) -> Iterator:
     from rich.console import Console, ConsoleDimensions
     from rich.progress import (
         BarColumn,
@@ -50,7 +82,7 @@ def _bar(tiles: int, steps: int) -> Iterator:
 
         def render(self, task) -> Text:
             past = task.finished_time if task.finished else task.elapsed
-            return Text(f"{_clock(past)} left {_clock(task.time_remaining)}")
+            return Text(f"{_clock(past)} left {_clock(task.fields['left'])}")
 
     columns = (
         TextColumn("simulating"),
@@ -61,13 +93,11 @@ def _bar(tiles: int, steps: int) -> Iterator:
         Clock(),
     )
     with Progress(*columns, console=Narrower(stderr=True)) as bar:
-        task = bar.add_task("", total=tiles, rate="")
-        start, done = perf_counter(), 0
+        task = bar.add_task("", total=pace.tiles, rate=pace.rate, left=pace.left)
 
         def advance(report) -> None:
-            nonlocal done
-            done += 1
-            bar.update(task, advance=1, rate=_rate(steps * done / tiles, perf_counter() - start))
+            pace.add(report)
+            bar.update(task, advance=1, rate=pace.rate, left=pace.left)
 
         yield advance
 
@@ -80,25 +110,19 @@ def _clock(seconds: float | None) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
-def _lines(tiles: int, steps: int):
-    start, done, said = perf_counter(), 0, 0
+def _lines(pace: Pace):
+    said = 0
 
     def advance(report) -> None:
-        nonlocal done, said
-        done += 1
-        percent = 100 * done // tiles
+        nonlocal said
+        pace.add(report)
+        percent = 100 * pace.done // pace.tiles
         if percent // 10 > said // 10:
             said = percent
-            seconds = perf_counter() - start
-            left = seconds * (tiles - done) / done
-            rate = _rate(steps * done / tiles, seconds)
-            print(f"{percent}% done ({done} of {tiles} tiles, {rate}, {left:.0f} s left)", file=sys.stderr, flush=True)
+            how = f"{pace.rate}, {pace.left:.0f} s left" if pace.rate else "all read back"
+            print(f"{percent}% done ({pace.done} of {pace.tiles} tiles, {how})", file=sys.stderr, flush=True)
 
     return advance
-
-
-def _rate(steps: float, seconds: float) -> str:
-    return f"{steps / max(seconds, 1e-9) / 1e6:.1f} M steps/s"
 
 
 @contextmanager

@@ -27,18 +27,19 @@ def command(ctx: click.Context, **options: Any) -> None:
 
     Options with two dashes are tilesim's and may stand anywhere among the flags.
     """
-    from tilesim_cli.launch import frames_of, launched, read, telling_when_done, warn
+    from tilesim_cli.launch import access_of, frames_of, launched, read, telling_when_done, warn
     from tilesim_cli.summary import complain_of_missing, summary, write_json
 
+    access = access_of(options)
     prepared = read(ctx.args, options)
     if options["dry_run"]:
         from tilesim_cli.plan import print_plan
 
-        with launched([(frames_of(prepared, options), options["zarr"])], options) as launch:
+        with launched([(frames_of(prepared, options), options["zarr"])], options, access) as launch:
             print_plan(launch, options)
         return
     frames = frames_of(prepared, options, begin=True)
-    with telling_when_done() as done, launched([(frames, options["zarr"])], options) as launch:
+    with telling_when_done() as done, launched([(frames, options["zarr"])], options, access) as launch:
         # JSON on standard output stands there alone.
         say: Say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
         for line in (*prepared.report, *prepared.completeness_lines):

@@ -2,14 +2,16 @@
 
 import os
 import pty
+import re
 import signal
 import time
+from types import SimpleNamespace
 
 import models
 import pytest
 from commands import BASE, CRYSTAL
 
-from tilesim_cli.progress import _clock
+from tilesim_cli.progress import Pace, _clock, progress
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("plan",), ("info",), ("example",)])
@@ -55,10 +57,70 @@ def test_clocks_have_hours_when_there_are_any(seconds, text):
     assert _clock(seconds) == text
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """`clock.now` is the time that progress sees."""
+    found = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("tilesim_cli.progress.perf_counter", lambda: found.now)
+    return found
+
+
+RESTORED, COMPUTED, FAILED = SimpleNamespace(restored=True), SimpleNamespace(restored=False), SimpleNamespace()
+
+
+def test_rate_and_time_left_are_those_of_computed_tiles(clock):
+    pace = Pace(10, 40_000_000)
+    for _ in range(4):
+        clock.now += 0.25
+        pace.add(RESTORED)
+    assert (pace.done, pace.rate, pace.left) == (4, "", None)
+    for report, rate, left in ((COMPUTED, "2.0 M steps/s", 10.0), (FAILED, "2.0 M steps/s", 8.0)):
+        clock.now += 2.0
+        pace.add(report)
+        assert (pace.rate, pace.left) == (rate, left)
+
+
+def test_tiles_read_back_between_computed_ones_are_not_waited_for_in_vain(clock):
+    pace = Pace(5, 20_000_000)
+    for report in (COMPUTED, RESTORED, RESTORED, COMPUTED):
+        clock.now += 4.0 * (report is COMPUTED)
+        pace.add(report)
+    assert (pace.rate, pace.left) == ("1.0 M steps/s", 4.0)
+    pace.add(RESTORED)
+    assert pace.left == 0.0
+
+
+def test_lines_of_a_resumed_run_tell_read_from_computed(clock, capsys):
+    with progress(10, 10_000_000, True) as advance:
+        for report in [RESTORED] * 8 + [COMPUTED] * 2:
+            clock.now += 1.0
+            advance(report)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[7] == "80% done (8 of 10 tiles, all read back)"
+    assert lines[8] == "90% done (9 of 10 tiles, 1.0 M steps/s, 1 s left)"
+
+
+def test_the_bar_of_a_resumed_run_shows_no_rate_of_what_was_read(clock, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    with progress(4, 4_000_000, True) as advance:
+        for report in (RESTORED, RESTORED, COMPUTED):
+            clock.now += 3.0
+            advance(report)
+    last = bars(capsys.readouterr().err)[-1]
+    assert "3/4 tiles" in last and "0.3 M steps/s" in last and last.rstrip().endswith("left 0:03")
+
+
+def bars(drawn: str) -> list[str]:
+    """The lines of a terminal on which the bar was drawn."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+    return [line for line in re.split(r"[\r\n]+", plain) if line.startswith("simulating")]
+
+
 def test_the_bar_leaves_room_for_the_echo_of_an_interrupt(process):
     """A terminal of 80 columns: the drawn lines are shorter, so that ^C does not wrap."""
     import fcntl
-    import re
     import struct
     import termios
 
@@ -87,7 +149,6 @@ def test_the_bar_leaves_room_for_the_echo_of_an_interrupt(process):
             sent = True
     os.close(parent)
     assert child.wait(timeout=10) == 130
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
-    bars = [line for line in re.split(r"[\r\n]+", plain) if line.startswith("simulating")]
-    assert bars and max(map(len, bars)) <= 80 - 5
-    assert "tiles" in bars[-1] and " left " in bars[-1]
+    lines = bars(drawn.decode())
+    assert lines and max(map(len, lines)) <= 80 - 5
+    assert "tiles" in lines[-1] and " left " in lines[-1]

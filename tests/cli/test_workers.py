@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 from commands import BASE
 from distribution import QUIET, certificates, free_port, session
+
+from tilesim.kernels import library
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
@@ -207,12 +210,76 @@ def test_ctrl_c_at_a_terminal_reaches_workers_too_and_is_told_in_one_line(proces
     assert left_after(2, child.pid) == []
 
 
+def test_ctrl_c_while_workers_start_is_told_in_one_line(process):
+    child = process("run", *BASE, "-floatfile", "f.bin", "--workers", "2", "--quiet")
+    end = time.monotonic() + 60
+    while len(session(child.pid)) < 3 and time.monotonic() < end:  # the helper of multiprocessing, what is forked
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert [line for line in err.splitlines() if line] == ["tilesim: interrupted; nothing was written"]
+    assert left_after(10, child.pid) == []
+
+
 def test_workers_of_a_dead_client_are_gone(process, folder):
     child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", "--zarr", "z.zarr")
     some_tiles(folder / "z.zarr", 3, child)
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert left_after(30, child.pid) == []
+
+
+def limited(soft, hard):
+    """What a child process does before it begins: few open files."""
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_limit_of_open_files_that_stops_workers_is_told_in_one_line(process, made):
+    child = process("run", *BASE, "-floatfile", "f.bin", "--workers", "2", "--quiet", preexec_fn=limited(64, 64))
+    _, err = child.communicate(timeout=60)
+    [line] = err.splitlines()
+    assert child.returncode == 1 and line.endswith("need up to 120 open files, the limit is 64 (ulimit -n)")
+    assert made() == []
+
+
+def test_a_low_limit_of_open_files_that_may_be_raised_is(process, made):
+    child = process("run", *BASE, "-floatfile", "f.bin", "--workers", "2", "--quiet", preexec_fn=limited(64, 1024))
+    assert child.communicate(timeout=60) == ("", "") and child.returncode == 0
+    assert made() == ["f.bin"]
+
+
+def test_workers_that_do_not_start_are_told_in_one_line(process, folder, made):
+    (folder.parent / "die.py").write_text("raise RuntimeError('no such thing')\n")
+    environment = {**os.environ, "DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([str(folder.parent / "die.py")])}
+    child = process("run", *BASE, "-floatfile", "f.bin", "--workers", "2", "--quiet", env=environment)
+    _, err = child.communicate(timeout=60)
+    [line] = err.splitlines()
+    assert child.returncode == 1 and line.startswith("tilesim: worker processes do not start, tried 3 times")
+    assert made() == []
+
+
+def test_files_of_the_working_folder_are_no_modules_of_workers(folder):
+    (folder / "yaml.py").write_text("raise SystemExit('the wrong module')\n")
+    program = Path(sys.executable).with_name("tilesim")
+    if not program.exists():
+        pytest.skip("tilesim is not installed as a program")
+    words = [program, "run", *BASE, "-floatfile", "f.bin", "--workers", "1", "--quiet"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
+def test_the_client_of_workers_does_without_torch_and_more(folder):
+    code = """
+import sys
+from tilesim_cli import main as program
+program._leave = lambda status: print([m for m in ("torch", "dask.array", "pandas", "matplotlib") if m in sys.modules])
+program.main()
+"""
+    words = [sys.executable, "-c", code, "run", *BASE, *"-floatfile f.bin --workers 1 --backend fused --quiet".split()]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_resuming_another_experiment_is_refused(tilesim, made):

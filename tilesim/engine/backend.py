@@ -17,19 +17,26 @@ COMPILE_FROM = 3e7
 
 def resolve_device(name: str) -> str:
     """The torch device for auto, cpu, cuda or cuda:N. Raises PlanError where there is none such."""
-    if name == "cpu" or (name == "auto" and not _may_have_gpu()):
+    if name == "cpu":
         return "cpu"
-    import torch
-
     if name == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        return "cuda:0" if count_gpus() else "cpu"
     kind, _, number = name.partition(":")
     if kind != "cuda" or (number and not number.isdecimal()):
         raise PlanError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = count_gpus()
     if int(number or 0) >= count:
         raise PlanError(f"device {name} is not there; torch finds {count} CUDA devices")
     return f"cuda:{int(number or 0)}"
+
+
+def count_gpus() -> int:
+    """CUDA devices that this process may use; torch is imported only where there may be one."""
+    if not _may_have_gpu():
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def resolve_backend(
@@ -101,4 +108,6 @@ def _may_have_gpu() -> bool:
     import glob
     import os
 
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return False
     return not sys.platform.startswith("linux") or bool(glob.glob("/dev/nvidia[0-9]*")) or os.path.exists("/dev/dxg")

@@ -1,4 +1,4 @@
-"""Workers of a dask scheduler: started here or found, what they have, and which of them are fit."""
+"""Workers of a dask scheduler: what they have, and which of them are fit."""
 
 from __future__ import annotations
 
@@ -14,22 +14,11 @@ from time import monotonic, sleep
 
 from tilesim.engine.access import Access
 from tilesim.engine.calibrate import Trial, try_out
-from tilesim.engine.inline import usable_cores
 from tilesim.engine.job import Job
 from tilesim.engine.worker import NO_COMPILER, NO_DEVICE, facts, mismatch, versions
 from tilesim.errors import ClusterError, InputError
 
 CONNECT_SECONDS = 10.0
-ALLOWED_FAILURES = 2
-"""Workers of our own that one tile may kill before its future fails; a facility's scheduler has its own number."""
-
-UNWATCHED = {
-    # Stacks of every process are sampled a hundred times a second otherwise.
-    "distributed.worker.profile.enabled": False,
-    # Of messages and transitions, for dask's developers.
-    "distributed.admin.low-level-log-length": 100,
-}
-"""For a cluster without a status page."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +66,30 @@ class Cluster:
         """The scheduler is gone, or this client for it."""
         return self.client.status != "running"
 
+    def there(self) -> dict[str, dict]:
+        """What the scheduler knows of each worker, by its address. Raises ClusterError where it is lost.
+
+        Asked directly: what the client keeps of it is renewed by a timer of its own, which leaves the workers out.
+        """
+        with self._asking():
+            return self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"]
+
     def refresh(self) -> None:
         """Ask the scheduler who is there, and newcomers what they have. Raises ClusterError where it is lost."""
-        try:
-            known = self.client.scheduler_info(n_workers=-1)["workers"]
-            self.fit = {address: worker for address, worker in self.fit.items() if address in known}
-            new = [address for address in known if address not in self.fit and address not in self.unfit]
+        known = self.there()
+        self.fit = {address: worker for address, worker in self.fit.items() if address in known}
+        new = [address for address in known if address not in self.fit and address not in self.unfit]
+        with self._asking():
             found = self.client.run(facts, workers=new, on_error="return") if new else {}
-        except (OSError, TimeoutError) as error:
-            raise ClusterError(f"the scheduler at {self.address} does not answer: {error}") from error
         for address, told in found.items():
             self._admit(address, known[address], told)
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(f"the scheduler at {self.address} was lost ({error})") from error
 
     def _admit(self, address: str, known: Mapping, told: object) -> None:
         if isinstance(told, OSError):
@@ -185,12 +187,14 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
     """
     from distributed import Client
 
+    from tilesim.engine.local import local_cluster
+
     _silence()
     security = _security(access.tls)
     with contextlib.ExitStack() as stack:
         options = {"security": security, "timeout": CONNECT_SECONDS, "set_as_default": False}
         if access.processes:
-            target = {"address": stack.enter_context(_local(access.processes, device))}
+            target = {"address": stack.enter_context(local_cluster(access.processes, device))}
         elif access.scheduler_file:
             target = {"address": _appearing(access.scheduler_file)}
         else:
@@ -201,56 +205,6 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
         except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"no scheduler answers at {where}: {_one_line(error)}") from error
         yield Cluster(client, access.patience)
-
-
-def local_threads(processes: int) -> int:
-    """Threads of each of so many worker processes, such that all cores are used and none twice."""
-    return max(1, usable_cores() // processes)
-
-
-@contextlib.contextmanager
-def _local(processes: int, device: str) -> Iterator[object]:
-    """Worker processes on this machine, on loopback: one per GPU, or sharing the cores."""
-    import dask.config
-    from distributed import Nanny, Scheduler, SpecCluster
-
-    gpus = _gpus() if device in ("auto", "cuda") else 0
-    if device == "cuda" and gpus < processes:
-        raise ClusterError(f"--workers {processes} with --device cuda: torch finds {gpus} CUDA devices, one for each")
-    on_gpu = gpus >= processes
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // processes
-    options = {
-        "nthreads": 1 if on_gpu else local_threads(processes),
-        "memory_limit": memory,
-        "host": "127.0.0.1",
-        "silence_logs": logging.CRITICAL,
-        "dashboard": False,
-        "resources": {"GPU": 1} if on_gpu else {},
-        "preload": ["tilesim.engine.deaf"],
-    }
-
-    def environment(number: int) -> dict:
-        return {"CUDA_VISIBLE_DEVICES": _visible(number) if on_gpu else ""}
-
-    workers = {n: {"cls": Nanny, "options": {**options, "env": environment(n)}} for n in range(processes)}
-    # Without its page dask still opens a port for health.
-    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
-    scheduler["allowed_failures"] = ALLOWED_FAILURES
-    spec = {"workers": workers, "scheduler": {"cls": Scheduler, "options": scheduler}}
-    with dask.config.set(UNWATCHED), SpecCluster(**spec, silence_logs=logging.CRITICAL) as cluster:
-        yield cluster
-
-
-def _visible(number: int) -> str:
-    """The device of worker `number`, among those that this process may see."""
-    mine = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return mine.split(",")[number] if mine else str(number)
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()  # asks the driver, makes no context
 
 
 def _silence() -> None:

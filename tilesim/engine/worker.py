@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from distributed import WorkerPlugin, get_worker
 
-from tilesim.engine.backend import NO_TRITON, has_triton, one_thread_each
+from tilesim.engine.backend import NO_TRITON, count_gpus, has_triton, one_thread_each
 from tilesim.engine.task import Frames, TileFailure, TileReport, compute_tile, report_tile
 from tilesim.engine.work import Work
 from tilesim.errors import PlanError, StoreError, TileError
@@ -137,11 +137,9 @@ def made_ready(device: str, backend: str) -> str:
 
 def facts(dask_worker) -> dict:
     """What a client wants to know of this worker beyond what the scheduler knows."""
-    import torch
-
     return {
         "versions": versions(),
-        "gpus": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "gpus": count_gpus(),
         "fusable": fusable(),
         "fused": library.cached(),
         "triton": has_triton(),

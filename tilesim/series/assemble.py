@@ -62,8 +62,7 @@ def _done_by(future: Future, cluster: Cluster, workers: Sequence[str]) -> bool:
     while not cluster.lost:
         if done.wait(LOOK_SECONDS):
             return True
-        there = cluster.client.scheduler_info(n_workers=-1)["workers"].keys()
-        if there & set(workers):
+        if cluster.there().keys() & set(workers):
             deserted = None
             continue
         cluster.refresh()

@@ -1,0 +1,89 @@
+"""Worker processes of this machine: what they load, what they inherit, and starts that go wrong."""
+
+import multiprocessing
+import os
+import sys
+
+import dask.config
+import pytest
+from distribution import QUIET, work
+from experiments import plain
+
+from tilesim.engine.access import Access
+from tilesim.engine.backend import count_gpus
+from tilesim.engine.cluster import connect
+from tilesim.engine.dispatch import run_on_workers
+from tilesim.errors import ClusterError
+from tilesim.kernels import library
+
+pytestmark = [pytest.mark.filterwarnings(*QUIET)]
+UNUSED = ("torch", "triton", "dask.array", "dask.dataframe", "pandas", "matplotlib", "bokeh", "numpy.testing", "gemmi")
+
+
+def ready(processes):
+    """A connected cluster of so many worker processes, all of them fit."""
+    return connect(Access(processes=processes), "cpu")
+
+
+@pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
+def test_a_worker_of_a_cpu_job_loads_only_what_it_uses(tmp_path):
+    with ready(1) as found:
+        found.await_workers()
+        done = list(run_on_workers(found, [work(tmp_path / "a.zarr", [plain()], backend="fused")]))
+        [loaded] = found.client.run(lambda names: [n for n in names if n in sys.modules], UNUSED).values()
+    assert done and loaded == []
+
+
+def test_workers_have_the_environment_of_the_moment_they_start_at(monkeypatch):
+    with ready(1) as found:
+        assert set(found.client.run(os.environ.get, "TILESIM_TEST").values()) == {None}
+    monkeypatch.setenv("TILESIM_TEST", "later")
+    with ready(1) as found:
+        assert set(found.client.run(os.environ.get, "TILESIM_TEST").values()) == {"later"}
+
+
+@pytest.fixture
+def dying(tmp_path):
+    """`dying(times)` has that many worker processes killed while they start; `dying.count()` tells how many were."""
+    folder = tmp_path / "deaths"
+    folder.mkdir()
+    preload = tmp_path / "die.py"
+
+    def start(times):
+        preload.write_text(
+            "import os, signal\n"
+            "def dask_setup(worker):\n"
+            f"    if len(os.listdir({str(folder)!r})) < {times}:\n"
+            f"        open(os.path.join({str(folder)!r}, str(os.getpid())), 'w').close()\n"
+            "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        return dask.config.set({"distributed.worker.preload": [str(preload)]})
+
+    start.count = lambda: len(os.listdir(folder))
+    return start
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(dying):
+    with dying(1), ready(2) as found:
+        found.await_workers()
+        assert dying.count() >= 1 and len(found.fit) == 2
+
+
+def test_workers_that_are_always_killed_while_they_start_end_the_run(dying):
+    with dying(1000), pytest.raises(ClusterError, match="worker processes do not start, tried 3 times") as told:
+        ready(2).__enter__()
+    assert "\n" not in str(told.value)
+    assert dying.count() >= 3
+    assert multiprocessing.active_children() == []
+
+
+def test_who_is_there_does_not_depend_on_the_timer_of_the_client():
+    with dask.config.set({"distributed.client.scheduler-info-interval": "1ms"}), ready(1) as found:
+        found.await_workers()
+        assert [len(found.there()) for _ in range(300)] == [1] * 300
+
+
+def test_without_the_driver_nobody_imports_torch_to_count_gpus(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert count_gpus() == 0
