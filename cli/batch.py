@@ -11,7 +11,7 @@ from tilesim_cli.arguments import batch_options
 from tilesim_cli.progress import progress
 
 if TYPE_CHECKING:
-    from tilesim.io.batchfile import Batch
+    from tilesim.series.batchfile import Batch
     from tilesim.series.frames import Frames
     from tilesim.series.launch import Launch
     from tilesim.series.results import Missing, Results
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 def command(file: str, **options: Any) -> None:
     """Simulate the experiments of FILE.toml (docs/batch.md): one store where their shapes agree, and files by name."""
-    from tilesim.io.batchfile import read_batch
     from tilesim.nanobragg.options import Options
     from tilesim.series.batch import frames_of_batch
+    from tilesim.series.batchfile import read_batch
     from tilesim_cli.launch import access_of, choices_of, launched, telling_when_done, warn
 
     access, _ = access_of(options), choices_of(options)

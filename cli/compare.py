@@ -64,7 +64,7 @@ def command(ctx: click.Context, words: tuple[str, ...], **options) -> None:
     A and B are stores, float files, or SMV, CBF, TIFF, EDF or HDF5 images. B is the reference: the golden metric
     is max |a - b| / max(|b|, 1e-6 max |b|) over the pixels.
     """
-    from tilesim.io.replace import check_writable
+    from tilesim.files.replace import check_writable
     from tilesim.tools.compare import Rectangle
 
     if options["tolerance"] != options["tolerance"]:
@@ -107,7 +107,7 @@ def _check(words: Sequence[str], run: bool, options: dict) -> None:
 def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
     """A folder to work in, gone in the end, and the one for results, made where it is not there."""
     from tilesim.errors import StoreError
-    from tilesim.io.reading import printable
+    from tilesim.files.reading import printable
 
     fresh = False
     if outdir is not None:
@@ -135,8 +135,8 @@ def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
 
 def _two_files(words: Sequence[str], options: dict, folder: str, outdir: str | None) -> tuple[dict, tuple]:
     """What was given, and both images."""
-    from tilesim.formats.image import open_image
-    from tilesim.formats.registry import format_of
+    from tilesim.images.image import open_image
+    from tilesim.images.registry import format_of
 
     kinds = [format_of(word) for word in words]
     images: dict[int, object] = {}
@@ -158,7 +158,7 @@ def _two_files(words: Sequence[str], options: dict, folder: str, outdir: str | N
 def _two_programs(words: Sequence[str], options: dict, folder: str, outdir: str | None) -> tuple[dict, tuple]:
     """How both were run, and the images that they made. Raises InputError where one fails."""
     from tilesim.errors import InputError
-    from tilesim.formats.image import open_image
+    from tilesim.images.image import open_image
     from tilesim.nanobragg.resolve import read_command
     from tilesim.tools.programs import find_program, own_program, run_program
 
@@ -190,7 +190,7 @@ def _two_programs(words: Sequence[str], options: dict, folder: str, outdir: str 
 
 def _compared(account: dict, images: tuple, regions: tuple, options: dict, folder: str, outdir: str | None) -> dict:
     """Compare, and write what belongs into `outdir`: all of it, or nothing."""
-    from tilesim.io.replace import all_together, put_in_place
+    from tilesim.files.replace import all_together, put_in_place
     from tilesim.tools.compare import as_plain, compare
 
     found, a, b = compare(

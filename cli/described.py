@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from tilesim.formats.dataset import Dataset
+    from tilesim.images.dataset import Dataset
 
 
 def opened(path: str, flags: Sequence[str], options: Mapping[str, Any]) -> Dataset:
     """The dataset at a path, with what flags and options say of its experiments; warnings go to standard error."""
-    from tilesim.formats.dataset import open_dataset
+    from tilesim.images.dataset import open_dataset
 
     if not flags and not options.get("geometry") and not options.get("detector"):
         return open_dataset(path, shape=options["shape"])

@@ -43,8 +43,8 @@ def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **option
     In OUT, {frame}, {image} (which is frame + 1) and {panel} are filled in, with a width as in {frame:05d}.
     nanoBragg flags behind -- describe the geometry of an image that does not state it itself.
     """
-    from tilesim.formats.axes import Axes
-    from tilesim.formats.registry import Format, format_named
+    from tilesim.geometry.axes import Axes
+    from tilesim.images.registry import Format, format_named
     from tilesim.tools.export import EXPORTED, Selection, export_images
     from tilesim_cli.described import chosen_frames, chosen_panels, opened
     from tilesim_cli.launch import warn

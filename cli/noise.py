@@ -85,9 +85,9 @@ def check_target(
 ) -> None:
     """Raise InputError where an output is an input, or two outputs are one; StoreError where one cannot be written."""
     from tilesim.errors import InputError
-    from tilesim.formats.registry import Format
-    from tilesim.io.reading import printable
-    from tilesim.io.replace import check_writable, is_special
+    from tilesim.files.reading import printable
+    from tilesim.files.replace import check_writable, is_special
+    from tilesim.images.registry import Format
     from tilesim.tools.noisefiles import file_names, noisy_format
 
     files = [options["json_file"]] if options["json_file"] not in (None, "-") else []
@@ -155,7 +155,7 @@ def pixel_mm(data, given: float | None, why: str) -> float:
 
 def prepared(data, noise, numbers, options: Mapping[str, Any]):
     """How every frame is measured, and the digests of the masks. Raises InputError."""
-    from tilesim.formats.image import open_image
+    from tilesim.images.image import open_image
     from tilesim.tools.expected import digest_of, region_of
     from tilesim.tools.noise import Measurement
 
@@ -175,7 +175,7 @@ def record(
     options: Mapping[str, Any],
 ) -> None:
     """Compute and write, with a line on every image, warnings and the summary."""
-    from tilesim.formats.registry import Format
+    from tilesim.images.registry import Format
     from tilesim.tools.expected import tile_of
     from tilesim.tools.noisefiles import noisy_format, write_files
     from tilesim.tools.noisestore import provenance, write_store

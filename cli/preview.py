@@ -47,8 +47,8 @@ def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> No
 
     nanoBragg flags behind -- describe the geometry of an image that does not state it itself.
     """
-    from tilesim.formats.pixels import check_number
-    from tilesim.io.replace import check_writable
+    from tilesim.files.replace import check_writable
+    from tilesim.images.pixels import check_number
     from tilesim.tools.look import Subject
     from tilesim_cli.described import opened
     from tilesim_cli.launch import warn
@@ -71,7 +71,7 @@ def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> No
 
 def _picture(subject, region, out: str, options: dict) -> list[str]:
     """Write a PNG; what could not be drawn."""
-    from tilesim.preview.picture import save_picture
+    from tilesim.pictures.picture import save_picture
     from tilesim.tools.look import look, reduced
 
     zoom, size = options["zoom"], options["size"] or SIZE
@@ -89,7 +89,7 @@ def _picture(subject, region, out: str, options: dict) -> list[str]:
 
 def _page(subject, region, out: str, options: dict) -> list[str]:
     """Write a page; what could not be drawn."""
-    from tilesim.preview.page import TILE, save_page
+    from tilesim.pictures.page import TILE, save_page
     from tilesim.tools.look import look, reduced
 
     zoom, size = options["zoom"], options["size"] or PAGE_SIZE
@@ -108,8 +108,8 @@ def _page(subject, region, out: str, options: dict) -> list[str]:
 
 def _drawing(subject, view, options: dict):
     """The view with all that is drawn over and beside it, and what could not be drawn."""
-    from tilesim.preview.grey import grey_of
-    from tilesim.preview.picture import Drawing, border_of
+    from tilesim.pictures.grey import grey_of
+    from tilesim.pictures.picture import Drawing, border_of
 
     overlay = overlays(subject, view, options)
     experiment = subject.experiment
@@ -142,7 +142,7 @@ def overlays(subject, view, options: dict):
 
 def title_of(subject, options: dict) -> str:
     """The line above: what was asked for, or what is known."""
-    from tilesim.preview.picture import default_title
+    from tilesim.pictures.picture import default_title
 
     if options["title"] is not None:
         return options["title"]

@@ -85,7 +85,7 @@ def complain_of_missing(missing: Sequence[Missing]) -> None:
 
 def write_json(path: str, value: dict[str, Any]) -> None:
     """Write one JSON object to a file, whole or not at all, or to standard output."""
-    from tilesim.io.replace import replacing
+    from tilesim.files.replace import replacing
     from tilesim.store.layout import jsonable
 
     text = json.dumps(jsonable(value), indent=2) + "\n"

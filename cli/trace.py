@@ -10,9 +10,9 @@ import click
 from tilesim_cli.arguments import MixedCommand, experiment_options
 
 if TYPE_CHECKING:
-    from tilesim.io.tracelog import Traced
     from tilesim.model import Experiment
     from tilesim.nanobragg.command import Stage
+    from tilesim.tools.tracelog import Traced
 
 Say = Callable[[str], None]
 NONE, DIFFERENT = 0, 1
@@ -130,7 +130,7 @@ def _compare(ctx: click.Context, options: Mapping[str, Any]) -> int:
     tolerance = 1e-6 if options["tolerance"] is None else options["tolerance"]
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise click.UsageError(f"--tolerance is {tolerance}; expected 0 or more")
-    from tilesim.io.tracelog import read_trace
+    from tilesim.tools.tracelog import read_trace
     from tilesim.tools.traces import account, compare_traces, comparison_lines
 
     names = options["compare"]

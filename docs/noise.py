@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from matplotlib import pyplot
 
-from tilesim.formats.image import open_image
+from tilesim.images.image import open_image
 
 *names, out = sys.argv[1:]
 ROWS, COLUMNS = slice(560, 660), slice(600, 700)

@@ -1,8 +1,10 @@
-"""What all tests share: the folder of shared experiments on the path, one profile of hypothesis."""
+"""What all tests share: experiments on the path, one profile of hypothesis, clusters on loopback."""
 
+import logging
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -11,3 +13,41 @@ settings.register_profile(
     "tilesim", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("tilesim")
+
+
+@pytest.fixture
+def cluster():
+    """`cluster(2)` starts a scheduler and worker processes with nannies; all end with the test."""
+    distributed = pytest.importorskip("distributed")
+    running = []
+
+    def start(workers=2, threads=1, **options):
+        spec = {"n_workers": workers, "threads_per_worker": threads, "processes": True, "host": "127.0.0.1"}
+        quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+        running.append(distributed.LocalCluster(**{**spec, **quiet, **options}))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
+def connected(cluster):
+    """`connected(2)` starts a cluster and gives tilesim's view of it, with its workers admitted."""
+    import distributed
+
+    from tilesim.engine.cluster import Cluster
+
+    clients = []
+
+    def start(workers=2, **options):
+        client = distributed.Client(cluster(workers, **options), set_as_default=False)
+        clients.append(client)
+        found = Cluster(client, patience=60.0)
+        found.await_workers()
+        return found
+
+    yield start
+    for client in clients:
+        client.close()

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import nxmx
 
+from tilesim.geometry.resolution import positions
 from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan, Sensor, Series, StructureFactors
-from tilesim.model.resolution import positions
 from tilesim.model.vectors import add, dot, rotate_about, scale, unit
 
 

@@ -55,9 +55,9 @@ def test_the_page_on_structure_factors_shows_what_its_commands_print(tmp_path, m
 def test_the_page_on_traces_shows_what_its_commands_print(tmp_path, monkeypatch):
     import shlex
 
-    from tilesim.io.tracelog import read_trace
     from tilesim.nanobragg.resolve import read_command
     from tilesim.tools.trace import trace_pixel
+    from tilesim.tools.tracelog import read_trace
     from tilesim.tools.traces import compare_traces, comparison_lines
 
     page = (ROOT / "docs" / "trace.md").read_text()

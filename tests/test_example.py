@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from tilesim import example
 from tilesim.errors import StoreError
-from tilesim.io.hkl import read_hkl
-from tilesim.io.matrix import read_matrix
+from tilesim.files.matrix import read_matrix
+from tilesim.reflections.hkl import read_hkl
 from tilesim_cli.example import command
 
 

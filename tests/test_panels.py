@@ -7,42 +7,18 @@ import math
 import numpy as np
 import pytest
 from distribution import QUIET, expected, pixels, work
-from experiments import ALL
+from panels import PANELS, ROWS, cut, plane
 
 import tilesim
 from tilesim.engine.job import make_job
 from tilesim.engine.statistics import summarize
 from tilesim.engine.tally import Tally
 from tilesim.engine.work import compute_here
-from tilesim.formats.storedimage import StoredImage
+from tilesim.images.stored import StoredImage
 from tilesim.model import Detector, PixelMask, Region
 from tilesim.store.describe import describe_store
 from tilesim.store.verify import verify_store
 from tilesim.tiling.plan import TilePlan
-
-ROWS = 5
-"""Of a panel: a plane of PANELS x ROWS rows is cut."""
-PANELS = 4
-
-
-def plane(**changes):
-    """An experiment of one panel, PANELS x ROWS pixels high."""
-    one = ALL["rich"]
-    panel = one.detector.panels[0].replace(shape=(PANELS * ROWS, 31))
-    return one.replace(
-        detector=Detector((panel,)), **{"mask": None, "sampling": one.sampling.replace(roi=None), **changes}
-    )
-
-
-def cut(experiment):
-    """The same with the plane cut into panels; the numbers of a pixel's position round otherwise."""
-    [panel] = experiment.detector.panels
-    step = tuple(panel.pixel_size * ROWS * x for x in panel.slow)
-    panels = [
-        panel.replace(origin=tuple(o + n * s for o, s in zip(panel.origin, step, strict=True)), shape=(ROWS, 31))
-        for n in range(PANELS)
-    ]
-    return experiment.replace(detector=Detector(panels))
 
 
 def close(found, wanted):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tilesim.errors import StoreError
-from tilesim.io.replace import replacing, store_errors
+from tilesim.files.replace import replacing, store_errors
 from tilesim.model.vectors import Vector, rotate_xyz
 
 CELL_A, CELL_C = 78.8, 37.9

@@ -8,7 +8,7 @@ import pytest
 from commands import BASE
 
 import tilesim as package
-from tilesim.io.curves import MATERIALS
+from tilesim.reflections.curves import MATERIALS
 from tilesim_cli.arguments import BACKGROUND
 
 STOL = "".join(f"{0.02 * k:g} {4 + math.cos(k / 3):.6f} 77\n" for k in range(30))

@@ -307,7 +307,7 @@ LATER = ["int_pixels", "pgm_pixels", "noise_pixels", "preview"]
 @pytest.mark.parametrize("at", LATER)
 def test_a_full_disk_at_a_later_output_leaves_nothing_of_the_others(tilesim, folder, made, monkeypatch, at, words):
     from tilesim.physics import poisson
-    from tilesim.preview import picture
+    from tilesim.pictures import picture
     from tilesim.series import images
 
     place = {"noise_pixels": (poisson, at), "preview": (picture, "draw")}

@@ -10,8 +10,8 @@ import fabio
 import numpy as np
 import pytest
 from commands import BASE
-from images import smv, store
 from matplotlib.image import imread
+from samples import smv, store
 
 RNG = np.random.default_rng(5)
 PIXELS = RNG.integers(1, 1000, (12, 15)).astype(np.uint16)

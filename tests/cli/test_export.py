@@ -15,8 +15,8 @@ from exported import corners, expt_corners, nxmx_corners, series, skewed, spots
 import tilesim as library
 from tilesim.engine.job import make_job
 from tilesim.engine.work import Work, compute_here
-from tilesim.formats.axes import Axes, rotation_to
-from tilesim.io.smv import read_smv_header
+from tilesim.geometry.axes import Axes, rotation_to
+from tilesim.images.smv import read_smv_header
 from tilesim.store.create import Contents, create_store
 from tilesim.store.place import normal_place
 

@@ -8,9 +8,9 @@ import pytest
 import zarr
 from commands import BASE
 
-from tilesim.formats.dataset import open_dataset
+from tilesim.images.dataset import open_dataset
 from tilesim.model.sampling import Region
-from tilesim.preview import picture
+from tilesim.pictures import picture
 from tilesim.store import levels
 from tilesim.tools.look import Subject, look, reduced
 
@@ -88,7 +88,7 @@ def test_a_small_zoom_shows_maxima_and_with_a_pyramid_means(tilesim, image, draw
 
 
 def test_a_page_has_levels_down_to_one_screen(tilesim, image, folder, monkeypatch):
-    from tilesim.preview import page
+    from tilesim.pictures import page
 
     monkeypatch.setattr(page, "TILE", 8)
     assert tilesim("preview", "z.zarr", "p.html", "--spots", "3", "--histogram").out == "wrote p.html\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from commands import BASE
 
-from tilesim.io.tracelog import read_trace
+from tilesim.tools.tracelog import read_trace
 
 SWEEP = (*BASE, *"-osc 1 -phisteps 3".split())
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tilesim.errors import InputError
-from tilesim.io.fdump import write_fdump
 from tilesim.model.vectors import dot, norm
 from tilesim.nanobragg.headers import smv_header
 from tilesim.nanobragg.resolve import read_command
+from tilesim.reflections.fdump import write_fdump
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "trace-vectors.json").read_text())
 TINY = "-cell 50 60 70 90 90 90 -default_F 1 -N 3 -oversample 1 -detpixels 4 -pixel 1"

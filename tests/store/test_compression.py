@@ -9,7 +9,7 @@ import numcodecs.blosc
 import numpy as np
 import pytest
 import zarr
-from test_store import (
+from stores import (
     BEYOND,
     RAGGED,
     SHARDED,

@@ -9,7 +9,7 @@ import pytest
 import xarray
 import zarr
 from ome_zarr_models.v05.image import Image
-from test_store import RAGGED, described, fill, flip, make_image, start, verified, write_all
+from stores import RAGGED, described, fill, flip, make_image, start, verified, write_all
 
 from tilesim.errors import InputError, StoreError
 from tilesim.store import levels as levels_module

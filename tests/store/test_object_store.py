@@ -10,7 +10,7 @@ boto3 = pytest.importorskip("boto3")
 server = pytest.importorskip("moto.server")
 
 from tilesim.errors import InputError, StoreError  # noqa: E402
-from tilesim.formats.storedimage import StoredImage  # noqa: E402
+from tilesim.images.stored import StoredImage  # noqa: E402
 from tilesim.store.create import Contents, create_store  # noqa: E402
 from tilesim.store.describe import describe_store, stored_choices  # noqa: E402
 from tilesim.store.finish import count_present, finish_store  # noqa: E402

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilesim.errors import InputError
-from tilesim.formats.image import open_image
-from tilesim.formats.pixels import ArrayImage, Part
+from tilesim.images.image import open_image
+from tilesim.images.pixels import ArrayImage, Part
 from tilesim.tools import paired
 from tilesim.tools.agreement import agreement
 from tilesim.tools.compare import Rectangle, as_plain, compare

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tilesim.formats.pixels import ArrayImage
+from tilesim.images.pixels import ArrayImage
 from tilesim.tools.compare import Rectangle
 from tilesim.tools.comparison_pictures import _largest_gaps, draw_comparison
 

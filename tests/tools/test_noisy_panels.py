@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from distribution import stored
-from test_panels import PANELS, ROWS, cut, plane
+from panels import PANELS, ROWS, cut, plane
 
 from tilesim.engine.job import make_job
 from tilesim.engine.work import compute_here
-from tilesim.formats.dataset import open_dataset
-from tilesim.formats.image import open_image
+from tilesim.images.dataset import open_dataset
+from tilesim.images.image import open_image
 from tilesim.model import Region
 from tilesim.model.noise import Noise
 from tilesim.tools.expected import known_series, region_of

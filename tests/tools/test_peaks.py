@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilesim.formats.pixels import ArrayImage
+from tilesim.images.pixels import ArrayImage
 from tilesim.tools import paired
 from tilesim.tools.peaks import REACH, Peaks, brightest_peaks, compare_peaks, match_peaks
 from tilesim.tools.resample import Resampled, common_shape

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from tilesim.errors import InputError
-from tilesim.io.tracelog import Traced, read_trace
+from tilesim.tools.tracelog import Traced, read_trace
 from tilesim.tools.traces import compare_traces, comparison_lines
 
 REFERENCE = """\

@@ -208,8 +208,8 @@ def _reference_values(flag: Flag, token: str, rest: Sequence[str], read: Read) -
 
 def _import_header(settings: Settings, path: str, *, is_mask: bool, strict_c: bool) -> None:
     """Apply the keys of an SMV header (spec files 4). Raises InputError, naming file and key."""
-    from tilesim.io.reading import printable
-    from tilesim.io.smv import read_smv_header
+    from tilesim.files.reading import printable
+    from tilesim.images.smv import read_smv_header
 
     header = read_smv_header(path, strict=strict_c)
     if header.header_bytes == 0:

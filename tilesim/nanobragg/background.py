@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
-from tilesim.io.curves import material, material_curve, read_curve
+from tilesim.geometry.resolution import resolution_limits
 from tilesim.model import Background, Experiment, checks
 from tilesim.model.noun import Noun
-from tilesim.model.resolution import resolution_limits
 from tilesim.nanobragg.options import Options
 from tilesim.nanobragg.settings import Settings
+from tilesim.reflections.curves import material, material_curve, read_curve
 
 
 @dataclass(frozen=True)

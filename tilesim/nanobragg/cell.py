@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tilesim.errors import InputError
-from tilesim.io.matrix import read_matrix
+from tilesim.files.matrix import read_matrix
 from tilesim.model.vectors import Vector, cross, dot, norm, rotate_xyz, scale
 from tilesim.nanobragg.settings import RTD, Settings
 from tilesim.physics.watch import Watch, unwatched

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from tilesim.io.outputs import Outputs
+from tilesim.files.outputs import Outputs
+from tilesim.geometry.completeness import Shell, completeness_lines
 from tilesim.model import Experiment
-from tilesim.model.completeness import Shell, completeness_lines
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.formats.dataset import Dataset, open_dataset
-from tilesim.io.reading import printable
+from tilesim.files.reading import printable
+from tilesim.images.dataset import Dataset, open_dataset
 from tilesim.model import Detector, Experiment, StructureFactors
 from tilesim.model.factors import AbsentFactors
 from tilesim.nanobragg.cell import NoCell

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tilesim.errors import InputError
-from tilesim.formats.factors import Request, Table
-from tilesim.io.fdump import read_fdump
 from tilesim.model import StructureFactors
 from tilesim.nanobragg.cell import Cell
 from tilesim.nanobragg.options import FINEST, Options
 from tilesim.nanobragg.settings import RTD, Settings
 from tilesim.nanobragg.setup import FactorsFrom
+from tilesim.reflections.fdump import read_fdump
+from tilesim.reflections.tables import Request, Table
 
 ReadTable = Callable[[Request], Table]
 """`read_factors`, or a form of it that remembers."""
@@ -71,7 +71,7 @@ def cell_warnings(table: Table, cell: Cell, source: str) -> list[str]:
 
 
 def _model_request(settings: Settings, options: Options, finest: Callable[[], float]) -> Request:
-    from tilesim.formats.model import Model
+    from tilesim.reflections.atoms import Model
 
     d_min = options.dmin or (settings.dmin or finest()) * 1e10
     if not FINEST <= d_min < math.inf:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tilesim.io.smv import BLOCK, header_block, header_text
+from tilesim.images.smv import BLOCK, header_block, header_text
 from tilesim.model import Experiment
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD

@@ -15,7 +15,7 @@ from tilesim.nanobragg.options import Options
 from tilesim.nanobragg.settings import Settings
 
 if TYPE_CHECKING:
-    from tilesim.formats.library import DetectorLayout
+    from tilesim.instruments.library import DetectorLayout
 
 PLACING = {
     "distance": "-distance",
@@ -85,11 +85,11 @@ def chosen_detector(options: Options, strict_c: bool, given: Instrument | None =
             raise InputError("an instrument with --strict-c; expected one of them: nanoBragg reads none")
         return ChosenDetector(given)
     if options.geometry is not None:
-        from tilesim.formats.geometry import read_detector
+        from tilesim.instruments.files import read_detector
 
         return ChosenDetector(read_detector(options.geometry))
     if options.detector is not None:
-        from tilesim.formats.library import layout
+        from tilesim.instruments.library import layout
 
         return ChosenDetector(layout=layout(options.detector))
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilesim.io.outputs import Outputs
+from tilesim.files.outputs import Outputs
 from tilesim.model import Experiment
 from tilesim.model.vectors import norm
 from tilesim.nanobragg.background import background_surprises

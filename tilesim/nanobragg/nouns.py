@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tilesim.io.outputs import Outputs
+from tilesim.files.outputs import Outputs
 from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Region, Sampling, Scan, Sensor, Source
 from tilesim.model.vectors import Matrix, scale
 from tilesim.nanobragg.geometry import Geometry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from tilesim.io.outputs import Outputs
+from tilesim.files.outputs import Outputs
 from tilesim.model.crystal import Shape
 from tilesim.model.vectors import Vector, cross, dot
 from tilesim.nanobragg.background import background_line

@@ -10,18 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tilesim.errors import InputError
-from tilesim.formats.factors import known_points, read_factors
-from tilesim.io.columns import read_columns
-from tilesim.io.smv import read_smv_header, read_smv_pixels
+from tilesim.files.columns import read_columns
+from tilesim.geometry.completeness import Shell, shells
+from tilesim.geometry.resolution import resolution_limits
+from tilesim.images.smv import read_smv_header, read_smv_pixels
 from tilesim.model import (
     Beam,
     Experiment,
     Panel,
     PixelMask,
 )
-from tilesim.model.completeness import Shell, shells
 from tilesim.model.instrument import Instrument
-from tilesim.model.resolution import resolution_limits
 from tilesim.model.vectors import Matrix
 from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.background import Slab, resolve_background, slab_of
@@ -50,6 +49,7 @@ from tilesim.nanobragg.setup import FactorsFrom, Setup
 from tilesim.nanobragg.sources import SourceList, resolve_sources
 from tilesim.nanobragg.steps import MAX_STEPS, angular_sweep, mosaic_domains, phi_sweep, sensor_sweep
 from tilesim.physics.watch import Watch
+from tilesim.reflections.tables import known_points, read_factors
 
 
 def read_command(

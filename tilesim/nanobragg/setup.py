@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tilesim.formats.factors import Table
 from tilesim.model import Background, Panel, PixelMask, StructureFactors
 from tilesim.nanobragg.cell import Cell
 from tilesim.nanobragg.geometry import Geometry
@@ -13,6 +12,7 @@ from tilesim.nanobragg.sample import Sample
 from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.sources import SourceList
 from tilesim.nanobragg.steps import Mosaic, Sweep
+from tilesim.reflections.tables import Table
 
 
 class FactorsFrom(StrEnum):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
-from tilesim.io.columns import read_columns
+from tilesim.files.columns import read_columns
 from tilesim.model.beam import Source
 from tilesim.model.vectors import Vector, rotate_about, scale, unit
 from tilesim.nanobragg.geometry import Geometry

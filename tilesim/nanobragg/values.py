@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tilesim.io.cnumbers import atof
+from tilesim.files.cnumbers import atof
 from tilesim.nanobragg.settings import RTD
 
 Value = float | int | str | None

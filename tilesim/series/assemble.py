@@ -15,9 +15,9 @@ from distributed import Future, KilledWorker
 from tilesim.engine.cluster import Cluster
 from tilesim.engine.statistics import Summary
 from tilesim.errors import ClusterError, StoreError, TilesimError
-from tilesim.formats.storedimage import StoredImage
-from tilesim.io.outputs import FILES
-from tilesim.io.replace import is_special
+from tilesim.files.outputs import FILES
+from tilesim.files.replace import is_special
+from tilesim.images.stored import StoredImage
 from tilesim.model import Experiment, StructureFactors
 from tilesim.series.files import write_files
 from tilesim.series.frames import Frame

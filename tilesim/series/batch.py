@@ -10,14 +10,14 @@ from functools import lru_cache
 from typing import Any
 
 from tilesim.errors import InputError
-from tilesim.formats.factors import read_factors
-from tilesim.io.batchfile import KEYS, Batch, BatchEntry, check_count
-from tilesim.io.outputs import FILES, Outputs
+from tilesim.files.outputs import FILES, Outputs
 from tilesim.model import Experiment, Series
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.factors import ReadTable
 from tilesim.nanobragg.options import NOTHING, Options, split_options
 from tilesim.nanobragg.resolve import read_command
+from tilesim.reflections.tables import read_factors
+from tilesim.series.batchfile import KEYS, Batch, BatchEntry, check_count
 from tilesim.series.frames import Frames, spindle_starts
 from tilesim.series.provenance import noted
 from tilesim.series.results import Missing

@@ -15,8 +15,8 @@ from tilesim.engine.statistics import summarize
 from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import TileError
-from tilesim.io.floatfile import FloatImage
-from tilesim.io.replace import all_together
+from tilesim.files.replace import all_together
+from tilesim.images.floatfile import FloatImage
 from tilesim.series.files import make_files, report_files, report_frame, write_caches
 from tilesim.series.frames import Frame
 from tilesim.series.results import FrameResult, Results

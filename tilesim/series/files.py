@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from tilesim.engine.statistics import Summary
 from tilesim.errors import StoreError
-from tilesim.io.flat import write_banded
-from tilesim.io.replace import all_together
+from tilesim.files.replace import all_together
+from tilesim.images.flat import write_banded
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
 from tilesim.series.frames import Frame
@@ -52,7 +52,7 @@ def make_files(frame: Frame, image: Image, summary: Summary) -> Scales:
     """Write all that is made of the float image. Raises StoreError."""
     scales = write_images(frame, image, summary)
     if frame.outputs.preview is not None:
-        from tilesim.preview.picture import draw_preview
+        from tilesim.pictures.picture import draw_preview
 
         draw_preview(frame.outputs.preview, image.bands(band_rows(image)), frame.experiment)
     return scales
@@ -65,7 +65,7 @@ def report_files(frame: Frame, scales: Scales) -> tuple[str, ...]:
 
 def write_caches(commands: Sequence[Command]) -> tuple[str, ...]:
     """Write the cache of the structure factors, a convenience: where that fails, one warning, as in the reference."""
-    from tilesim.io.fdump import write_fdump
+    from tilesim.reflections.fdump import write_fdump
 
     wanted = {command.cache_file: command.experiment.factors for command in commands if command.cache_file is not None}
     failed = []

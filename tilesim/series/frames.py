@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tilesim.errors import InputError
-from tilesim.io.batchfile import check_count
-from tilesim.io.outputs import Outputs
+from tilesim.files.outputs import Outputs
 from tilesim.model import Experiment, Series
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
+from tilesim.series.batchfile import check_count
 
 DEFAULT_TEMPLATE = "floatimage_{frame:05d}.bin"
 

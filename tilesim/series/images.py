@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from tilesim.engine.statistics import Summary
-from tilesim.io.flat import convert_bands, write_banded
-from tilesim.io.pgm import pgm_header, pgm_pixels
-from tilesim.io.smv import int_pixels
+from tilesim.images.flat import convert_bands, write_banded
+from tilesim.images.pgm import pgm_header, pgm_pixels
+from tilesim.images.smv import int_pixels
 from tilesim.model.sampling import Region
 from tilesim.nanobragg.headers import smv_header
 from tilesim.series.frames import Frame
@@ -72,7 +72,7 @@ def _header(frame: Frame, scale: float) -> bytes:
     """Header of an SMV image: nanoBragg's own for its command lines, else the one of exported images."""
     if frame.command is not None:
         return smv_header(frame.command, frame.experiment)
-    from tilesim.formats.smv import stacked_header
+    from tilesim.images.smvwriter import stacked_header
 
     return stacked_header(frame.experiment, frame.outputs.adc, scale)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tilesim.engine.job import Job, lay_out, make_job, steps_of
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import InputError
-from tilesim.io.replace import is_special
+from tilesim.files.replace import is_special
 from tilesim.series.frames import Frames
 from tilesim.series.provenance import describe
 from tilesim.series.results import Results

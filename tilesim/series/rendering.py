@@ -17,7 +17,7 @@ from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.engine.work import Engine, Work, compute_here
 from tilesim.errors import TileError, TilesimError
-from tilesim.formats.storedimage import StoredImage
+from tilesim.images.stored import StoredImage
 from tilesim.series.coordinates import coordinates
 from tilesim.series.files import report_files, report_frame, write_caches, write_files
 from tilesim.series.frames import Frame

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 
 from tilesim.errors import InputError
-from tilesim.io.reading import printable
-from tilesim.io.replace import check_writable, is_special
+from tilesim.files.reading import printable
+from tilesim.files.replace import check_writable, is_special
 from tilesim.nanobragg.command import Command
 from tilesim.series.frames import Frames
 from tilesim.store.layout import Layout

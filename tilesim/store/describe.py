@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from tilesim.errors import InputError
+from tilesim.geometry.resolution import beam_centre, resolution_limits
 from tilesim.model import Experiment
-from tilesim.model.resolution import beam_centre, resolution_limits
 from tilesim.store.finish import count_present
 from tilesim.store.place import is_url
 from tilesim.store.store import CREATING, Store, read_attributes

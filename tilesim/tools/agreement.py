@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.formats.pixels import Image
+from tilesim.images.pixels import Image
 from tilesim.tools.paired import paired
 
 FLOOR = 1e-6

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
-from tilesim.formats.pixels import Image, Part
+from tilesim.images.pixels import Image, Part
 from tilesim.tools.agreement import Agreement, Largest, agreement
 from tilesim.tools.peaks import PeakMatch, compare_peaks
 from tilesim.tools.resample import Resampled, common_shape

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tilesim.formats.pixels import Image
-from tilesim.io.replace import replacing
-from tilesim.preview.grey import grey_of
-from tilesim.preview.picture import MISSING_COLOUR, REGION_COLOUR
-from tilesim.preview.view import block_maxima
+from tilesim.files.replace import replacing
+from tilesim.images.pixels import Image
+from tilesim.pictures.grey import grey_of
+from tilesim.pictures.picture import MISSING_COLOUR, REGION_COLOUR
+from tilesim.pictures.view import block_maxima
 from tilesim.tools.compare import Rectangle
 from tilesim.tools.paired import band_rows, paired
 

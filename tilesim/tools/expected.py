@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tilesim.formats.dataset import Dataset
-from tilesim.io.reading import unreadable
+from tilesim.files.reading import unreadable
+from tilesim.images.dataset import Dataset
 from tilesim.model import Series
 from tilesim.model.sampling import Region
 from tilesim.store.layout import FrameCoordinate

@@ -10,24 +10,24 @@ from typing import Any
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.formats.axes import Axes
-from tilesim.formats.banded import Bands
-from tilesim.formats.cbf import cbf_counts, write_cbf
-from tilesim.formats.counts import ADC_OFFSET, Counts, SmvCounts
-from tilesim.formats.dataset import Dataset
-from tilesim.formats.edf import write_edf
-from tilesim.formats.expt import Images, write_expt
-from tilesim.formats.flatfloat import write_float
-from tilesim.formats.header import Facing, facing
-from tilesim.formats.nxmx import nxmx_counts, write_nxmx
-from tilesim.formats.packed import packed, packed_plain
-from tilesim.formats.pixels import Image, Stacked
-from tilesim.formats.registry import STACKED, WHOLE_SERIES, Format
-from tilesim.formats.smv import write_smv
-from tilesim.formats.tiff import write_tiff
-from tilesim.io.reading import printable
-from tilesim.io.replace import all_together, check_writable
-from tilesim.io.templates import FIELD, check_template, fill, one_for_many
+from tilesim.files.reading import printable
+from tilesim.files.replace import all_together, check_writable
+from tilesim.files.templates import FIELD, check_template, fill, one_for_many
+from tilesim.geometry.axes import Axes
+from tilesim.images.banded import Bands
+from tilesim.images.cbf import cbf_counts, write_cbf
+from tilesim.images.counts import ADC_OFFSET, Counts, SmvCounts
+from tilesim.images.dataset import Dataset
+from tilesim.images.edf import write_edf
+from tilesim.images.expt import Images, write_expt
+from tilesim.images.facing import Facing, facing
+from tilesim.images.flatfloat import write_float
+from tilesim.images.nxmx import nxmx_counts, write_nxmx
+from tilesim.images.packed import packed, packed_plain
+from tilesim.images.pixels import Image, Stacked
+from tilesim.images.registry import STACKED, WHOLE_SERIES, Format
+from tilesim.images.smvwriter import write_smv
+from tilesim.images.tiff import write_tiff
 from tilesim.model import Experiment
 
 EXPORTED = tuple(form for form in Format if form != Format.STORE)
@@ -138,7 +138,7 @@ class _Writer:
             return
         experiment = self._view(frame, panels)
         if form == Format.PNG:
-            from tilesim.preview.picture import draw_preview
+            from tilesim.pictures.picture import draw_preview
 
             draw_preview(path, self._bands(image, len(panels)).bands(), experiment)
             return

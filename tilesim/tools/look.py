@@ -10,17 +10,17 @@ from functools import cached_property
 import numpy as np
 
 from tilesim.errors import InputError, StoreError
-from tilesim.formats.dataset import Dataset
-from tilesim.formats.pixels import Image
-from tilesim.io.reading import printable
+from tilesim.files.reading import printable
+from tilesim.geometry.prediction import predict_spots
+from tilesim.geometry.resolution import beam_centre
+from tilesim.images.dataset import Dataset
+from tilesim.images.pixels import Image
 from tilesim.model import Beam, Experiment, Panel
-from tilesim.model.prediction import predict_spots
-from tilesim.model.resolution import beam_centre
 from tilesim.model.sampling import Region
-from tilesim.preview.curves import Curves, measure
-from tilesim.preview.rings import Ring, rings_on
-from tilesim.preview.spots import Label, brightest
-from tilesim.preview.view import MAXIMUM, MEAN, View, block_maxima
+from tilesim.pictures.curves import Curves, measure
+from tilesim.pictures.labels import Label, brightest
+from tilesim.pictures.rings import Ring, rings_on
+from tilesim.pictures.view import MAXIMUM, MEAN, View, block_maxima
 from tilesim.store.levels import Level, levels_there, open_level
 from tilesim.store.place import store_errors
 from tilesim.store.store import UNREADABLE

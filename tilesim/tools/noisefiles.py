@@ -6,20 +6,20 @@ import os
 from collections.abc import Iterator, Sequence
 
 from tilesim.errors import InputError
-from tilesim.formats.banded import Bands
-from tilesim.formats.cbf import write_cbf
-from tilesim.formats.dataset import Dataset
-from tilesim.formats.edf import write_edf
-from tilesim.formats.header import facing
-from tilesim.formats.nxmx import write_nxmx
-from tilesim.formats.packed import packed
-from tilesim.formats.registry import Format, format_named
-from tilesim.formats.smv import write_smv
-from tilesim.formats.tiff import write_tiff
-from tilesim.io.flat import write_banded
-from tilesim.io.reading import printable
-from tilesim.io.smv import header_block
-from tilesim.io.templates import check_template, fill
+from tilesim.files.reading import printable
+from tilesim.files.templates import check_template, fill
+from tilesim.images.banded import Bands
+from tilesim.images.cbf import write_cbf
+from tilesim.images.dataset import Dataset
+from tilesim.images.edf import write_edf
+from tilesim.images.facing import facing
+from tilesim.images.flat import write_banded
+from tilesim.images.nxmx import write_nxmx
+from tilesim.images.packed import packed
+from tilesim.images.registry import Format, format_named
+from tilesim.images.smv import header_block
+from tilesim.images.smvwriter import write_smv
+from tilesim.images.tiff import write_tiff
 from tilesim.tools.expected import measurement_of
 from tilesim.tools.measure import NoisyImage
 from tilesim.tools.noise import NUMBERS, Measurement, Numbers

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tilesim.formats.dataset import Dataset
+from tilesim.images.dataset import Dataset
 from tilesim.model.serial import to_plain
 from tilesim.series.provenance import shown
 from tilesim.store.compression import Compression

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.formats.pixels import Image
+from tilesim.images.pixels import Image
 
 BAND_PIXELS = 2**20
 """About how many pixels are worked on at a time."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.formats.pixels import Image
+from tilesim.images.pixels import Image
 from tilesim.tools.paired import band_rows, even
 
 REACH = 2

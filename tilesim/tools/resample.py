@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.formats.pixels import Banded, Image, Part
+from tilesim.images.pixels import Banded, Image, Part
 from tilesim.tools.paired import band_rows, even
 
 

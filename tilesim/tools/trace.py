@@ -16,7 +16,6 @@ from torch import Tensor
 from tilesim.compute import rendered_pixels
 from tilesim.engine.job import lower_job, make_job
 from tilesim.errors import InputError
-from tilesim.io.tracelog import Number, Traced, move
 from tilesim.kernels.amorphous import Amorphous, WithBackground
 from tilesim.kernels.derived import derive
 from tilesim.kernels.tensors import Lowered, pixels_of
@@ -39,6 +38,7 @@ from tilesim.physics.lattice import (
 )
 from tilesim.physics.strict import strict_photons
 from tilesim.tiling.tile import Tile
+from tilesim.tools.tracelog import Number, Traced, move
 
 Say = Callable[[Traced], None]
 

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tilesim.errors import InputError
-from tilesim.io.tracelog import Number, Traced
+from tilesim.tools.tracelog import Number, Traced
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,193 @@
+"""The preview: a PNG from bands, whatever is in the image, with rings where the geometry has them."""
+
+import numpy as np
+import pytest
+from spotty import make_experiment, spots
+
+from tilesim.errors import StoreError
+from tilesim.geometry.resolution import beam_centre, d_spacings
+from tilesim.model.sampling import Region, Sampling
+from tilesim.model.scan import Scan
+from tilesim.pictures.grey import grey_limits, grey_of
+from tilesim.pictures.picture import Drawing, border_of, default_title, draw, draw_preview
+from tilesim.pictures.rings import label_places, rings_on, round_spacings
+from tilesim.pictures.view import View, block_maxima
+
+
+def bands(image, rows=37):
+    return ((start, image[start : start + rows]) for start in range(0, len(image), rows))
+
+
+def pixels_of(path):
+    from matplotlib.image import imread
+
+    return imread(path)[..., :3]
+
+
+IMAGES = {
+    "spots": spots((300, 400)),
+    "dark": np.zeros((40, 60), np.float32),
+    "constant": np.full((40, 60), 3.0, np.float32),
+    "nan": np.full((40, 60), np.nan, np.float32),
+    "negative": -spots((300, 400)),
+    "infinite": np.where(spots((300, 400)) > 500, np.inf, 1).astype(np.float32),
+    "huge": np.where(spots((300, 400)) > 500, 3e38, 0).astype(np.float32),
+    "tiny": spots((300, 400)) * np.float32(1e-30),
+    "nearly constant": np.where(spots((300, 400)) > 500, 1000.001, 1000).astype(np.float32),
+    "column": spots((500, 1)),
+    "row": spots((1, 500)),
+    "pixel": np.ones((1, 1), np.float32),
+    "reduced": spots((2100, 30)),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_image_can_be_drawn(tmp_path, name):
+    image = IMAGES[name]
+    path = tmp_path / "out.png"
+    draw_preview(path, bands(image), make_experiment(image.shape), title=name)
+    assert pixels_of(path).std() > 0.01
+    assert [p.name for p in tmp_path.iterdir()] == ["out.png"]
+
+
+def test_spots_are_dark_on_light(tmp_path):
+    drawn = {}
+    for name in ("spots", "dark"):
+        path = tmp_path / f"{name}.png"
+        draw_preview(path, bands(IMAGES[name]), make_experiment(IMAGES[name].shape))
+        drawn[name] = pixels_of(path)
+    assert np.median(drawn["spots"]) > 0.5
+    assert np.median(drawn["dark"]) == 1
+
+
+def test_missing_bands_show_as_missing(tmp_path):
+    image = IMAGES["spots"]
+    path = tmp_path / "out.png"
+    draw_preview(path, list(bands(image, 100))[:2], make_experiment(image.shape))
+    red, _, blue = np.moveaxis(pixels_of(path), -1, 0)
+    assert ((red - blue) > 0.1).mean() > 0.1
+
+
+def test_failures_are_store_errors_and_leave_nothing(tmp_path):
+    image = IMAGES["dark"]
+    with pytest.raises(StoreError, match="no folder"):
+        draw_preview(tmp_path / "missing" / "out.png", bands(image), make_experiment(image.shape))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000, 5000])
+def test_block_maxima_do_not_depend_on_the_bands(rows):
+    image = np.random.default_rng(0).normal(size=(2503, 5)).astype(np.float32)
+    image[7] = np.nan
+    image[:6, :3] = np.nan
+    blocks = block_maxima(bands(image, rows), image.shape, 3)
+    expected = [np.nanmax(image[s : s + 3, f : f + 3], initial=-np.inf) for s in range(0, 2503, 3) for f in (0, 3)]
+    expected = np.where(np.isinf(expected), np.nan, expected)
+    np.testing.assert_array_equal(blocks.ravel(), np.array(expected, np.float32))
+
+
+def test_the_direct_beam_does_not_set_the_scale():
+    image = spots((300, 400))
+    image[150, 200] = 1e9
+    low, high, width = grey_limits(image)
+    assert low < 20 and 50 < high < 1000 and width < 30
+
+
+def test_rings_are_round_and_on_the_detector():
+    rings = round_spacings(1.52, np.inf)
+    assert {1.6, 1.8, 2.0, 2.5, 3.0, 5.0} <= set(rings)
+    assert rings == sorted(rings)
+    apart = -np.diff(1 / np.array(rings))
+    assert apart.min() >= 1 / 1.52 / 12
+    assert round_spacings(20, 900)[0] == 25
+    assert round_spacings(2.0, 2.0) == []
+
+
+def test_rounder_rings_come_first():
+    # 1.8 would leave no room for 2.
+    assert 2.0 in round_spacings(1.45, np.inf) and 1.8 not in round_spacings(1.45, np.inf)
+    assert 5.0 in round_spacings(2.9, 20)
+
+
+def drawn(experiment, image=None):
+    """The figure's axes and colour bar."""
+    image = np.zeros(experiment.shape, np.float32) if image is None else image
+    shape, panel, beam = experiment.shape, experiment.detector.panels[0], experiment.beam
+    factor = max(1, round(max(shape) / 1000))
+    view = View(block_maxima(bands(image), shape, factor), Region(0, shape[0], 0, shape[1]), factor)
+    title, border = default_title(panel, beam, experiment.scan), border_of(experiment.region, shape)
+    rings, centre = rings_on(panel, beam, view.region), beam_centre(panel, beam)
+    return draw(Drawing(view, grey_of(view.blocks), title, rings, centre, border=border)).axes
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (900, 120), (200, 1500), (40, 40)])
+@pytest.mark.parametrize("origin", [None, (0.1, 0.05, 0.02), (0.02, 0.03, -0.001)])
+def test_every_ring_on_the_image_is_labelled_within_it(shape, origin):
+    experiment = make_experiment(shape, origin)
+    axes, _ = drawn(experiment)
+    panel = experiment.detector.panels[0]
+    for text in axes.texts:
+        fast, slow = text.get_position()
+        assert 0 <= fast <= shape[1] and 0 <= slow <= shape[0]
+        there = d_spacings(panel, experiment.beam, np.array([slow]), np.array([fast]))[0] * 1e10
+        assert float(text.get_text().removesuffix(" Å")) == pytest.approx(there, rel=0.05)
+    shown = rings_on(panel, experiment.beam, Region(0, shape[0], 0, shape[1]))
+    assert len(axes.texts) == sum(bool(ring.lines) for ring in shown) == sum(ring.label is not None for ring in shown)
+
+
+def test_labels_keep_off_the_border_and_each_other_where_they_can():
+    turns = np.linspace(0, 2 * np.pi, 200)
+    ring = 50 + 45 * np.column_stack([np.cos(turns), np.sin(turns)])
+    (first, second) = label_places([ring, ring], (100, 100))
+    assert np.hypot(*np.subtract(first, second)) >= 5
+    assert min(*first, *second) >= 5
+    assert label_places([np.empty((0, 2)), np.array([[0.0, 0.0]])], (10, 10)) == [None, (0.0, 0.0)]
+
+
+def title_of(experiment):
+    return default_title(experiment.detector.panels[0], experiment.beam, experiment.scan)
+
+
+def test_the_title_says_how_the_image_was_made():
+    experiment = make_experiment((30, 40))
+    assert title_of(experiment) == "1 Å, 100 mm, still"
+    turning = experiment.replace(scan=Scan(step=np.radians(0.25), steps=4))
+    assert title_of(turning) == "1 Å, 100 mm, oscillation 1°"
+    # 45 degrees off: the beam meets the plane further out than the nearest point.
+    assert title_of(make_experiment((30, 40), direction=(0.5**0.5, 0.5**0.5, 0.0))) == "1 Å, 141.42 mm, still"
+    assert title_of(make_experiment((30, 40), direction=(0.0, 1.0, 0.0))) == "1 Å, still"
+    assert drawn(turning)[0].get_title(loc="left") == "1 Å, 100 mm, oscillation 1°"
+
+
+@pytest.mark.parametrize(
+    "roi, drawn_as", [((5, 25, 10, 20), (10, 5, 10, 20)), ((0, 30, 0, 40), None), ((9, 9, 0, 5), None)]
+)
+def test_the_border_of_the_region_is_drawn(roi, drawn_as):
+    experiment = make_experiment((30, 40)).replace(sampling=Sampling(roi=Region(*roi)))
+    found = [(*p.get_xy(), p.get_width(), p.get_height()) for p in drawn(experiment)[0].patches]
+    assert found == ([drawn_as] if drawn_as else [])
+
+
+def test_the_bar_says_that_its_scale_is_not_linear():
+    assert "log-like" in drawn(make_experiment((30, 40)))[1].get_ylabel()
+    assert "maximum of 2 x 2 pixels" in drawn(make_experiment((1600, 40)))[1].get_ylabel()
+
+
+def test_spacings_follow_bragg():
+    experiment = make_experiment((200, 200))
+    panel, beam = experiment.detector.panels[0], experiment.beam
+    assert beam_centre(panel, beam) == pytest.approx((100, 100))
+    assert beam_centre(panel, make_experiment((200, 200), direction=(-1.0, 0, 0)).beam) is None
+    assert beam_centre(panel, make_experiment((200, 200), direction=(0.0, 1.0, 0)).beam) is None
+    found = d_spacings(panel, beam, np.array([100.0, 100.0, 0.0]), np.array([100.0, 200.0, 100.0]))
+    two_theta = np.arctan2(10, 100)
+    assert found[0] == np.inf
+    assert found[1:] == pytest.approx(1e-10 / (2 * np.sin(two_theta / 2)))
+
+
+def test_a_curved_detector_swaps_y_and_z_as_the_reference_does():
+    experiment = make_experiment((200, 200), curved_radius=0.1)
+    panel, beam = experiment.detector.panels[0], experiment.beam
+    # 10 mm of arc at 100 mm: 0.1 rad.
+    found = d_spacings(panel, beam, np.array([100.0, 0.0]), np.array([200.0, 100.0]))
+    assert found == pytest.approx(1e-10 / (2 * np.sin(0.05)))

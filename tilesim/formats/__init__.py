@@ -1,1 +1,0 @@
-"""Formats of other programs, each read or written with the library that keeps it."""

@@ -1,0 +1,1 @@
+"""What follows from beam, crystal and detector alone: resolution, predicted reflections, completeness, frames."""

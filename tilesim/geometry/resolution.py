@@ -1,0 +1,72 @@
+"""Resolution on a panel: d-spacings of pixels and where the direct beam arrives, on the host in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilesim.model.beam import Beam
+from tilesim.model.detector import Panel
+
+BORDER_POINTS = 65
+"""Points along each side of a panel at which its resolution is looked at."""
+
+
+def positions(panel: Panel, beam: Beam, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+    """Laboratory positions (..., 3) in metres of the panel coordinates `slow`, `fast` (...) in pixels.
+
+    Pixel (0, 0) spans 0 to 1 in both. Follows a curved detector (spec geometry 8).
+    """
+    origin, slow_axis, fast_axis = (np.array(v) for v in (panel.origin, panel.slow, panel.fast))
+    along = (np.asarray(slow)[..., None] * slow_axis + np.asarray(fast)[..., None] * fast_axis) * panel.pixel_size
+    flat = origin + along
+    if panel.curved_radius is None:
+        return np.asarray(flat)
+    # The reference takes the laboratory y and z of the flat position as arc lengths.
+    centre = np.broadcast_to(panel.curved_radius * np.array(beam.direction), flat.shape)
+    turned = _rotated(centre, slow_axis, flat[..., 1] / panel.curved_radius)
+    return _rotated(turned, fast_axis, flat[..., 2] / panel.curved_radius)
+
+
+def d_spacings(panel: Panel, beam: Beam, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+    """d-spacing (...) in metres at the panel coordinates `slow`, `fast` (...) in pixels; infinite in the beam.
+
+    For the central wavelength and direction of the beam.
+    """
+    place = positions(panel, beam, slow, fast)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        diffracted = place / np.linalg.norm(place, axis=-1, keepdims=True)
+        incident = np.array(beam.direction) / np.linalg.norm(beam.direction)
+        return np.asarray(beam.wavelength / np.linalg.norm(diffracted - incident, axis=-1))
+
+
+def beam_centre(panel: Panel, beam: Beam) -> tuple[float, float] | None:
+    """Where the direct beam meets the plane of the panel, (slow, fast) in pixels from its corner.
+
+    None where the beam runs parallel to the plane or away from it.
+    """
+    axes = np.column_stack([panel.slow, panel.fast, [-x for x in beam.direction]])
+    try:
+        slow, fast, path = np.linalg.solve(axes, [-x for x in panel.origin])
+    except np.linalg.LinAlgError:
+        return None
+    return (float(slow / panel.pixel_size), float(fast / panel.pixel_size)) if path > 0 else None
+
+
+def resolution_limits(panel: Panel, beam: Beam) -> tuple[float | None, float]:
+    """d-spacing, in metres, of the last ring that is complete on the panel, and the smallest on it.
+
+    The first is None where the direct beam misses the panel: no ring is complete then.
+    """
+    slow, fast = panel.shape
+    along, zero = np.linspace(0.0, 1.0, BORDER_POINTS), np.zeros(BORDER_POINTS)
+    sides = [(along, zero), (along, zero + 1), (zero, along), (zero + 1, along)]
+    border = np.concatenate([d_spacings(panel, beam, s * slow, f * fast) for s, f in sides])
+    centre = beam_centre(panel, beam)
+    inside = centre is not None and 0 <= centre[0] <= slow and 0 <= centre[1] <= fast
+    return (float(np.nanmax(border)) if inside else None), float(np.nanmin(border))
+
+
+def _rotated(v: np.ndarray, axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """v (..., 3) turned about the unit vector `axis` by `angle` (...) radians."""
+    cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
+    return np.asarray(v * cos + axis * (v @ axis)[..., None] * (1 - cos) + np.cross(axis, v) * sin)

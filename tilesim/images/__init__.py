@@ -1,0 +1,1 @@
+"""Images: datasets, the protocol of an image, and one module for each format of other programs."""

@@ -1,0 +1,54 @@
+"""An image on its way into a file: its bands, turned into the numbers that the file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilesim.images.counts import Counts
+from tilesim.images.pixels import Image
+
+BAND_PIXELS = 2**20
+"""Pixels that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The pixels of an image as they go into a file."""
+
+    image: Image
+    counts: Counts | None = None
+    """None: the pixels as they are."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels (slow, fast)."""
+        return self.image.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of what `bands` gives."""
+        return self.counts.dtype if self.counts else self.image.dtype
+
+    def bands(self) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (rows, fast), from top to bottom; some megabytes at a time."""
+        for first, band in self.image.bands(max(1, BAND_PIXELS // self.shape[1])):
+            yield first, self.counts.convert(first, band) if self.counts else band
+
+
+def regrouped(bands: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
+    """The same rows in blocks of exactly `rows`, but for the last."""
+    held: list[np.ndarray] = []
+    count = 0
+    for band in bands:
+        while len(band):
+            part, band = band[: rows - count], band[rows - count :]
+            held.append(part)
+            count += len(part)
+            if count == rows:
+                yield held[0] if len(held) == 1 else np.concatenate(held)
+                held, count = [], 0
+    if held:
+        yield np.concatenate(held)

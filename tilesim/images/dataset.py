@@ -1,0 +1,348 @@
+"""Datasets: pixels and their experiments, from a store or any image file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.files.reading import printable
+from tilesim.images.image import open_image
+from tilesim.images.pixels import Image, Part, Stacked, check_number
+from tilesim.images.registry import Format, format_of
+from tilesim.images.stored import StoredImage
+from tilesim.model import Experiment, Series, checks
+from tilesim.model.noun import counted
+from tilesim.store.store import Store
+
+if TYPE_CHECKING:
+    import dask.array
+    import xarray
+
+CHUNK = 2048
+"""Edge of a chunk of a lazy image, pixels, where the file has none of its own."""
+KEPT = ("digest", "command_line", "strict_c", "corrections", "seeds", "versions", "noise", "source")
+"""What a store says of the origin of its images, for the files that are made of it."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """The images of a store or an image file, with the experiment of every frame where it is known.
+
+    >>> import tilesim
+    >>> data = tilesim.open("series.zarr")          # doctest: +SKIP
+    >>> data.image(3)[:100, :100].compute()          # doctest: +SKIP
+    >>> data.experiment(3).beam.wavelength           # doctest: +SKIP
+    """
+
+    path: str
+    """As the user wrote it"""
+    format: Format
+    shape: tuple[int, int]
+    """Pixels (slow, fast) of a panel"""
+    panels: int
+    frames: tuple[int, ...]
+    """Number of every frame; those of a file count from 0"""
+    store: Store | None = None
+    stated: Series | str = ""
+    """Experiments of the frames of a file, or why they are not known"""
+    exact: bool = True
+    """Whether the experiments are exactly those that were simulated: tilesim kept them"""
+    stacked: bool = False
+    """Whether the file has the panels of a frame one below the other in one image, as `tilesim run` writes them"""
+    warnings: tuple[str, ...] = ()
+    """One line each: what was said of the experiments beside the file"""
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """What the caller knows of the origin of the pixels"""
+
+    def __len__(self) -> int:
+        """Frames."""
+        return len(self.frames)
+
+    def place(self, number: int) -> int:
+        """Where the frame of a number stands, counted from 0. Raises InputError where there is none."""
+        if number not in self.frames:
+            first, last = self.frames[0], self.frames[-1]
+            expected = f"0 to {last}" if self.frames == tuple(range(last + 1)) else f"one of {_ranges(self.frames)}"
+            raise InputError(
+                f"{printable(self.path)}: there is no frame {number}; expected {first if first == last else expected}"
+            )
+        return self.frames.index(number)
+
+    # --- experiments
+
+    @cached_property
+    def series(self) -> Series:
+        """The experiments of all frames. Raises InputError where they are not known, saying what is missing."""
+        if isinstance(self.stated, Series):
+            return self.stated
+        why = self.stated
+        if self.store is not None and not why:
+            try:
+                return _checked(self.store.series, self.path, self.shape, self.panels)
+            except InputError as error:
+                why = str(error)
+        raise InputError(
+            f"{printable(self.path)} does not tell the geometry: {why}; expected --geometry FILE, or nanoBragg "
+            "flags behind --, such as: -- -mat A.mat -lambda 1 -distance 100 -pixel 0.1"
+        )
+
+    @property
+    def unknown(self) -> str:
+        """Why the experiments are not known; nothing where they are."""
+        try:
+            self.series  # noqa: B018
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def experiment(self, frame: int) -> Experiment:
+        """The experiment of a frame, counted from 0. Raises InputError where it is not known."""
+        check_number(self.path, "frame", frame, len(self))
+        return self.series[frame]
+
+    # --- pixels
+
+    def pixels(self, frame: int, panel: int | None = 0) -> Image:
+        """One panel of a frame, read where it is wanted; None stacks all panels along the slow axis."""
+        check_number(self.path, "frame", frame, len(self))
+        if panel is not None:
+            check_number(self.path, "panel", panel, self.panels)
+        if self.store is not None:
+            return StoredImage(self.store, frame, panel)
+        slow, fast = self.shape
+        if self.stacked:
+            whole = open_image(self.path, shape=(self.panels * slow, fast), frame=frame)
+            return whole if panel is None else Part(whole, slice(panel * slow, (panel + 1) * slow))
+        numbers = range(self.panels) if panel is None else (panel,)
+        images = [open_image(self.path, shape=self.shape, frame=frame, panel=number) for number in numbers]
+        return images[0] if len(images) == 1 else Stacked(images)
+
+    def image(self, frame: int, panel: int | None = None) -> dask.array.Array:
+        """A frame as a lazy dask array: (slow, fast), or (panel, slow, fast) of several panels unless one is named.
+
+        Nothing is read before it is computed. Raises InputError where there is no such frame.
+        """
+        numbers = range(self.panels) if panel is None else (panel,)
+        images = [_lazy(self.pixels(frame, number)) for number in numbers]
+        return images[0] if len(images) == 1 else _stacked(images)
+
+    def xarray(self) -> xarray.Dataset:
+        """All frames as one lazy xarray Dataset with the variable `intensity` and a coordinate for all that varies."""
+        import xarray
+
+        if self.store is not None:
+            found: xarray.Dataset = xarray.open_zarr(self.store.files, group="0", chunks={}, consolidated=False)
+            return found
+        frames = _stacked([self.image(frame) for frame in range(len(self))])
+        dimensions = ("frame", "slow", "fast") if self.panels == 1 else ("frame", "panel", "slow", "fast")
+        intensity = xarray.Variable(dimensions, frames, {"units": self.units})
+        return xarray.Dataset({"intensity": intensity}, {"frame": list(self.frames)})
+
+    # --- what the numbers are
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a store says of itself; empty for a file."""
+        return self.store.attributes if self.store else {}
+
+    @cached_property
+    def units(self) -> str:
+        """Of the pixels, for people."""
+        if self.store is not None:
+            return str(self.store.array.attrs.get("units") or "pixel value")
+        return "photons/pixel" if self.format == Format.FLOAT else "pixel value"
+
+    @cached_property
+    def offset(self) -> float | None:
+        """Value of a dark pixel, where the image states it: then it was measured; None for photons or unknown."""
+        return self._header("ADC_OFFSET") if self.format == Format.SMV else self._noise("offset")
+
+    @cached_property
+    def gain(self) -> float:
+        """Detector units per photon, 1 where nothing else is stated."""
+        gain = self._header("PHOTON_SCALE") if self.format == Format.SMV else self._noise("gain")
+        return gain or 1.0
+
+    def _header(self, key: str) -> float | None:
+        from tilesim.images.smv import read_smv_header
+
+        return read_smv_header(self.path).value(key)
+
+    def _noise(self, name: str) -> float | None:
+        noise = self.attributes.get("noise")
+        if noise is None:
+            return None
+        try:
+            return checks.finite(f"{name} of the noise", noise[name])
+        except (KeyError, TypeError, InputError) as error:
+            raise InputError(f"{self.path}: what the store says of its noise cannot be read ({error})") from None
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Where the pixels come from, for the files that are made of them."""
+        about = {name: self.attributes[name] for name in KEPT if name in self.attributes}
+        return {"source": os.path.basename(self.path.rstrip("/")), **about, **self.beside}
+
+    def __repr__(self) -> str:
+        slow, fast = self.shape
+        panels = f"{self.panels} panels of " if self.panels > 1 else ""
+        rows = [
+            f"Dataset {self.path} ({self.format})",
+            f"  {counted(len(self), 'frame')}, {panels}{slow} x {fast} pixels (slow x fast), {self.units}",
+        ]
+        why = self.unknown
+        return "\n".join([*rows, *(f"  {line}" for line in ([why] if why else repr(self.series).splitlines()))])
+
+
+def open_dataset(
+    path: str | os.PathLike[str],
+    *,
+    experiment: Experiment | Sequence[Experiment] | None = None,
+    shape: tuple[int, int] | None = None,
+    warnings: Sequence[str] = (),
+    notes: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """The images and experiments of a store (a folder or URL) or of a float, SMV, CBF, TIFF, EDF or HDF5 (NXmx) file.
+
+    experiment  of the first frame, in place of what the file says: the others follow it by its oscillation; or one
+                for each frame
+    shape       pixels (slow, fast) of a float file, which has no header, panels stacked; None: those of the
+                experiment, or of the JSON file beside it, else a square
+    warnings, notes  that belong to what the caller specified
+
+    Raises InputError, naming the file.
+    """
+    name, form = os.fspath(path), format_of(path)
+    told, beside = tuple(warnings), notes or {}
+    if form == Format.STORE:
+        store = Store.open(name)
+        size, panels, frames = _pair(store.array.shape), store.plan.panels, store.numbers
+        stated: Series | str = "" if experiment is None else _given(experiment, len(frames))
+        if isinstance(stated, Series):
+            _checked(stated, name, size, panels)
+        return Dataset(name, form, size, panels, frames, store, stated, experiment is None, False, told, beside)
+    exact = False
+    if experiment is not None:
+        stated = ""
+        first = experiment[0] if isinstance(experiment, Sequence) else experiment
+        shape = first.shape if shape is None and form == Format.FLOAT else shape
+    elif form == Format.FLOAT:
+        from tilesim.images.flatfloat import read_sidecar
+
+        stated, known = read_sidecar(name)
+        shape, exact = shape or known, True
+    image = open_image(name, shape=shape)
+    if experiment is not None:
+        stated = _given(experiment, image.frames)
+    elif form != Format.FLOAT:
+        stated, exact = _stated(name, form, image)
+    size, panels, stacked = _pair(image.shape), image.panels, False
+    if isinstance(stated, Series):
+        first = stated[0]
+        count = len(first.detector.panels)
+        stacked = count > 1 == panels and size == first.shape
+        if stacked:
+            size, panels = first.panel_shape, count
+        try:
+            _checked(stated, name, size, panels)
+        except InputError as error:
+            if experiment is not None:
+                raise
+            stated = str(error)
+    return Dataset(name, form, size, panels, tuple(range(image.frames)), None, stated, exact, stacked, told, beside)
+
+
+def _given(experiment: Experiment | Sequence[Experiment], count: int) -> Series:
+    """The series of what a caller specified for `count` frames."""
+    if isinstance(experiment, Sequence):
+        if len(experiment) != count:
+            raise InputError(f"{len(experiment)} experiments for {count} frames; expected one for each, or the first")
+        return Series.of(experiment)
+    return _following(experiment, count)
+
+
+def _following(first: Experiment, count: int) -> Series:
+    """A series in which each frame begins where the one before it ended."""
+    scan = first.scan
+    if count == 1:
+        return Series(first)
+    return Series(first, {"scan.start": [scan.start + k * scan.oscillation for k in range(count)]})
+
+
+def _stated(path: str, form: Format, image: Image) -> tuple[Series | str, bool]:
+    """The experiments that an image file states, or why it does not; and whether they are exact."""
+    try:
+        if form == Format.NXMX:
+            from tilesim.images.nxmxseries import read_nxmx_series
+
+            return read_nxmx_series(path, image.frames)
+        from tilesim.images.headers import header_experiment
+
+        experiment, exact = header_experiment(path, form, _pair(image.shape))
+        return _following(experiment, image.frames), exact
+    except InputError as error:
+        return str(error), False
+
+
+def _checked(series: Series, path: str, shape: tuple[int, int], panels: int) -> Series:
+    """The series, if it is one of such images. Raises InputError."""
+    made = series.base.detector.panels
+    if len(made) != panels or any(panel.shape != shape for panel in made):
+        raise InputError(
+            f"{printable(path)} holds {panels} panels of {shape} pixels (slow, fast), but its geometry is that of "
+            f"{len(made)} of {made[0].shape}"
+        )
+    return series
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Numbers, short: 0 to 4, 7."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in parts[:10]) + (", ..." if parts[10:] else "")
+
+
+class _Array:
+    """An image as something that dask can slice."""
+
+    ndim = 2
+
+    def __init__(self, image: Image) -> None:
+        self.image, self.shape, self.dtype = image, tuple(image.shape), image.dtype
+
+    def __getitem__(self, index: tuple[slice, slice]) -> np.ndarray:
+        return self.image.block(*index)
+
+
+def _lazy(image: Image) -> dask.array.Array:
+    import dask.array as da
+
+    chunks = image.chunk or (CHUNK, CHUNK)
+    meta = np.empty((0, 0), image.dtype)
+    lazy: dask.array.Array = da.from_array(  # type: ignore[no-untyped-call]
+        _Array(image), chunks=chunks, name=False, asarray=False, lock=False, meta=meta
+    )
+    return lazy
+
+
+def _stacked(images: Sequence[dask.array.Array]) -> dask.array.Array:
+    import dask.array as da
+
+    stacked: dask.array.Array = da.stack(images)  # type: ignore[no-untyped-call]
+    return stacked
+
+
+def _pair(shape: Sequence[int]) -> tuple[int, int]:
+    """The last two of a shape: slow, fast."""
+    slow, fast = shape[-2:]
+    return (int(slow), int(fast))

@@ -1,0 +1,67 @@
+"""The experiments of an NXmx file: exactly those that tilesim put there, or the instrument of another program's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tilesim.errors import InputError
+from tilesim.files.libraries import need
+from tilesim.files.reading import printable
+from tilesim.images.packed import packed_plain, unpacked_plain
+from tilesim.instruments.nxmx import read_nxmx
+from tilesim.model import Beam, Experiment, Scan, Series, StructureFactors
+from tilesim.model.experiment import PARTS
+from tilesim.model.serial import from_plain, to_plain
+
+PLACE = "entry/tilesim/experiments"
+"""JSON of the base and the columns of the frames that were written."""
+
+
+def series_as_plain(series: Series) -> dict[str, Any] | None:
+    """What `plain_as_series` takes; None where tables differ between frames, which no file holds."""
+    columns: dict[str, Any] = {}
+    for name, values in series.columns.items():
+        if name in ("factors", "mask", "background"):
+            return None
+        columns[name] = values.tolist() if hasattr(values, "tolist") else [to_plain(value) for value in values]
+    return {**packed_plain(series.base), "columns": columns, "numbers": series.numbers.tolist()}
+
+
+def plain_as_series(plain: dict[str, Any], where: str) -> Series:
+    """The series, its structure factors absent; raises whatever wrong values raise."""
+    columns = {
+        name: [from_plain(PARTS[name], value) if name in PARTS else value for value in values]
+        for name, values in plain["columns"].items()
+    }
+    return Series(unpacked_plain(plain, where), columns, numbers=plain["numbers"])
+
+
+def read_nxmx_series(path: str, frames: int) -> tuple[Series, bool]:
+    """The experiments of the frames of a file, and whether they are exactly the simulated ones.
+
+    Raises InputError where it does not state them.
+    """
+    h5py = need("h5py", "reading NXmx files")
+    try:
+        with h5py.File(path, "r") as file:
+            text = file[PLACE][()] if PLACE in file else None
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InputError(f"the HDF5 file cannot be read ({' '.join(str(error).split())[:80]})") from None
+    if text is not None:
+        try:
+            return plain_as_series(json.loads(text), printable(path)), True
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+            raise InputError(f"its experiments cannot be read ({' '.join(str(error).split())[:120]})") from None
+    return _instrument_series(path, frames), False
+
+
+def _instrument_series(path: str, frames: int) -> Series:
+    found = read_nxmx(path, path)
+    if found.wavelength is None:
+        raise InputError("it states no wavelength")
+    beam = Beam(found.beam, found.wavelength, polarization_axis=found.polarization_axis, kahn_factor=found.kahn_factor)
+    experiment = Experiment(
+        beam, None, found.detector, StructureFactors.constant(0.0), Scan(found.spindle), mask=found.mask
+    )
+    return Series.of([experiment] * frames)

@@ -1,0 +1,220 @@
+"""One image, read block by block: in a file as it lies there, or in memory where its format must be unpacked whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.files.reading import printable, unreadable
+
+
+class Image(Protocol):
+    """One frame of one panel of anything. It holds no open file, and several threads may read it."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels (slow, fast)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels, in the byte order of this machine."""
+        ...
+
+    @property
+    def chunk(self) -> tuple[int, int] | None:
+        """Pixels (slow, fast) that are read together at the cost of any part of them; None where there are none."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """False where it is known that pixels are missing."""
+        ...
+
+    @property
+    def frames(self) -> int:
+        """How many there are where this one is from."""
+        ...
+
+    @property
+    def panels(self) -> int:
+        """The same of panels."""
+        ...
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels (slow, fast) of a part of the image. Raises InputError or StoreError where they are not there."""
+        ...
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast) of one band of the image after the other."""
+        ...
+
+
+class Banded:
+    """Bands, for images that know blocks."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    chunk: tuple[int, int] | None = None
+    complete = True
+    frames = 1
+    panels = 1
+    border = 0
+    """A row at which a chunk begins."""
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        raise NotImplementedError
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast) of one band of the image after the other; each chunk is read once.
+
+        A row of chunks is in memory at a time.
+        """
+        slow = self.shape[0]
+        step, top = (self.chunk[0], self.border % self.chunk[0]) if self.chunk else (rows, 0)
+        edges = [0, *range(top or step, slow, step), slow]
+        for start, stop in pairwise(edges):
+            strip = self.block(slice(start, stop), slice(None))
+            for first in range(0, len(strip), rows):
+                yield start + first, strip[first : first + rows]
+
+
+class Part(Banded):
+    """A rectangle of an image, as an image."""
+
+    def __init__(self, image: Image, rows: slice, columns: slice = slice(None)) -> None:
+        self._image = image
+        self._rows = range(*rows.indices(image.shape[0]))
+        self._columns = range(*columns.indices(image.shape[1]))
+        self.shape = (len(self._rows), len(self._columns))
+        self.dtype = image.dtype
+        self.complete = image.complete
+        self.chunk = image.chunk
+        self.border = getattr(image, "border", 0) - self._rows.start
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part of the part."""
+        inner = (self._rows[rows], self._columns[columns])
+        return self._image.block(*(slice(part.start, part.stop) for part in inner))
+
+
+class Stacked(Banded):
+    """Images of one width, one below the other: what a flat file holds of a detector of several panels."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.shape = (sum(image.shape[0] for image in images), images[0].shape[1])
+        self.dtype = images[0].dtype
+        self.complete = all(image.complete for image in images)
+        self._images = images
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part."""
+        start, stop, _ = rows.indices(self.shape[0])
+        parts, top = [], 0
+        for image in self._images:
+            first, last = max(start - top, 0), min(stop - top, image.shape[0])
+            if first < last:
+                parts.append(image.block(slice(first, last), columns))
+            top += image.shape[0]
+        return np.concatenate(parts) if parts else self._images[0].block(slice(0, 0), columns)
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast), from top to bottom."""
+        top = 0
+        for image in self._images:
+            for first, band in image.bands(rows):
+                yield top + first, band
+            top += image.shape[0]
+
+
+class ArrayImage(Banded):
+    """An image that was unpacked into memory."""
+
+    def __init__(self, pixels: np.ndarray, frames: int = 1) -> None:
+        self.shape = pixels.shape
+        self.dtype = pixels.dtype
+        self.frames = frames
+        self._pixels = pixels
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """A copy of a part."""
+        return self._pixels[rows, columns].copy()
+
+
+class RawImage(Banded):
+    """Pixels that lie in a file as they are, slow axis first, from byte `offset` on; read where they are wanted."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], shape: tuple[int, int], dtype: np.dtype, offset: int = 0, frames: int = 1
+    ) -> None:
+        """Raises InputError, naming the file, where its pixels would not fit into it."""
+        self.path = os.fspath(path)
+        self.shape = (int(shape[0]), int(shape[1]))
+        self.dtype = np.dtype(dtype).newbyteorder("=")
+        self.frames = frames
+        self._stored = np.dtype(dtype)
+        self._offset = offset
+        needed = self.shape[0] * self.shape[1] * self._stored.itemsize
+        available = max(0, file_size(path) - offset)
+        if min(self.shape) < 1 or offset < 0 or available < needed:
+            raise InputError(
+                f"{printable(path)}: expected {needed} bytes of pixels for {self.shape[1]} x {self.shape[0]}"
+                f" (fast x slow) of {self._stored.itemsize} bytes each, found {available}"
+            )
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part. Raises InputError where the file has become shorter or cannot be read."""
+        first, last, _ = rows.indices(self.shape[0])
+        left, right, _ = columns.indices(self.shape[1])
+        pixels = np.empty((max(0, last - first), max(0, right - left)), self._stored)
+        if pixels.size:
+            try:
+                descriptor = os.open(self.path, os.O_RDONLY)
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+            try:
+                if pixels.shape[1] == self.shape[1]:
+                    self._read(descriptor, first, 0, pixels)
+                else:
+                    for row, line in enumerate(pixels, first):
+                        self._read(descriptor, row, left, line)
+            finally:
+                os.close(descriptor)
+        return pixels.astype(self.dtype, copy=False)
+
+    def _read(self, descriptor: int, row: int, column: int, pixels: np.ndarray) -> None:
+        """Fill `pixels`, contiguous, with what begins at one pixel of the file."""
+        data = pixels.reshape(-1).view(np.uint8).data
+        offset = self._offset + (row * self.shape[1] + column) * self._stored.itemsize
+        while data:
+            try:
+                count = os.preadv(descriptor, [data], offset)
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+            if count == 0:
+                raise InputError(f"{printable(self.path)}: the file ended while it was read")
+            data, offset = data[count:], offset + count
+
+
+def file_size(path: str | os.PathLike[str]) -> int:
+    """Bytes of a regular file. Raises InputError where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{printable(path)}: expected a file, found a folder, a pipe or a device")
+    return status.st_size
+
+
+def check_number(path: str | os.PathLike[str], what: str, number: int, count: int) -> None:
+    """Raise InputError unless `number` is one of the `count` frames or panels (`what`) of a file."""
+    if not 0 <= number < count:
+        expected = f"0 to {count - 1}" if count > 1 else "0: it holds one"
+        raise InputError(f"{printable(path)}: there is no {what} {number}; expected {expected}")

@@ -1,0 +1,66 @@
+"""Reading where a detector is: DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML, told by content and name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+from tilesim.errors import InputError
+from tilesim.files.reading import printable, read_bytes, unreadable
+from tilesim.model.instrument import Instrument
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+LARGEST = 2**28
+"""Bytes of a text file; larger ones are taken for a mistake."""
+WRONG = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError, ZeroDivisionError)
+
+
+def read_detector(path: str | os.PathLike[str]) -> Instrument:
+    """Panels, beam, spindle, sensor and mask of a geometry file (docs/detectors.md), in the file's own frame.
+
+    Raises InputError, one line that names the file.
+    """
+    shown = printable(path)
+    try:
+        if os.path.isdir(path):
+            raise InputError("expected a file")
+        with open(path, "rb") as file:
+            start = file.read(len(HDF5))
+        size = os.stat(path).st_size
+    except InputError:
+        raise InputError(f"{shown} is a folder; expected a file") from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if start != HDF5 and size > LARGEST:
+        raise InputError(f"{shown}: {size} bytes; expected a geometry file")
+    kind, read = _nxmx(path) if start == HDF5 else _text(read_bytes(path), shown)
+    try:
+        return read(os.fspath(path))
+    except InputError as error:
+        raise InputError(f"{shown}: {error}") from None
+    except WRONG as error:
+        said = " ".join(str(error).split())[:80]
+        raise InputError(f"{shown}: expected {kind}; {type(error).__name__}: {said}") from None
+
+
+def _nxmx(path: str | os.PathLike[str]) -> tuple[str, Callable[[str], Instrument]]:
+    """What is expected, and the reader, which takes a name for messages."""
+    from tilesim.instruments.nxmx import read_nxmx
+
+    return "an NXmx file with NXdetector_module groups", partial(read_nxmx, path)
+
+
+def _text(content: bytes, name: str) -> tuple[str, Callable[[str], Instrument]]:
+    """As `_nxmx`, for the kinds of text."""
+    if content.lstrip()[:1] == b"{":
+        from tilesim.instruments.expt import parse_expt
+
+        return "a DIALS .expt", partial(parse_expt, content)
+    if name.lower().endswith(".toml"):
+        from tilesim.instruments.toml import parse_toml
+
+        return "a detector in TOML", partial(parse_toml, content)
+    from tilesim.instruments.crystfel import parse_geom
+
+    return "a CrystFEL .geom, DIALS .expt, NXmx or TOML geometry", partial(parse_geom, content)

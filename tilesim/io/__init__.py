@@ -1,1 +1,0 @@
-"""Readers and writers of the reference's files; one module per format."""

@@ -1,0 +1,269 @@
+"""A picture of an image for the eyes of a crystallographer: dark spots on white, with resolution rings."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tilesim.files.replace import replacing
+from tilesim.geometry.resolution import beam_centre
+from tilesim.model import Beam, Experiment, Panel
+from tilesim.model.sampling import Region
+from tilesim.model.scan import Scan
+from tilesim.model.vectors import dot
+from tilesim.pictures.curves import Curves
+from tilesim.pictures.grey import Grey, bar_ticks, grey_of
+from tilesim.pictures.labels import Label, placed, reach
+from tilesim.pictures.rings import Ring, stacked_rings
+from tilesim.pictures.view import View, block_maxima
+
+LONG_EDGE = 1000
+"""Of a picture, pixels, about: larger images are reduced to it and small ones enlarged, in whole numbers."""
+SHORT_EDGE = 120
+"""A picture is at least so wide and high, in its own pixels: a strip a few pixels wide is stretched."""
+DOTS_PER_INCH = 100
+LEFT, RIGHT, TOP, BOTTOM = 70, 150, 40, 56
+"""Margins around the image, in pixels of the picture."""
+BAR_GAP, BAR_WIDTH = 22, 18
+CURVE_HEIGHT, CURVE_GAP = 170, 66
+PARALLEL = 1e-6
+"""A detector is parallel to the beam where the cosine between its normal and the beam is below this."""
+RING_COLOUR, CENTRE_COLOUR, REGION_COLOUR, MISSING_COLOUR = "#1f77b4", "#d62728", "#2ca02c", "#f3e3c3"
+SPOT_COLOUR = "#b3470b"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Everything that a picture shows."""
+
+    view: View
+    grey: Grey
+    title: str = ""
+    rings: Sequence[Ring] = ()
+    centre: tuple[float, float] | None = None
+    """Of the beam, (slow, fast) pixels."""
+    labels: Sequence[Label] = ()
+    border: Region | None = None
+    """Of what was rendered, where that is not the whole image."""
+    curves: Curves = field(default_factory=Curves)
+    enlarged: int = 1
+    """Pixels of the picture for each block."""
+
+
+def draw_preview(
+    path_png: str | os.PathLike,
+    bands: Iterable[tuple[int, np.ndarray]],
+    experiment: Experiment,
+    *,
+    title: str | None = None,
+) -> None:
+    """Write a PNG of an image, panels stacked, in memory that does not grow with the image.
+
+    bands   pairs of (first slow index, photons (rows, fast)) from top to bottom; what they leave out is missing
+    title   one line above the image; None says wavelength, distance and oscillation
+
+    Raises StoreError where the file cannot be written; the file appears whole or not at all.
+    """
+    shape = experiment.shape
+    factor = max(1, round(max(shape) / LONG_EDGE))
+    view = View(block_maxima(bands, shape, factor), Region(0, shape[0], 0, shape[1]), factor)
+    panels, beam = experiment.detector.panels, experiment.beam
+    drawing = Drawing(
+        view,
+        grey_of(view.blocks),
+        default_title(panels[0], beam, experiment.scan) if title is None else title,
+        stacked_rings(panels, beam),
+        stacked_centre(panels, beam),
+        border=border_of(experiment.region, shape),
+        enlarged=max(1, LONG_EDGE // max(view.blocks.shape)),
+    )
+    save_picture(path_png, drawing)
+
+
+def save_picture(path_png: str | os.PathLike, drawing: Drawing) -> None:
+    """Write a drawing as a PNG, whole or not at all. Raises StoreError."""
+    figure = draw(drawing)
+    with replacing(path_png) as file:
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+
+
+def default_title(panel: Panel, beam: Beam, scan: Scan) -> str:
+    """Wavelength, distance along the beam (of a detector that the beam meets), and oscillation in a few words."""
+    turned = math.degrees(scan.step * scan.steps) if scan.steps > 1 else 0.0
+    parts = [f"{beam.wavelength * 1e10:.5g} Å"]
+    facing = dot(panel.normal, beam.direction)
+    if abs(facing) > PARALLEL:
+        parts.append(f"{panel.distance / facing * 1e3:.5g} mm")
+    return ", ".join([*parts, f"oscillation {turned:.4g}°" if turned else "still"])
+
+
+def stacked_centre(panels: Sequence[Panel], beam: Beam) -> tuple[float, float] | None:
+    """Where the beam meets the image of stacked panels, (slow, fast) pixels; of one panel, also outside of it."""
+    for number, panel in enumerate(panels):
+        centre = beam_centre(panel, beam)
+        rows, columns = panel.shape
+        if len(panels) == 1:
+            return centre
+        if centre is not None and 0 <= centre[0] < rows and 0 <= centre[1] < columns:
+            return (centre[0] + number * rows, centre[1])
+    return None
+
+
+def border_of(region: Region, shape: tuple[int, int]) -> Region | None:
+    """The region of interest, where it is not the whole image and not empty."""
+    rows, columns = region.slow_stop - region.slow_start, region.fast_stop - region.fast_start
+    return None if (rows, columns) == shape or min(rows, columns) < 1 else region
+
+
+def draw(drawing: Drawing):
+    """A matplotlib Figure in which every block is a whole number of pixels; it touches nothing of pyplot's state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    view = drawing.view
+    height, width = (max(SHORT_EDGE, n * drawing.enlarged) for n in view.blocks.shape)
+    curves = [name for name in CURVES if getattr(drawing.curves, name) is not None]
+    below = len(curves) * (CURVE_HEIGHT + CURVE_GAP)
+    page = (LEFT + max(width, 260) + RIGHT, TOP + height + BOTTOM + below)
+    figure = Figure(figsize=(page[0] / DOTS_PER_INCH, page[1] / DOTS_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
+    FigureCanvasAgg(figure)
+
+    def place(left: float, top: float, wide: float, high: float):
+        return figure.add_axes((left / page[0], 1 - (top + high) / page[1], wide / page[0], high / page[1]))
+
+    axes = place(LEFT, TOP, width, height)
+    shown = _draw_image(axes, drawing)
+    bar = figure.colorbar(shown, cax=place(LEFT + width + BAR_GAP, TOP, BAR_WIDTH, height), extend="max")
+    bar.set_ticks(ticks := bar_ticks(shown.norm), labels=[f"{tick:.10g}" for tick in ticks])
+    bar.minorticks_off()
+    scale = f" ({drawing.grey.described})" if drawing.grey.described else ""
+    bar.set_label(f"{view.units}{scale}" + (f"\n{view.described}" if view.described else ""))
+    for number, curve in enumerate(curves):
+        top = TOP + height + BOTTOM + number * (CURVE_HEIGHT + CURVE_GAP)
+        CURVES[curve](place(LEFT, top, max(width, 260), CURVE_HEIGHT), drawing.curves, view.units)
+    return figure
+
+
+def draw_curves(curves: Curves, units: str):
+    """A Figure of the curves alone; None where there are none."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    wanted = [draw for name, draw in CURVES.items() if getattr(curves, name) is not None]
+    if not wanted:
+        return None
+    figure = Figure(figsize=(6.4, 2.4 * len(wanted)), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    for draw, axes in zip(wanted, figure.subplots(len(wanted), squeeze=False)[:, 0], strict=True):
+        draw(axes, curves, units)
+    return figure
+
+
+def _draw_image(axes, drawing: Drawing):
+    view, grey = drawing.view, drawing.grey
+    region = view.region
+    axes.set_facecolor(MISSING_COLOUR)
+    bottom, right = (
+        start + n * view.factor
+        for start, n in zip((region.slow_start, region.fast_start), view.blocks.shape, strict=True)
+    )
+    shown = axes.imshow(
+        np.ma.masked_invalid(np.clip(view.blocks, grey.low, grey.high)),
+        extent=(region.fast_start, right, bottom, region.slow_start),
+        cmap="gray_r",
+        norm=grey.norm(),
+        interpolation="nearest",
+        aspect="auto",  # the axes have the image's own
+    )
+    axes.set_xlim(region.fast_start, right)
+    axes.set_ylim(bottom, region.slow_start)
+    axes.set_xlabel("fast (pixels)")
+    axes.set_ylabel("slow (pixels)")
+    if drawing.title:
+        axes.set_title(drawing.title, fontsize=10, loc="left")
+    _draw_border(axes, drawing.border)
+    _draw_rings(axes, drawing.rings)
+    if drawing.centre is not None:
+        slow, fast = drawing.centre
+        axes.plot(fast, slow, "+", color=CENTRE_COLOUR, markersize=14, markeredgewidth=1.4, clip_on=True)
+    _draw_labels(axes, drawing)
+    return shown
+
+
+def _draw_rings(axes, rings: Sequence[Ring]) -> None:
+    from matplotlib.patheffects import withStroke
+
+    style = {"color": RING_COLOUR, "fontsize": 9, "ha": "center", "va": "center", "clip_on": True, "gid": "ring"}
+    style["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
+    for ring in rings:
+        for line in ring.lines:
+            axes.plot(line[:, 0], line[:, 1], color=RING_COLOUR, linewidth=0.7, alpha=0.6, gid="ring")
+        if ring.label is not None:
+            axes.text(*ring.label, ring.text, **style)
+
+
+def _draw_border(axes, region: Region | None) -> None:
+    """The border of the region of interest."""
+    from matplotlib.patches import Rectangle
+
+    if region is None:
+        return
+    rows, columns = region.slow_stop - region.slow_start, region.fast_stop - region.fast_start
+    corner = (region.fast_start, region.slow_start)
+    axes.add_patch(Rectangle(corner, columns, rows, fill=False, edgecolor=REGION_COLOUR, linewidth=0.8))
+
+
+def _draw_labels(axes, drawing: Drawing) -> None:
+    """A small circle around each labelled spot, and its indices where no other label is."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    size = 2 * reach(drawing.view, drawing.enlarged) * 72 / DOTS_PER_INCH
+    taken = [(ring.label, ring.text) for ring in drawing.rings if ring.label is not None]
+    for label, (fast, slow), where in placed(drawing.labels, drawing.view, drawing.enlarged, taken):
+        axes.plot(label.fast, label.slow, "o", ms=size, mfc="none", mec=SPOT_COLOUR, mew=0.9, alpha=0.8, gid="spot")
+        if where is not None:
+            axes.text(
+                fast,
+                slow,
+                label.text,
+                color=SPOT_COLOUR,
+                fontsize=8,
+                ha="center",
+                va="center",
+                gid="spot",
+                path_effects=halo,
+            )
+
+
+def _draw_profile(axes, curves: Curves, units: str) -> None:
+    stars, means = curves.profile
+    axes.plot(stars, means, color="black", linewidth=1)
+    if np.nanmin(np.where(means > 0, means, np.nan), initial=np.inf) < np.inf:
+        axes.set_yscale("log", nonpositive="mask")
+    axes.set_xlim(stars[0], stars[-1])
+    ticks = [t for t in axes.get_xticks() if stars[0] <= t <= stars[-1]]
+    axes.set_xticks(ticks, [f"{1 / t:.3g}" if t > 0 else "∞" for t in ticks])
+    axes.set_xlabel("resolution (Å)")
+    axes.set_ylabel(f"mean {units}")
+    axes.grid(alpha=0.25)
+
+
+def _draw_histogram(axes, curves: Curves, units: str) -> None:
+    edges, counts = curves.histogram
+    axes.stairs(counts, edges, fill=True, color="0.45")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=0.7)
+    dark = f"; {curves.dark} pixels are zero or less" if curves.dark else ""
+    axes.set_xlabel(f"{units}{dark}")
+    axes.set_ylabel("pixels")
+    axes.grid(alpha=0.25)
+
+
+CURVES = {"profile": _draw_profile, "histogram": _draw_histogram}
+"""What draws a field of `Curves` on axes."""

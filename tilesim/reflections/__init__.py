@@ -1,0 +1,1 @@
+"""What scatters: structure factors from any kind of file or model, and scattering curves."""

@@ -1,0 +1,73 @@
+"""Structure factors of a structure-factor CIF, as the Protein Data Bank keeps them."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.files.libraries import need
+from tilesim.files.reading import printable
+from tilesim.reflections.columns import amplitudes, choose
+from tilesim.reflections.merged import Reflections, merged
+from tilesim.reflections.mtz import checked_cell, checked_indices, one_line
+
+TYPES = {
+    "F_meas_au": "F",
+    "F_meas": "F",
+    "F_calc_au": "F",
+    "F_calc": "F",
+    "pdbx_F_calc_with_solvent": "F",
+    "pdbx_F_plus": "G",
+    "pdbx_F_minus": "G",
+    "pdbx_anom_difference": "D",
+    "intensity_meas": "J",
+    "F_squared_meas": "J",
+    "intensity_calc": "J",
+    "F_squared_calc": "J",
+    "pdbx_I_plus": "K",
+    "pdbx_I_minus": "K",
+}
+"""Items that can become structure factors, with the types that MTZ files give to such columns."""
+PREFIX = "_refln."
+
+
+def read_sf_cif(path: str | os.PathLike[str], column: str | None = None) -> Reflections:
+    """Amplitudes of its first block with reflections, of the item that `column` names. Raises InputError."""
+    gemmi = need("gemmi", "reading CIF files")
+    name = printable(path)
+    with one_line(name, "a structure-factor CIF"):
+        document = gemmi.cif.read(os.fspath(path))
+        if not any(block.find_loop(f"{PREFIX}index_h") for block in document):
+            hint = "; a model goes to --model" if any(block.find_loop("_atom_site.id") for block in document) else ""
+            raise InputError(f"{name}: expected a loop of {PREFIX}index_h, ..., found none{hint}")
+        blocks = [b for b in gemmi.as_refln_blocks(document) if b.is_merged()]
+        if not blocks:
+            raise InputError(f"{name} holds unmerged reflections; expected a loop of {PREFIX} with merged ones")
+        block = blocks[0]
+        labels = block.column_labels()
+        indices = np.asarray(block.make_miller_array()).reshape(-1, 3)
+    if block.spacegroup is None:
+        raise InputError(f"{name}: expected the space group (_symmetry.space_group_name_H-M), found none that is known")
+    columns = [(label, TYPES[label]) for label in labels if label in TYPES]
+    wanted = None if column is None else ",".join(x.removeprefix(PREFIX) for x in column.split(","))
+    choice = choose(name, columns, wanted)
+
+    def values(label: str) -> np.ndarray:
+        with one_line(name, "a structure-factor CIF"):
+            return np.asarray(block.make_float_array(label))
+
+    plus, minus, notes = amplitudes(choice, values)
+    return merged(
+        checked_indices(name, indices),
+        plus,
+        minus,
+        block.spacegroup,
+        cell=checked_cell(name, block.cell),
+        source=os.fspath(path),
+        what=choice.text,
+        notes=notes
+        if len(blocks) == 1
+        else (*notes, f"{name} holds {len(blocks)} blocks of reflections; the first is taken"),
+    )

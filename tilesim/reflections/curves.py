@@ -1,0 +1,87 @@
+"""Scattering curves of amorphous materials: text files of angles and amplitudes, and those of tilesim."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.files.reading import number, printable, quoted, read_bytes, uncommented
+from tilesim.model import ScatteringCurve
+
+FOLDER = Path(__file__).with_name("materials")
+MOST_POINTS = 1_000_000
+PER_ANGSTROM = 1e10
+"""1/angstrom in 1/m."""
+_SEPARATORS = bytes.maketrans(b",;:!", b"    ")
+
+
+@dataclass(frozen=True)
+class Material:
+    """A material whose curve comes with tilesim; the head of its file says where the values are from."""
+
+    file: str
+    density: float
+    """Kilograms per cubic metre"""
+    molar_mass: float
+    """Kilograms per mole"""
+
+
+MATERIALS = {
+    "water": Material("water.stol", 1000.0, 0.018),
+    "air": Material("air.stol", 1.2, 0.028),
+    "ice": Material("ice.stol", 930.0, 0.018),
+}
+
+
+def read_curve(path: str | os.PathLike[str], unit: float = PER_ANGSTROM, source: str | None = None) -> ScatteringCurve:
+    """The curve in a text file: rows of an angle and an amplitude in electrons per molecule.
+
+    unit    of the angles, in 1/m of sin(theta)/lambda; by default they are in 1/angstrom
+    source  what to call it; by default the file's name
+
+    `#` comments, blank lines and further columns are ignored. Raises InputError with file and line where a row is
+    anything else, where an angle does not rise or where an amplitude is negative.
+    """
+    name = printable(path)
+    stol: list[float] = []
+    electrons: list[float] = []
+    for place, line in enumerate(uncommented(read_bytes(path)), 1):
+        fields = line.translate(_SEPARATORS).split()
+        if not fields:
+            continue
+        try:
+            angle, amplitude = (number(field) for field in fields[:2])
+        except ValueError:
+            angle = amplitude = math.nan
+        if not (math.isfinite(angle) and math.isfinite(amplitude)):
+            raise InputError(f"{name} line {place}: expected an angle and an amplitude, found {quoted(line)}")
+        if angle < 0 or (stol and not angle * unit > stol[-1]):
+            raise InputError(f"{name} line {place}: the angle is {angle:g}; expected angles that rise, from 0 or more")
+        if amplitude < 0:
+            raise InputError(f"{name} line {place}: the amplitude is {amplitude:g}; expected electrons, 0 or more")
+        if len(stol) == MOST_POINTS:
+            raise InputError(f"{name} line {place}: more than {MOST_POINTS} rows; expected a scattering curve")
+        stol.append(angle * unit)
+        electrons.append(amplitude)
+    if len(stol) < 2:
+        raise InputError(f"{name}: expected two or more rows of an angle and an amplitude, found {len(stol)}")
+    if not math.isfinite(stol[-1]):
+        raise InputError(f"{name}: the last angle is too large; expected sin(theta)/lambda in 1/angstrom")
+    return ScatteringCurve(np.array(stol), np.array(electrons), printable(path) if source is None else source)
+
+
+def material_curve(name: str) -> ScatteringCurve:
+    """The curve of water, air or ice. Raises InputError for another name."""
+    return read_curve(FOLDER / material(name).file, source=name)
+
+
+def material(name: str) -> Material:
+    """What is known of water, air or ice. Raises InputError for another name."""
+    if name not in MATERIALS:
+        raise InputError(f"no scattering curve of {name!r}; expected one of {', '.join(MATERIALS)}")
+    return MATERIALS[name]
