@@ -148,15 +148,15 @@ ENGINE = [
     click.option("--tls-ca", metavar="FILE", help="Authority for a scheduler with TLS (PEM), with the next two."),
     click.option("--tls-cert", metavar="FILE", help="Certificate."),
     click.option("--tls-key", metavar="FILE", help="Key."),
-    click.option(
-        "--assemble",
-        type=click.Choice(["client", "workers"]),
-        default="client",
-        help="Who makes float files and images from stored tiles; workers then need their folder too [client].",
-    ),
     click.option("--patience", type=float, default=300.0, metavar="S", help="Wait so long for a worker [300]."),
 ]
 """Where tiles are computed; by default in threads of this process."""
+ASSEMBLE = click.option(
+    "--assemble",
+    type=click.Choice(["client", "workers"]),
+    default="client",
+    help="Who makes float files and images from stored tiles; workers then need their folder too [client].",
+)
 
 
 KERNEL = [
@@ -236,7 +236,12 @@ def simulation_options(function: Callable) -> Callable:
         click.option("--frames", type=click.IntRange(min=1), default=1, metavar="N", help="A series of N images [1]."),
         click.option("--frame-osc", type=float, metavar="DEG", help="Advance of phi from frame to frame [-osc]."),
     ]
-    return _with_options(function, [*own, *EXPERIMENT, *KERNEL, *ENGINE, *ENDING])
+    return _with_options(function, [*own, *EXPERIMENT, *KERNEL, *ENGINE, ASSEMBLE, *ENDING])
+
+
+def engine_options(function: Callable) -> Callable:
+    """The options that say where tiles are computed."""
+    return _with_options(function, ENGINE)
 
 
 def experiment_options(function: Callable) -> Callable:
@@ -246,7 +251,7 @@ def experiment_options(function: Callable) -> Callable:
 
 def batch_options(function: Callable) -> Callable:
     """The options of `batch`, whose outputs stand in its file."""
-    return _with_options(function, [*BACKGROUND, *DETECTOR, *KERNEL, *ENGINE, *ENDING])
+    return _with_options(function, [*BACKGROUND, *DETECTOR, *KERNEL, *ENGINE, ASSEMBLE, *ENDING])
 
 
 def _with_options(function: Callable, options: list[Callable]) -> Callable:

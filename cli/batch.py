@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import batch_options
-from tilesim_cli.progress import progress
 
 if TYPE_CHECKING:
     from tilesim.series.batchfile import Batch
@@ -60,6 +59,7 @@ def stores(batch: Batch, groups: Mapping[tuple, Frames], json_file: str | None) 
 
 def render(launch: Launch, options: Mapping[str, Any]) -> Results:
     """Compute and write, showing progress; a line for every frame goes to standard output."""
+    from tilesim.series.progress import progress
     from tilesim.series.provenance import note
     from tilesim_cli.launch import warn
     from tilesim_cli.run import frame_line

@@ -45,10 +45,10 @@ def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **option
     """
     from tilesim.geometry.axes import Axes
     from tilesim.images.registry import Format, format_named
+    from tilesim.series.progress import counting
     from tilesim.tools.export import EXPORTED, Selection, export_images
     from tilesim_cli.described import chosen_frames, chosen_panels, opened
     from tilesim_cli.launch import warn
-    from tilesim_cli.progress import counting
 
     form = Format(options["form"]) if options["form"] else format_named(out, EXPORTED, ", or --format")
     scale = _scale(options)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tilesim_cli.arguments import COMPRESSION, described_options, parse_tile
+from tilesim_cli.arguments import COMPRESSION, described_options, engine_options, parse_tile
+
+if TYPE_CHECKING:
+    from tilesim.engine.cluster import Cluster
+    from tilesim.engine.work import Engine
+    from tilesim.images.dataset import Dataset
+    from tilesim.model.noise import Noise
+    from tilesim.tools.measuring import MeasuredFrame, NoiseResult
+    from tilesim.tools.noise import NoiseFigures
+    from tilesim.tools.noisejob import NoiseJob
 
 
 @click.command("noise", options_metavar="[OPTIONS]", epilog="docs/noise.md says what each effect is.")
@@ -47,15 +57,16 @@ from tilesim_cli.arguments import COMPRESSION, described_options, parse_tile
     help="Type of the pixels of a store, TIFF, EDF [int32].",
 )
 @described_options
-@click.option("--pixel", type=float, metavar="MM", help="Edge of a pixel where the input does not say.")
+@click.option("--pixel", type=float, metavar="MM", help="Edge of a pixel where the input does not state it.")
 @click.option("--frame", metavar="N|A:B", help="A frame, or frames A to B - 1, by number [all].")
 @click.option("--panel", type=click.IntRange(min=0), metavar="N", help="One panel [all].")
 @click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile [that of the input].")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads that compute [one per core].")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of this process [one per core].")
+@engine_options
 @click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output.")
 @COMPRESSION
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
-@click.option("--resume", is_flag=True, help="Resume the store of an interrupted run.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted run; repair damaged tiles.")
 @click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
 def command(source: str, target: str, flags: tuple[str, ...], **options: Any) -> None:
     """Add the noise of beam and detector to the image, or to all frames, in IN, and write OUT.
@@ -63,38 +74,50 @@ def command(source: str, target: str, flags: tuple[str, ...], **options: Any) ->
     IN is a zarr store, or a float, SMV, CBF, TIFF, EDF or HDF5 file. OUT is one of these by its ending (.zarr or a URL,
     .bin, .img, .cbf, .tif, .edf, .h5); of a series a file's name holds {frame}. nanoBragg flags behind -- describe the
     geometry of a file that does not state it itself. Every random number belongs to its seed, frame and pixel, so the
-    result depends neither on tiles nor on threads.
+    result depends neither on tiles nor on threads or workers.
     """
-    from tilesim.tools.noisefiles import numbers_of
+    from tilesim.errors import InputError
+    from tilesim.series.launch import connected
+    from tilesim.tools.measuring import pixel_type_of
+    from tilesim.tools.noisejob import noise_job
     from tilesim_cli.described import chosen_frames, chosen_panels, opened
-    from tilesim_cli.launch import warn
+    from tilesim_cli.launch import access_of, telling_when_done, warn
+    from tilesim_cli.summary import complain_of_missing
 
-    numbers = numbers_of(target, options["dtype"])
+    access = access_of(options)
+    if options["resume"] and options["overwrite"]:
+        raise InputError("--resume and --overwrite exclude each other")
+    pixel_type = pixel_type_of(target, options["dtype"])
     data = opened(source, flags, options)
     frames, panels = chosen_frames(data, options["frame"]), chosen_panels(data, options["panel"])
-    check_target(source, target, data, frames, panels, options)
+    masks = {name: options[name] for name in ("dead", "hot") if options[name] is not None}
     noise = noise_of(data, options)
-    measurement, masks = prepared(data, noise, numbers, options)
+    job = noise_job(data, noise, pixel_type, frames=frames, panels=panels, masks=masks, tile=options["tile"])
+    check_target(source, target, job, options["json_file"])
     if data.attributes.get("noise") and noise.photon_noise:
         warn(f"{source} holds noise already; its photons are counted again")
-    record(target, data, measurement, masks, frames, panels, options)
+    with telling_when_done() as done, connected(access, "cpu", warn) as cluster:
+        result = record(target, job, cluster, options)
+        done()
+    if options["json_file"]:
+        from tilesim_cli.summary import write_json
+
+        write_json(options["json_file"], summary(result, job))
+    complain_of_missing(result.missing)
 
 
-def check_target(
-    source: str, target: str, data, frames: Sequence[int], panels: Sequence[int], options: Mapping[str, Any]
-) -> None:
+def check_target(source: str, target: str, job: NoiseJob, json_file: str | None) -> None:
     """Raise InputError where an output is an input, or two outputs are one; StoreError where one cannot be written."""
     from tilesim.errors import InputError
     from tilesim.files.reading import printable
     from tilesim.files.replace import check_writable, is_special
-    from tilesim.images.registry import Format
-    from tilesim.tools.noisefiles import file_names, noisy_format
+    from tilesim.images.registry import Format, format_named
+    from tilesim.tools.measuring import NOISY, file_names
 
-    files = [options["json_file"]] if options["json_file"] not in (None, "-") else []
-    if noisy_format(target) != Format.STORE:
-        names = file_names(target, [data.frames[frame] for frame in frames], panels)
-        files += dict.fromkeys(names.values())
-    inputs = {os.path.realpath(path) for path in (source, options["dead"], options["hot"]) if path}
+    files = [json_file] if json_file is not None and json_file != "-" else []
+    if format_named(target, NOISY) != Format.STORE:
+        files += file_names(target, job)
+    inputs = {os.path.realpath(path) for path in (source, *job.masks.values())}
     seen = set()
     for path in (target, *files):
         real = os.path.realpath(path)
@@ -109,7 +132,7 @@ def check_target(
         check_writable(path)
 
 
-def noise_of(data, options: Mapping[str, Any]):
+def noise_of(data: Dataset, options: Mapping[str, Any]) -> Noise:
     """The noise that options ask for. Raises InputError."""
     from tilesim.errors import InputError
     from tilesim.model.noise import Noise, PointSpread
@@ -117,7 +140,7 @@ def noise_of(data, options: Mapping[str, Any]):
     scale, fluence = options["scale"], options["fluence"]
     if fluence is not None:
         from tilesim.model.checks import not_negative
-        from tilesim.tools.expected import fluence_of
+        from tilesim.tools.noisejob import fluence_of
 
         known = fluence_of(data)
         if not known:
@@ -138,7 +161,7 @@ def noise_of(data, options: Mapping[str, Any]):
     return Noise(scale=scale, point_spread=spread, **{name: options[name] for name in same})
 
 
-def pixel_mm(data, given: float | None, why: str) -> float:
+def pixel_mm(data: Dataset, given: float | None, why: str) -> float:
     """Edge of a pixel, of the input or as given. Raises InputError."""
     from tilesim.errors import InputError
     from tilesim.model.checks import positive
@@ -153,85 +176,95 @@ def pixel_mm(data, given: float | None, why: str) -> float:
     return positive("--pixel", given)
 
 
-def prepared(data, noise, numbers, options: Mapping[str, Any]):
-    """How every frame is measured, and the digests of the masks. Raises InputError."""
-    from tilesim.images.image import open_image
-    from tilesim.tools.expected import digest_of, region_of
-    from tilesim.tools.noise import Measurement
+def record(target: str, job: NoiseJob, cluster: Cluster | None, options: Mapping[str, Any]) -> NoiseResult:
+    """Compute and write, showing progress, with a line on every image and warnings."""
+    from tilesim.images.registry import Format, format_named
+    from tilesim.series.progress import progress
+    from tilesim.tools.measuring import NOISY, measure
+    from tilesim_cli.launch import warn
 
-    masks = {name: options[name] for name in ("dead", "hot") if options[name] is not None}
-    reads = {name: open_image(path, shape=data.shape).block for name, path in masks.items()}
-    measurement = Measurement(noise, numbers, data.shape, region_of(data, 0, 0), **reads)
-    return measurement, {name: digest_of(path) for name, path in masks.items()}
+    say: Callable[[str], None] = click.echo
+    if options["quiet"] or options["json_file"] == "-":
+        say = lambda line: None  # noqa: E731
+    kept = format_named(target, NOISY) == Format.STORE
+    # A store that goes in the end may have pixels of any size.
+    edge = pixel_mm(job.source, options["pixel"], "a store") if kept or not job.source.unknown else 1.0
 
+    def on_frame(frame: MeasuredFrame) -> None:
+        for panel, figures in sorted(frame.panels.items()):
+            say(image_line(frame.number, panel if len(job.panels) > 1 else None, figures, job))
+        for path in frame.files:
+            say(f"wrote {path}")
 
-def record(
-    target: str,
-    data,
-    measurement,
-    masks: dict,
-    frames: Sequence[int],
-    panels: Sequence[int],
-    options: Mapping[str, Any],
-) -> None:
-    """Compute and write, with a line on every image, warnings and the summary."""
-    from tilesim.images.registry import Format
-    from tilesim.tools.expected import tile_of
-    from tilesim.tools.noisefiles import noisy_format, write_files
-    from tilesim.tools.noisestore import provenance, write_store
-
-    say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
-    tile = options["tile"] or tile_of(data)
-    about = provenance(data, measurement, masks, tile, panels)
-    how = {"tile": tile, "threads": options["threads"]}
-    if noisy_format(target) == Format.STORE:
-        edge = pixel_mm(data, options["pixel"], "a store") * 1e-3
-        how |= {name: options[name] for name in ("resume", "overwrite", "compression")}
-        events = write_store(target, data, measurement, edge, about, frames=frames, panels=panels, **how)
-    else:
-        notes = {name: about[name] for name in ("source", "noise", "masks", "seeds", "versions")}
-        events = write_files(target, data, measurement, frames, panels, notes=notes, **how)
-    recorded, several = [], len(panels) > 1
-    for one in events:
-        if recorded and recorded[-1].path != one.path:
-            say(f"wrote {recorded[-1].path}")
-        recorded.append(one)
-        say(image_line(one, measurement, several))
-    say(f"wrote {recorded[-1].path}")
-    warn_of_pixels(recorded, data, measurement)
-    if options["json_file"]:
-        from tilesim_cli.summary import write_json
-
-        write_json(options["json_file"], summary(recorded, data, measurement, about))
+    pixels = len(job.frames) * len(job.panels) * job.source.shape[0] * job.source.shape[1]
+    with progress(len(job.plan), pixels, not options["quiet"], "measuring", "pixels", lines=False) as on_tile:
+        result = measure(
+            job,
+            target,
+            pixel_size=edge * 1e-3,
+            engine=engine_of(cluster, options["threads"]),
+            on_tile=on_tile,
+            on_frame=on_frame,
+            **{name: options[name] for name in ("resume", "overwrite", "compression")},
+        )
+    shown = {path for frame in result.frames for path in frame.files}
+    for path in result.files:
+        if path not in shown:
+            say(f"wrote {path}")
+    for line in dict.fromkeys(line for frame in result.frames for line in frame.warnings):
+        warn(line)
+    warn_of_pixels([figures for frame in result.frames for figures in frame.panels.values()], job)
+    return result
 
 
-def image_line(recorded, measurement, several: bool) -> str:
+def engine_of(cluster: Cluster | None, threads: int | None) -> Engine:
+    """What runs the tiles: workers, or threads of this process."""
+    if cluster is not None:
+        from tilesim.engine.dispatch import run_on_workers
+        from tilesim_cli.launch import warn
+
+        return partial(run_on_workers, cluster, warn=warn)
+    from tilesim.engine.work import compute_here
+
+    return partial(compute_here, threads=threads)
+
+
+def image_line(number: int, panel: int | None, figures: NoiseFigures, job: NoiseJob) -> str:
     """One line on a frame, or a panel of it."""
-    tally = recorded.tally
-    name = f"frame {recorded.number}" + (f" panel {recorded.panel}" if several else "")
-    line = f"{name}: {tally.photons(measurement.noise):.0f} photons, {tally.overloads} overloads"
-    return line + (f", {tally.blank} pixels without a value" if tally.blank else "")
+    name = f"frame {number}" + ("" if panel is None else f" panel {panel}")
+    line = f"{name}: {figures.photons(job.noise):.0f} photons, {figures.overloads} overloads"
+    return line + (f", {figures.blank} pixels without a value" if figures.blank else "")
 
 
-def warn_of_pixels(recorded: list, data, measurement) -> None:
+def warn_of_pixels(figures: Sequence[NoiseFigures], job: NoiseJob) -> None:
     """Say what may surprise in the input."""
-    blank = sum(one.tally.blank for one in recorded)
-    negative = sum(one.tally.negative for one in recorded)
+    from tilesim_cli.launch import warn
+
+    blank, negative = sum(one.blank for one in figures), sum(one.negative for one in figures)
     if blank:
-        mark = f"{measurement.numbers.blank:.0f}"
-        click.echo(f"WARNING: {blank} pixels have no value in {data.path}; they are {mark}", err=True)
+        warn(f"{blank} pixels have no value in {job.source.path}; they are {job.pixel_type.blank:.0f}")
     if negative:
-        click.echo(f"WARNING: {negative} pixels of {data.path} are negative; they count as 0", err=True)
+        warn(f"{negative} pixels of {job.source.path} are negative; they count as 0")
 
 
-def summary(recorded: list, data, measurement, about: dict) -> dict:
+def summary(result: NoiseResult, job: NoiseJob) -> dict[str, Any]:
     """What was done, as plain values."""
-    from tilesim.tools.noisestore import figures_of
+    from dataclasses import asdict
 
+    from tilesim.tools.measuring import noise_provenance
+
+    about, how = noise_provenance(job), job.measurement(0, 0)
     return {
-        "input": data.path,
+        "input": job.source.path,
         **{name: about[name] for name in ("source", "noise", "masks", "seeds", "versions")},
-        "files": list(dict.fromkeys(one.path for one in recorded)),
-        "images": [{"frame": one.number, "panel": one.panel, **figures_of(one.tally, measurement)} for one in recorded],
-        "restored_tiles": sum(one.restored for one in recorded),
+        "files": list(result.files),
+        "images": [
+            {"frame": frame.number, "panel": panel, **figures.as_plain(how)}
+            for frame in result.frames
+            for panel, figures in sorted(frame.panels.items())
+        ],
+        "restored_tiles": result.restored,
+        "workers": result.workers,
+        "complete": not result.missing,
+        "missing": [asdict(one) for one in result.missing],
     }

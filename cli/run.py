@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import MixedCommand, simulation_options
-from tilesim_cli.progress import progress
 
 if TYPE_CHECKING:
     from tilesim.series.launch import Launch
@@ -62,6 +61,7 @@ def command(ctx: click.Context, **options: Any) -> None:
 
 def render(launch: Launch, options: Mapping[str, Any], say: Say) -> Results:
     """Compute and write, showing progress; lines of the report go to `say`."""
+    from tilesim.series.progress import progress
     from tilesim.series.provenance import note
     from tilesim_cli.launch import warn
 

@@ -27,14 +27,14 @@ def stored(path, job: Job, known=False) -> Work:
 
 def pixels(one: Work) -> dict:
     """The bytes of every tile that is stored, by its number; None where it is not."""
-    read = ((number, one.store.read(tile)) for number, tile in enumerate(one.job.plan))
+    read = ((number, one.store.read(tile)) for number, tile in enumerate(one.function.plan))
     return {number: values if values is None else values.tobytes() for number, values in read}
 
 
 def expected(path, one: Work) -> dict:
     """The same as the in-process engine makes it."""
-    here = stored(path, one.job)
-    assert len(list(compute_here([here]))) == len(one.job.plan)
+    here = stored(path, one.function)
+    assert len(list(compute_here([here]))) == len(one.function.plan)
     return pixels(here)
 
 

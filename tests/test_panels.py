@@ -56,9 +56,9 @@ def test_region_and_mask_are_of_the_stacked_image():
 def test_statistics_are_those_of_the_plane(tmp_path):
     def summary(experiment, name):
         one = work(tmp_path / name, experiment, tile=(2, 9))
-        tally = Tally(len(one.job.plan))
+        tally = Tally(len(one.function.plan))
         for _, report in compute_here([one]):
-            tally.add(one.job.plan.number(report.tile), report.statistics)
+            tally.add(one.function.plan.number(report.tile), report.figures)
         return summarize(experiment, tally.total)
 
     whole, parts = summary(plane(), "a.zarr"), summary(cut(plane()), "b.zarr")
@@ -83,7 +83,7 @@ def test_a_store_has_a_panel_dimension_and_is_read_stacked_or_by_panel(tmp_path)
 
     two = [cut(plane()), cut(plane(water_size=1e-5))]
     one = work(tmp_path / "a.zarr", two, tile=(3, 9))
-    assert len(list(compute_here([one]))) == len(one.job.plan)
+    assert len(list(compute_here([one]))) == len(one.function.plan)
     images = np.stack([tilesim.simulate_now(e, backend="eager") for e in two])
     with xarray.open_zarr(tmp_path / "a.zarr", group="0", consolidated=False) as data:
         assert data.intensity.dims == ("frame", "panel", "slow", "fast")
@@ -96,7 +96,7 @@ def test_a_store_has_a_panel_dimension_and_is_read_stacked_or_by_panel(tmp_path)
     single = np.concatenate([band for _, band in StoredImage(one.store, 1, 2).bands(4)])
     np.testing.assert_array_equal(single, images[1, 2])
     described = describe_store(one.store)
-    assert described["tiles"] == {"present": len(one.job.plan), "total": len(one.job.plan), "shape": [3, 9]}
+    assert described["tiles"] == {"present": len(one.function.plan), "total": len(one.function.plan), "shape": [3, 9]}
     assert json.dumps(described)
     [scales] = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())["attributes"]["ome"]["multiscales"]
     assert [axis["name"] for axis in scales["axes"]] == ["frame", "panel", "slow", "fast"]
@@ -128,16 +128,16 @@ def test_two_workers_give_the_same_bytes(tmp_path):
     ):
         joined.await_workers(lambda line: None)
         one = work(tmp_path / "a.zarr", cut(plane()), tile=(3, 9))
-        assert len(list(run_on_workers(joined, [one]))) == len(one.job.plan)
+        assert len(list(run_on_workers(joined, [one]))) == len(one.function.plan)
     assert pixels(one) == expected(tmp_path / "b.zarr", one)
 
 
 def test_kernels_of_the_panels_share_table_and_mosaic_matrices():
-    from tilesim.engine.task import Frames
+    from tilesim.engine.lowered import Lowered
 
     job = make_job(cut(plane()), (3, 9), backend="eager", device="cpu")
-    frames = Frames(job)
-    first, last = frames.kernel(job.plan[0]), frames.kernel(job.plan[len(job.plan) - 1])
+    lowered = Lowered(job)
+    first, last = lowered.kernel(job.plan[0]), lowered.kernel(job.plan[len(job.plan) - 1])
     assert first.setup.lattice.table is last.setup.lattice.table
     assert first.experiment.crystal.mosaic_matrices is last.experiment.crystal.mosaic_matrices
 

@@ -11,7 +11,7 @@ import models
 import pytest
 from commands import BASE, CRYSTAL
 
-from tilesim_cli.progress import Pace, _clock, progress
+from tilesim.series.progress import Pace, _clock, progress
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("plan",), ("info",), ("example",)])
@@ -61,7 +61,7 @@ def test_clocks_have_hours_when_there_are_any(seconds, text):
 def clock(monkeypatch):
     """`clock.now` is the time that progress sees."""
     found = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("tilesim_cli.progress.perf_counter", lambda: found.now)
+    monkeypatch.setattr("tilesim.series.progress.perf_counter", lambda: found.now)
     return found
 
 
@@ -69,7 +69,7 @@ RESTORED, COMPUTED, FAILED = SimpleNamespace(restored=True), SimpleNamespace(res
 
 
 def test_rate_and_time_left_are_those_of_computed_tiles(clock):
-    pace = Pace(10, 40_000_000)
+    pace = Pace(10, 40_000_000, "steps")
     for _ in range(4):
         clock.now += 0.25
         pace.add(RESTORED)
@@ -81,7 +81,7 @@ def test_rate_and_time_left_are_those_of_computed_tiles(clock):
 
 
 def test_tiles_read_back_between_computed_ones_are_not_waited_for_in_vain(clock):
-    pace = Pace(5, 20_000_000)
+    pace = Pace(5, 20_000_000, "steps")
     for report in (COMPUTED, RESTORED, RESTORED, COMPUTED):
         clock.now += 4.0 * (report is COMPUTED)
         pace.add(report)

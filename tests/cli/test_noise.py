@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from commands import BASE
+from distribution import QUIET
 
 SIZE = 12
 
@@ -207,7 +208,7 @@ def test_noise_upon_noise_is_warned_of(tilesim, simulated):
 def test_json_on_standard_output_stands_alone(tilesim, simulated):
     done = tilesim("noise", "f_1.bin", "out.bin", "--json", "-")
     told = json.loads(done.out)
-    assert told["files"] == ["out.bin"] and told["noise"]["dtype"] == "float32"
+    assert told["files"] == ["out.bin", "out.bin.json"] and told["noise"]["dtype"] == "float32"
     assert told["noise"]["seed"] == 1
 
 
@@ -215,7 +216,7 @@ def test_json_on_standard_output_stands_alone(tilesim, simulated):
     ("words", "said"),
     [
         ("nothing.zarr out.img", "nothing.zarr"),
-        ("in.zarr out.img", "one file for 2 images"),
+        ("in.zarr out.img", "one file for 2 frames"),
         ("in.zarr out.png", "expected a name that ends in one of"),
         ("in.zarr out_{frame}.img --dtype int32", "holds uint16"),
         ("in.zarr out.zarr --scale nan", "scale of the image is nan"),
@@ -245,3 +246,42 @@ def test_what_cannot_be_done_is_said_in_one_line(tilesim, simulated, made, words
     assert done.status == 2
     assert said in done.err and len(done.err.splitlines()) == 1
     assert made() == before
+
+
+@pytest.mark.filterwarnings(*QUIET)
+def test_workers_give_the_bytes_of_threads_in_stores_and_files(tilesim, simulated):
+    pytest.importorskip("distributed")
+    effects = "--calibration 0.05 --readout 2 --psf gauss --psf-fwhm 1500 --flicker 0.1".split()
+    for way, words in (("here", ()), ("there", ("--workers", "2"))):
+        assert tilesim("noise", "in.zarr", f"{way}.zarr", *effects, *words, "--json", f"{way}.json").status == 0
+        assert tilesim("noise", "in.zarr", f"{way}_{{frame}}.cbf", *effects, *words).status == 0
+    here, there = (
+        {path.relative_to(simulated / name): path.read_bytes() for path in chunks(simulated / name)}
+        for name in ("here.zarr", "there.zarr")
+    )
+    assert here == there and len(here) == 18
+    for frame in (0, 1):
+        a, b = (fabio.open(f"{way}_{frame}.cbf").data for way in ("here", "there"))
+        assert np.array_equal(a, b) and a.max() > 40
+    told = [json.loads((simulated / f"{way}.json").read_text()) for way in ("here", "there")]
+    assert told[0]["images"] == told[1]["images"] and [one["workers"] for one in told] == [0, 2]
+
+
+def chunks(store):
+    return [path for path in (store / "0/intensity/c").rglob("*") if path.is_file()]
+
+
+def test_files_of_an_interrupted_run_are_resumed(tilesim, simulated, made):
+    chunk = simulated / "in.zarr/0/intensity/c/1/1/0"
+    sound = chunk.read_bytes()
+    chunk.write_bytes(sound[:-1])
+    before = made()
+    done = tilesim("noise", "in.zarr", "out_{frame}.tif", "--threads", "1")
+    assert done.status == 2 and "12 of 18 tiles are kept in .out_0.tif.tiles.zarr" in done.err
+    chunk.write_bytes(sound)
+    again = tilesim("noise", "in.zarr", "out_{frame}.tif", "--resume", "--json", "done.json")
+    assert again.status == 0 and json.loads((simulated / "done.json").read_text())["restored_tiles"] == 12
+    assert sorted(set(made()) - set(before)) == ["done.json", "out_0.tif", "out_1.tif"]
+    assert tilesim("noise", "in.zarr", "all.zarr").status == 0
+    counts = xr.open_zarr("all.zarr", group="0").intensity.values
+    assert all(np.array_equal(fabio.open(f"out_{frame}.tif").data, counts[frame]) for frame in (0, 1))

@@ -29,7 +29,7 @@ def carried_out(found, works, **options):
         key = (number, event.tile)
         assert key not in done
         done[key] = event
-    assert len(done) == sum(len(one.job.plan) for one in works)
+    assert len(done) == sum(len(one.function.plan) for one in works)
     return done
 
 
@@ -80,8 +80,8 @@ def test_every_field_of_the_job_reaches_the_workers(connected, tmp_path):
     for number, one in enumerate(works):
         assert pixels(one) == expected(tmp_path / f"here{number}.zarr", one)
         reports = [event for (work_number, _), event in done.items() if work_number == number]
-        assert {report.digest for report in reports} == {one.job.digest}
-        assert {report.dtype for report in reports} == {"float64" if one.job.precision == "double" else "float32"}
+        assert {report.digest for report in reports} == {one.function.digest}
+        assert {report.dtype for report in reports} == {"float64" if one.function.precision == "double" else "float32"}
 
 
 def test_reports_name_worker_device_and_backend(connected, tmp_path):
@@ -97,13 +97,13 @@ def test_workers_killed_at_seeded_moments_cost_only_their_tiles(connected, tmp_p
     one = work(tmp_path / "a.zarr", turned(4), (5, 6))
     rng, count = random.Random(seed), 0
     pids = list(found.client.run(os.getpid).values())
-    moments = sorted(rng.sample(range(3, len(one.job.plan) // 2), 2))
+    moments = sorted(rng.sample(range(3, len(one.function.plan) // 2), 2))
     for number, event in enumerate(run_on_workers(found, [one])):
         assert isinstance(event[1], TileReport)
         count += 1
         if number in moments:
             os.kill(pids.pop(rng.randrange(len(pids))), signal.SIGKILL)
-    assert count == len(one.job.plan)
+    assert count == len(one.function.plan)
     assert pixels(one) == expected(tmp_path / "here.zarr", one)
 
 
@@ -114,7 +114,7 @@ def test_a_late_joiner_gets_the_job_and_takes_part(cluster, connected, tmp_path)
     workers = [next(reports)[1].worker]
     found.client.cluster.scale(2)
     workers += [event.worker for _, event in reports]
-    assert len(workers) == len(one.job.plan)
+    assert len(workers) == len(one.function.plan)
     assert len(set(workers)) == 2
     assert pixels(one) == expected(tmp_path / "here.zarr", one)
 
@@ -177,4 +177,4 @@ def test_a_bounded_number_of_tiles_is_in_flight(connected, tmp_path, monkeypatch
     monkeypatch.setattr(dispatch._Run, "_send", counting)
     one = work(tmp_path / "a.zarr", turned(4), (2, 4))
     carried_out(found, [one])
-    assert max(most) <= dispatch.window(found.threads)[1] < len(one.job.plan)
+    assert max(most) <= dispatch.window(found.threads)[1] < len(one.function.plan)

@@ -29,9 +29,9 @@ def fault(what, tiles, folder, times=10**6):
         def setup(self, worker):
             from tilesim.engine import worker as module
 
-            compute = module.compute_tile
+            run_tile = module.run_tile
 
-            def harmed(lowered, tile, known=None):
+            def harmed(function, runner, tile, *how):
                 from tilesim.errors import StoreError, TileError
 
                 count = os.path.join(folder, f"{tile.slow_start}-{tile.fast_start}")
@@ -42,9 +42,9 @@ def fault(what, tiles, folder, times=10**6):
                     if what == "die":
                         os.kill(os.getpid(), signal.SIGKILL)
                     raise StoreError("cannot write z: full") if what == "full" else TileError(f"{tile}: no memory")
-                return compute(lowered, tile, known)
+                return run_tile(function, runner, tile, *how)
 
-            module.compute_tile = harmed
+            module.run_tile = harmed
 
     return Fault()
 
@@ -69,7 +69,7 @@ def answers(found, one):
     done = {}
     for _, event in run_on_workers(found, [one]):
         done[event.tile.slow_start, event.tile.fast_start] = event
-    assert len(done) == len(one.job.plan)
+    assert len(done) == len(one.function.plan)
     return done
 
 
@@ -90,7 +90,7 @@ def test_a_tile_that_always_fails_is_named_and_the_rest_is_done(harmed, tmp_path
     assert 1 < harmed.count(7, 11) < 5
     stored, wanted = pixels(one), expected(tmp_path / "here.zarr", one)
     missing = [number for number in wanted if stored[number] is None]
-    assert [one.job.plan[number] for number in missing] == [failures[0].tile]
+    assert [one.function.plan[number] for number in missing] == [failures[0].tile]
     assert all(stored[number] == wanted[number] for number in wanted if number not in missing)
 
 
@@ -126,7 +126,7 @@ def test_a_tile_that_waits_for_a_worker_that_has_gone_is_sent_to_another(harmed,
     for pid in found.client.run(os.getpid, workers=[first, second]).values():
         os.kill(pid, signal.SIGKILL)
     done += [event for _, event in events]
-    assert len(done) == len(one.job.plan) and all(isinstance(event, TileReport) for event in done)
+    assert len(done) == len(one.function.plan) and all(isinstance(event, TileReport) for event in done)
     assert pixels(one) == expected(tmp_path / "here.zarr", one)
 
 

@@ -20,7 +20,7 @@ IMAGE = simulate_now(EXPERIMENT, "mixed", "cpu", "eager")
 def summary_of(experiment, tile):
     statistics = Statistics()
     for report in run_inline(make_job(experiment, tile, "mixed", "cpu", "eager"), []):
-        statistics = statistics.merge(report.statistics)
+        statistics = statistics.merge(report.figures)
     return summarize(experiment, statistics)
 
 

@@ -34,10 +34,10 @@ def complete(tmp_path, monkeypatch):
     command = replace(command, outputs=command.outputs.replace(preview="p.png"))
     [frame] = frames_of_command(command)
     one = work(tmp_path / "s.zarr", [frame.experiment], tile=(16, 16))
-    tally = Tally(len(one.job.plan))
+    tally = Tally(len(one.function.plan))
     for number, (_, report) in enumerate(compute_here([one])):
-        tally.add(number, report.statistics)
-    return frame, StoredImage(one.store, 0, None), summarize(one.job.experiment, tally.total)
+        tally.add(number, report.figures)
+    return frame, StoredImage(one.store, 0, None), summarize(one.function.experiment, tally.total)
 
 
 def taken(frame):

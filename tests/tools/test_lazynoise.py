@@ -7,9 +7,9 @@ import pytest
 
 import tilesim
 from tilesim.model import Region
+from tilesim.tiling.tile import Tile
 from tilesim.tools.lazynoise import add_noise
-from tilesim.tools.measure import NoisyImage
-from tilesim.tools.noise import NUMBERS, Measurement
+from tilesim.tools.noise import PIXEL_TYPES, Measurement, measured
 
 SHAPE = (300, 280)
 PHOTONS = (np.random.default_rng(8).random(SHAPE) * 20).astype(np.float32)
@@ -19,8 +19,8 @@ SPREADS = [None, tilesim.PointSpread("gauss", 2.0), tilesim.PointSpread("fiber",
 
 
 def tiled(noise, dtype="float32", frame=2):
-    how = Measurement(noise, NUMBERS[dtype], SHAPE, Region(0, SHAPE[0], 0, SHAPE[1]))
-    return NoisyImage(how, lambda r, c: PHOTONS[r, c], frame=frame, tile=SHAPE).block(slice(None), slice(None))
+    how = Measurement(noise, PIXEL_TYPES[dtype], SHAPE, Region(0, SHAPE[0], 0, SHAPE[1]))
+    return measured(how, lambda r, c: PHOTONS[r, c], Tile(frame, 0, 0, SHAPE[0], 0, SHAPE[1]))
 
 
 @pytest.mark.parametrize("spread", SPREADS)

@@ -1,6 +1,8 @@
 """Noise on an image: the same bytes however it is cut, the right figures, and honest gaps."""
 
+import dataclasses
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from tilesim.errors import InputError
 from tilesim.model import Region
 from tilesim.model.noise import Noise, PointSpread
 from tilesim.tiling.plan import TilePlan
-from tilesim.tools.measure import NoisyImage
-from tilesim.tools.noise import NUMBERS, Measurement, Tally, measured, tally
+from tilesim.tiling.tile import Tile
+from tilesim.tools.noise import PIXEL_TYPES, Measurement, NoiseFigures, measured, noise_figures
 
 SHAPE = (150, 171)
 QUIET = Noise(photon_noise=False, offset=0.0)
@@ -35,7 +37,7 @@ def expected_photons():
 
 
 def measurement(noise, kind="float32", shape=SHAPE, region=None, **masks):
-    return Measurement(noise, NUMBERS[kind], shape, region or Region(0, shape[0], 0, shape[1]), **masks)
+    return Measurement(noise, PIXEL_TYPES[kind], shape, region or Region(0, shape[0], 0, shape[1]), **masks)
 
 
 def reader(pixels):
@@ -44,14 +46,20 @@ def reader(pixels):
 
 def noisy(photons, noise, kind="float32", tile=None, frame=0, panel=0, threads=2, **more):
     """The whole image, by tiles, and its figures."""
-    how = measurement(noise, kind, photons.shape, **more)
-    image = NoisyImage(how, reader(photons), frame=frame, panel=panel, tile=tile or photons.shape, threads=threads)
-    rows = [band for _, band in image.bands(40)]
-    return np.concatenate(rows), image.tally
+    how, read = measurement(noise, kind, photons.shape, **more), reader(photons)
+    out, figures = np.empty(photons.shape, kind), NoiseFigures()
+    tiles = [
+        dataclasses.replace(t, frame=frame, panel=panel) for t in TilePlan((1, *photons.shape), tile or photons.shape)
+    ]
+    with ThreadPoolExecutor(threads) as pool:
+        for one, values in zip(tiles, pool.map(lambda t: measured(how, read, t), tiles), strict=True):
+            out[one.slices] = values
+            figures = figures.merge(noise_figures(how, read, one, values))
+    return out, figures
 
 
 @pytest.mark.parametrize("spread", [None, PointSpread("gauss", 1.5), PointSpread("fiber", 0.5)])
-@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("kind", PIXEL_TYPES)
 def test_no_tiling_and_no_number_of_threads_changes_a_byte(spread, kind):
     photons, noise = expected_photons(), EVERYTHING.replace(point_spread=spread)
     whole, figures = noisy(photons, noise, kind, threads=1)
@@ -65,10 +73,10 @@ def test_no_tiling_and_no_number_of_threads_changes_a_byte(spread, kind):
 def test_a_block_is_the_same_as_the_part_of_the_image():
     photons = expected_photons()
     how = measurement(EVERYTHING)
-    image = NoisyImage(how, reader(photons), tile=(64, 64), frame=3)
     whole = noisy(photons, EVERYTHING, frame=3)[0]
     for rows, columns in ((slice(5, 6), slice(0, 171)), (slice(100, 150), slice(120, 140)), (slice(0, 1), slice(0, 1))):
-        assert np.array_equal(image.block(rows, columns), whole[rows, columns])
+        part = Tile(3, 0, rows.start, rows.stop, columns.start, columns.stop)
+        assert np.array_equal(measured(how, reader(photons), part), whole[rows, columns])
 
 
 def test_without_any_effect_the_photons_come_back():
@@ -205,16 +213,7 @@ def test_figures_of_an_image_without_values():
     blank = np.full((5, 5), np.nan, np.float32)
     out, figures = noisy(blank, Noise(), "int32")
     assert (out == -1).all()
-    assert figures == Tally(blank=25)
-
-
-def test_figures_do_not_need_the_pixels_to_be_computed_again():
-    photons = expected_photons()
-    how = measurement(EVERYTHING, "int32")
-    [tile] = TilePlan((1, *SHAPE), SHAPE)
-    values = measured(how, reader(photons), tile)
-    image = NoisyImage(how, reader(photons), tile=SHAPE)
-    assert image.measure(tile, known=values)[1] == tally(how, reader(photons), tile, values)
+    assert figures == NoiseFigures(blank=25)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Noise on a detector of several panels: each is measured as it would be alone, and has noise of its own."""
 
+import pickle
+
 import numpy as np
 import pytest
 from distribution import stored
@@ -11,10 +13,8 @@ from tilesim.images.dataset import open_dataset
 from tilesim.images.image import open_image
 from tilesim.model import Region
 from tilesim.model.noise import Noise
-from tilesim.tools.expected import known_series, region_of
-from tilesim.tools.noise import NUMBERS, Measurement
-from tilesim.tools.noisefiles import write_files
-from tilesim.tools.noisestore import provenance, write_store
+from tilesim.tools.measuring import measure
+from tilesim.tools.noisejob import noise_job
 
 REGION = Region(3, 12, 4, 29)
 """Of the stacked image: it begins in panel 0, and panel 3 is outside."""
@@ -31,30 +31,46 @@ def simulated(tmp_path):
 def test_a_store_and_files_of_panels_agree(simulated, monkeypatch):
     folder, experiment = simulated
     monkeypatch.chdir(folder)
-    expected = open_dataset("in.zarr", experiment=experiment)  # this store was made without its description
-    noise = Noise(calibration=0.1, readout=2.0, module_calibration=0.1)
-    how = Measurement(noise, NUMBERS["int32"], expected.shape, region_of(expected, 0, 0))
-    panels, about = range(PANELS), {"job_digest": "n" * 64, "digest": "d" * 64}
-    recorded = list(write_store("out.zarr", expected, how, 1e-4, about, frames=[0], panels=panels, tile=(3, 9)))
-    assert [one.panel for one in recorded] == list(panels)
-    files = list(write_files("out_{panel}.edf", expected, how, [0], panels, tile=(5, 31), notes={}))
+    source = open_dataset("in.zarr", experiment=experiment)  # this store was made without its description
+    noise, panels = Noise(calibration=0.1, readout=2.0, module_calibration=0.1), range(PANELS)
+    [recorded] = measure(noise_job(source, noise), "out.zarr", pixel_size=1e-4).frames
+    assert sorted(recorded.panels) == list(panels)
+    done = measure(noise_job(source, noise, tile=(5, 31)), "out_{panel}.edf", pixel_size=1e-4)
+    assert done.files == tuple(f"out_{n}.edf" for n in panels) and done.frames[0].panels == recorded.panels
     whole = np.full((PANELS * ROWS, 31), -1)
     for number in panels:
         image = open_image("out.zarr", panel=number).block(slice(None), slice(None))
         assert np.array_equal(image, open_image(f"out_{number}.edf").block(slice(None), slice(None)))
-        assert files[number].tally == recorded[number].tally
         whole[number * ROWS : (number + 1) * ROWS] = image
     inside = np.zeros(whole.shape, bool)
     inside[3:12, 4:29] = True
     assert (whole[~inside] == -1).all() and (whole[inside] >= 0).all()
-    assert recorded[3].tally.blank == ROWS * 31
+    assert recorded.panels[3].blank == ROWS * 31
+    # Files hold the panels below each other where their name does not tell them apart, and one alone by its number.
+    measure(noise_job(source, noise), "all.edf", pixel_size=1e-4)
+    assert np.array_equal(open_image("all.edf").block(slice(None), slice(None)), whole)
+    measure(noise_job(source, noise, panels=[2]), "one_{panel}.edf", pixel_size=1e-4)
+    assert (folder / "one_2.edf").read_bytes()[-ROWS * 31 * 4 :] == whole[2 * ROWS : 3 * ROWS].astype("<i4").tobytes()
+    assert not list(folder.glob(".*"))
 
 
 def test_what_is_left_of_the_detector_is_kept(simulated):
     folder, experiment = simulated
-    expected = open_dataset(folder / "in.zarr", experiment=experiment)
-    how = Measurement(Noise(), NUMBERS["int32"], expected.shape, region_of(expected, 0, 0))
-    about = provenance(expected, how, {}, (3, 9), [2])
-    list(write_store(str(folder / "out.zarr"), expected, how, 1e-4, about, frames=[0], panels=[2], tile=(3, 9)))
+    source = open_dataset(folder / "in.zarr", experiment=experiment)
+    measure(noise_job(source, Noise(), panels=[2]), str(folder / "out.zarr"), pixel_size=1e-4)
     assert open_dataset(folder / "out.zarr").experiment(0) == experiment.of_panel(2)
-    assert known_series(expected, [0], range(PANELS))[0] == experiment
+
+
+def test_a_job_travels_and_its_digest_names_what_it_measures(simulated):
+    folder, experiment = simulated
+    source = open_dataset(folder / "in.zarr", experiment=experiment)
+    job = noise_job(source, Noise())
+    assert pickle.loads(pickle.dumps(job)).digest == job.digest
+    others = [
+        noise_job(source, Noise(seed=2)),
+        noise_job(source, Noise(), "uint16"),
+        noise_job(source, Noise(), panels=[1]),
+    ]
+    assert len({job.digest, *(other.digest for other in others)}) == 4
+    tiled = noise_job(source, Noise(), tile=(2, 31))
+    assert tiled.content_digest == job.content_digest and tiled.digest != job.digest

@@ -89,13 +89,13 @@ class _Run:
         self._again: deque[Item] = deque()
         self._suspects: deque[Item] = deque()
         self._seconds = LEAD_SECONDS
-        self._on_gpu = works[0].job.device != "cpu"
+        self._on_gpu = works[0].function.device != "cpu"
         self._looked = monotonic()
         self._deserted: float | None = None
 
     def events(self) -> Iterator[Event]:
-        fresh = (Item(w, n) for w, work in enumerate(self._works) for n in range(len(work.job.plan)))
-        unanswered = sum(len(work.job.plan) for work in self._works)
+        fresh = (Item(w, n) for w, work in enumerate(self._works) for n in range(len(work.function.plan)))
+        unanswered = sum(len(work.function.plan) for work in self._works)
         while unanswered:
             if self._cluster.fit:
                 self._fill(fresh)
@@ -201,7 +201,7 @@ class _Run:
         return None
 
     def _failed(self, item: Item, failure: TileFailure) -> Event | None:
-        tile = self._works[item.work].job.plan[item.number]
+        tile = self._works[item.work].function.plan[item.number]
         if failure.kind == "refusing":
             self._cluster.fit.pop(failure.worker, None)
             self._cluster.unfit[failure.worker] = failure.reason
@@ -217,7 +217,7 @@ class _Run:
 
     def _broken(self, item: Item, error: BaseException) -> Event | None:
         """A task that raised: its workers died, or they could not even read it."""
-        tile = self._works[item.work].job.plan[item.number]
+        tile = self._works[item.work].function.plan[item.number]
         if not isinstance(error, KilledWorker):
             return self._failed(item, TileFailure(tile, f"{tile}: {type(error).__name__}: {error}"))
         if item.suspected:

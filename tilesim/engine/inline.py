@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from threading import Condition
-from time import perf_counter
 
 import numpy as np
 
 from tilesim.engine.backend import one_thread_each
-from tilesim.engine.job import Job
-from tilesim.engine.task import Frames, TileFailure, TileReport, compute_tile, report_tile
+from tilesim.engine.task import Read, TileFailure, TileFunction, TileReport, Write, run_tile
 from tilesim.errors import TileError
 from tilesim.tiling.tile import Tile
-
-Sink = Callable[[Tile, np.ndarray], None]
-"""Stores the float32 pixels (slow, fast) of one tile; called from several threads."""
-Known = Callable[[Tile], np.ndarray | None]
-"""The pixels of a tile that an earlier run has stored already, or None."""
 
 
 class Stopped(Exception):
@@ -30,7 +23,7 @@ class Stopped(Exception):
 
 
 class Gate:
-    """What tiles pass on their way to the sinks; once it is closed, no sink is at work, nor will be."""
+    """What tiles pass on their way to be stored; once it is closed, nothing is being written, nor will be."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -58,45 +51,35 @@ class Gate:
             self._changed.wait_for(lambda: self._inside == 0)
 
 
-def run_tile(
-    frames: Frames, tile: Tile, sinks: Sequence[Sink], gate: Gate, known: Known | None = None
-) -> TileReport | TileFailure:
-    """Compute one tile and hand it to every sink, unless `gate` is closed meanwhile.
-
-    A tile that is known already is not computed, and no sink gets it.
-    Raises a sink's StoreError, or Stopped.
-    """
-    start, job = perf_counter(), frames.job
-    stored = known(tile) if known else None
-    try:
-        kernel = frames.kernel(tile)
-        image = compute_tile(kernel, tile, stored)
-    except TileError as error:
-        return TileFailure(tile, str(error))
-    if stored is None:
-        with gate.passing():
-            for sink in sinks:
-                sink(tile, image.photons)
-    return report_tile(job, kernel, image, start, restored=stored is not None)
-
-
 def run_inline(
-    job: Job, sinks: Sequence[Sink], threads: int | None = None, known: Known | None = None
+    function: TileFunction, writes: Sequence[Write], threads: int | None = None, read: Read | None = None
 ) -> Iterator[TileReport | TileFailure]:
-    """Compute every tile of a job; what became of them comes in storage order, a bounded number is in flight.
+    """Run every tile of a function; what became of them comes in storage order, a bounded number is in flight.
+
+    Every tile that is computed goes to all of `writes`; one that can be read back is not computed.
 
     Stopping the iteration early (or an error, or Ctrl-C) drops what has not started and does not wait for what
-    has: such a tile is computed to its end, but not stored.
+    has: such a tile is computed to its end, but not stored. Raises what writing raises.
     """
-    frames = Frames(job)
-    frames.kernel(job.plan[0])  # imports torch if that is what it takes
+    runner = function.ready()
     restore = one_thread_each()  # tiles run side by side, each on one thread
-    threads = threads or default_threads(job)
-    tiles, gate = iter(job.plan), Gate()
+    threads = threads or default_threads(function)
+    tiles, gate = iter(function.plan), Gate()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tile")
 
-    def begin(count: int):
-        return [pool.submit(run_tile, frames, tile, sinks, gate, known) for tile in islice(tiles, count)]
+    def write(tile: Tile, values: np.ndarray) -> None:
+        with gate.passing():
+            for one in writes:
+                one(tile, values)
+
+    def answer(tile: Tile) -> TileReport | TileFailure:
+        try:
+            return run_tile(function, runner, tile, write, read)
+        except TileError as error:
+            return TileFailure(tile, str(error))
+
+    def begin(count: int) -> list[Future[TileReport | TileFailure]]:
+        return [pool.submit(answer, tile) for tile in islice(tiles, count)]
 
     try:
         running = deque(begin(2 * threads))
@@ -110,9 +93,9 @@ def run_inline(
         restore()
 
 
-def default_threads(job: Job) -> int:
+def default_threads(function: TileFunction) -> int:
     """One thread per core that this process may use, or OMP_NUM_THREADS as for the reference; one feeds a GPU."""
-    return usable_cores() if job.device == "cpu" else 1
+    return usable_cores() if function.device == "cpu" else 1
 
 
 def usable_cores() -> int:

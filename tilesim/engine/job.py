@@ -8,14 +8,18 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from tilesim.compute import Kernel, check_precision
+from tilesim.compute import Kernel, check_precision, summed_type
 from tilesim.engine.backend import kernels, resolve_backend, resolve_device
 from tilesim.errors import InputError, PlanError
 from tilesim.kernels.amorphous import with_background
 from tilesim.model import Crystal, Experiment, Series
 from tilesim.model.checks import whole_numbers
 from tilesim.tiling.plan import TilePlan, default_tile
+
+if TYPE_CHECKING:
+    from tilesim.engine.lowered import Lowered
 
 STAND_IN = Crystal((1e-8, 0.0, 0.0), (0.0, 1e-8, 0.0), (0.0, 0.0, 1e-8))
 
@@ -54,6 +58,17 @@ class Job:
     def evaluations(self) -> int:
         """Lattice evaluations of all frames: pixels x sub-pixels x layers x sources x phi x mosaic."""
         return steps_of(self.series)
+
+    def dtype_of(self, frame: int) -> str:
+        """Type of the terms that are summed for a frame."""
+        return summed_type(self.series[frame], self.precision)
+
+    def ready(self) -> Lowered:
+        """The job ready to render in this process: imports torch if that is what it takes."""
+        from tilesim.engine.lowered import Lowered
+
+        kernels(self.backend, self.device)
+        return Lowered(self)
 
     @cached_property
     def digest(self) -> str:

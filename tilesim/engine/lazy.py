@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tilesim.compute import simulate_tile
 from tilesim.engine.job import make_job
-from tilesim.engine.task import Frames
+from tilesim.engine.lowered import Lowered
 from tilesim.model import Experiment
 
 
@@ -35,13 +34,13 @@ def simulate(
 
     job = make_job(experiment, tile, precision, device, backend)
     # The tiles share what this one task gives, once per computation: their kernels, with one table.
-    frames = dask.delayed(Frames, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
+    lowered = dask.delayed(Lowered, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
     shape = job.plan.shape[1:]
     edges = (*(1 for _ in shape[:-2]), *job.plan.tile)
     return da.map_blocks(
         _block,
         job.plan,
-        frames,
+        lowered,
         chunks=tuple(_edges(length, edge) for length, edge in zip(shape, edges, strict=True)),
         dtype=np.float32,
         meta=np.empty((0,) * len(shape), np.float32),
@@ -72,10 +71,9 @@ def simulate_now(
     return image[0]
 
 
-def _block(plan, frames: Frames, block_id=None) -> np.ndarray:
+def _block(plan, lowered: Lowered, block_id=None) -> np.ndarray:
     tile = plan[int(np.ravel_multi_index(block_id, plan.grid[1:]))]
-    photons = simulate_tile(frames.kernel(tile), tile).photons
-    return photons[(None,) * (len(block_id) - 2)]
+    return lowered(tile).values[(None,) * (len(block_id) - 2)]
 
 
 def _edges(length: int, chunk: int) -> tuple[int, ...]:

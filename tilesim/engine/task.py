@@ -1,24 +1,83 @@
-"""One tile of a job, computed or read back, and what is reported of it: the same on a thread and on a worker."""
+"""Tile functions: what an engine runs over a plan of tiles, and what is answered of each tile."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
 from time import perf_counter
+from typing import Any, Protocol, Self
 
 import numpy as np
 
-from tilesim.compute import Kernel, TileImage, known_tile, simulate_tile, summed_type
-from tilesim.engine.backend import kernels
-from tilesim.engine.job import Job, lower_job
-from tilesim.engine.statistics import Statistics, tile_statistics
 from tilesim.errors import TileError, TilesimError
+from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
-KEPT_KERNELS = 16
-"""More than are in work at a time, and small, since they share their tables."""
-KEPT_TABLES = 2
+Read = Callable[[Tile], np.ndarray | None]
+"""Pixels of a tile that an earlier run has stored already, or None."""
+Write = Callable[[Tile, np.ndarray], None]
+"""Stores the pixels (slow, fast) of one tile; called from several threads."""
+
+
+class Figures(Protocol):
+    """What is said of the pixels of some tiles."""
+
+    def merge(self, other: Any) -> Self:
+        """The figures of both parts."""
+        ...
+
+
+@dataclass(frozen=True)
+class TileResult:
+    """Pixels of one tile, and what is said of them."""
+
+    values: np.ndarray
+    """(slow, fast)"""
+    figures: Figures
+    device: str
+    """Where they were computed"""
+    dtype: str
+    """Type of the terms that were summed"""
+
+
+class Runner(Protocol):
+    """A tile function made ready in one process, for several threads of it."""
+
+    def __call__(self, tile: Tile, known: np.ndarray | None = None) -> TileResult:
+        """The pixels of a tile with their figures; computed unless they are known."""
+        ...
+
+
+class TileFunction(Protocol):
+    """What an engine runs: a value that travels to any process."""
+
+    @property
+    def plan(self) -> TilePlan:
+        """The tiles."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that names the bytes of all tiles."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """cpu, cuda or cuda:N."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """eager, which needs torch, or fused."""
+        ...
+
+    def dtype_of(self, frame: int) -> str:
+        """Type of the terms that are summed for a frame."""
+        ...
+
+    def ready(self) -> Runner:
+        """The function ready to run in this process: imports what it needs."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,18 +85,18 @@ class TileReport:
     """What became of one tile."""
 
     tile: Tile
-    statistics: Statistics
+    figures: Any
     seconds: float
     device: str
     dtype: str
-    """Of the sum's terms."""
+    """Type of the terms that were summed"""
     backend: str
     digest: str
-    """Of the job that was really computed."""
+    """Digest of the tile function that was really run"""
     restored: bool = False
-    """Found in the store and read back, not computed."""
+    """Found in the store and read back, not computed"""
     worker: str = ""
-    """Address; empty in this process."""
+    """Address; empty in this process"""
 
 
 @dataclass(frozen=True)
@@ -45,73 +104,43 @@ class TileFailure:
     """A tile that could not be computed, or not stored."""
 
     tile: Tile | None
-    """None where the worker did not look at it."""
+    """None where the worker did not look at it"""
     reason: str
     worker: str = ""
-    """Address; empty in this process."""
+    """Address; empty in this process"""
     kind: str = "computing"
-    """Or "storing", or "refusing" where the worker is unfit for the job."""
+    """Or "storing", or "refusing" where the worker is not compatible"""
 
 
-class Frames:
-    """The kernels of the panels of a job's frames, each made when its first tile comes; the last few are kept.
+def run_tile(
+    function: TileFunction, runner: Runner, tile: Tile, write: Write, read: Read | None = None, worker: str = ""
+) -> TileReport:
+    """Compute and write one tile, unless it can be read back: the same on a thread and on a worker.
 
-    For several threads of one process, which share their tables.
+    Raises TileError, which names the tile, and what `write` raises.
     """
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self._kernels: OrderedDict[tuple[int, int], Kernel] = OrderedDict()
-        self._tables: OrderedDict[tuple, object] = OrderedDict()
-        self._lock = Lock()
-
-    def __reduce__(self) -> tuple:
-        return Frames, (self.job,)  # kernels are made where they are used
-
-    def kernel(self, tile: Tile) -> Kernel:
-        """The kernel of the tile's panel and frame."""
-        place = (tile.frame, tile.panel)
-        with self._lock:
-            if place not in self._kernels:
-                self._kernels[place] = lower_job(self.job, *place, self._table(tile.frame))
-            self._kernels.move_to_end(place)
-            while len(self._kernels) > KEPT_KERNELS:
-                self._kernels.popitem(last=False)
-            return self._kernels[place]
-
-    def _table(self, frame: int):
-        experiment = self.job.series[frame]
-        summed = summed_type(experiment, self.job.precision)
-        key = (experiment.factors.digest, summed)
-        if key not in self._tables:
-            self._tables[key] = kernels(self.job.backend, self.job.device).lower_table(
-                experiment.factors, summed, self.job.device
-            )
-        self._tables.move_to_end(key)
-        while len(self._tables) > KEPT_TABLES:
-            self._tables.popitem(last=False)
-        return self._tables[key]
+    start = perf_counter()
+    stored = read(tile) if read else None
+    result = _result(runner, tile, stored)
+    if stored is None:
+        write(tile, result.values)
+    return TileReport(
+        tile,
+        result.figures,
+        perf_counter() - start,
+        result.device,
+        result.dtype,
+        function.backend,
+        function.digest,
+        stored is not None,
+        worker,
+    )
 
 
-def compute_tile(kernel: Kernel, tile: Tile, known: np.ndarray | None = None) -> TileImage:
-    """The pixels of one tile, computed unless they are `known`. Raises TileError, which names the tile."""
+def _result(runner: Runner, tile: Tile, known: np.ndarray | None) -> TileResult:
     try:
-        return simulate_tile(kernel, tile) if known is None else known_tile(kernel, tile, known)
+        return runner(tile, known)
     except TilesimError:
         raise
     except Exception as error:
         raise TileError(f"{tile}: {type(error).__name__}: {error}") from error
-
-
-def report_tile(job: Job, kernel: Kernel, image: TileImage, start: float, **more) -> TileReport:
-    """What to tell of a tile that was begun at `start` (perf_counter) and is stored now."""
-    return TileReport(
-        image.tile,
-        tile_statistics(kernel.experiment, image),
-        perf_counter() - start,
-        kernel.device,
-        kernel.dtype,
-        job.backend,
-        job.digest,
-        **more,
-    )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import pickle
 from importlib import import_module
 from threading import Lock
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from distributed import WorkerPlugin, get_worker
 
 from tilesim.engine.backend import NO_TRITON, count_gpus, has_triton, one_thread_each
-from tilesim.engine.task import Frames, TileFailure, TileReport, compute_tile, report_tile
+from tilesim.engine.task import Runner, TileFailure, TileReport, run_tile
 from tilesim.engine.work import Work
-from tilesim.errors import PlanError, StoreError, TileError
+from tilesim.errors import PlanError, StoreError, TilesimError
 from tilesim.kernels import library
 
 if TYPE_CHECKING:
@@ -32,51 +31,44 @@ class JobPlugin(WorkerPlugin):
     def __init__(self, name: str, works: tuple[Work, ...]) -> None:
         self.name = name
         self._versions = versions()
-        self._device, self._backend = works[0].job.device, works[0].job.backend
+        self._device, self._backend = works[0].function.device, works[0].function.backend
         self._payload = pickle.dumps(works)
 
     def setup(self, worker) -> None:
         """Unpack the works, unless this worker is unfit; that is told by each task that reaches it."""
         self._lock = Lock()
-        self._stores: dict[int, Store] = {}
         self.refusal = unfit(self._versions, self._device, self._backend) or made_ready(self._device, self._backend)
         if self.refusal:
             return
         self._works = pickle.loads(self._payload)
         self._payload = b""
-        self._frames = [Frames(work.job) for work in self._works]
+        self._runners: dict[int, tuple[Runner, Store]] = {}
         self._restore = one_thread_each()  # tiles run side by side, each on one thread
 
     def teardown(self, worker) -> None:
         """Let go of tables, experiments and tensors."""
         if not self.refusal:
             self._restore()
-            del self._works, self._frames
-        self._stores.clear()
+            del self._works, self._runners
 
     def run(self, work: int, number: int, address: str) -> TileReport | TileFailure:
         """Compute (or read back) and store one tile of one work."""
-        start = perf_counter()
-        job, known = self._works[work].job, self._works[work].known
-        tile = job.plan[number]
+        function, known = self._works[work].function, self._works[work].known
+        tile = function.plan[number]
         try:
-            store = self._store(work)
-            stored = store.read(tile) if known else None
-            lowered = self._frames[work].kernel(tile)
-            computed = compute_tile(lowered, tile, stored)
-            if stored is None:
-                store.write(tile, computed.photons)
-        except TileError as error:
-            return TileFailure(tile, str(error), address)
+            runner, store = self._ready(work)
+            return run_tile(function, runner, tile, store.write, store.read if known else None, address)
         except StoreError as error:
             return TileFailure(tile, str(error), address, "storing")
-        return report_tile(job, lowered, computed, start, restored=stored is not None, worker=address)
+        except TilesimError as error:
+            return TileFailure(tile, str(error), address)
 
-    def _store(self, work: int) -> Store:
+    def _ready(self, work: int) -> tuple[Runner, Store]:
         with self._lock:
-            if work not in self._stores:
-                self._stores[work] = self._works[work].store.ready()
-            return self._stores[work]
+            if work not in self._runners:
+                one = self._works[work]
+                self._runners[work] = (one.function.ready(), one.store.ready())
+            return self._runners[work]
 
 
 def run_remote(name: str, work: int, number: int) -> TileReport | TileFailure:

@@ -19,6 +19,11 @@ def fill(template: str, frame: int, panel: int = 0, name: str = "") -> str:
     return FIELD.sub(lambda m: name if m[3] else f"{numbers[m[1]]:{m[2] or ''}d}", template)
 
 
+def fill_panel(template: str, panel: int) -> str:
+    """The template with the number of the panel filled in."""
+    return FIELD.sub(lambda m: f"{panel:{m[2] or ''}d}" if m[1] == "panel" else m[0], template)
+
+
 def fields_of(template: str) -> set[str]:
     """What is filled into a template."""
     return {match[1] or match[3] for match in FIELD.finditer(template)}

@@ -17,17 +17,32 @@ from tilesim.model.vectors import dot
 
 
 def write_smv(
-    path: str | os.PathLike[str], image: Bands, experiment: Experiment, about: Facing, offset: float, scale: float
+    path: str | os.PathLike[str], image: Bands, offset: float, scale: float, experiment: Experiment, about: Facing
 ) -> None:
     """Write an image of 16-bit pixels, which are photons x `scale` + `offset`, all or nothing. Raises StoreError."""
     text = packed(experiment)
-    items = (
-        *smv_items(experiment, about),
-        ("ADC_OFFSET", f"{offset:g}"),
-        ("PHOTON_SCALE", f"{scale:g}"),
-        *(((KEY, text),) if text else ()),
-    )
+    items = (*smv_items(experiment, about), *_scaling(offset, scale), *(((KEY, text),) if text else ()))
     write_banded(path, header_block(items), (band for _, band in image.bands()))
+
+
+def write_plain_smv(path: str | os.PathLike[str], image: Bands, offset: float, scale: float) -> None:
+    """Write the same without a geometry in the header."""
+    items = (*_layout(image.shape), *_scaling(offset, scale))
+    write_banded(path, header_block(items), (band for _, band in image.bands()))
+
+
+def _layout(shape: tuple[int, int]) -> tuple[tuple[str, str], ...]:
+    return (
+        ("DIM", "2"),
+        ("BYTE_ORDER", "little_endian"),
+        ("TYPE", "unsigned_short"),
+        ("SIZE1", str(shape[1])),
+        ("SIZE2", str(shape[0])),
+    )
+
+
+def _scaling(offset: float, scale: float) -> tuple[tuple[str, str], ...]:
+    return (("ADC_OFFSET", f"{offset:g}"), ("PHOTON_SCALE", f"{scale:g}"))
 
 
 def stacked_header(experiment: Experiment, offset: float, scale: float) -> bytes:
@@ -73,11 +88,7 @@ def smv_items(experiment: Experiment, about: Facing) -> tuple[tuple[str, str], .
         "TWOTHETA": tilt if tilt > 1e-6 else 0.0,
     }
     return (
-        ("DIM", "2"),
-        ("BYTE_ORDER", "little_endian"),
-        ("TYPE", "unsigned_short"),
-        ("SIZE1", str(fast)),
-        ("SIZE2", str(slow)),
+        *_layout((slow, fast)),
         *((key, value if isinstance(value, str) else f"{value:g}") for key, value in numbers.items()),
         ("DETECTOR_SN", "000"),
         ("BEAMLINE", "fake"),

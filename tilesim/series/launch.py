@@ -201,7 +201,14 @@ def store_place(frames: Frames, zarr: str | None) -> str:
     named = frames.files(0).named
     if not named:
         raise InputError("no output; expected a store or files")
-    folder, name = ("", "tilesim") if is_special(named[0]) else os.path.split(os.path.realpath(named[0]))
+    return hidden_place(named[0])
+
+
+def hidden_place(file: str) -> str:
+    """The store beside a file that is made of it."""
+    from tilesim.store.place import normal_place
+
+    folder, name = ("", "tilesim") if is_special(file) else os.path.split(os.path.realpath(file))
     return normal_place(os.path.join(folder, f".{name}.tiles.zarr"))
 
 

@@ -26,7 +26,7 @@ from tilesim.images.nxmx import nxmx_counts, write_nxmx
 from tilesim.images.packed import packed, packed_plain
 from tilesim.images.pixels import Image, Stacked
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format
-from tilesim.images.smvwriter import write_smv
+from tilesim.images.smvwriter import write_plain_smv, write_smv
 from tilesim.images.tiff import write_tiff
 from tilesim.model import Experiment
 
@@ -136,6 +136,9 @@ class _Writer:
             known = None if data.unknown else packed(self._view(frame, panels))
             write(path, self._bands(image, len(panels), self._whole(form)), number, known)
             return
+        if form == Format.SMV and data.unknown and len(panels) == 1:
+            self._write_plain_smv(path, image)
+            return
         experiment = self._view(frame, panels)
         if form == Format.PNG:
             from tilesim.pictures.picture import draw_preview
@@ -148,11 +151,19 @@ class _Writer:
             self.counts.append(cbf_counts(self.chosen.scale))
             write_cbf(path, self._bands(image, 1, self.counts[-1]), about, experiment, self.chosen.material)
         else:
-            added = self._added(image)
-            self.counts.append(SmvCounts(self.chosen.scale, added))
-            scale = (self.chosen.scale or 1.0) * data.gain
-            bands = self._bands(image, 1, self.counts[-1])
-            write_smv(path, bands, experiment, about, added + (data.offset or 0.0), scale)
+            write_smv(path, *self._smv_bands(image), experiment, about)
+
+    def _write_plain_smv(self, path: str, image: Image) -> None:
+        """An SMV file whose header states no geometry, because nobody does."""
+        write_plain_smv(path, *self._smv_bands(image))
+        self.result.remarks.append(f"the SMV header states no geometry: {self.data.unknown}")
+
+    def _smv_bands(self, image: Image) -> tuple[Bands, float, float]:
+        """The pixels of an SMV file, their offset and their scale."""
+        added = self._added(image)
+        self.counts.append(SmvCounts(self.chosen.scale, added))
+        bands = self._bands(image, 1, self.counts[-1])
+        return bands, added + (self.data.offset or 0.0), (self.chosen.scale or 1.0) * self.data.gain
 
     def write_series(self, out: str) -> None:
         """All frames and panels in one NXmx file."""

@@ -11,7 +11,7 @@ from tilesim.model.noise import Noise
 from tilesim.model.sampling import Region
 from tilesim.physics.spread import BLOCK, needed
 from tilesim.tiling.tile import Tile
-from tilesim.tools.noise import NUMBERS, Measurement, measured
+from tilesim.tools.noise import PIXEL_TYPES, Measurement, measured
 
 
 def add_noise(
@@ -33,7 +33,7 @@ def add_noise(
     Chunks smaller than the point spread reaches are joined first. Raises InputError.
     """
     shape = image.shape
-    measurement = Measurement(noise, NUMBERS[dtype], shape, region or Region(0, shape[0], 0, shape[1]))
+    measurement = Measurement(noise, PIXEL_TYPES[dtype], shape, region or Region(0, shape[0], 0, shape[1]))
     depth = (0, 0)
     if noise.point_spread is not None:
         radius = noise.point_spread.radius

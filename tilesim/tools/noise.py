@@ -24,23 +24,23 @@ Read = Callable[[slice, slice], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """A kind of numbers that detectors write."""
+class PixelType:
+    """Type of the numbers that detectors write."""
 
     dtype: str
     largest: float
     blank: float
-    """What stands for a pixel that was not simulated."""
+    """Mark of a pixel that was not simulated"""
 
     @property
     def whole(self) -> bool:
         return np.dtype(self.dtype).kind in "iu"
 
 
-NUMBERS = {
-    "uint16": Numbers("uint16", 65535.0, 0.0),
-    "int32": Numbers("int32", 2.0**31 - 1, -1.0),
-    "float32": Numbers("float32", math.inf, math.nan),
+PIXEL_TYPES = {
+    "uint16": PixelType("uint16", 65535.0, 0.0),
+    "int32": PixelType("int32", 2.0**31 - 1, -1.0),
+    "float32": PixelType("float32", math.inf, math.nan),
 }
 
 
@@ -49,7 +49,7 @@ class Measurement:
     """How one frame of one panel is measured."""
 
     noise: Noise
-    numbers: Numbers
+    pixel_type: PixelType
     shape: tuple[int, int]
     """Pixels (slow, fast) of the panel."""
     region: Region
@@ -60,45 +60,45 @@ class Measurement:
     """Where not zero, a pixel is overloaded in every frame."""
 
     def __post_init__(self) -> None:
-        if self.overload > self.numbers.largest:
+        if self.overload > self.pixel_type.largest:
             raise InputError(
-                f"overload is {self.overload:g}; expected at most {self.numbers.largest:.0f}, the largest number of"
-                f" {self.numbers.dtype} pixels"
+                f"overload is {self.overload:g}; expected at most {self.pixel_type.largest:.0f}, the largest number of"
+                f" {self.pixel_type.dtype} pixels"
             )
         if self.hot is not None and math.isinf(self.overload):
-            raise InputError(f"hot pixels among {self.numbers.dtype} pixels need an overload value")
+            raise InputError(f"hot pixels among {self.pixel_type.dtype} pixels need an overload value")
 
     @property
     def overload(self) -> float:
         """Largest value of a pixel, detector units."""
         wanted = self.noise.overload
         if wanted is None:
-            return self.numbers.largest
-        return float(np.dtype(self.numbers.dtype).type(wanted)) if wanted <= self.numbers.largest else wanted
+            return self.pixel_type.largest
+        return float(np.dtype(self.pixel_type.dtype).type(wanted)) if wanted <= self.pixel_type.largest else wanted
 
 
 def measured(measurement: Measurement, read: Read, tile: Tile) -> np.ndarray:
     """The pixels of one tile with noise.
 
     read     expected photons; NaN where there are none, and those pixels have no value in the result either
-    returns  (slow, fast) of the kind of numbers asked for
+    returns  (slow, fast) of the pixel type
     """
-    noise, numbers = measurement.noise, measurement.numbers
+    noise, pixel_type = measurement.noise, measurement.pixel_type
     signal, blank = _detected_photons(measurement, read, tile)
     rows, columns = tile.slices
     if measurement.dead is not None:
         signal[_where(measurement.dead, rows, columns)] = 0.0
-    pixel = _pixel_numbers((rows.start, rows.stop), (columns.start, columns.stop), measurement.shape)
+    pixel = _pixel_indices((rows.start, rows.stop), (columns.start, columns.stop), measurement.shape)
     source = {"seed": noise.seed, "frame": tile.frame, "panel": tile.panel}
     units = read_out(
         signal.reshape(-1), pixel, gain=noise.gain, offset=noise.offset, noise=noise.readout, **source
     ).reshape(signal.shape)
-    units = digitised(units, measurement.overload) if numbers.whole else units.clamp(max=measurement.overload)
+    units = digitised(units, measurement.overload) if pixel_type.whole else units.clamp(max=measurement.overload)
     if measurement.hot is not None:
         units[_where(measurement.hot, rows, columns)] = measurement.overload
-    units[blank] = numbers.blank
+    units[blank] = pixel_type.blank
     with np.errstate(over="ignore"):
-        return units.to(torch.float64).numpy().astype(numbers.dtype)
+        return units.to(torch.float64).numpy().astype(pixel_type.dtype)
 
 
 def _detected_photons(measurement: Measurement, read: Read, tile: Tile) -> tuple[Tensor, Tensor]:
@@ -130,7 +130,7 @@ def _counted(
     photons *= noise.scale
     if noise.flicker > 0.0:
         photons *= flicker_factor(noise.flicker, seed=noise.seed, frame=tile.frame)
-    pixel = _pixel_numbers(rows, columns, shape)
+    pixel = _pixel_indices(rows, columns, shape)
     detector = {"seed": noise.calibration_seed, "panel": tile.panel}
     if noise.calibration > 0.0:
         photons *= pixel_factors(noise.calibration, pixel, **detector).reshape(photons.shape)
@@ -155,7 +155,7 @@ def _blank(photons: Tensor, region: Region, corner: tuple[int, int]) -> Tensor:
     return blank
 
 
-def _pixel_numbers(rows: tuple[int, int], columns: tuple[int, int], shape: tuple[int, int]) -> Tensor:
+def _pixel_indices(rows: tuple[int, int], columns: tuple[int, int], shape: tuple[int, int]) -> Tensor:
     """(n,) int64: index in the panel of every pixel of a part of it."""
     return (torch.arange(*rows)[:, None] * shape[1] + torch.arange(*columns)).reshape(-1)
 
@@ -172,23 +172,24 @@ def _spectrum(point_spread: PointSpread) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What to tell of some measured pixels; sums of tiles in any order are those of the image."""
+class NoiseFigures:
+    """What is said of some measured pixels; figures of tiles merged in any order are those of the image."""
 
     pixels: int = 0
-    """That have a value."""
+    """Pixels that have a value"""
     total: float = 0.0
-    """Detector units."""
+    """Detector units"""
     largest: float = -math.inf
     overloads: int = 0
-    """Pixels at the overload value that are not hot."""
+    """Pixels at the overload value that are not hot"""
     blank: int = 0
-    """Pixels without a value."""
+    """Pixels without a value"""
     negative: int = 0
-    """Pixels where less than 0 photons were expected; they count as 0."""
+    """Pixels where less than 0 photons were expected; they count as 0"""
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
+    def merge(self, other: NoiseFigures) -> NoiseFigures:
+        """The figures of both parts."""
+        return NoiseFigures(
             self.pixels + other.pixels,
             self.total + other.total,
             max(self.largest, other.largest),
@@ -198,11 +199,24 @@ class Tally:
         )
 
     def photons(self, noise: Noise) -> float:
-        """What was read above the offset, photons."""
+        """Photons that were read above the offset."""
         return (self.total - noise.offset * self.pixels) / noise.gain
 
+    def as_plain(self, measurement: Measurement) -> dict[str, float | int | None]:
+        """The figures as plain values; None where no pixel has a value."""
+        return {
+            "pixels": self.pixels,
+            "mean": self.total / self.pixels if self.pixels else None,
+            "largest": self.largest if self.pixels else None,
+            "photons": self.photons(measurement.noise),
+            "overloads": self.overloads,
+            "overload": measurement.overload,
+            "blank": self.blank,
+            "negative": self.negative,
+        }
 
-def tally(measurement: Measurement, read: Read, tile: Tile, values: np.ndarray) -> Tally:
+
+def noise_figures(measurement: Measurement, read: Read, tile: Tile, values: np.ndarray) -> NoiseFigures:
     """The figures of a tile with noise (`values`), which may have been computed by an earlier run."""
     rows, columns = tile.slices
     expected = torch.from_numpy(np.array(read(rows, columns), np.float64))
@@ -211,7 +225,7 @@ def tally(measurement: Measurement, read: Read, tile: Tile, values: np.ndarray) 
     above = (values >= measurement.overload) & ~blank
     if measurement.hot is not None:
         above &= np.asarray(measurement.hot(rows, columns)) == 0
-    return Tally(
+    return NoiseFigures(
         int(valid.size),
         float(valid.sum()),
         float(valid.max(initial=-math.inf)),

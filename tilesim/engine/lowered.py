@@ -1,0 +1,61 @@
+"""Rendering as a tile function: the kernels of a job's frames and panels, each lowered when its first tile comes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from tilesim.compute import Kernel, known_tile, simulate_tile
+from tilesim.engine.backend import kernels
+from tilesim.engine.job import Job, lower_job
+from tilesim.engine.statistics import tile_statistics
+from tilesim.engine.task import TileResult
+from tilesim.tiling.tile import Tile
+
+KEPT_KERNELS = 16
+"""More than are in work at a time, and small, since they share their tables."""
+KEPT_TABLES = 2
+
+
+class Lowered:
+    """The last few kernels of a job, for several threads of one process, which share their tables."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._kernels: OrderedDict[tuple[int, int], Kernel] = OrderedDict()
+        self._tables: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Lowered, (self.job,)  # kernels are made where they are used
+
+    def __call__(self, tile: Tile, known: np.ndarray | None = None) -> TileResult:
+        """The pixels of a tile, float32 photons, with their statistics."""
+        kernel = self.kernel(tile)
+        image = simulate_tile(kernel, tile) if known is None else known_tile(kernel, tile, known)
+        return TileResult(image.photons, tile_statistics(kernel.experiment, image), kernel.device, kernel.dtype)
+
+    def kernel(self, tile: Tile) -> Kernel:
+        """The kernel of the tile's panel and frame."""
+        place = (tile.frame, tile.panel)
+        with self._lock:
+            if place not in self._kernels:
+                self._kernels[place] = lower_job(self.job, *place, self._table(tile.frame))
+            self._kernels.move_to_end(place)
+            while len(self._kernels) > KEPT_KERNELS:
+                self._kernels.popitem(last=False)
+            return self._kernels[place]
+
+    def _table(self, frame: int) -> Any:
+        job, factors = self.job, self.job.series[frame].factors
+        summed = job.dtype_of(frame)
+        key = (factors.digest, summed)
+        if key not in self._tables:
+            self._tables[key] = kernels(job.backend, job.device).lower_table(factors, summed, job.device)
+        self._tables.move_to_end(key)
+        while len(self._tables) > KEPT_TABLES:
+            self._tables.popitem(last=False)
+        return self._tables[key]

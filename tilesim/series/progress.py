@@ -1,0 +1,161 @@
+"""Progress of a run: a bar with rate and time left on a terminal or in a notebook, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ECHO_ROOM = 5
+"""Columns for two echoes of Ctrl-C and the cursor; a bar that wraps is drawn twice."""
+
+
+class Pace:
+    """Rate and time left by the tiles that were computed: those that were only read back from a store are fast."""
+
+    def __init__(self, tiles: int, amount: float, unit: str) -> None:
+        """
+        amount  work of all tiles together, in `unit`, such as steps
+        """
+        self.tiles, self.done = tiles, 0
+        self._each, self._unit, self._computed = amount / tiles, unit, 0
+        self._start = self._now = perf_counter()
+
+    def add(self, report: object) -> None:
+        """Count one more tile, by its report."""
+        self._now, self.done = perf_counter(), self.done + 1
+        # A failure has no such field, and cost time.
+        if not getattr(report, "restored", False):
+            self._computed += 1
+        elif not self._computed:
+            self._start = self._now
+
+    @property
+    def rate(self) -> str:
+        """Work per second; empty while nothing was computed."""
+        if not self._computed:
+            return ""
+        return f"{self._each * self._computed / max(self._now - self._start, 1e-9) / 1e6:.1f} M {self._unit}/s"
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until all tiles are done, if no more of them are read back; None while nothing was computed."""
+        if self.done == self.tiles:
+            return 0.0
+        return (self._now - self._start) * (self.tiles - self.done) / self._computed if self._computed else None
+
+
+@contextmanager
+def progress(
+    tiles: int, amount: float, wanted: bool, verb: str = "simulating", unit: str = "steps", lines: bool = True
+) -> Iterator[Callable[[object], None]]:
+    """Yields a function to call with each tile's report; writes to standard error.
+
+    amount  work of all tiles together, in `unit`
+    lines   whether plain lines are written where there is neither terminal nor notebook
+    """
+    if not wanted:
+        yield lambda report: None
+    elif shows_bars():
+        with _bar(Pace(tiles, amount, unit), verb) as advance:
+            yield advance
+    else:
+        yield _lines(Pace(tiles, amount, unit)) if lines else lambda report: None
+
+
+@contextmanager
+def counting(verb: str, total: int, what: str, wanted: bool) -> Iterator[Callable[[], None]]:
+    """Yields a function to call after each of `total` things; shows a bar that goes at the end, nothing elsewhere."""
+    if not wanted or total < 2 or not shows_bars():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeRemainingColumn())
+    with Progress(*columns, console=_console(), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)
+
+
+def shows_bars() -> bool:
+    """Whether standard error is a terminal, or this is a notebook."""
+    return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def in_notebook() -> bool:
+    """Whether the code runs in a cell of Jupyter."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def _console() -> Console:
+    """Standard error, whose last columns stay free: a ^C that a terminal echoes must not wrap onto another line."""
+    from rich.console import Console, ConsoleDimensions
+
+    class Narrower(Console):
+        @property
+        def size(self) -> ConsoleDimensions:
+            width, height = super().size
+            return ConsoleDimensions(max(1, width - ECHO_ROOM), height)
+
+    return Console() if in_notebook() else Narrower(stderr=True)
+
+
+@contextmanager
+def _bar(pace: Pace, verb: str) -> Iterator[Callable[[object], None]]:
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
+    from rich.text import Text
+
+    class Clock(ProgressColumn):
+        """Time so far and time left, without hours while there are none: the bar needs the room."""
+
+        max_refresh = 0.5
+
+        def render(self, task: Task) -> Text:
+            past = task.finished_time if task.finished else task.elapsed
+            return Text(f"{_clock(past)} left {_clock(task.fields['left'])}")
+
+    columns: tuple[Any, ...] = (
+        TextColumn(verb),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} tiles"),
+        TextColumn("{task.fields[rate]}"),
+        Clock(),
+    )
+    with Progress(*columns, console=_console()) as bar:
+        task = bar.add_task("", total=pace.tiles, rate=pace.rate, left=pace.left)
+
+        def advance(report: object) -> None:
+            pace.add(report)
+            bar.update(task, advance=1, rate=pace.rate, left=pace.left)
+
+        yield advance
+
+
+def _clock(seconds: float | None) -> str:
+    """m:ss, or h:mm:ss from an hour on."""
+    if seconds is None:
+        return "-:--"
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def _lines(pace: Pace) -> Callable[[object], None]:
+    said = 0
+
+    def advance(report: object) -> None:
+        nonlocal said
+        pace.add(report)
+        percent = 100 * pace.done // pace.tiles
+        if percent // 10 > said // 10:
+            said = percent
+            how = f"{pace.rate}, {pace.left or 0.0:.0f} s left" if pace.rate else "all read back"
+            print(f"{percent}% done ({pace.done} of {pace.tiles} tiles, {how})", file=sys.stderr, flush=True)
+
+    return advance
