@@ -1,8 +1,8 @@
-# `make demo` and `make test` do all their own set-up; both are safe to repeat.
+# Every target does its own set-up and is safe to repeat.
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test clean
+.PHONY: demo test docs format clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -14,7 +14,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/ready
-	$(VENV)/bin/python -m tilesim_cli.main example demo --overwrite
+	$(VENV)/bin/python -m tilesim example demo --overwrite
 	sh demo/run.sh $(VENV)/bin/tilesim
 	@echo "demo/out.png shows the frame; demo/out.bin, demo/out.zarr and demo/noise.img hold it"
 
@@ -22,7 +22,17 @@ test: $(VENV)/ready
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy
+	$(MAKE) --no-print-directory docs
 	$(VENV)/bin/python -m pytest
+
+# All pages anew: those that Sphinx believes to be up to date are not warned of again.
+docs: $(VENV)/ready
+	$(VENV)/bin/python -m sphinx -E -q -W --keep-going -b html docs/reference build/reference
+	@echo "build/reference/index.html is the API reference"
+
+format: $(VENV)/ready
+	$(VENV)/bin/python -m ruff check --fix .
+	$(VENV)/bin/python -m ruff format .
 
 clean:
 	rm -rf $(VENV) build demo *.egg-info

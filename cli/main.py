@@ -50,8 +50,10 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool)
         return
     from importlib.metadata import version
 
-    names = ("tilesim", "torch", "dask", "zarr", "numpy")
-    click.echo(", ".join(f"{name} {version(name)}" for name in names))
+    from tilesim import __version__
+
+    used = (f"{name} {version(name)}" for name in ("torch", "dask", "zarr", "numpy"))
+    click.echo(", ".join((f"tilesim {__version__}", *used)))
     ctx.exit()
 
 
@@ -61,7 +63,9 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool)
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Say `tilesim run --help` for every flag.",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Versions.")
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Versions."
+)
 def tilesim() -> None:
     """X-ray diffraction images from nanoBragg's own command lines, tiled and distributed."""
 

@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml
+
+import tilesim
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -32,11 +37,43 @@ def test_the_corrections_page_lists_all_of_them():
     assert re.findall(r"^\| (K\d+) \|", page, re.MULTILINE) == [f"K{n}" for n in range(1, 15)]
 
 
-def test_the_architecture_page_names_modules_that_exist():
-    page = (ROOT / "docs" / "architecture.md").read_text()
-    named = re.findall(r"`((?:nanobragg|run|physics|tiling|io|store)/\w+\.py)`", page)
-    assert named
-    assert [name for name in named if not (ROOT / "tilesim" / name).exists()] == []
+@pytest.mark.parametrize("name", ["docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md"])
+def test_pages_for_developers_name_files_and_rooms_that_exist(name):
+    """A file without its room is in the one named before it."""
+    room, missing = "", []
+    named = re.findall(r"`((?:\w+/)*)(\w+\.(?:cpp|h|html|pyi?|sh|toml))?`", (ROOT / name).read_text())
+    for folders, file in named:
+        room = folders or room
+        places = (ROOT / folders, ROOT / "tilesim" / folders, ROOT / "tilesim" / room)
+        missing += [] if any((place / file).exists() for place in places) else [folders + file]
+    assert len(named) > 10 and missing == []
+
+
+def test_the_glossary_names_classes_where_they_are():
+    nouns = re.findall(r"^\| `(\w+)` \(`([\w/]+\.py)`\)", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert len(nouns) > 12
+    for noun, file in nouns:
+        assert re.search(rf"^(?:class {noun}\b|{noun} = )", (ROOT / "tilesim" / file).read_text(), re.MULTILINE), noun
+
+
+def test_links_of_the_pages_lead_to_files():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\((?!\w+:)([^)#\s]+)", page.read_text())]
+    assert len(links) > 20
+    assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_reference_has_every_public_name_once():
+    pages = [page.read_text() for page in (ROOT / "docs" / "reference").glob("*.rst")]
+    named = [name for page in pages for name in re.findall(r"^\.\. auto\w+:: tilesim\.(\w+)$", page, re.MULTILINE)]
+    assert sorted(named) == tilesim.__all__
+
+
+def test_the_checks_before_a_commit_are_those_of_make_test():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    commands = recipe.replace("$(VENV)", ".venv").replace("\t", "").splitlines()
+    assert [hook["entry"] for hook in hooks] == commands[: len(hooks)]
 
 
 def test_the_page_on_structure_factors_shows_what_its_commands_print(tmp_path, monkeypatch):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tilesim.engine.job import make_job
 from tilesim.engine.lowered import Lowered
 from tilesim.model import Experiment
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 
 def simulate(
@@ -15,7 +20,7 @@ def simulate(
     precision: str = "mixed",
     device: str = "auto",
     backend: str = "auto",
-):
+) -> da.Array:
     """The image of an experiment as a lazy `dask.array` (slow, fast) float32, in photons per pixel.
 
     Of several panels it is an array (panel, slow, fast).

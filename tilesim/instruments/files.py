@@ -17,9 +17,46 @@ WRONG = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionE
 
 
 def read_detector(path: str | os.PathLike[str]) -> Instrument:
-    """Panels, beam, spindle, sensor and mask of a geometry file (docs/detectors.md), in the file's own frame.
+    """Read panels, beam, spindle, sensor and mask of a geometry file (docs/detectors.md), in the file's own frame.
 
-    Raises InputError, one line that names the file.
+    Parameters
+    ----------
+    path
+        DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML file; told by its content, TOML by its name.
+
+    Returns
+    -------
+    Instrument
+        In metres; what the file does not say is None.
+
+    Raises
+    ------
+    InputError
+        Naming the file, where it is none of these or describes no detector.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> bench = '''
+    ... pixel = 0.1
+    ... shape = [200, 300]
+    ... wavelength = 1.5
+    ... [[panel]]
+    ... origin = [-15, -10, 40]
+    ... fast = [1, 0, 0]
+    ... slow = [0, 1, 0]
+    ... '''
+    >>> with open("bench.toml", "w") as file:
+    ...     _ = file.write(bench)
+    >>> tilesim.read_detector("bench.toml")
+    Instrument
+      name        bench.toml
+      pixels      200 x 300 pixels (slow x fast) of 0.1 mm
+      distance    at 40 mm
+      axes        fast (1 0 0), slow (0 1 0)
+      wavelength  1.5 Å
+      beam        beam along (0 0 1)
+      spindle     spindle along (1 0 0)
     """
     shown = printable(path)
     try:

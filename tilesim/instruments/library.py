@@ -103,13 +103,41 @@ def detector(
     beam: Vector = (0.0, 0.0, 1.0),
     fast: Vector = (1.0, 0.0, 0.0),
 ) -> Instrument:
-    """A detector of the library at right angles to the light.
+    """Place a detector of the library at right angles to the incident beam.
 
-    distance     from the sample, metres
-    beam_centre  where the light arrives, pixels (slow, fast) from the corner of the raster; None is its middle
-    beam, fast   unit vectors at right angles
+    docs/detectors.md lists the library; `detectors.toml` says where its numbers are from.
 
-    Raises InputError.
+    Parameters
+    ----------
+    name
+        Name in the library, such as "eiger2-16m".
+    distance
+        From the sample, metres.
+    beam_centre
+        Where the beam arrives, pixels (slow, fast) from the outer corner of the raster; None is its middle.
+    beam, fast
+        Unit vectors of the incident beam and the fast axis, at right angles.
+
+    Returns
+    -------
+    Instrument
+        With panels, sensor, the mask of the gaps, and the spindle along the fast axis.
+
+    Raises
+    ------
+    InputError
+        Where there is no such detector (the message names those that there are), or the axes are not at right angles.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> eiger = tilesim.detector("eiger2-16m", distance=0.2)
+    >>> eiger.shape, eiger.sensor.text
+    ((4362, 4148), '450 µm in 2 layers, Si, its own')
+    >>> tilesim.from_nanobragg(
+    ...     "-cell 79 79 38 90 90 90 -default_F 100 -N 10 -lambda 1", instrument=eiger
+    ... ).detector.name
+    'eiger2-16m'
     """
     chosen = layout(checks.text("name of the detector", name))
     plane = Panel.facing(distance, chosen.pixel_size, chosen.raster, beam_centre, beam, fast)

@@ -18,7 +18,25 @@ AVOGADRO = 6.02214179e23
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ScatteringCurve(Noun):
-    """The scattering of one molecule of a material over the angle; equal when the values are equal."""
+    """The scattering of one molecule of a material over the angle; equal when the values are equal.
+
+    Between its points the amplitude is interpolated by a cubic (docs/background.md).
+
+    Raises
+    ------
+    InputError
+        Where the arrays differ in length, hold fewer than two points or a value that is not finite, where an angle does
+        not rise, or where an angle or amplitude is negative.
+
+    Examples
+    --------
+    >>> from tilesim import ScatteringCurve
+    >>> ScatteringCurve(stol=[0.0, 2.5e9, 5e9], amplitude=[10.0, 4.0, 3.0], source="glass")
+    ScatteringCurve
+      source  glass
+      points  3 points to 1 Å
+      digest  51f95462878e
+    """
 
     stol: np.ndarray
     """(n,) sin(theta)/lambda in 1/m, rising from 0 or more; two points or more."""
@@ -77,9 +95,28 @@ class ScatteringCurve(Noun):
 
 @dataclass(frozen=True, repr=False)
 class Background(Noun):
-    """A slab of amorphous material across the incident beam, at the sample; thin enough that it absorbs nothing."""
+    """A slab of amorphous material across the incident beam, at the sample; thin enough that it absorbs nothing.
+
+    docs/background.md has the formula and what it was compared with.
+
+    Raises
+    ------
+    InputError
+        Where thickness or density are negative, or the molar mass is not above 0.
+
+    Examples
+    --------
+    >>> from tilesim import Background, material_curve
+    >>> Background(material_curve("water"), thickness=1e-4, density=1000.0, molar_mass=0.018)
+    Background
+      material    water
+      thickness   0.1 mm
+      density     1 g/cm³
+      molar mass  18 g/mol
+    """
 
     curve: ScatteringCurve
+    """Scattering of one molecule."""
     thickness: float
     """Metres, along the beam."""
     density: float

@@ -25,7 +25,19 @@ WAVELENGTHS = (1e-18, 1e-2)
 
 @dataclass(frozen=True, repr=False)
 class Source(Noun):
-    """One plane wave of the beam: a point of the divergence grid at one wavelength."""
+    """One plane wave of the beam: a point of the divergence grid at one wavelength.
+
+    Raises
+    ------
+    InputError
+        Where the direction is no unit vector, the wavelength is not in metres, or the weight is negative.
+
+    Examples
+    --------
+    >>> from tilesim import Source
+    >>> Source(direction=(0.0, 0.0, 1.0), wavelength=1e-10, weight=0.5).text
+    '1 Å, along (0 0 1), weight 0.5'
+    """
 
     direction: Vector
     """Unit vector of propagation, from source to sample."""
@@ -56,6 +68,26 @@ class Beam(Noun):
 
     Without explicit `sources` it is one plane wave along `direction` at `wavelength`. With sources these are their
     centre: `replace(wavelength=...)` scales the wavelengths of all sources and `replace(direction=...)` turns all.
+
+    Raises
+    ------
+    InputError
+        Where a direction is no unit vector, a length is not in metres, or fluence, exposure or size are negative.
+
+    Examples
+    --------
+    >>> from tilesim import Beam
+    >>> beam = Beam(direction=(0.0, 0.0, 1.0), wavelength=1e-10, fluence=1e24, exposure=0.1, size=1e-4)
+    >>> beam
+    Beam
+      wavelength    1 Å (12.3984 keV)
+      direction     along (0 0 1)
+      fluence       1e+24 photons/m²
+      polarization  Kahn factor 0, field along (0 0 1)
+      exposure      0.1 s
+      size          100 µm
+    >>> beam.flux
+    1e+17
     """
 
     direction: Vector

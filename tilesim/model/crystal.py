@@ -24,25 +24,58 @@ ANGLES = ("alpha", "beta", "gamma")
 
 
 class Shape(StrEnum):
-    """Shape of the crystal, hence of its reflections (spec intensity 4)."""
+    """Shape of the crystal, hence of its reflections (spec intensity 4); its value, such as "gauss", will do.
+
+    Examples
+    --------
+    >>> from tilesim import Crystal, Shape
+    >>> Crystal.from_cell(5e-9, 6e-9, 7e-9, shape="gauss").shape is Shape.GAUSS
+    True
+    """
 
     SQUARE = "square"
+    """A block of cells: sin(pi N x) / sin(pi x) along each axis, with side maxima."""
     ROUND = "round"
+    """A round crystal: the transform of a ball, with side maxima in rings."""
     GAUSS = "gauss"
+    """A Gaussian around every reciprocal lattice point."""
     TOPHAT = "tophat"
+    """The same everywhere within a ball around every reciprocal lattice point, and nothing beyond."""
 
 
 @dataclass(frozen=True, repr=False)
 class Crystal(Noun):
-    """A stack of unit cells, unrotated by the spindle."""
+    """A stack of unit cells, unrotated by the spindle.
+
+    Raises
+    ------
+    InputError
+        Where the cell vectors are not in metres or lie in one plane, where there is less than one cell along a vector,
+        or where a mosaic rotation is no rotation.
+
+    Examples
+    --------
+    >>> from tilesim import Crystal
+    >>> crystal = Crystal(a=(79e-10, 0.0, 0.0), b=(0.0, 79e-10, 0.0), c=(0.0, 0.0, 38e-10), cells=(10, 10, 20))
+    >>> crystal
+    Crystal
+      cell   79 79 38 Å 90 90 90°
+      size   10 x 10 x 20 cells
+      shape  square
+    >>> [round(1e-9 * x, 6) for x in crystal.star[0]]  # a*, 1/nm
+    [0.126582, 0.0, 0.0]
+    """
 
     a: Vector
-    """Real-space cell vector, metres, 1e-15 to 1e-2 long."""
+    """First cell vector in real space, metres, 1e-15 to 1e-2 long."""
     b: Vector
+    """Second cell vector, as a."""
     c: Vector
+    """Third cell vector, as a."""
     cells: tuple[int, int, int] = (1, 1, 1)
     """Cells along a, b, c; each at least one."""
     shape: Shape = Shape.SQUARE
+    """A `Shape` or its value: square, round, gauss, tophat."""
     fudge: float = 1.0
     """Multiplies the squared radius of all shapes but the square one."""
     mosaic_rotations: tuple[Matrix, ...] = (IDENTITY,)
@@ -115,6 +148,12 @@ class Crystal(Noun):
         """The crystal turned about `axis` (any length) by `angle` radians, right-handed; its cell stays the same.
 
         Mosaic rotations are those of the laboratory and stay as they are. Raises InputError.
+
+        >>> import math
+        >>> from tilesim import Crystal
+        >>> turned = Crystal.from_cell(5e-9, 6e-9, 7e-9).rotated((0.0, 0.0, 1.0), math.pi / 2)
+        >>> [round(1e9 * x, 6) for x in turned.a]  # nm
+        [0.0, 5.0, 0.0]
         """
         about = unit(checks.direction("axis of the rotation", axis))
         angle = checks.finite("angle of the rotation", angle)
@@ -159,10 +198,34 @@ class Crystal(Noun):
         gamma: float = math.pi / 2,
         **fields,
     ) -> Self:
-        """A crystal of the unit cell a, b, c (metres), alpha, beta, gamma (radians); `fields` are the others.
+        """The crystal of a unit cell in a standard orientation.
 
-        a* runs along x and b* lies in the x-y plane, hence c along z: the orientation of nanoBragg's -cell (K6).
-        Raises InputError where no such cell exists.
+        a* runs along x and b* lies in the x-y plane, hence c along z: the orientation of nanoBragg's -cell
+        (docs/corrections.md, K6).
+
+        Parameters
+        ----------
+        a, b, c
+            Lengths of the cell, metres.
+        alpha, beta, gamma
+            Angles of the cell, radians.
+        fields
+            The other fields of a crystal.
+
+        Raises
+        ------
+        InputError
+            Where no such cell exists.
+
+        Examples
+        --------
+        >>> import math
+        >>> from tilesim import Crystal
+        >>> Crystal.from_cell(5e-9, 5e-9, 9e-9, gamma=math.radians(120), cells=(8, 8, 4))
+        Crystal
+          cell   50 50 90 Å 90 90 120°
+          size   8 x 8 x 4 cells
+          shape  square
         """
         a, b, c = (checks.positive(f"cell length {name}", x) for name, x in (("a", a), ("b", b), ("c", c)))
         angles = [checks.positive(f"cell angle {n}", x) for n, x in zip(ANGLES, (alpha, beta, gamma), strict=True)]

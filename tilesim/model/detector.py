@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tilesim.errors import InputError
 from tilesim.model import checks
@@ -21,9 +21,29 @@ PIXEL_SIZES = (1e-12, 10.0)
 
 @dataclass(frozen=True, repr=False)
 class Sensor(Noun):
-    """A stack of equal absorbing layers behind the front surface (spec geometry 8)."""
+    """A stack of equal absorbing layers behind the front surface (spec geometry 8).
+
+    Raises
+    ------
+    InputError
+        Where there is no layer, a thickness is not above 0, the material is unknown, or neither attenuation nor
+        material are stated.
+
+    Examples
+    --------
+    >>> from tilesim import Sensor
+    >>> sensor = Sensor(layers=2, layer_thickness=160e-6, material="Si")
+    >>> sensor
+    Sensor
+      thickness    320 µm in 2 layers
+      material     Si
+      attenuation  its own
+    >>> round(sensor.attenuation_at(1e-10))
+    4206
+    """
 
     layers: int
+    """Number of layers, at least one."""
     layer_thickness: float
     """Metres; layer j starts at depth j times this."""
     attenuation: float | None = None
@@ -65,13 +85,39 @@ class Sensor(Noun):
 
 @dataclass(frozen=True, repr=False)
 class Panel(Noun):
-    """One plane of pixels; vectors in the laboratory frame, metres."""
+    """One plane of pixels; vectors in the laboratory frame, metres.
+
+    `Panel.facing` makes the usual one, at right angles to the beam.
+
+    Raises
+    ------
+    InputError
+        Where an axis is zero, the pixel size is not in metres, the shape is not 1 to 2^40 pixels, or the normal points
+        to the sample.
+
+    Examples
+    --------
+    >>> from tilesim import Panel
+    >>> Panel(
+    ...     origin=(-0.0128, -0.0256, 0.1),
+    ...     fast=(1.0, 0.0, 0.0),
+    ...     slow=(0.0, 1.0, 0.0),
+    ...     normal=(0.0, 0.0, 1.0),
+    ...     pixel_size=1e-4,
+    ...     shape=(512, 256),
+    ... )
+    Panel
+      pixels    512 x 256 pixels (slow x fast) of 0.1 mm
+      distance  at 100 mm
+      axes      fast (1 0 0), slow (0 1 0)
+    """
 
     origin: Vector
     """Outer corner of pixel (0, 0), seen from the sample."""
     fast: Vector
     """Step along the fast axis per metre; a unit vector, but for the reference's non-unit swing axes."""
     slow: Vector
+    """Step along the slow axis per metre, as `fast`."""
     normal: Vector
     """Outward normal (odet)."""
     pixel_size: float
@@ -83,7 +129,7 @@ class Panel(Noun):
     sensor: Sensor | None = None
     """None: every photon that arrives is counted."""
     curved_radius: float | None = None
-    """Where set, every pixel lies at this distance (spec geometry 8, curved detector)."""
+    """Metres from the sample to every pixel (spec geometry 8, curved detector); None: the panel is flat."""
 
     def __post_init__(self) -> None:
         checks.coerce(
@@ -151,17 +197,34 @@ class Panel(Noun):
         fast: Sequence[float] = (1.0, 0.0, 0.0),
         **fields,
     ) -> Self:
-        """A panel at right angles to the beam.
+        """The panel at right angles to the beam.
 
-        distance     from the sample, metres
-        pixel_size   metres
-        shape        pixels (slow, fast)
-        beam_centre  where the beam arrives, pixels (slow, fast) from the outer corner of pixel (0, 0); None is the
-                     middle of the panel
-        beam, fast   unit vectors at right angles; the slow axis is beam x fast
-        fields       the other fields of a panel
+        Parameters
+        ----------
+        distance
+            From the sample, metres.
+        pixel_size
+            Edge of a pixel, metres.
+        shape
+            Pixels (slow, fast).
+        beam_centre
+            Where the beam arrives, pixels (slow, fast) from the outer corner of pixel (0, 0); None is the middle of the
+            panel.
+        beam, fast
+            Unit vectors at right angles; the slow axis is beam x fast.
+        fields
+            The other fields of a panel.
 
-        Raises InputError.
+        Raises
+        ------
+        InputError
+            Where a length is not in metres or the axes are not at right angles.
+
+        Examples
+        --------
+        >>> from tilesim import Panel
+        >>> Panel.facing(distance=0.1, pixel_size=1e-4, shape=(512, 256), beam_centre=(256.0, 100.0)).origin
+        (-0.01, -0.0256, 0.1)
         """
         distance = checks.positive("distance of a panel", distance)
         pixel_size = checks.length("pixel size", pixel_size, *PIXEL_SIZES, checks.MICROMETRE)
@@ -180,12 +243,35 @@ class Panel(Noun):
 
 @dataclass(frozen=True, repr=False)
 class Detector(Noun):
-    """One or more panels; a nanoBragg command line makes one."""
+    """One or more panels; a nanoBragg command line makes one.
+
+    Raises
+    ------
+    InputError
+        Where there is no panel.
+
+    Examples
+    --------
+    >>> from tilesim import Detector, Panel
+    >>> upper = Panel.facing(0.1, 1e-4, (100, 200), beam_centre=(105.0, 100.0))
+    >>> lower = Panel.facing(0.1, 1e-4, (100, 200), beam_centre=(-5.0, 100.0))
+    >>> Detector([upper, lower], name="two halves")
+    Detector
+      name      two halves
+      panels    2 panels
+      pixels    100 x 200 pixels (slow x fast) of 0.1 mm
+      distance  at 100 mm
+      axes      fast (1 0 0), slow (0 1 0)
+    """
 
     panels: tuple[Panel, ...]
     """A single panel or any iterable of them will do."""
     name: str = ""
     """What files call it."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, panels: Panel | Iterable[Panel], name: str = "") -> None: ...
 
     def __post_init__(self) -> None:
         checks.coerce(

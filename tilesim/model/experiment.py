@@ -25,6 +25,14 @@ from tilesim.model.serial import from_plain, to_plain
 class Experiment(Noun):
     """Beam, crystal, detector, spindle, sampling, structure factors; equality by value.
 
+    Raises
+    ------
+    InputError
+        Where a part is of another class, where parts contradict each other (a mask of another shape, a background in a
+        beam of unknown size, structure factors without a crystal), or where a value makes sense to `strict_c` alone.
+
+    Examples
+    --------
     >>> from tilesim import Beam, Crystal, Detector, Experiment, Panel, StructureFactors
     >>> experiment = Experiment(
     ...     beam=Beam(direction=(0.0, 0.0, 1.0), wavelength=1e-10),
@@ -37,13 +45,17 @@ class Experiment(Noun):
     """
 
     beam: Beam
+    """Incident beam."""
     crystal: Crystal | None
     """None: nothing diffracts; background and water still scatter."""
     detector: Detector
+    """Panels; those of a job must be of one kind."""
     factors: StructureFactors
     """Amplitudes in electrons; without a crystal zero."""
     scan: Scan = Scan()
+    """Spindle angles; by default a still."""
     sampling: Sampling = Sampling()
+    """How finely a pixel is sampled, and the region."""
     water_size: float = 0.0
     """Edge of a cube of water around the crystal, metres, zero or more."""
     mask: PixelMask | None = None
@@ -120,6 +132,7 @@ class Experiment(Noun):
 
     @property
     def layers(self) -> int:
+        """Layers of the sensor; 1 without one."""
         sensor = self.detector.panels[0].sensor
         return sensor.layers if sensor else 1
 

@@ -17,7 +17,25 @@ from tilesim.model.noun import Noun
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StructureFactors(Noun):
-    """Amplitudes F(h,k,l) in electrons; equal when their digests are equal."""
+    """Amplitudes F(h,k,l) in electrons; equal when their digests are equal.
+
+    Raises
+    ------
+    InputError
+        Where the grid does not have three dimensions or is not of real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tilesim import StructureFactors
+    >>> grid = np.zeros((3, 3, 2))
+    >>> grid[1, 1, 1] = 42.0
+    >>> factors = StructureFactors(grid, minimum=(-1, -1, 0), reflections=1)
+    >>> factors.maximum
+    (1, 1, 1)
+    >>> float(factors.grid[0 - factors.minimum[0], 0 - factors.minimum[1], 1 - factors.minimum[2]])  # F(0,0,1)
+    42.0
+    """
 
     grid: np.ndarray
     """(h, k, l) float64; empty (0, 0, 0) where only `default` is used."""
@@ -51,12 +69,12 @@ class StructureFactors(Noun):
 
     @classmethod
     def constant(cls, amplitude: float) -> StructureFactors:
-        """Every reflection has the same amplitude, in electrons."""
+        """The same amplitude, in electrons, for every reflection."""
         return cls(np.zeros((0, 0, 0)), default=amplitude)
 
     @classmethod
     def described(cls, plain: Mapping[str, Any], where: str = "the input") -> StructureFactors:
-        """From `to_dict` alone: a constant amplitude itself, any other table as one that `where` does not hold."""
+        """The table of `to_dict` alone: a constant amplitude itself, any other as one that `where` does not hold."""
         if plain["maximum"] == [low - 1 for low in plain["minimum"]]:
             given = {name: plain[name] for name in ("default", "reflections", "source")}
             return cls(np.zeros((0, 0, 0)), tuple(plain["minimum"]), **given)
@@ -69,11 +87,12 @@ class StructureFactors(Noun):
 
     @property
     def empty(self) -> bool:
+        """Whether `default` is the amplitude of all reflections."""
         return self.grid.size == 0
 
     @cached_property
     def finite(self) -> bool:
-        """No NaN, no infinity. The reference reads them and goes on, so the table may hold them."""
+        """Whether there is no NaN and no infinity. The reference reads them and goes on, so the table may hold them."""
         extremes = (self.default,) if self.empty else (self.default, self.grid.min(), self.grid.max())
         return bool(np.isfinite(extremes).all())
 

@@ -16,28 +16,47 @@ from tilesim.model.vectors import Matrix, Vector, cross, norm, unit
 
 @dataclass(frozen=True, repr=False)
 class Instrument(Noun):
-    """Panels, incident beam and spindle in one laboratory frame, the file's own."""
+    """Panels, incident beam and spindle in one laboratory frame, the file's own.
+
+    `detector` makes one by name, `read_detector` reads one (docs/detectors.md).
+
+    Raises
+    ------
+    InputError
+        Where there is no panel, panels differ in shape or pixel size, or a direction is no unit vector.
+
+    Examples
+    --------
+    >>> from tilesim import Beam, Instrument, Panel
+    >>> bench = Instrument("bench", [Panel.facing(0.1, 1e-4, (512, 256))], wavelength=1e-10)
+    >>> bench.detector.panels[0].shape
+    (512, 256)
+    >>> Beam(bench.beam, bench.wavelength, polarization_axis=bench.polarization_axis).text
+    '1 Å (12.3984 keV), along (0 0 1), 1.25932e+29 photons/m², Kahn factor 0, field along (1 0 0)'
+    """
 
     name: str
-    """For messages"""
+    """Name for messages."""
     panels: tuple[Panel, ...]
-    """Without sensors: all have that of the instrument"""
+    """Panels without sensors: all have that of the instrument."""
     beam: Vector = (0.0, 0.0, 1.0)
-    """Direction of the incident beam"""
+    """Unit vector of the incident beam."""
     polarization_axis: Vector = (1.0, 0.0, 0.0)
-    """Of the electric field"""
+    """Unit vector of the electric field."""
     kahn_factor: float | None = None
-    """None: the file does not say"""
+    """Kahn polarisation factor; None: the file does not say."""
     spindle: Vector = (1.0, 0.0, 0.0)
+    """Unit vector of the spindle axis."""
     wavelength: float | None = None
-    """Metres; None: the file does not say"""
+    """Metres; None: the file does not say."""
     sensor: Sensor | None = None
+    """What absorbs in all panels; None: every photon that arrives is counted."""
     mask: PixelMask | None = None
-    """Panels stacked along the slow axis"""
+    """Pixels that exist and are good, panels stacked along the slow axis; None: all."""
     real_cell: Matrix | None = None
-    """a, b, c at spindle angle zero, metres; None: the file has no crystal"""
+    """a, b, c at spindle angle zero, metres; None: the file has no crystal."""
     detector_name: str = ""
-    """What its maker calls the detector"""
+    """What its maker calls the detector."""
 
     def __post_init__(self) -> None:
         checks.coerce(

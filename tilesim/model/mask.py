@@ -14,10 +14,25 @@ from tilesim.model.noun import Noun
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PixelMask(Noun):
-    """True where a pixel is rendered; equal when shape and values are equal."""
+    """True where a pixel is rendered; equal when shape and values are equal.
+
+    Raises
+    ------
+    InputError
+        Where it does not have two dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tilesim import PixelMask
+    >>> active = np.ones((100, 200), bool)
+    >>> active[:, 90:110] = False
+    >>> PixelMask(active).summary()["pixels"]
+    '2000 of 100 x 200 left out'
+    """
 
     active: np.ndarray
-    """(slow, fast) bool."""
+    """(slow, fast) bool, panels stacked along the slow axis."""
 
     def __post_init__(self) -> None:
         active = np.ascontiguousarray(self.active, dtype=bool)
@@ -30,6 +45,7 @@ class PixelMask(Noun):
 
     @cached_property
     def digest(self) -> str:
+        """SHA-256 of shape and values."""
         return hashlib.sha256(repr(self.active.shape).encode() + np.packbits(self.active).tobytes()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -43,4 +59,5 @@ class PixelMask(Noun):
         return {"pixels": f"{int((~self.active).sum())} of {slow} x {fast} left out", "digest": self.digest[:12]}
 
     def to_dict(self) -> dict:
+        """What describes the mask without its values."""
         return {"digest": self.digest, "shape": list(self.active.shape), "skipped": int((~self.active).sum())}

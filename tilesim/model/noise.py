@@ -30,9 +30,22 @@ class SpreadShape(StrEnum):
 
 @dataclass(frozen=True, repr=False)
 class PointSpread(Noun):
-    """How the light of a pixel spreads over its neighbours; scaled so that none is lost but at the image's edges."""
+    """How the photons of a pixel spread over its neighbours; scaled so that none is lost but at the image's edges.
+
+    Raises
+    ------
+    InputError
+        Where the shape is unknown, the width is not above 0, or width or radius exceed 2048 pixels.
+
+    Examples
+    --------
+    >>> from tilesim import PointSpread
+    >>> PointSpread("gauss", fwhm=1.5).text
+    'gauss, 1.5 pixels wide, to 4 pixels'
+    """
 
     shape: SpreadShape
+    """A `SpreadShape` or its value: gauss, or fiber (of a fibre-coupled phosphor, with long tails)."""
     fwhm: float
     """Full width at half maximum, pixels."""
     radius: int | None = None
@@ -58,7 +71,25 @@ class PointSpread(Noun):
 
 @dataclass(frozen=True, repr=False)
 class Noise(Noun):
-    """What happens to an image of expected photons, in the order of the fields (docs/noise.md)."""
+    """What happens to an image of expected photons, in the order of the fields (docs/noise.md).
+
+    Raises
+    ------
+    InputError
+        Where an rms, the scale or the overload is negative, the gain is not above 0, or a seed exceeds 64 bits.
+
+    Examples
+    --------
+    >>> from tilesim import Noise, PointSpread
+    >>> Noise(flicker=0.01, point_spread=PointSpread("gauss", 1.5), gain=2.0, readout=3.0, seed=7)
+    Noise
+      photons       counted
+      flicker       flicker 0.01
+      readout       readout 3
+      point spread  gauss, 1.5 pixels wide, to 4 pixels
+      units         1 photon is 2, dark is 40
+      seeds         seeds 7, 123456789
+    """
 
     scale: float = 1.0
     """Multiplies every pixel: more or less flux, exposure or crystal than the image was made for."""
@@ -67,12 +98,13 @@ class Noise(Noun):
     calibration: float = 0.0
     """Relative rms of the sensitivity from pixel to pixel, the same in all frames."""
     module_calibration: float = 0.0
-    """The same from module to module."""
+    """Relative rms of the sensitivity from module to module, the same in all frames."""
     module: tuple[int, int] | None = None
     """Pixels (slow, fast) of a module; None: the whole panel is one."""
     photon_noise: bool = True
     """Whether photons are counted one by one."""
     point_spread: PointSpread | None = None
+    """How photons spread over neighbouring pixels; None: not at all."""
     gain: float = 1.0
     """Detector units per photon."""
     offset: float = 40.0

@@ -13,12 +13,30 @@ FLAGS = ("interpolate", "oversample_thick", "oversample_polar", "oversample_omeg
 
 @dataclass(frozen=True, repr=False)
 class Region(Noun):
-    """A half-open rectangle of pixels, zero-based: start <= index < stop; it may be empty."""
+    """A half-open rectangle of pixels, zero-based: start <= index < stop; it may be empty.
+
+    Raises
+    ------
+    InputError
+        Where a bound is no whole number.
+
+    Examples
+    --------
+    >>> from tilesim import Region
+    >>> Region(slow_start=-5, slow_stop=20, fast_start=10, fast_stop=900).clipped(100, 200)
+    Region
+      slow  slow 0:20
+      fast  fast 10:200
+    """
 
     slow_start: int
+    """First row."""
     slow_stop: int
+    """Row after the last."""
     fast_start: int
+    """First column."""
     fast_stop: int
+    """Column after the last."""
 
     def __post_init__(self) -> None:
         for name in ("slow_start", "slow_stop", "fast_start", "fast_stop"):
@@ -26,6 +44,7 @@ class Region(Noun):
 
     @property
     def pixels(self) -> int:
+        """Number of pixels."""
         return max(0, self.slow_stop - self.slow_start) * max(0, self.fast_stop - self.fast_start)
 
     def clipped(self, slow: int, fast: int) -> Region:
@@ -40,7 +59,22 @@ class Region(Noun):
 
 @dataclass(frozen=True, repr=False)
 class Sampling(Noun):
-    """Sub-pixels, cut-offs and options of the sum over a pixel (spec intensity 2, 5, 6)."""
+    """Sub-pixels, cut-offs and options of the sum over a pixel (spec intensity 2, 5, 6).
+
+    Raises
+    ------
+    InputError
+        Where oversample is below 1, dmin is negative, or an option is neither True nor False.
+
+    Examples
+    --------
+    >>> from tilesim import Region, Sampling
+    >>> Sampling(oversample=2, dmin=2e-10, roi=Region(0, 100, 50, 80))
+    Sampling
+      oversample  4 sub-pixels
+      dmin        to 2 Å
+      region      slow 0:100, fast 50:80
+    """
 
     oversample: int = 1
     """Sub-pixels along each edge of a pixel."""

@@ -12,15 +12,34 @@ from tilesim.model.vectors import Vector
 
 @dataclass(frozen=True, repr=False)
 class Scan(Noun):
-    """Equal rotation steps about one axis; the end of the range is not sampled (spec geometry 11)."""
+    """Equal rotation steps about one axis; the end of the range is not sampled (spec geometry 11).
+
+    Raises
+    ------
+    InputError
+        Where the axis is no unit vector, an angle is not finite, or there is less than one step.
+
+    Examples
+    --------
+    >>> import math
+    >>> from tilesim import Scan
+    >>> scan = Scan(axis=(0.0, 1.0, 0.0), start=math.radians(10), step=math.radians(0.1), steps=5)
+    >>> scan
+    Scan
+      angles  10 to 10.5° in 5 steps
+      axis    about (0 1 0)
+    >>> [round(math.degrees(angle), 6) for angle in scan.angles]
+    [10.0, 10.1, 10.2, 10.3, 10.4]
+    """
 
     axis: Vector = (0.0, 0.0, 1.0)
     """Unit vector, right-handed rotation. Zero is for reproducing the reference (strict_c) alone."""
     start: float = 0.0
-    """Radians."""
+    """Angle of the first step, radians."""
     step: float = 0.0
-    """Radians."""
+    """Angle from step to step, radians."""
     steps: int = 1
+    """Number of steps, at least one."""
 
     def __post_init__(self) -> None:
         checks.coerce(

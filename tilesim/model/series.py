@@ -62,6 +62,26 @@ CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
 class Series(Sequence[Experiment]):
     """Experiments by frame: frame k is the base with the k-th value of every column, derived exactly.
 
+    Parameters
+    ----------
+    base
+        Experiment of which every frame is a variation.
+    columns, named
+        Values of the frames in SI units, (frame, ...): `scan_start`, `wavelength`, `direction`, `fluence`, `exposure`,
+        `cells`, `orientation` (rotation matrices), `distance` (along the beam), or any field of a part by its path,
+        such as "sampling.oversample".
+    numbers
+        Numbers of the frames, in file names and in the key of noise; None counts from 0.
+    names
+        Names of the frames, for people.
+
+    Raises
+    ------
+    InputError
+        Where a column is unknown, its length differs, or a value is none that its field may have.
+
+    Examples
+    --------
     >>> import math
     >>> from tilesim import Beam, Crystal, Detector, Experiment, Panel, Series, StructureFactors
     >>> still = Experiment(
@@ -84,16 +104,6 @@ class Series(Sequence[Experiment]):
         names: Sequence[str] = (),
         **named: Any,
     ) -> None:
-        """
-        base            of which every frame is a variation
-        columns, named  values of the frames in SI units, (frame, ...): `scan_start`, `wavelength`, `direction`,
-                        `fluence`, `exposure`, `cells`, `orientation` (rotation matrices), `distance` (along the beam),
-                        or any field of a part by its path, such as "sampling.oversample"
-        numbers         of the frames, in file names and in the key of noise; None counts from 0
-        names           of the frames, for people
-
-        Raises InputError where a column is unknown, its length differs, or a value is none.
-        """
         self.base = instance("base of the series", base, Experiment)
         given = {**(columns or {}), **named}
         self.columns: dict[str, Column] = {name: _column(name, values) for name, values in sorted(given.items())}

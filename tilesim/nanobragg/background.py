@@ -15,16 +15,29 @@ from tilesim.reflections.curves import material, material_curve, read_curve
 
 @dataclass(frozen=True)
 class Slab(Noun):
-    """An amorphous slab in the beam of a nanoBragg command line, as its --background options describe it."""
+    """An amorphous slab in the beam of a nanoBragg command line, as its --background options describe it.
+
+    Raises
+    ------
+    InputError
+        Where a value is no number; what is missing or contradicts the flags is found by `from_nanobragg`.
+
+    Examples
+    --------
+    >>> from tilesim import Slab, from_nanobragg
+    >>> flags = "-cell 79 79 38 90 90 90 -default_F 100 -N 10 -detpixels 64 -beamsize 0.1"
+    >>> from_nanobragg(flags, background=Slab("water", thickness=1e-4)).background.density
+    1000.0
+    """
 
     material: str | None = None
-    """water, air or ice; None: the curve is that of -stol, -4stol or -Q"""
+    """water, air or ice; None: the curve is that of -stol, -4stol or -Q."""
     thickness: float | None = None
-    """Metres along the beam; must be given"""
+    """Metres along the beam; must be given."""
     density: float | None = None
-    """Kilograms per cubic metre; None: that of the material"""
+    """Kilograms per cubic metre; None: that of the material."""
     molar_mass: float | None = None
-    """Kilograms per mole; None: that of the material"""
+    """Kilograms per mole; None: that of the material."""
 
     def __post_init__(self) -> None:
         for field in ("thickness", "density", "molar_mass"):

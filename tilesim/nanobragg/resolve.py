@@ -63,16 +63,46 @@ def read_command(
     background: Slab | None = None,
     instrument: Instrument | None = None,
 ) -> Command:
-    """A nanoBragg argument list (without the program's name) as a command. Raises InputError.
+    """Resolve a nanoBragg argument list: its experiment, the files it asks for, and what to tell the user.
 
-    It may hold the options of `Options`, such as --model FILE, as well.
+    Parameters
+    ----------
+    args
+        Arguments without the program's name, as a shell passes them; options such as --model FILE may be among them.
+    strict_c
+        Whether to read arguments and files as the reference does, and to reproduce its defects.
+    write_fdump
+        Whether to ask for the cache of the structure factors (-dump).
+    read_table
+        Reader of structure factors; commands that share a file may share what it gives.
+    completeness
+        Whether to say how much of what the detector sees is listed: True always, False where a file tells its symmetry,
+        None never.
+    options
+        Options beside those among the arguments, over which they win.
+    background
+        Amorphous slab in the beam, in place of --background.
+    instrument
+        Panels, incident beam and spindle, in place of --geometry and --detector.
 
-    read_table    reads structure factors; commands that share a file may share what it gives
-    completeness  say how much of what the detector sees is listed: True always, False where a file tells its
-                  symmetry, None never
-    options       beside those among the arguments, over which they win
-    background    an amorphous slab in the beam, in place of --background
-    instrument    panels, incident beam and spindle, in place of --geometry and --detector
+    Returns
+    -------
+    Command
+        With `experiment`, `outputs`, `report` (lines of the reference's standard output), `warnings` (of flags that may
+        surprise) and `corrections` (numbers of docs/corrections.md that affect the image).
+
+    Raises
+    ------
+    InputError
+        Naming the flag, or the file and line.
+
+    Examples
+    --------
+    >>> from tilesim import read_command
+    >>> flags = "-cell 50 60 70 90 90 90 -default_F 1 -N 1 -detpixels 4 -phi 0 -osc 1 -phisteps 2 -floatfile f.bin"
+    >>> command = read_command(flags.split())
+    >>> command.corrections, command.outputs.float_file
+    (('K1',), 'f.bin')
     """
     check_strict(options, strict_c)
     given = options.tokens()
@@ -105,20 +135,44 @@ def from_nanobragg(
     background: Slab | None = None,
     instrument: Instrument | None = None,
 ) -> Experiment:
-    """The experiment that a nanoBragg command line describes, such as "-mat A.mat -hkl P1.hkl -distance 180".
+    """Make the experiment that a nanoBragg command line describes, such as "-mat A.mat -hkl P1.hkl -distance 180".
 
-    Structure factors may come from MTZ and CIF files and models, too: docs/structure-factors.md.
+    Structure factors may come from MTZ and CIF files and models, too: docs/structure-factors.md. `read_command` tells
+    more: surprising flags, and the corrections (docs/corrections.md) that affect the image.
 
-    args        without the program's name: one text, split as a shell does, or its words, which may be numbers and
-                paths too; files are read from the working folder, output flags are ignored
-    strict_c    read the arguments and files as the reference does, and reproduce its defects
-    background  an amorphous slab in the beam, such as Slab("water", thickness=1e-4): docs/background.md
-    instrument  panels, incident beam and spindle in their own frame, from `read_detector` or `detector`:
-                docs/detectors.md
+    Parameters
+    ----------
+    args
+        Arguments without the program's name: one text, split as a shell does, or its words, which may be numbers and
+        paths too. Files are read from the working folder, output flags are ignored.
+    strict_c
+        Whether to read arguments and files as the reference does, and to reproduce its defects.
+    background
+        Amorphous slab in the beam, such as ``Slab("water", thickness=1e-4)``: docs/background.md.
+    instrument
+        Panels, incident beam and spindle in their own frame, from `read_detector` or `detector`: docs/detectors.md.
 
-    `read_command` tells more: surprising flags, and the corrections (docs/corrections.md) that affect the image.
+    Returns
+    -------
+    Experiment
+        In SI units: flags are in nanoBragg's, such as -distance in millimetres.
 
-    Raises InputError, naming the flag or the file and line.
+    Raises
+    ------
+    InputError
+        Naming the flag, or the file and line.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> experiment = tilesim.from_nanobragg(
+    ...     "-cell 79 79 38 90 90 90 -default_F 100 -N 10 -lambda 1 -distance 100 -pixel 0.1 -detpixels 64"
+    ... )
+    >>> experiment.shape, experiment.detector.panels[0].pixel_size
+    ((64, 64), 0.0001)
+    >>> tilesim.from_nanobragg("-cell 79 79 38 90 90 90 -default_F 100 -detpixels 64 -N ten")
+    Traceback (most recent call last):
+    tilesim.errors.InputError: -N expects a 32-bit whole number; found 'ten'
     """
     words = _words(args)
     if "--strict-c" in words:

@@ -39,13 +39,36 @@ MATERIALS = {
 
 
 def read_curve(path: str | os.PathLike[str], unit: float = PER_ANGSTROM, source: str | None = None) -> ScatteringCurve:
-    """The curve in a text file: rows of an angle and an amplitude in electrons per molecule.
+    """Read a scattering curve from a text file: rows of an angle and an amplitude in electrons per molecule.
 
-    unit    of the angles, in 1/m of sin(theta)/lambda; by default they are in 1/angstrom
-    source  what to call it; by default the file's name
+    `#` comments, blank lines and further columns are ignored.
 
-    `#` comments, blank lines and further columns are ignored. Raises InputError with file and line where a row is
-    anything else, where an angle does not rise or where an amplitude is negative.
+    Parameters
+    ----------
+    path
+        Name of the file.
+    unit
+        Unit of the angles, in 1/m of sin(theta)/lambda; by default they are in 1/angstrom.
+    source
+        Name of the curve; by default the file's.
+
+    Returns
+    -------
+    ScatteringCurve
+        With angles in 1/m.
+
+    Raises
+    ------
+    InputError
+        Naming file and line, where a row is anything else, an angle does not rise or an amplitude is negative.
+
+    Examples
+    --------
+    >>> from tilesim import read_curve
+    >>> with open("glass.stol", "w") as file:
+    ...     _ = file.write("# sin(theta)/lambda  amplitude\\n0.0 10\\n0.25 4\\n0.5 3\\n")
+    >>> read_curve("glass.stol").summary()["points"]
+    '3 points to 1 Å'
     """
     name = printable(path)
     stol: list[float] = []
@@ -76,7 +99,31 @@ def read_curve(path: str | os.PathLike[str], unit: float = PER_ANGSTROM, source:
 
 
 def material_curve(name: str) -> ScatteringCurve:
-    """The curve of water, air or ice. Raises InputError for another name."""
+    """Read the scattering curve of water, air or ice that comes with tilesim.
+
+    docs/background.md says where the curves are from.
+
+    Parameters
+    ----------
+    name
+        "water", "air" or "ice".
+
+    Returns
+    -------
+    ScatteringCurve
+        Of one molecule, in electrons over 1/m.
+
+    Raises
+    ------
+    InputError
+        For another name.
+
+    Examples
+    --------
+    >>> from tilesim import material_curve
+    >>> material_curve("ice").text
+    'ice, 2601 points to 0.769 Å, 2544f6aabbaf'
+    """
     return read_curve(FOLDER / material(name).file, source=name)
 
 

@@ -27,11 +27,38 @@ _ROW = np.dtype([("h", np.int64), ("k", np.int64), ("l", np.int64), ("f", np.flo
 def read_hkl(
     path: str | os.PathLike[str], default: float = 0.0, *, strict: bool = False
 ) -> tuple[StructureFactors, bool]:
-    """The table of amplitudes in electrons, and whether the reference would have read another one.
+    """Read structure factors from a text file of lines h k l F (spec files 1).
 
-    Points of the grid that the file does not list hold `default`. `strict` reads as the reference does: a stream
-    of numbers without lines or comments, that ends without a word where it ceases to be one. Raises InputError
-    with file and line where a line is not h k l F, and where the indices span an absurd grid.
+    Parameters
+    ----------
+    path
+        Name of the file.
+    default
+        Amplitude of all reflections that the file does not list, electrons.
+    strict
+        Whether to read as the reference does: a stream of numbers without lines or comments, that ends without a word
+        where it ceases to be one.
+
+    Returns
+    -------
+    factors : StructureFactors
+        Amplitudes in electrons over the box of the indices listed.
+    differs : bool
+        Whether the reference would have read other ones (docs/corrections.md, K10).
+
+    Raises
+    ------
+    InputError
+        Naming file and line, where a line is not h k l F, or where the indices span an absurd grid.
+
+    Examples
+    --------
+    >>> from tilesim import read_hkl
+    >>> with open("P1.hkl", "w") as file:
+    ...     _ = file.write("0 0 1 42.5\\n1 -1 0 7  # measured twice\\n")
+    >>> factors, differs = read_hkl("P1.hkl", default=1.0)
+    >>> factors.minimum, factors.maximum, differs
+    ((0, -1, 0), (1, 0, 1), False)
     """
     data = read_bytes(path)
     name = printable(path)
