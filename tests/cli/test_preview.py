@@ -12,6 +12,7 @@ from tilesim.images.dataset import open_dataset
 from tilesim.model.sampling import Region
 from tilesim.pictures import picture
 from tilesim.store import levels
+from tilesim.tools import preview
 from tilesim.tools.look import Subject, look, reduced
 
 RUN = ("run", *BASE, "-detpixels", "40", "-pixel", "0.3", "-floatfile", "f.bin", "--zarr", "z.zarr", "--tile", "9")
@@ -28,7 +29,7 @@ def drawings(monkeypatch):
         seen.append(drawing)
         save(path, drawing)
 
-    monkeypatch.setattr(picture, "save_picture", watch)
+    monkeypatch.setattr(preview, "save_picture", watch)
     return seen
 
 
@@ -91,6 +92,7 @@ def test_a_page_has_levels_down_to_one_screen(tilesim, image, folder, monkeypatc
     from tilesim.pictures import page
 
     monkeypatch.setattr(page, "TILE", 8)
+    monkeypatch.setattr(preview, "TILE", 8)
     assert tilesim("preview", "z.zarr", "p.html", "--spots", "3", "--histogram").out == "wrote p.html\n"
     text = (folder / "p.html").read_text().partition('id="data">')[2].partition("</script>")[0]
     data = json.loads(text)
