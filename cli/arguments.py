@@ -66,7 +66,10 @@ class MixedCommand(click.Command):
         options = {"--help": 0}
         for parameter in self.params:
             if isinstance(parameter, click.Option):
-                options |= {name: 0 if parameter.is_flag else parameter.nargs for name in parameter.opts}
+                options |= {
+                    name: 0 if parameter.is_flag else parameter.nargs
+                    for name in (*parameter.opts, *parameter.secondary_opts)
+                }
         return options
 
     def _split(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "info": "say what a store holds",
     "preview": "draw a store or image: a PNG, or a page with pan and zoom",
     "pyramid": "add coarser levels to a store, for quick looks",
+    "rerun": "compute stored frames again, and compare them",
     "verify": "read a store again and name what is missing or damaged",
     "compare": "compare two images, or two programs run with the same flags",
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, .expt or PNG",

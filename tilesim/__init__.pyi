@@ -2,11 +2,14 @@
 
 from tilesim.engine.lazy import simulate as simulate
 from tilesim.engine.lazy import simulate_now as simulate_now
+from tilesim.errors import ClusterError as ClusterError
 from tilesim.errors import InputError as InputError
 from tilesim.errors import PlanError as PlanError
 from tilesim.errors import StoreError as StoreError
 from tilesim.errors import TileError as TileError
 from tilesim.errors import TilesimError as TilesimError
+from tilesim.files.outputs import Outputs as Outputs
+from tilesim.images.dataset import Dataset as Dataset
 from tilesim.instruments.files import read_detector as read_detector
 from tilesim.instruments.library import detector as detector
 from tilesim.model import Background as Background
@@ -34,7 +37,13 @@ from tilesim.nanobragg.resolve import read_command as read_command
 from tilesim.reflections.curves import material_curve as material_curve
 from tilesim.reflections.curves import read_curve as read_curve
 from tilesim.reflections.hkl import read_hkl as read_hkl
-from tilesim.tools.lazynoise import add_noise as add_noise
+from tilesim.tools.verbs import add_noise as add_noise
+from tilesim.tools.verbs import export as export
+from tilesim.tools.verbs import open as open
+from tilesim.tools.verbs import preview as preview
+from tilesim.tools.verbs import radial_average as radial_average
+from tilesim.tools.verbs import resolution as resolution
+from tilesim.tools.verbs import run as run
 
 __version__: str
 __all__: list[str]

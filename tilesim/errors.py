@@ -71,4 +71,11 @@ class TileError(TilesimError):
 
 
 class ClusterError(TilesimError):
-    """The scheduler was lost, or no worker of it can do the job."""
+    """The scheduler was lost, or no worker of it can do the job.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> tilesim.ClusterError("no worker has come back to tcp://127.0.0.1:8786 in 300 s")
+    ClusterError('no worker has come back to tcp://127.0.0.1:8786 in 300 s')
+    """

@@ -8,7 +8,7 @@ import pytest
 import tilesim
 from tilesim.model import Region
 from tilesim.tiling.tile import Tile
-from tilesim.tools.lazynoise import add_noise
+from tilesim.tools.lazynoise import noisy_array as add_noise
 from tilesim.tools.noise import PIXEL_TYPES, Measurement, measured
 
 SHAPE = (300, 280)

@@ -21,18 +21,39 @@ def simulate(
     device: str = "auto",
     backend: str = "auto",
 ) -> da.Array:
-    """The image of an experiment as a lazy `dask.array` (slow, fast) float32, in photons per pixel.
+    """The image of an experiment as a lazy array: slicing it computes only the tiles that the slice touches.
 
-    Of several panels it is an array (panel, slow, fast).
+    Parameters
+    ----------
+    experiment : Experiment
+        What to simulate.
+    tile : int or (int, int), optional
+        Pixels (slow, fast) of a tile, which is a chunk of the array; chosen where it is not given.
+    precision : str
+        "mixed" (float64 phases, float32 sums; within 1e-5 of double) or "double".
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
+    backend : str
+        "auto", "eager" or "fused".
 
-    experiment  what to simulate; `tilesim.from_nanobragg` makes one from a command line
-    tile        pixels (slow, fast) of a tile, which is a chunk of the array; one number for a square; None chooses
-    precision   "mixed" (float64 phases, float32 sums; within 1e-5 of double) or "double"
-    device      "auto", "cpu", "cuda" or "cuda:N"
-    backend     "auto", "eager" or "fused"
+    Returns
+    -------
+    dask.array.Array
+        Photons per pixel, float32 (slow, fast), or (panel, slow, fast) of several panels.
 
-    Raises InputError or PlanError at once; no pixel is computed before the array is. (Strict interpolation is looked
-    through for its first evaluation outside the table.)
+    Raises
+    ------
+    InputError, PlanError
+        At once; no pixel is computed before the array is. (Strict interpolation is looked through for its first
+        evaluation outside the table.)
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> image = tilesim.simulate(still, tile=16)
+    >>> image.shape, image[:4, :4].compute().shape
+    ((64, 64), (4, 4))
     """
     import dask
     import dask.array as da
@@ -59,7 +80,32 @@ def simulate_now(
     device: str = "auto",
     backend: str = "auto",
 ) -> np.ndarray:
-    """The whole image at once, float32 photons per pixel; arguments and shape as for `simulate`."""
+    """The whole image at once, on the threads of this process.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to simulate.
+    precision, device, backend : str
+        As for `simulate`.
+
+    Returns
+    -------
+    ndarray
+        Photons per pixel, float32 (slow, fast), or (panel, slow, fast) of several panels.
+
+    Raises
+    ------
+    InputError, PlanError, TileError
+        Where the experiment cannot be simulated so.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> bool(tilesim.simulate_now(still).max() > 1)
+    True
+    """
     from tilesim.engine.inline import run_inline
     from tilesim.engine.task import TileFailure
     from tilesim.errors import TileError

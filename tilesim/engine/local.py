@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 
 import dask.config
 from distributed import Nanny, Scheduler, SpecCluster
@@ -46,7 +47,7 @@ def local_cluster(processes: int, device: str) -> Iterator[SpecCluster]:
     """Scheduler and worker processes until the block ends; a process that dies is replaced. Raises ClusterError."""
     specification = _specification(processes, device)
     _allow_files(FILES + FILES_EACH * processes)
-    with dask.config.set(SETTINGS), _started(specification) as cluster:
+    with dask.config.set(SETTINGS), _without_main(), _started(specification) as cluster:
         yield cluster
 
 
@@ -102,8 +103,24 @@ def _started(specification: dict) -> SpecCluster:
             with _unimportable("pandas", "lz4"):
                 return SpecCluster(**specification, silence_logs=logging.CRITICAL)
         except (OSError, RuntimeError) as error:
-            reason = str(_origin(error)).strip()
+            reason = " ".join(str(_origin(error)).split())
     raise ClusterError(f"worker processes do not start, tried {STARTS} times; the last time: {reason}")
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that are started meanwhile, or replaced, do not run the user's script once more.
+
+    multiprocessing imports the main module into each new process, unless its name is that of a program: it needs a
+    guard for that, which a script of a few lines does not have, and workers need nothing of it.
+    """
+    main = sys.modules["__main__"]
+    before = main.__spec__
+    main.__spec__ = ModuleSpec("__main__", None)
+    try:
+        yield
+    finally:
+        main.__spec__ = before
 
 
 def _origin(error: BaseException) -> BaseException:

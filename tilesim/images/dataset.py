@@ -43,12 +43,15 @@ class Dataset:
     path: str
     """As the user wrote it"""
     format: Format
+    """Format of the store or file"""
     shape: tuple[int, int]
     """Pixels (slow, fast) of a panel"""
     panels: int
+    """Panels of the detector"""
     frames: tuple[int, ...]
     """Number of every frame; those of a file count from 0"""
     store: Store | None = None
+    """The store, where it is one"""
     stated: Series | str = ""
     """Experiments of the frames of a file, or why they are not known"""
     exact: bool = True

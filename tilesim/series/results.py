@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tilesim.engine.statistics import Summary
+from tilesim.model.noun import counted
 from tilesim.series.frames import Frame
 
 
@@ -29,7 +30,7 @@ class FrameResult:
     files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """What a run made."""
 
@@ -47,3 +48,14 @@ class Results:
     workers: int = 0
     """That did at least one tile; 0 where this process did all."""
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        files = sum(len(one.files) for one in self.frames)
+        rows = [
+            f"{counted(len(self.frames), 'frame')} in {self.seconds:.3g} s",
+            f"{counted(self.computed, 'tile')} computed, {self.restored} restored",
+            *([f"stores: {', '.join(self.stores)}"] if self.stores else []),
+            *([counted(files, "file")] if files else []),
+            *([f"{len(self.missing)} missing, the first: {self.missing[0].why}"] if self.missing else []),
+        ]
+        return "\n".join(["Results", *(f"  {row}" for row in rows)])

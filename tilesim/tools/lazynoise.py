@@ -14,7 +14,7 @@ from tilesim.tiling.tile import Tile
 from tilesim.tools.noise import PIXEL_TYPES, Measurement, measured
 
 
-def add_noise(
+def noisy_array(
     image: da.Array,
     noise: Noise,
     *,

@@ -211,7 +211,7 @@ def noise_provenance(job: NoiseJob) -> dict[str, Any]:
         "digest": job.content_digest,
         "job_digest": job.digest,
         "seeds": {**(found.get("seeds") or {}), **seeds},
-        **{name: value for name, value in job.about.items() if name != "panels"},
+        **job.about,
         "tile": list(job.plan.tile),
         "versions": versions("torch", "numpy", "zarr"),
     }

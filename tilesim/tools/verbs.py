@@ -1,0 +1,499 @@
+"""The verbs of `import tilesim`: run, open, export, preview, add noise; resolution and radial averages."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.model import Experiment, Region, Series
+from tilesim.model.noise import Noise
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+    from tilesim.engine.access import Access
+    from tilesim.files.outputs import Outputs
+    from tilesim.images.dataset import Dataset
+    from tilesim.series.results import Results
+    from tilesim.tools.export import ExportResult
+    from tilesim.tools.measuring import NoiseResult
+
+Path = str | os.PathLike[str]
+SHELLS = 100
+"""Shells of a radial average, of equal width in 1/d."""
+
+
+def run(
+    experiment: Experiment | Sequence[Experiment],
+    *,
+    store: Path | None = None,
+    files: Outputs | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    scheduler_file: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    tile: int | tuple[int, int] | None = None,
+    precision: str = "mixed",
+    device: str = "auto",
+    backend: str = "auto",
+    tables: bool = True,
+    compression: str | None = None,
+    progress: bool | None = None,
+) -> Results:
+    """Compute the images of an experiment or a series, into a store, into files, or both.
+
+    Parameters
+    ----------
+    experiment : Experiment or sequence of Experiment
+        One experiment, a `Series`, or an experiment for each frame; all of one detector shape.
+    store : path or URL, optional
+        Zarr store to fill, which holds the experiments, too, and can be resumed.
+    files : Outputs, optional
+        Files to make of every frame.
+    workers : int, optional
+        Number of worker processes to start on this machine; by default threads of this process compute.
+    scheduler, scheduler_file : optional
+        Address of a dask scheduler, or the file that it wrote, whose workers compute.
+    resume, overwrite : bool
+        Whether a store of the same job is resumed, or one that is there is replaced.
+    tile : int or (int, int), optional
+        Pixels (slow, fast) of a tile; chosen where it is not given.
+    precision, device, backend : str
+        "mixed" or "double"; "auto", "cpu" or "cuda"; "auto", "eager" or "fused".
+    tables : bool
+        Whether the store holds the structure factors.
+    compression : str, optional
+        Compression of the store: "none", "lz4", "zstd", or with a level as in "zstd:3".
+    progress : bool, optional
+        Whether progress is shown; by default a bar where there is a terminal or a notebook.
+
+    Returns
+    -------
+    Results
+        Statistics and files of every frame, and what is missing.
+
+    Raises
+    ------
+    InputError, PlanError, StoreError, ClusterError
+        Where something is wrong with the input, the job, an output or the workers; nothing is half-written, and what
+        a store holds already is resumed by the same call with ``resume=True``.
+
+    Examples
+    --------
+    >>> import tempfile, tilesim
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> series = tilesim.Series(still, scan_start=[0.0, 0.01])
+    >>> folder = tempfile.mkdtemp()
+    >>> results = tilesim.run(series, store=f"{folder}/x.zarr")
+    >>> len(results.frames), results.missing
+    (2, ())
+    """
+    from tilesim.files.outputs import Outputs
+    from tilesim.series.frames import Frames
+    from tilesim.series.launch import Choices, launched
+    from tilesim.series.progress import progress as showing
+    from tilesim.series.targets import check_outputs
+    from tilesim.store.compression import parse_compression
+
+    series = Series.of(experiment if isinstance(experiment, Sequence) else (experiment,))
+    outputs, name = files or Outputs(), None if store is None else os.fspath(store)
+    if name is None and not outputs.named:
+        raise InputError("run makes nothing; expected store=, or files=Outputs(...)")
+    outputs.check(len(series))
+    frames = Frames(series, outputs)
+    check_outputs(frames, name)
+    choices = Choices(
+        tile=(tile, tile) if isinstance(tile, int) else tile,
+        precision=precision,
+        device=device,
+        backend=backend,
+        resume=resume,
+        overwrite=overwrite,
+        compression=None if compression is None else parse_compression(compression),
+        tables=tables,
+    )
+    with launched([(frames, name)], choices, _access(workers, scheduler, scheduler_file)) as launch:
+        shown = progress is not False
+        with showing(launch.tiles, launch.steps, shown, lines=progress is True) as on_tile:
+            return launch.render(on_tile)
+
+
+def open(
+    path: Path,
+    *,
+    experiment: Experiment | Sequence[Experiment] | None = None,
+    shape: tuple[int, int] | None = None,
+) -> Dataset:
+    """Open the images and experiments of a store, or of a float, SMV, CBF, TIFF, EDF or HDF5 (NXmx) file.
+
+    Parameters
+    ----------
+    path : path or URL
+        Store, a folder or a URL, or image file; the format is known by the content.
+    experiment : Experiment or sequence of Experiment, optional
+        Experiment of the first frame, which the others follow by its oscillation, or one for each frame, in place of
+        what the file states.
+    shape : (int, int), optional
+        Pixels (slow, fast) of a float file, which has no header; by default a square.
+
+    Returns
+    -------
+    Dataset
+        Images are read when they are computed, experiments when they are asked for.
+
+    Raises
+    ------
+    InputError
+        Where there is nothing of the kind, naming the file.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> data = tilesim.open("x.zarr")                 # doctest: +SKIP
+    >>> data.experiment(0).beam, data.image(0).max().compute()   # doctest: +SKIP
+    """
+    from tilesim.images.dataset import open_dataset
+
+    return open_dataset(path, experiment=experiment, shape=shape)
+
+
+def export(
+    data: Dataset | Path,
+    out: Path,
+    *,
+    format: str | None = None,
+    frames: int | Sequence[int] | None = None,
+    panel: int | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    models: Path | None = None,
+    axes: str = "imgcif",
+    material: str | None = None,
+) -> ExportResult:
+    """Write images to the files of other programs.
+
+    Parameters
+    ----------
+    data : Dataset or path
+        What to export.
+    out : path
+        Name of the file, in which {frame}, {image} (frame + 1) and {panel} are filled in.
+    format : str, optional
+        "float", "smv", "cbf", "tiff", "edf", "nxmx", "expt" or "png"; by default by the ending of `out`.
+    frames : int or sequence of int, optional
+        Numbers of the frames; by default all.
+    panel : int, optional
+        Number of one panel; by default all.
+    scale : float, optional
+        Factor of photons before they are rounded to whole numbers, for integer formats; without it nothing is rounded.
+    offset : float, optional
+        Number added to the pixels of SMV files.
+    models : path, optional
+        File of DIALS models (.expt) to write beside the images.
+    axes : str
+        Laboratory frame of the models: "imgcif", "mcstas" or "lab".
+    material : str, optional
+        Sensor material, where the experiment does not state it.
+
+    Returns
+    -------
+    ExportResult
+        Files that were written, and remarks on what they do not hold.
+
+    Raises
+    ------
+    InputError, StoreError
+        Where the format cannot hold the images, or a file cannot be written; then none is.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> tilesim.export("x.zarr", "x_{frame:04d}.cbf", scale=1).files     # doctest: +SKIP
+    """
+    from tilesim.geometry.axes import Axes
+    from tilesim.images.registry import Format, format_named
+    from tilesim.tools.export import EXPORTED, Selection, export_images
+
+    data, out = _dataset(data), os.fspath(out)
+    form = Format(format) if format is not None else format_named(out, EXPORTED, ", or format=")
+    numbers = data.frames if frames is None else (frames,) if isinstance(frames, int) else frames
+    chosen = Selection(
+        form,
+        tuple(data.place(number) for number in numbers),
+        tuple(range(data.panels)) if panel is None else (panel,),
+        scale,
+        offset,
+        Axes(axes),
+        None if models is None else os.fspath(models),
+        material,
+    )
+    return export_images(data, out, chosen)
+
+
+def preview(
+    data: Dataset | Path, out: Path, *, frame: int | None = None, panel: int = 0, **choices: Any
+) -> tuple[str, ...]:
+    """Draw one frame of a panel: a PNG, or a page for a browser where the name ends in .html.
+
+    Parameters
+    ----------
+    data : Dataset or path
+        What to draw.
+    out : path
+        Name of the picture or page.
+    frame : int, optional
+        Number of the frame; by default the first.
+    panel : int
+        Number of the panel.
+    **choices
+        Fields of `tilesim.tools.preview.PreviewChoices`, such as ``spots=20``, ``rings=False``, ``scale="log"``.
+
+    Returns
+    -------
+    tuple of str
+        What could not be drawn, a line each.
+
+    Raises
+    ------
+    InputError, StoreError
+        Where there is no such frame, or what was asked for needs a geometry that is not known.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> tilesim.preview("x.zarr", "x.png", frame=3, spots=20)      # doctest: +SKIP
+    """
+    from tilesim.tools.preview import PreviewChoices, draw_dataset
+
+    data = _dataset(data)
+    known = PreviewChoices.__dataclass_fields__
+    if wrong := next((name for name in choices if name not in known), None):
+        raise InputError(f"preview has no choice {wrong!r}; expected one of {', '.join(known)}")
+    place = 0 if frame is None else data.place(frame)
+    return draw_dataset(data, out, place, panel, PreviewChoices(**choices))
+
+
+@overload
+def add_noise(image: da.Array, noise: Noise, **how: Any) -> da.Array: ...
+
+
+@overload
+def add_noise(image: Dataset | Path, noise: Noise, *, store: Path, **how: Any) -> NoiseResult: ...
+
+
+def add_noise(
+    image: da.Array | Dataset | Path,
+    noise: Noise,
+    *,
+    store: Path | None = None,
+    frame: int | None = None,
+    panel: int | None = None,
+    dtype: str | None = None,
+    region: Region | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    scheduler_file: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    tile: int | tuple[int, int] | None = None,
+    compression: str | None = None,
+    pixel_size: float | None = None,
+    progress: bool | None = None,
+) -> da.Array | NoiseResult:
+    """Measure images of expected photons: a lazy array, or a dataset into a store or files.
+
+    The bytes are the same either way, however an image is cut into chunks or tiles and whoever computes them.
+
+    Parameters
+    ----------
+    image : dask.array.Array, Dataset or path
+        Expected photons (slow, fast), such as `simulate` gives, or a dataset of which all frames are measured.
+    noise : Noise
+        What beam and detector add.
+    store : path or URL, optional
+        Store of a dataset's noisy images, or files by the ending of a name, in which {frame} and {panel} are filled in.
+    frame, panel : int, optional
+        Numbers that the noise of an array belongs to (0); of a dataset the one frame or panel to measure.
+    dtype : str, optional
+        "float32" (of arrays by default), "int32" (of stores) or "uint16".
+    region : Region, optional
+        Part of an array that was simulated; the rest has no value (NaN, -1, 0), like pixels that are NaN.
+    workers, scheduler, scheduler_file, resume, overwrite, tile, compression, progress
+        As for `run`.
+    pixel_size : float, optional
+        Edge of a pixel in metres, for a store whose input does not state it.
+
+    Returns
+    -------
+    dask.array.Array or NoiseResult
+        A lazy image of `dtype`, or the figures and files of every frame.
+
+    Raises
+    ------
+    InputError, StoreError, ClusterError
+        Where noise and pixels do not go together, or an output cannot be written.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> counts = tilesim.add_noise(tilesim.simulate(still), tilesim.Noise(readout=2.0), dtype="int32")
+    >>> counts.shape, str(counts.dtype)
+    ((64, 64), 'int32')
+    """
+    if hasattr(image, "dask"):
+        from tilesim.tools.lazynoise import noisy_array
+
+        if store is not None:
+            raise InputError("store= goes with a dataset; expected tilesim.open(...) in place of an array")
+        return noisy_array(image, noise, frame=frame or 0, panel=panel or 0, dtype=dtype or "float32", region=region)
+    if store is None:
+        raise InputError("the noise of a dataset needs a place; expected store=, a store or the name of files")
+    from tilesim.series.launch import connected
+    from tilesim.series.progress import progress as showing
+    from tilesim.store.compression import parse_compression
+    from tilesim.tools.measuring import measure, pixel_type_of
+    from tilesim.tools.noisejob import noise_job
+
+    data, target = _dataset(image), os.fspath(store)
+    job = noise_job(
+        data,
+        noise,
+        pixel_type_of(target, dtype),
+        frames=None if frame is None else (data.place(frame),),
+        panels=None if panel is None else (panel,),
+        tile=(tile, tile) if isinstance(tile, int) else tile,
+    )
+    pixels = math.prod(job.plan.shape)
+    with connected(_access(workers, scheduler, scheduler_file), "cpu") as cluster:
+        shown = progress is not False
+        with showing(len(job.plan), pixels, shown, "measuring", "pixels", lines=progress is True) as on_tile:
+            return measure(
+                job,
+                target,
+                pixel_size=_pixel_size(data, pixel_size),
+                engine=_engine(cluster),
+                compression=None if compression is None else parse_compression(compression),
+                resume=resume,
+                overwrite=overwrite,
+                on_tile=on_tile,
+            )
+
+
+def resolution(experiment: Experiment, panel: int | None = None) -> np.ndarray:
+    """The d-spacing of every pixel centre, for the central wavelength and direction of the incident beam.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Beam and detector.
+    panel : int, optional
+        Number of one panel; by default all.
+
+    Returns
+    -------
+    ndarray
+        Metres, (slow, fast), or (panel, slow, fast) of several panels; infinite in the direct beam.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> float(tilesim.resolution(still)[0, 0] * 1e10) > 20
+    True
+    """
+    from tilesim.geometry.resolution import d_spacings
+
+    panels = experiment.detector.panels
+    chosen = panels if panel is None else (panels[panel],)
+    found = []
+    for one in chosen:
+        slow, fast = (np.arange(n) + 0.5 for n in one.shape)
+        found.append(d_spacings(one, experiment.beam, *np.meshgrid(slow, fast, indexing="ij")))
+    return found[0] if len(found) == 1 else np.stack(found)
+
+
+def radial_average(image: Any, experiment: Experiment, shells: int = SHELLS) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of an image over shells of resolution.
+
+    Parameters
+    ----------
+    image : array_like or dask.array.Array
+        Pixels (slow, fast), or (panel, slow, fast) of several panels; those that are not finite are left out.
+    experiment : Experiment
+        Beam and detector.
+    shells : int
+        Number of shells, of equal width in 1/d from the direct beam to the corner.
+
+    Returns
+    -------
+    spacing, mean : ndarray
+        d-spacing in metres at the middle of each shell, in 1/d, and the mean of its pixels; NaN where it has none.
+
+    Raises
+    ------
+    InputError
+        Where the image has another shape than the detector.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> spacing, mean = tilesim.radial_average(tilesim.simulate(still), still, shells=20)
+    >>> len(spacing), bool(mean[0] > mean[-1])
+    (20, True)
+    """
+    stars = 1.0 / resolution(experiment)
+    pixels = np.asarray(image, dtype=np.float64)
+    if pixels.shape != stars.shape:
+        raise InputError(f"an image of shape {pixels.shape} on a detector of {stars.shape}; expected the same")
+    edges = np.linspace(0.0, float(stars.max()), shells + 1)
+    there = np.isfinite(pixels)
+    place = np.clip(np.digitize(stars[there], edges) - 1, 0, shells - 1)
+    counts = np.bincount(place, minlength=shells)
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(place, pixels[there], shells) / np.where(counts, counts, np.nan)
+    return 2.0 / (edges[:-1] + edges[1:]), means
+
+
+def _dataset(data: Dataset | Path) -> Dataset:
+    return open(data) if isinstance(data, str | os.PathLike) else data
+
+
+def _access(workers: int | None, scheduler: str | None, scheduler_file: Path | None) -> Access | None:
+    """How to reach workers; None for this process. Raises InputError."""
+    ways = {"workers": workers, "scheduler": scheduler, "scheduler_file": scheduler_file}
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"{given[0]} and {given[1]} exclude each other")
+    if not given:
+        return None
+    from tilesim.engine.access import Access
+
+    return Access(workers or 0, scheduler, None if scheduler_file is None else os.fspath(scheduler_file))
+
+
+def _engine(cluster: Any) -> Callable[..., Any]:
+    from functools import partial
+
+    if cluster is None:
+        from tilesim.engine.work import compute_here
+
+        return compute_here
+    from tilesim.engine.dispatch import run_on_workers
+
+    return partial(run_on_workers, cluster)
+
+
+def _pixel_size(data: Dataset, given: float | None) -> float:
+    if not data.unknown:
+        return data.experiment(0).detector.panels[0].pixel_size
+    if given is None:
+        raise InputError(f"{data.path} does not state the size of a pixel; expected pixel_size= in metres")
+    return given
