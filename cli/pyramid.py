@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from tilesim_cli.arguments import engine_options
+
+if TYPE_CHECKING:
+    from tilesim.tools.pyramid import Built
 
 
 @click.command("pyramid")
 @click.argument("store", type=click.Path())
+@engine_options
 @click.option("--overwrite", is_flag=True, help="Make it again where it is there.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-def command(store: str, overwrite: bool, quiet: bool) -> None:
+def command(store: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Add to STORE its image as means of 2 x 2, 4 x 4, ... pixels (OME-Zarr), down to 512 along the longer edge."""
+    from tilesim.series.launch import connected
+    from tilesim.series.progress import counting
+    from tilesim.store.store import Store
     from tilesim.tools.pyramid import build_pyramid
+    from tilesim_cli.launch import access_of, warn
 
-    built = build_pyramid(store, overwrite=overwrite)
+    access = access_of(options)
+    tiles = len(Store.open(store).plan)
+    with (
+        connected(access, "cpu", warn) as cluster,
+        counting("reading", tiles, "tiles", not quiet) as on_tile,
+    ):
+        built = build_pyramid(store, overwrite=overwrite, client=cluster and cluster.client, on_tile=on_tile)
     if built.missing:
-        click.echo(f"WARNING: {built.missing} tiles are missing; their blocks are NaN", err=True)
+        warn(f"{built.missing} tiles are missing; their blocks are NaN")
     if not quiet:
         for line in lines(store, built):
             click.echo(line)
 
 
-def lines(store: str, built) -> list[str]:
+def lines(store: str, built: Built) -> list[str]:
     """What was done, for people."""
     if not built.levels:
         return [f"{store}: the image is small, it needs no coarser levels"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 from commands import BASE
+from distribution import QUIET
 
 from tilesim.images.dataset import open_dataset
 from tilesim.model.sampling import Region
@@ -254,3 +255,16 @@ def test_missing_tiles_are_drawn_as_missing(tilesim, folder, image, drawings):
     assert tilesim("preview", "z.zarr", "p.png").status == 0
     assert np.isnan(drawings[-1].view.blocks).sum() == 81
     zarr.open_group(folder / "z.zarr", mode="r")
+
+
+@pytest.mark.filterwarnings(*QUIET)
+def test_workers_make_the_same_pyramid(tilesim, image, folder, monkeypatch):
+    pytest.importorskip("distributed")
+    tilesim("run", *BASE, "-detpixels", "1100", "-pixel", "0.02", "--zarr", "w.zarr", "--quiet")
+    shutil.copytree("w.zarr", "h.zarr")
+    assert tilesim("pyramid", "w.zarr", "--workers", "2").status == tilesim("pyramid", "h.zarr").status == 0
+    here, there = (
+        {path.relative_to(folder / name): path.read_bytes() for path in (folder / name).rglob("c/*/*/*")}
+        for name in ("h.zarr", "w.zarr")
+    )
+    assert here == there and len([path for path in here if path.parts[0] != "0"]) > 2

@@ -212,7 +212,7 @@ def test_a_store_that_changes_meanwhile_gets_no_pyramid(tmp_path):
             done.append(finish_store(handle, {}))
 
     with pytest.raises(StoreError, match="was changed by a run"):
-        build_pyramid(path, on_frame=finish)
+        build_pyramid(path, on_tile=finish)
     assert described(path)["levels"] == []
     assert verified(path).intact
 

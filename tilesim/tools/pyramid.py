@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from tilesim.store.levels import (
 from tilesim.store.place import has_object, store_errors
 from tilesim.store.stale import drop_levels, is_whole
 from tilesim.store.store import CREATING, UNREADABLE, Store
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass(frozen=True)
@@ -50,21 +54,23 @@ class Sums:
 
 
 def build_pyramid(
-    path: str | os.PathLike, *, overwrite: bool = False, on_frame: Callable[[], None] = lambda: None
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    client: Client | None = None,
+    on_tile: Callable[[], None] = lambda: None,
 ) -> Built:
     """Add to a store the groups 1, 2, ... of 2 x 2, 4 x 4, ... block means, down to at most 512 blocks along an edge.
 
     Blocks are means of the pixels that are there, NaN where there is none. The levels are listed in the store's
-    OME-Zarr metadata at the end, all at once. Under a dask.distributed Client its workers do the work; they must see
-    the store. A few tiles and chunks per thread are in memory.
+    OME-Zarr metadata at the end, all at once. A few tiles and chunks per thread are in memory.
 
     overwrite  make it again where it is there
-    on_frame   called after every frame (and panel)
+    client     of a dask cluster whose workers do the work, which must see the store; None: dask's default
+    on_tile    called for every tile of the image: as it is read, or on workers when its frame is complete
 
     Raises InputError where `path` is no store, StoreError where it is damaged or cannot be written.
     """
-    import dask
-
     store = Store.open(path)
     if store.status == CREATING:
         raise InputError(f"{store.name} is being created; expected a store that a run has filled")
@@ -74,12 +80,12 @@ def build_pyramid(
     if len(levels_of(store.array)) == 1:
         return Built(())
     levels = create_levels(store)
+    tiles = store.plan.grid[-2] * store.plan.grid[-1]
     before = {name: value for name, value in attributes.items() if name != "pyramid"}
     try:
         missing = 0
         for lead in np.ndindex(*store.array.shape[:-2]):
-            missing += sum(dask.compute(*_tasks(store, lead, levels_of(store.array))))
-            on_frame()
+            missing += sum(_computed(_tasks(store, lead, levels_of(store.array)), client, on_tile, tiles))
         list_levels(store, levels, before, missing)
     except BaseException as error:
         if isinstance(error, StoreError):
@@ -88,6 +94,26 @@ def build_pyramid(
         drop_levels(store.place)
         raise
     return Built(levels, missing)
+
+
+def _computed(tasks: list[Any], client: Client | None, on_tile: Callable[[], None], tiles: int) -> Sequence[int]:
+    """What the tasks of one panel give; `on_tile` is called for each of its tiles."""
+    import dask
+    from dask.callbacks import Callback
+
+    seen = 0
+
+    def after(key: str, *_: object) -> None:
+        nonlocal seen
+        if str(key).startswith("_read-"):
+            seen += 1
+            on_tile()
+
+    with Callback(posttask=after):
+        found = dask.compute(*tasks) if client is None else client.gather(client.compute(tasks))
+    for _ in range(tiles - seen):  # workers do not say when they have read one
+        on_tile()
+    return found
 
 
 def _tasks(store: Store, lead: tuple[int, ...], levels: Sequence[Level]) -> list:
