@@ -22,14 +22,22 @@ _DIGESTS = {"digest": "digest (physics)", "job_digest": "job digest (bytes)"}
 
 @click.command("info")
 @click.argument("store", type=click.Path())
+@click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Describe the experiment of one frame instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(store: str, as_json: bool) -> None:
+def command(store: str, frame: int | None, as_json: bool) -> None:
     """Say what the image in STORE is and how it was made."""
-    from tilesim.store.describe import describe_store
+    from tilesim.store.describe import describe_frame, describe_store
     from tilesim.store.store import Store
 
-    description = describe_store(Store.open(store))
+    found = Store.open(store)
+    description = describe_store(found) if frame is None else describe_frame(found, frame)
+    if frame is not None and not as_json:
+        rows = [(name, _plain(value)) for name, value in description["coordinates"].items()]
+        width = max((len(name) for name, _ in rows), default=0)
+        click.echo("\n".join([*(f"{name:<{width}}  {value}" for name, value in rows), description.pop("text")]))
+        return
     if as_json:
+        description.pop("text", None)
         click.echo(json.dumps(description, indent=2))
         return
     rows = info_rows(description)

@@ -142,3 +142,15 @@ def test_a_dry_run_writes_nothing(batch, made):
     result = batch(GRID, "--dry-run")
     assert result.status == 0 and "4 frames of 12 x 12 pixels" in result.out
     assert made() == ["b.toml"]
+
+
+def test_info_tells_every_frame_from_the_others(batch, tilesim):
+    batch(GRID)
+    told = [json.loads(tilesim("info", "b.zarr", "--frame", k, "--json").out) for k in range(4)]
+    assert [one["wavelength_angstrom"] for one in told] == pytest.approx([1.5, 1.5, 1.4, 1.4])
+    assert told[0]["coordinates"]["orientation"] != told[1]["coordinates"]["orientation"]
+    assert told[3]["coordinates"]["max_I"] > 0 and told[3]["units"]["wavelength"] == "angstrom"
+    assert len({one["digest"] for one in told}) == 4
+    text = tilesim("info", "b.zarr", "--frame", 2).out
+    assert "wavelength" in text and "beam      1.4 Å" in text
+    assert "no frame 4; expected 0 to 3" in tilesim("info", "b.zarr", "--frame", 4).err

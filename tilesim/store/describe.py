@@ -54,6 +54,31 @@ def describe_store(store: Store) -> dict[str, Any]:
     }
 
 
+def describe_frame(store: Store, number: int) -> dict[str, Any]:
+    """What a store says of one frame: its coordinates, figures and experiment, as plain values and as text.
+
+    Raises InputError where there is no such frame, or its experiment is not known.
+    """
+    if number not in store.numbers:
+        raise InputError(
+            f"{store.name}: there is no frame {number}; expected {store.numbers[0]} to {store.numbers[-1]}"
+        )
+    place = store.numbers.index(number)
+    experiment = store.series[place]
+    told = (*store.coordinates, *store.figures)
+    coordinates = {one.name: list(v) if isinstance(v := one.values[place], tuple) else v for one in told}
+    return {
+        "path": store.name,
+        "frame": number,
+        "coordinates": coordinates,
+        "units": {one.name: one.units for one in told if one.units},
+        **geometry_of(experiment),
+        "digest": experiment.digest,
+        "experiment": experiment.to_dict(),
+        "text": repr(experiment),
+    }
+
+
 def stored_choices(place: str) -> dict[str, Any]:
     """What a run chose for a store that is there: the pixels (slow, fast) of its tiles, and the backend."""
     attributes = read_attributes(place)

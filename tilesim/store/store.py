@@ -150,6 +150,13 @@ class Store:
         names = ("frame", *str(self.array.attrs.get("coordinates", "")).split())
         return tuple(self._coordinate(name) for name in names)
 
+    @cached_property
+    def figures(self) -> tuple[FrameCoordinate, ...]:
+        """Statistics of every frame, where a series was finished. Raises StoreError where one of them is damaged."""
+        known = {one.name for one in self.coordinates}
+        found = (name for name, array in self.group[LEVEL].arrays() if _of_frames(array) and name not in known)
+        return tuple(self._coordinate(name) for name in sorted(found))
+
     def _coordinate(self, name: str) -> FrameCoordinate:
         try:
             array = zarr.open_array(self.files, path=f"{LEVEL}/{name}", mode="r")
@@ -270,6 +277,11 @@ def read_attributes(place: str) -> dict[str, Any] | None:
 def layout_of(array: zarr.Array) -> Layout:
     """The layout of an image that is there."""
     return Layout(array.shape, (array.shards or array.chunks)[-2:], array.chunks[-2:], str(array.dtype))
+
+
+def _of_frames(array: zarr.Array) -> bool:
+    """Whether an array has values of every frame, and is not the image."""
+    return (array.metadata.dimension_names or ("",))[0] == "frame" and array.ndim < 3
 
 
 def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
