@@ -95,17 +95,17 @@ def test_an_experiment_that_cannot_be_read_ends_the_batch_before_it_begins(batch
 
 
 def test_a_frame_with_a_failing_tile_is_told_and_the_others_are_done(batch, tilesim, made, monkeypatch):
-    from tilesim.engine import task
+    from tilesim.engine import lowered
 
-    compute = task.simulate_tile
+    compute = lowered.simulate_tile
 
-    def failing(lowered, tile):
+    def failing(kernel, tile):
         if tile.frame == 2 and tile.slow_start == 5:
             raise MemoryError("no room")
-        return compute(lowered, tile)
+        return compute(kernel, tile)
 
     with monkeypatch.context() as patched:
-        patched.setattr(task, "simulate_tile", failing)
+        patched.setattr(lowered, "simulate_tile", failing)
         result = batch(GRID, "--tile", "5x12", "--json", "j.json")
     assert result.status == 1
     assert "frame 2: tile frame 2 panel 0 slow 5:10 fast 0:12: MemoryError: no room" in result.err
