@@ -151,7 +151,15 @@ ENGINE = [
     click.option("--tls-ca", metavar="FILE", help="Authority for a scheduler with TLS (PEM), with the next two."),
     click.option("--tls-cert", metavar="FILE", help="Certificate."),
     click.option("--tls-key", metavar="FILE", help="Key."),
-    click.option("--patience", type=float, default=300.0, metavar="S", help="Wait so long for a worker [300]."),
+    click.option(
+        "--timeout",
+        "--patience",  # its name until version 0.3
+        "timeout",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="Seconds to wait for a worker where there is none [300].",
+    ),
 ]
 """Where tiles are computed; by default in threads of this process."""
 ASSEMBLE = click.option(

@@ -99,8 +99,8 @@ def access_of(options: Mapping[str, Any]) -> Access | None:
     ways = [name for name in ("workers", "scheduler", "scheduler_file") if options[name] is not None]
     if len(ways) > 1:
         raise click.UsageError(f"--{ways[0]} and --{ways[1]} exclude each other".replace("_", "-"))
-    if not math.isfinite(options["patience"]) or options["patience"] < 0:
-        raise click.UsageError(f"--patience is {options['patience']}; expected seconds, not negative")
+    if not math.isfinite(options["timeout"]) or options["timeout"] < 0:
+        raise click.UsageError(f"--timeout is {options['timeout']}; expected seconds, not negative")
     tls = tuple(options[name] for name in ("tls_ca", "tls_cert", "tls_key"))
     if any(tls) and not all(tls):
         raise click.UsageError("--tls-ca, --tls-cert and --tls-key go together")
@@ -124,7 +124,7 @@ def access_of(options: Mapping[str, Any]) -> Access | None:
         options["scheduler"],
         options["scheduler_file"],
         tls if any(tls) else None,
-        options["patience"],
+        options["timeout"],
     )
 
 

@@ -140,23 +140,23 @@ def here(job: Job) -> dict[str, Any]:
 
 
 def there(job: Job, cluster: Cluster) -> dict[str, Any]:
-    """Workers that are fit, and those that are not."""
+    """Workers that are compatible, and those that are not."""
     from tilesim.engine.dispatch import window
 
-    fit = list(cluster.fit.values())
-    threads, memory = cluster.threads, min(worker.memory for worker in fit)
-    gpus = sum(worker.gpus for worker in fit)
+    usable = list(cluster.compatible.values())
+    threads, memory = cluster.threads, min(worker.memory for worker in usable)
+    gpus = sum(worker.gpus for worker in usable)
     limit = f", {memory / 1e9:.1f} GB each" if memory else ""
     flight = window(threads)
     rows = [
-        ("workers", f"{len(fit)} at {cluster.address}: {threads} threads, {gpus} GPUs{limit}"),
+        ("workers", f"{len(usable)} at {cluster.address}: {threads} threads, {gpus} GPUs{limit}"),
         ("in flight", f"{flight[0]} to {flight[1]} tiles"),
-        *(("unfit", f"{address}: {reason}") for address, reason in cluster.unfit.items()),
+        *(("not used", f"{address}: {reason}") for address, reason in cluster.incompatible.items()),
     ]
     return {
         "threads": threads,
-        "threads_each": max(worker.threads for worker in fit),
-        "workers": len(fit),
+        "threads_each": max(worker.threads for worker in usable),
+        "workers": len(usable),
         "in_flight": flight[0],
         "rows": rows,
         "trial": lambda: cluster.try_out(job),

@@ -44,7 +44,7 @@ def connected(cluster):
     def start(workers=2, **options):
         client = distributed.Client(cluster(workers, **options), set_as_default=False)
         clients.append(client)
-        found = Cluster(client, patience=60.0)
+        found = Cluster(client, timeout=60.0)
         found.await_workers()
         return found
 

@@ -33,7 +33,7 @@ ALLOWED["tools"] = {*ALLOWED}
 HEAVY = {
     "torch": {"physics", "kernels", "engine", "series", "nanobragg", "tools"},
     "dask": {"engine", "tools", "images"},
-    "distributed": {"engine", "series"},
+    "distributed": {"engine", "series", "tools"},
     "zarr": {"store"},
     "obstore": {"store"},
     "gemmi": {"reflections"},

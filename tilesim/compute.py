@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import PlanError
-from tilesim.model import Experiment
+from tilesim.model import Experiment, StructureFactors
 from tilesim.tiling.tile import Tile
 
 Numbers = npt.NDArray[np.int64]
@@ -45,6 +45,23 @@ class Kernel(Protocol):
 
     def solid_angle(self, numbers: Numbers) -> float:
         """The sum of the solid angles in use over these pixels, their layers and sub-pixels, steradian."""
+
+
+class KernelModule(Protocol):
+    """A module of kernels: one way of computing pixels, on one kind of device."""
+
+    @property
+    def NUMBERS_PER_PIXEL(self) -> int:
+        """Float64 numbers that a call holds for each pixel."""
+
+    def block_of(self, device: str) -> int:
+        """Pixels per call on a device."""
+
+    def lower_table(self, factors: StructureFactors, summed: str, device: str) -> Any:
+        """The structure factors ready for look-up; `summed` is the type of their squares."""
+
+    def lower(self, experiment: Experiment, precision: str, device: str, latch: int | None, table: Any) -> Kernel:
+        """The kernel of an experiment, with its table (made here where that is None)."""
 
 
 @dataclass(frozen=True)

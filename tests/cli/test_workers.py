@@ -327,8 +327,8 @@ def test_a_port_of_something_else_is_no_scheduler(tilesim, monkeypatch):
     "words, named",
     [
         (("--resume", "--overwrite"), "--overwrite"),
-        (("--workers", "1", "--patience", "nan"), "--patience"),
-        (("--workers", "1", "--patience", "-1"), "--patience"),
+        (("--workers", "1", "--timeout", "nan"), "--timeout"),
+        (("--workers", "1", "--patience", "-1"), "--timeout"),
         (("--scheduler", "tls://127.0.0.1:1"), "--tls-ca"),
         (("--frames", "1000000", "--frame-osc", "1"), "--frames"),
     ],

@@ -87,7 +87,7 @@ def test_every_field_of_the_job_reaches_the_workers(connected, tmp_path):
 def test_reports_name_worker_device_and_backend(connected, tmp_path):
     found = connected(2)
     done = carried_out(found, [work(tmp_path / "a.zarr", [plain()])])
-    assert {event.worker for event in done.values()} <= set(found.fit)
+    assert {event.worker for event in done.values()} <= set(found.compatible)
     assert {(event.device, event.backend, event.restored) for event in done.values()} == {("cpu", "eager", False)}
 
 
@@ -121,7 +121,7 @@ def test_a_late_joiner_gets_the_job_and_takes_part(cluster, connected, tmp_path)
 
 def test_a_worker_that_lacks_the_job_is_not_used_and_told_of(connected, tmp_path):
     found, said = connected(2), []
-    lacking = next(iter(found.fit))
+    lacking = next(iter(found.compatible))
     register = found.client.register_plugin
 
     def without_one(plugin):
@@ -132,7 +132,7 @@ def test_a_worker_that_lacks_the_job_is_not_used_and_told_of(connected, tmp_path
     one = work(tmp_path / "a.zarr", turned(3), (4, 4))
     workers = {event.worker for _, event in run_on_workers(found, [one], said.append)}
     assert lacking not in workers and len(workers) == 1
-    assert "it has not received the job" in found.unfit[lacking]
+    assert "it has not received the job" in found.incompatible[lacking]
 
 
 def test_tasks_stay_small_when_the_table_grows_a_thousandfold(tmp_path):
@@ -159,7 +159,7 @@ def test_what_a_client_left_behind_is_taken_away_by_the_next(connected, tmp_path
     one = work(tmp_path / "a.zarr", [plain()])
     found.client.register_plugin(JobPlugin("tilesim Client-gone 1234", (one,)))
     found.client.register_plugin(JobPlugin(f"tilesim {found.client.id} 1234", (one,)))
-    found.fit.clear()
+    found.compatible.clear()
     found.refresh()
     found.drop_stale_jobs()
     [left] = found.client.run(lambda dask_worker: [n for n in dask_worker.plugins if n.startswith("tilesim")]).values()

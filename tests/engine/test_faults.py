@@ -119,8 +119,8 @@ def test_tiles_that_no_worker_can_store_end_the_run(harmed, tmp_path):
 def test_a_tile_that_waits_for_a_worker_that_has_gone_is_sent_to_another(harmed, tmp_path):
     one = work(tmp_path / "a.zarr", [plain()], (3, 4))
     found = harmed(2, "fail", {(6, 8)}, times=1)
-    first, second = found.fit
-    found.unfit["tcp://127.0.0.1:1"] = "it is not there"  # so that tiles are sent to the fit ones by name
+    first, second = found.compatible
+    found.incompatible["tcp://127.0.0.1:1"] = "it is not there"  # so that tiles are sent to the compatible ones by name
     events = run_on_workers(found, [one])
     done = [next(events)[1]]
     for pid in found.client.run(os.getpid, workers=[first, second]).values():
@@ -130,9 +130,9 @@ def test_a_tile_that_waits_for_a_worker_that_has_gone_is_sent_to_another(harmed,
     assert pixels(one) == expected(tmp_path / "here.zarr", one)
 
 
-def test_where_every_worker_refuses_the_run_ends_after_the_patience(connected, tmp_path):
+def test_where_every_worker_refuses_the_run_ends_after_the_timeout(connected, tmp_path):
     found, said = connected(1), []
-    found.patience = 1.0
+    found.timeout = 1.0
 
     def age():
         from tilesim.engine import worker
@@ -174,9 +174,9 @@ def test_a_scheduler_that_dies_is_told_within_seconds(connected, tmp_path):
     assert time.monotonic() - start < 20
 
 
-def test_a_cluster_without_workers_is_told_after_the_patience(connected, tmp_path):
+def test_a_cluster_without_workers_is_reported_after_the_timeout(connected, tmp_path):
     found = connected(1)
-    found.patience = 1.0
+    found.timeout = 1.0
     said = []
     reports = run_on_workers(found, [work(tmp_path / "a.zarr", [plain()], (2, 2))], said.append)
     next(reports)
@@ -189,7 +189,7 @@ def test_a_cluster_without_workers_is_told_after_the_patience(connected, tmp_pat
 @pytest.mark.parametrize("name", ["tilesim", "torch"])
 def test_a_worker_with_another_version_is_not_used(connected, tmp_path, name):
     found = connected(2)
-    other = next(iter(found.fit))
+    other = next(iter(found.compatible))
 
     def age(dask_worker):
         from tilesim.engine import worker
@@ -200,13 +200,13 @@ def test_a_worker_with_another_version_is_not_used(connected, tmp_path, name):
     found.client.run(age, workers=[other])
     late = Cluster(found.client, 5.0)
     late.refresh()
-    assert list(late.fit) == [address for address in found.fit if address != other]
-    assert late.unfit[other].startswith(f"it has {name} 0.0.1, the client has ")
+    assert list(late.compatible) == [address for address in found.compatible if address != other]
+    assert late.incompatible[other].startswith(f"it has {name} 0.0.1, the client has ")
     workers = {event.worker for _, event in run_on_workers(late, [work(tmp_path / "a.zarr", [plain()])])}
-    assert workers == set(late.fit)
+    assert workers == set(late.compatible)
     # One that the client did not ask beforehand refuses by itself.
     refused = {event.worker for _, event in run_on_workers(found, [work(tmp_path / "b.zarr", [plain()])])}
-    assert other not in refused and f"it has {name} 0.0.1" in found.unfit[other]
+    assert other not in refused and f"it has {name} 0.0.1" in found.incompatible[other]
 
 
 def test_a_device_that_no_worker_has_is_refused(connected):

@@ -21,7 +21,7 @@ UNUSED = ("torch", "triton", "dask.array", "dask.dataframe", "pandas", "matplotl
 
 
 def ready(processes):
-    """A connected cluster of so many worker processes, all of them fit."""
+    """A connected cluster of so many worker processes, all of them compatible."""
     return connect(Access(processes=processes), "cpu")
 
 
@@ -66,7 +66,7 @@ def dying(tmp_path):
 def test_a_worker_that_is_killed_while_it_starts_is_started_again(dying):
     with dying(1), ready(2) as found:
         found.await_workers()
-        assert dying.count() >= 1 and len(found.fit) == 2
+        assert dying.count() >= 1 and len(found.compatible) == 2
 
 
 def test_workers_that_are_always_killed_while_they_start_end_the_run(dying):

@@ -21,7 +21,7 @@ class Found:
 
     def __init__(self, threads=2, memory=10**10, rate=1e9):
         worker = cluster.Worker("tcp://a:1", threads, memory, 0, 0.0, False, False)
-        self.fit, self.threads, self.rate, self.asked = {worker.address: worker}, threads, rate, 0
+        self.compatible, self.threads, self.rate, self.asked = {worker.address: worker}, threads, rate, 0
 
     def try_out(self, job):
         self.asked += 1

@@ -63,15 +63,13 @@ def test_slices_of_the_lazy_image_are_slices_of_the_image(data):
 
 
 def test_a_slice_computes_only_the_tiles_that_it_touches(monkeypatch):
-    import tilesim.engine.lazy as lazy_module
-
     computed = []
 
-    def counted(lowered, tile):
+    def counted(kernel, tile):
         computed.append((tile.slow_start, tile.fast_start))
-        return simulate_tile(lowered, tile)
+        return simulate_tile(kernel, tile)
 
-    monkeypatch.setattr(lazy_module, "simulate_tile", counted)
+    monkeypatch.setattr("tilesim.engine.lowered.simulate_tile", counted)
     lazy = simulate(ALL["plain"], (6, 10), "mixed", "cpu", "eager")
     assert computed == []
     lazy[7:11, 12:25].compute(scheduler="synchronous")

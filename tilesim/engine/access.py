@@ -17,5 +17,5 @@ class Access:
     """JSON file that a scheduler wrote."""
     tls: tuple[str, str, str] | None = None
     """PEM files: authority, certificate, key."""
-    patience: float = 300.0
+    timeout: float = 300.0
     """Seconds to wait for a worker where there is none."""

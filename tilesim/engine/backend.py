@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from tilesim.compute import KernelModule
 from tilesim.errors import PlanError
 from tilesim.kernels import library
 
@@ -78,8 +79,8 @@ def has_triton() -> bool:
     return find_spec("triton") is not None
 
 
-def kernels(backend: str, device: str):
-    """The module with `lower`, `lower_table` and `block_of` for a resolved backend and device."""
+def kernels(backend: str, device: str) -> KernelModule:
+    """The module of kernels for a resolved backend and device."""
     if backend == "fused" and device == "cpu":
         from tilesim.kernels import fused
 

@@ -73,7 +73,7 @@ def _time(kernel: Kernel, tile: Tile) -> Trial:
     return Trial(len(rendered_pixels(kernel.experiment, tile)) * kernel.experiment.evaluations / min(seconds))
 
 
-def _shortened(experiment):
+def _shortened(experiment: Experiment) -> Experiment:
     """The experiment with few steps of each kind, so that a pass is short."""
     panel, crystal = experiment.detector.panels[0], experiment.crystal
     if panel.sensor is not None:

@@ -1,4 +1,4 @@
-"""Workers of a dask scheduler: what they have, and which of them are fit."""
+"""Workers of a dask scheduler: what they have, and which of them are compatible."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tilesim.engine.access import Access
 from tilesim.engine.calibrate import Trial, try_out
@@ -18,12 +20,17 @@ from tilesim.engine.job import Job
 from tilesim.engine.worker import NO_COMPILER, NO_DEVICE, facts, mismatch, versions
 from tilesim.errors import ClusterError, InputError
 
+if TYPE_CHECKING:
+    from distributed import Client, Security
+
+Made = TypeVar("Made")
+
 CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker process that is fit for tilesim."""
+    """A worker process that is compatible with this one."""
 
     address: str
     threads: int
@@ -42,47 +49,53 @@ class Worker:
 
 
 class Cluster:
-    """A connected scheduler. `refresh` looks who is there; `fit` and `unfit` say who may compute."""
+    """A connected scheduler. `refresh` asks who is there; `compatible` and `incompatible` say who may compute."""
 
-    def __init__(self, client, patience: float) -> None:
+    def __init__(self, client: Client, timeout: float) -> None:
         self.client = client
-        self.patience = patience
-        self.fit: dict[str, Worker] = {}
-        self.unfit: dict[str, str] = {}
+        self.timeout = timeout
+        self.compatible: dict[str, Worker] = {}
+        self.incompatible: dict[str, str] = {}
         """Why a worker may not compute, by its address."""
         self.stale: set[str] = set()
         """Names of jobs on workers, whoever sent them."""
 
     @property
     def address(self) -> str:
-        return self.client.scheduler.address
+        return str(self._scheduler.address)
+
+    @property
+    def _scheduler(self) -> Any:
+        return self.client.scheduler
 
     @property
     def threads(self) -> int:
-        return sum(worker.threads for worker in self.fit.values())
+        return sum(worker.threads for worker in self.compatible.values())
 
     @property
     def lost(self) -> bool:
         """The scheduler is gone, or this client for it."""
-        return self.client.status != "running"
+        return bool(self.client.status != "running")
 
-    def there(self) -> dict[str, dict]:
+    def there(self) -> dict[str, dict[str, Any]]:
         """What the scheduler knows of each worker, by its address. Raises ClusterError where it is lost.
 
         Asked directly: what the client keeps of it is renewed by a timer of its own, which leaves the workers out.
         """
         with self._asking():
-            return self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"]
+            workers: dict[str, dict[str, Any]]
+            workers = self.client.sync(self._scheduler.identity, n_workers=-1)["workers"]
+            return workers
 
     def refresh(self) -> None:
         """Ask the scheduler who is there, and newcomers what they have. Raises ClusterError where it is lost."""
         known = self.there()
-        self.fit = {address: worker for address, worker in self.fit.items() if address in known}
-        new = [address for address in known if address not in self.fit and address not in self.unfit]
+        self.compatible = {address: worker for address, worker in self.compatible.items() if address in known}
+        new = [address for address in known if address not in self.compatible and address not in self.incompatible]
         with self._asking():
             found = self.client.run(facts, workers=new, on_error="return") if new else {}
-        for address, told in found.items():
-            self._admit(address, known[address], told)
+        for address, answer in found.items():
+            self._admit(address, known[address], answer)
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:
@@ -91,57 +104,59 @@ class Cluster:
         except (OSError, TimeoutError) as error:
             raise ClusterError(f"the scheduler at {self.address} was lost ({error})") from error
 
-    def _admit(self, address: str, known: Mapping, told: object) -> None:
-        if isinstance(told, OSError):
+    def _admit(self, address: str, known: Mapping[str, Any], answer: object) -> None:
+        if isinstance(answer, OSError):
             return  # gone again, or not up yet: asked once more at the next look
-        if not isinstance(told, Mapping):
-            self.unfit[address] = f"tilesim {versions()['tilesim']} does not run there ({type(told).__name__}: {told})"
+        if not isinstance(answer, Mapping):
+            self.incompatible[address] = (
+                f"tilesim {versions()['tilesim']} does not run there ({type(answer).__name__}: {answer})"
+            )
             return
-        if differs := mismatch(told["versions"], versions()):
-            self.unfit[address] = differs
+        if differs := mismatch(answer["versions"], versions()):
+            self.incompatible[address] = differs
             return
-        self.stale.update(told["jobs"])
-        self.fit[address] = Worker(
+        self.stale.update(answer["jobs"])
+        self.compatible[address] = Worker(
             address,
             known["nthreads"],
             known.get("memory_limit") or 0,
-            told["gpus"],
+            answer["gpus"],
             known.get("resources", {}).get("GPU", 0.0),
-            told["fusable"],
-            told["fused"],
-            told["triton"],
+            answer["fusable"],
+            answer["fused"],
+            answer["triton"],
         )
 
-    def await_workers(self, say=lambda line: None) -> None:
-        """Return when a worker is there and fit. Raises ClusterError where that takes longer than the patience."""
-        start, told = monotonic(), False
+    def await_workers(self, say: Callable[[str], None] = lambda line: None) -> None:
+        """Return when a compatible worker is there. Raises ClusterError where that takes longer than the timeout."""
+        start, said = monotonic(), False
         self.refresh()
-        while not self.fit:
-            if self.unfit and not told:
-                raise ClusterError(f"no worker at {self.address} is fit: {_reasons(self.unfit)}")
-            if monotonic() - start > self.patience:
-                raise ClusterError(f"no worker has come to {self.address} in {self.patience:g} s")
-            if not told:
+        while not self.compatible:
+            if self.incompatible and not said:
+                raise ClusterError(f"no worker at {self.address} is compatible: {_reasons(self.incompatible)}")
+            if monotonic() - start > self.timeout:
+                raise ClusterError(f"no worker has come to {self.address} in {self.timeout:g} s")
+            if not said:
                 say(f"waiting for workers at {self.address}")
-                told = True
+                said = True
             sleep(0.5)
             self.refresh()
 
     def resolve(self, device: str, backend: str, steps: float) -> tuple[str, str]:
-        """Device kind and backend for a job on these workers; those without become unfit. Raises ClusterError."""
+        """Device kind and backend for a job on these workers; those without are incompatible. Raises ClusterError."""
         from tilesim.engine.backend import COMPILE_FROM, NO_TRITON
 
         if device not in ("auto", "cpu", "cuda"):
             raise InputError(f"--device {device} names one machine's device; expected auto, cpu or cuda for workers")
         if device == "auto":
-            device = "cuda" if any(worker.gpus for worker in self.fit.values()) else "cpu"
+            device = "cuda" if any(worker.gpus for worker in self.compatible.values()) else "cpu"
         if device == "cuda":
             self._dismiss(lambda worker: worker.gpus > 0, NO_DEVICE)
         if backend == "auto":
-            fit = self.fit.values()
-            ready = all(worker.fused or (worker.fusable and steps >= COMPILE_FROM) for worker in fit)
+            workers = self.compatible.values()
+            ready = all(worker.fused or (worker.fusable and steps >= COMPILE_FROM) for worker in workers)
             if device == "cuda":
-                ready = all(worker.triton for worker in fit)
+                ready = all(worker.triton for worker in workers)
             backend = "fused" if ready else "eager"
         elif backend == "fused" and device == "cuda":
             self._dismiss(lambda worker: worker.triton, NO_TRITON)
@@ -149,23 +164,24 @@ class Cluster:
             self._dismiss(lambda worker: worker.fusable, NO_COMPILER)
         return device, backend
 
-    def _dismiss(self, able, reason: str) -> None:
-        for address, worker in list(self.fit.items()):
+    def _dismiss(self, able: Callable[[Worker], bool], reason: str) -> None:
+        for address, worker in list(self.compatible.items()):
             if not able(worker):
-                self.unfit[address] = reason
-                del self.fit[address]
-        if not self.fit:
-            raise ClusterError(f"no worker at {self.address} is fit: {_reasons(self.unfit)}")
+                self.incompatible[address] = reason
+                del self.compatible[address]
+        if not self.compatible:
+            raise ClusterError(f"no worker at {self.address} is compatible: {_reasons(self.incompatible)}")
 
     def try_out(self, job: Job) -> Trial | None:
         """The rate of one thread of one worker. Raises ClusterError where the trial fails there."""
-        worker = max(self.fit.values(), key=lambda w: w.gpus)
+        worker = max(self.compatible.values(), key=lambda w: w.gpus)
         resources = {"GPU": 1} if job.device != "cpu" and worker.gpu_resource else None
         try:
             # A future of its own: as an argument of the task the job would stay with the scheduler.
             [sent] = self.client.scatter([job], workers=[worker.address], hash=False)
             done = self.client.submit(try_out, sent, workers=[worker.address], resources=resources, pure=False)
-            return done.result()
+            trial: Trial | None = done.result()
+            return trial
         except Exception as error:
             raise ClusterError(f"worker {worker.address} fails in a trial: {_one_line(error)}") from error
 
@@ -192,7 +208,8 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
     _silence()
     security = _security(access.tls)
     with contextlib.ExitStack() as stack:
-        options = {"security": security, "timeout": CONNECT_SECONDS, "set_as_default": False}
+        options: dict[str, Any] = {"security": security, "timeout": CONNECT_SECONDS, "set_as_default": False}
+        target: dict[str, Any]
         if access.processes:
             target = {"address": stack.enter_context(local_cluster(access.processes, device))}
         elif access.scheduler_file:
@@ -204,46 +221,50 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
             client = stack.enter_context(_closing(_within(2 * CONNECT_SECONDS, lambda: Client(**target, **options))))
         except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"no scheduler answers at {where}: {_one_line(error)}") from error
-        yield Cluster(client, access.patience)
+        yield Cluster(client, access.timeout)
 
 
 def _silence() -> None:
-    """What happens to workers is told by us, in one line each; dask's loggers each have a level of their own."""
+    """Silence dask's loggers, which each have a level of their own: tilesim says in one line what befalls workers."""
     for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _security(tls: tuple[str, str, str] | None):
+def _security(tls: tuple[str, str, str] | None) -> Security | None:
     if tls is None:
         return None
     from distributed import Security
 
     authority, certificate, key = map(_existing, tls)
-    return Security(tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
+    files = {"tls_ca_file": authority, "tls_client_cert": certificate, "tls_client_key": key}
+    return Security(**files, require_encryption=True)
 
 
-def _within(seconds: float, make: Callable[[], object]) -> object:
+def _within(seconds: float, make: Callable[[], Made]) -> Made:
     """What `make` gives or raises; TimeoutError where that takes too long, as at a port of something else.
 
     dask tries such a port again and again, and no limit of its own ends that.
     """
-    answer: SimpleQueue = SimpleQueue()
+    answer: SimpleQueue[Callable[[], Made]] = SimpleQueue()
 
     def run() -> None:
         try:
-            answer.put((make(), None))
+            made = make()
+            answer.put(lambda: made)
         except Exception as error:
-            answer.put((None, error))
+            answer.put(partial(_raise, error))
 
     Thread(target=run, name="connect", daemon=True).start()
     try:
-        made, error = answer.get(timeout=seconds)
+        outcome = answer.get(timeout=seconds)
     except Empty:
         raise TimeoutError(f"nothing that speaks as a dask scheduler does in {seconds:g} s") from None
-    if error is not None:
-        raise error
-    return made
+    return outcome()
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _appearing(path: str) -> str:
@@ -273,15 +294,15 @@ def _existing(path: str) -> str:
 
 
 @contextlib.contextmanager
-def _closing(client) -> Iterator:
+def _closing(client: Client) -> Iterator[Client]:
     try:
         yield client
     finally:
         client.close(timeout=2)
 
 
-def _reasons(unfit: Mapping[str, str]) -> str:
-    return "; ".join(f"{address}: {reason}" for address, reason in list(unfit.items())[:3])
+def _reasons(incompatible: Mapping[str, str]) -> str:
+    return "; ".join(f"{address}: {reason}" for address, reason in list(incompatible.items())[:3])
 
 
 def _one_line(error: BaseException) -> str:

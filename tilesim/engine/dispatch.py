@@ -5,26 +5,28 @@ from __future__ import annotations
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
+from typing import Any
 
+from dask.typing import Key
 from distributed import Future, KilledWorker
 
 from tilesim.engine.cluster import Cluster
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.engine.work import Event, Work
-from tilesim.engine.worker import JobPlugin, run_remote
+from tilesim.engine.worker import Answer, JobPlugin, Refusal, run_remote
 from tilesim.errors import ClusterError, StoreError
 
 FETCH_SECONDS = 5.0
-"""For the reports of tiles that are done."""
+"""Seconds for the reports of tiles that are done to arrive."""
 LOOK_SECONDS = 2.0
-"""Between two looks at who is there."""
+"""Seconds between two times that the scheduler is asked who is there."""
 ATTEMPTS = 3
-"""Of a tile that fails without harm to its worker."""
+"""Times that a tile is tried which fails without harm to its worker."""
 LEAD_SECONDS = 0.3
 """Work that is sent ahead for each thread, so that none waits for the client."""
 LEAD_TILES = (2, 64)
@@ -44,12 +46,12 @@ class Item:
     """Workers died while they had it, once too often."""
     only_on: tuple[str, ...] = ()
     """Workers that may have it; empty for all."""
-    future: Future | None = None
+    future: Future[Any] | None = None
 
 
 def run_on_workers(
     cluster: Cluster, works: Sequence[Work], warn: Callable[[str], None] = lambda line: None
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Compute every tile of some works; yields the number of the work and what became of a tile, as they finish.
 
     Every tile is answered exactly once. A tile that fails is tried on other workers; one that kills its workers is
@@ -83,9 +85,9 @@ class _Run:
         self._name = name
         self._warn = warn
         self._warned: set[str] = set()
-        self._flight: dict[tuple, Item] = {}
+        self._flight: dict[Key, Item] = {}
         """By the keys of their futures."""
-        self._finished: SimpleQueue[Future] = SimpleQueue()
+        self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
         self._again: deque[Item] = deque()
         self._suspects: deque[Item] = deque()
         self._seconds = LEAD_SECONDS
@@ -97,7 +99,7 @@ class _Run:
         fresh = (Item(w, n) for w, work in enumerate(self._works) for n in range(len(work.function.plan)))
         unanswered = sum(len(work.function.plan) for work in self._works)
         while unanswered:
-            if self._cluster.fit:
+            if self._cluster.compatible:
                 self._fill(fresh)
                 if not self._flight and self._suspects:
                     self._send([self._suspects.popleft()])
@@ -137,10 +139,10 @@ class _Run:
             self._send(batch)
 
     def _send(self, items: list[Item]) -> None:
-        fit = list(self._cluster.fit)
+        compatible = list(self._cluster.compatible)
         failed_on = {address for item in items for address in item.failed_on}
-        others = [address for address in fit if address not in failed_on]
-        chosen = others if failed_on and others else fit if self._cluster.unfit else ()
+        others = [address for address in compatible if address not in failed_on]
+        chosen = others if failed_on and others else compatible if self._cluster.incompatible else []
         futures = self._cluster.client.map(
             run_remote,
             [self._name] * len(items),
@@ -160,11 +162,11 @@ class _Run:
 
     def _declared(self) -> bool:
         """Whether workers say that they have a GPU, so that the scheduler can count."""
-        return any(worker.gpu_resource for worker in self._cluster.fit.values())
+        return any(worker.gpu_resource for worker in self._cluster.compatible.values())
 
-    def _wait(self) -> list[tuple[Item, object]]:
+    def _wait(self) -> list[tuple[Item, Answer | None]]:
         """Items that are done, with what came back or None: what there is now, or the next until it is time to look."""
-        done: list[Future] = []
+        done: list[Future[Any]] = []
         with suppress(Empty):
             done.append(self._finished.get(timeout=LOOK_SECONDS))
             while True:
@@ -174,27 +176,34 @@ class _Run:
         results = self._fetch({future.key: future for future in done if future.status == "finished"})
         return [(self._flight.pop(future.key), results.get(future.key)) for future in done]
 
-    def _fetch(self, futures: dict[tuple, Future]) -> dict[tuple, TileReport | TileFailure]:
+    def _fetch(self, futures: dict[Key, Future[Any]]) -> dict[Key, Answer]:
         """Results by key. One that was lost with its worker is left out, and its tile is sent again.
 
-        dask itself would wait until it is computed anew, which a worker that has gone may never do.
+        dask itself would wait until it is computed again, which a worker that has gone may never do.
         """
         client = self._cluster.client
         try:
-            return client.sync(
+            results: dict[Key, Answer] = client.sync(
                 lambda: client.gather(futures, errors="skip", asynchronous=True), callback_timeout=FETCH_SECONDS
             )
+            return results
         except TimeoutError:
             return {}
 
-    def _answer(self, item: Item, result: TileReport | TileFailure | None) -> Event | None:
-        """What to tell of a tile whose future is done; None where it is tried again."""
+    def _answer(self, item: Item, result: Answer | None) -> Event | None:
+        """The event of a tile whose future is done; None where it is tried again."""
         future, item.future = item.future, None
+        assert future is not None  # it is done
         if isinstance(result, TileReport):
             self._seconds += 0.1 * (result.seconds - self._seconds)
             return item.work, result
         if isinstance(result, TileFailure):
             return self._failed(item, result)
+        if isinstance(result, Refusal):
+            self._cluster.compatible.pop(result.worker, None)
+            self._cluster.incompatible[result.worker] = result.reason
+            self._again.append(item)
+            return None
         if future.status == "error":
             return self._broken(item, future.exception())
         self._again.append(item)
@@ -202,11 +211,6 @@ class _Run:
 
     def _failed(self, item: Item, failure: TileFailure) -> Event | None:
         tile = self._works[item.work].function.plan[item.number]
-        if failure.kind == "refusing":
-            self._cluster.fit.pop(failure.worker, None)
-            self._cluster.unfit[failure.worker] = failure.reason
-            self._again.append(item)
-            return None
         item.failed_on.append(failure.worker)
         if len(item.failed_on) < ATTEMPTS:
             self._again.append(item)
@@ -228,25 +232,29 @@ class _Run:
         return None
 
     def _look(self) -> None:
-        """Every while: who came, who left, who is unfit. Raises ClusterError where nobody is left for too long."""
+        """Every while, see who came and who left. Raises ClusterError where nobody is left for too long."""
         now = monotonic()
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
         self._cluster.refresh()
-        for address, reason in self._cluster.unfit.items():
+        for address, reason in self._cluster.incompatible.items():
             if address not in self._warned:
                 self._warned.add(address)
                 self._warn(f"worker {address} is not used: {reason}")
         # A tile for workers that are all gone would wait for ever: cancelled, it is sent again.
-        stuck = [i.future for i in self._flight.values() if i.only_on and not self._cluster.fit.keys() & set(i.only_on)]
+        stuck = [
+            i.future
+            for i in self._flight.values()
+            if i.only_on and not self._cluster.compatible.keys() & set(i.only_on)
+        ]
         if stuck:
             self._cluster.client.cancel(stuck, force=True)
-        if self._cluster.fit:
+        if self._cluster.compatible:
             self._deserted = None
             return
         if self._deserted is None:
             self._deserted = now
             self._warn(f"no worker is left at {self._cluster.address}; waiting for one")
-        elif now - self._deserted > self._cluster.patience:
-            raise ClusterError(f"no worker has come back to {self._cluster.address} in {self._cluster.patience:g} s")
+        elif now - self._deserted > self._cluster.timeout:
+            raise ClusterError(f"no worker has come back to {self._cluster.address} in {self._cluster.timeout:g} s")

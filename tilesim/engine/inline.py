@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -53,7 +53,7 @@ class Gate:
 
 def run_inline(
     function: TileFunction, writes: Sequence[Write], threads: int | None = None, read: Read | None = None
-) -> Iterator[TileReport | TileFailure]:
+) -> Generator[TileReport | TileFailure]:
     """Run every tile of a function; what became of them comes in storage order, a bounded number is in flight.
 
     Every tile that is computed goes to all of `writes`; one that can be read back is not computed.

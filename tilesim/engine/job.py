@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tilesim.compute import Kernel, check_precision, summed_type
 from tilesim.engine.backend import kernels, resolve_backend, resolve_device
@@ -112,7 +112,7 @@ def lay_out(
     _check_text(precision=precision)
     check_precision(precision)
     shape = _shape(series[0])
-    chosen = default_tile(shape[-2:], math.prod(shape[:-2])) if tile is None else _tile_shape(tile)
+    chosen = default_tile((shape[-2], shape[-1]), math.prod(shape[:-2])) if tile is None else _tile_shape(tile)
     plan = TilePlan((len(series), *shape), chosen)
     latches = tuple(_latch(e) for e in series)
     return Job(series, plan, precision, device, backend, latches)
@@ -160,16 +160,17 @@ def _check_text(**named: str) -> None:
             raise PlanError(f"{name} is {value!r}; expected text")
 
 
-def _tile_shape(tile) -> tuple[int, int]:
+def _tile_shape(tile: object) -> tuple[int, int]:
     """Pixels (slow, fast) from what a caller gave. Raises PlanError."""
     single = isinstance(tile, str) or not isinstance(tile, Iterable)
     try:
-        return whole_numbers("tile", (tile, tile) if single else tile, 2, at_least=1)
+        slow, fast = whole_numbers("tile", (tile, tile) if single else tile, 2, at_least=1)
     except InputError:
         raise PlanError(f"tile is {tile!r}; expected pixels such as 512 or (256, 1024), (slow, fast)") from None
+    return slow, fast
 
 
-def lower_job(job: Job, frame: int = 0, panel: int = 0, table=None) -> Kernel:
+def lower_job(job: Job, frame: int = 0, panel: int = 0, table: Any = None) -> Kernel:
     """The kernel of one panel of a frame of a job, with its table (made here unless given) and background."""
     experiment, latch = diffracting(job.series[frame].of_panel(panel)), job.latches[frame]
     return with_background(kernels(job.backend, job.device).lower(experiment, job.precision, job.device, latch, table))

@@ -9,6 +9,8 @@ import numpy as np
 from tilesim.engine.job import make_job
 from tilesim.engine.lowered import Lowered
 from tilesim.model import Experiment
+from tilesim.tiling.plan import TilePlan
+from tilesim.tiling.tile import Tile
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -55,15 +57,15 @@ def simulate(
     >>> image.shape, image[:4, :4].compute().shape
     ((64, 64), (4, 4))
     """
-    import dask
     import dask.array as da
+    from dask.delayed import delayed
 
     job = make_job(experiment, tile, precision, device, backend)
     # The tiles share what this one task gives, once per computation: their kernels, with one table.
-    lowered = dask.delayed(Lowered, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
+    lowered = delayed(Lowered, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
     shape = job.plan.shape[1:]
     edges = (*(1 for _ in shape[:-2]), *job.plan.tile)
-    return da.map_blocks(
+    array: da.Array = da.map_blocks(
         _block,
         job.plan,
         lowered,
@@ -72,6 +74,7 @@ def simulate(
         meta=np.empty((0,) * len(shape), np.float32),
         name=f"tilesim-{job.digest}",
     )
+    return array
 
 
 def simulate_now(
@@ -113,18 +116,19 @@ def simulate_now(
     job = make_job(experiment, None, precision, device, backend)
     image = np.empty(job.plan.shape, np.float32)
 
-    def keep(tile, values):
+    def keep(tile: Tile, values: np.ndarray) -> None:
         image[job.plan.index(tile)] = values
 
     for event in run_inline(job, [keep]):
         if isinstance(event, TileFailure):
             raise TileError(event.reason)
-    return image[0]
+    whole: np.ndarray = image[0]
+    return whole
 
 
-def _block(plan, lowered: Lowered, block_id=None) -> np.ndarray:
+def _block(plan: TilePlan, lowered: Lowered, block_id: tuple[int, ...] = ()) -> np.ndarray:
     tile = plan[int(np.ravel_multi_index(block_id, plan.grid[1:]))]
-    return lowered(tile).values[(None,) * (len(block_id) - 2)]
+    return lowered(tile).values.reshape(*(1 for _ in block_id[2:]), *tile.shape)
 
 
 def _edges(length: int, chunk: int) -> tuple[int, ...]:

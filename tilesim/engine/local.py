@@ -9,6 +9,8 @@ import resource
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, cast
 
 import dask.config
 from distributed import Nanny, Scheduler, SpecCluster
@@ -51,7 +53,7 @@ def local_cluster(processes: int, device: str) -> Iterator[SpecCluster]:
         yield cluster
 
 
-def _specification(processes: int, device: str) -> dict:
+def _specification(processes: int, device: str) -> dict[str, Any]:
     """What there is to be, as `SpecCluster` takes it."""
     gpus = count_gpus() if device in ("auto", "cuda") else 0
     if device == "cuda" and gpus < processes:
@@ -67,7 +69,7 @@ def _specification(processes: int, device: str) -> dict:
         "resources": {"GPU": 1} if on_gpu else {},
     }
 
-    def environment(number: int) -> dict:
+    def environment(number: int) -> dict[str, Any]:
         # As it is now: what they are forked from may have begun with another.
         return {**os.environ, "CUDA_VISIBLE_DEVICES": _visible(number) if on_gpu else ""}
 
@@ -93,7 +95,7 @@ def _allow_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
-def _started(specification: dict) -> SpecCluster:
+def _started(specification: dict[str, Any]) -> SpecCluster:
     """The cluster with all its workers. Raises ClusterError where they do not come up."""
     reason = ""
     for _ in range(STARTS):
@@ -134,7 +136,7 @@ def _origin(error: BaseException) -> BaseException:
 def _unimportable(*names: str) -> Iterator[None]:
     """Importing these raises ImportError meanwhile, unless they are there already."""
     hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    sys.modules.update(dict.fromkeys(hidden, cast(ModuleType, None)))
     try:
         yield
     finally:

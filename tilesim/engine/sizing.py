@@ -66,7 +66,7 @@ def trial_seconds(job: Job, cluster: Cluster) -> float:
 
 
 def _short_of_memory(job: Job, cluster: Cluster) -> str:
-    for worker in cluster.fit.values():
+    for worker in cluster.compatible.values():
         budget = memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, worker.threads)
         if worker.memory and budget.total > SHARE_OF_MEMORY * worker.memory:
             return (

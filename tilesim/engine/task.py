@@ -103,13 +103,12 @@ class TileReport:
 class TileFailure:
     """A tile that could not be computed, or not stored."""
 
-    tile: Tile | None
-    """None where the worker did not look at it"""
+    tile: Tile
     reason: str
     worker: str = ""
     """Address; empty in this process"""
     kind: str = "computing"
-    """Or "storing", or "refusing" where the worker is not compatible"""
+    """Or storing"""
 
 
 def run_tile(

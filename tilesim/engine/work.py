@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -23,11 +23,11 @@ class Work:
 
 Event = tuple[int, TileReport | TileFailure]
 """Number of a work, and what became of one of its tiles."""
-Engine = Callable[[Sequence[Work]], Iterator[Event]]
+Engine = Callable[[Sequence[Work]], Generator[Event]]
 """Runs works: every tile is answered once, in any order."""
 
 
-def compute_here(works: Sequence[Work], threads: int | None = None) -> Iterator[Event]:
+def compute_here(works: Sequence[Work], threads: int | None = None) -> Generator[Event]:
     """The engine of this process. Raises StoreError where a tile cannot be stored."""
     for number, work in enumerate(works):
         store = work.store.ready()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass
 from importlib import import_module
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from distributed import WorkerPlugin, get_worker
 
@@ -16,10 +17,24 @@ from tilesim.errors import PlanError, StoreError, TilesimError
 from tilesim.kernels import library
 
 if TYPE_CHECKING:
+    from distributed import Worker
+
     from tilesim.store.store import Store
 
 NO_DEVICE = "it has no CUDA device, which the job asks for"
 NO_COMPILER = "it has no C++ compiler, which the fused kernel asks for"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A tile that a worker did not look at, and why it computes none."""
+
+    reason: str
+    worker: str
+    """Address"""
+
+
+Answer = TileReport | TileFailure | Refusal
 
 
 class JobPlugin(WorkerPlugin):
@@ -33,11 +48,15 @@ class JobPlugin(WorkerPlugin):
         self._versions = versions()
         self._device, self._backend = works[0].function.device, works[0].function.backend
         self._payload = pickle.dumps(works)
+        self.refusal = ""
+        """Why this worker must not compute; empty where it may"""
 
-    def setup(self, worker) -> None:
-        """Unpack the works, unless this worker is unfit; that is told by each task that reaches it."""
+    def setup(self, worker: Worker) -> None:
+        """Unpack the works, unless this worker is incompatible; each task that reaches it then says so."""
         self._lock = Lock()
-        self.refusal = unfit(self._versions, self._device, self._backend) or made_ready(self._device, self._backend)
+        self.refusal = incompatibility(self._versions, self._device, self._backend) or made_ready(
+            self._device, self._backend
+        )
         if self.refusal:
             return
         self._works = pickle.loads(self._payload)
@@ -45,7 +64,7 @@ class JobPlugin(WorkerPlugin):
         self._runners: dict[int, tuple[Runner, Store]] = {}
         self._restore = one_thread_each()  # tiles run side by side, each on one thread
 
-    def teardown(self, worker) -> None:
+    def teardown(self, worker: Worker) -> None:
         """Let go of tables, experiments and tensors."""
         if not self.refusal:
             self._restore()
@@ -71,18 +90,18 @@ class JobPlugin(WorkerPlugin):
             return self._runners[work]
 
 
-def run_remote(name: str, work: int, number: int) -> TileReport | TileFailure:
+def run_remote(name: str, work: int, number: int) -> Answer:
     """The task of one tile: three small values; all else is in the plugin `name`. Errors come back as values."""
     worker = get_worker()
-    plugin = worker.plugins.get(name)
-    refusal = plugin.refusal if plugin else "it has not received the job"
-    if refusal:
-        return TileFailure(None, refusal, worker.address, "refusing")
+    plugin = cast(JobPlugin | None, worker.plugins.get(name))
+    if plugin is None or plugin.refusal:
+        reason = plugin.refusal if plugin else "it has not received the job"
+        return Refusal(reason, worker.address)
     return plugin.run(work, number, worker.address)
 
 
 def versions() -> dict[str, str]:
-    """Of what decides the bytes of a tile; of torch without its build, which may be for CPU or CUDA."""
+    """Versions of the packages that decide the bytes of a tile; torch's without its build, for CPU or CUDA."""
     from importlib.metadata import version
 
     import tilesim
@@ -95,7 +114,7 @@ def mismatch(found: dict[str, str], wanted: dict[str, str]) -> str:
     return next((f"it has {n} {found[n]}, the client has {wanted[n]}" for n in wanted if found[n] != wanted[n]), "")
 
 
-def unfit(wanted: dict[str, str], device: str, backend: str) -> str:
+def incompatibility(wanted: dict[str, str], device: str, backend: str) -> str:
     """Why this process must not compute for a client with these versions in this way; empty where it may."""
     if differs := mismatch(versions(), wanted):
         return differs
@@ -127,8 +146,8 @@ def made_ready(device: str, backend: str) -> str:
     return ""
 
 
-def facts(dask_worker) -> dict:
-    """What a client wants to know of this worker beyond what the scheduler knows."""
+def facts(dask_worker: Worker) -> dict[str, Any]:
+    """Properties of this worker that the scheduler does not know."""
     return {
         "versions": versions(),
         "gpus": count_gpus(),

@@ -332,7 +332,7 @@ def _lazy(image: Image) -> dask.array.Array:
 
     chunks = image.chunk or (CHUNK, CHUNK)
     meta = np.empty((0, 0), image.dtype)
-    lazy: dask.array.Array = da.from_array(  # type: ignore[no-untyped-call]
+    lazy: dask.array.Array = da.from_array(
         _Array(image), chunks=chunks, name=False, asarray=False, lock=False, meta=meta
     )
     return lazy
@@ -341,7 +341,7 @@ def _lazy(image: Image) -> dask.array.Array:
 def _stacked(images: Sequence[dask.array.Array]) -> dask.array.Array:
     import dask.array as da
 
-    stacked: dask.array.Array = da.stack(images)  # type: ignore[no-untyped-call]
+    stacked: dask.array.Array = da.stack(images)
     return stacked
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 from tilesim.files.outputs import Outputs
 from tilesim.geometry.completeness import Shell, completeness_lines
 from tilesim.model import Experiment
+from tilesim.nanobragg.draws import Snapshot
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
 
@@ -35,7 +35,7 @@ class Command:
     """The reference's standard output up to rendering."""
     completeness: tuple[Shell, ...] = ()
     """How much of what the detector sees is listed, where that was asked for."""
-    noise_state: Hashable = None
+    noise_state: Snapshot = ()
     """Generator state that the noise image continues from (spec noise-and-rng 2)."""
     arguments: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from threading import Event
 from time import monotonic
+from typing import Any
 
 from distributed import Future, KilledWorker
 
@@ -37,7 +38,7 @@ def make_on_workers(cluster: Cluster, frame: Frame, image: StoredImage, summary:
         return write_files(frame, image, summary)
     task = partial(write_files, portable(frame), image, summary)
     while True:
-        workers = list(cluster.fit)
+        workers = list(cluster.compatible)
         future = cluster.client.submit(task, pure=False, workers=workers or None)
         try:
             if _done_by(future, cluster, workers):
@@ -55,7 +56,7 @@ def make_on_workers(cluster: Cluster, frame: Frame, image: StoredImage, summary:
                 future.cancel(force=True)
 
 
-def _done_by(future: Future, cluster: Cluster, workers: Sequence[str]) -> bool:
+def _done_by(future: Future[Any], cluster: Cluster, workers: Sequence[str]) -> bool:
     """Whether a task is done; False where the only workers that may do it are gone and others have come."""
     done, deserted = Event(), None
     future.add_done_callback(lambda _: done.set())
@@ -66,11 +67,11 @@ def _done_by(future: Future, cluster: Cluster, workers: Sequence[str]) -> bool:
             deserted = None
             continue
         cluster.refresh()
-        if cluster.fit:
+        if cluster.compatible:
             return False
         deserted = deserted or monotonic()
-        if monotonic() - deserted > cluster.patience:
-            raise ClusterError(f"no worker has come back to {cluster.address} in {cluster.patience:g} s")
+        if monotonic() - deserted > cluster.timeout:
+            raise ClusterError(f"no worker has come back to {cluster.address} in {cluster.timeout:g} s")
     raise ClusterError(f"the scheduler at {cluster.address} was lost")
 
 

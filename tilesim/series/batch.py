@@ -22,6 +22,8 @@ from tilesim.series.frames import Frames, spindle_starts
 from tilesim.series.provenance import noted
 from tilesim.series.results import Missing
 
+StoreKind = tuple[tuple[int, int], float, int]
+"""Shape (slow, fast), pixel size (metre) and panels, which are the same for all frames of a store."""
 KEPT_TABLES = 8
 """Files of structure factors that are in memory while commands are resolved; experiments share what they read."""
 
@@ -33,7 +35,7 @@ def frames_of_batch(
     *,
     keep_going: bool = False,
     warn: Callable[[str], None] = lambda line: None,
-) -> tuple[dict[tuple, Frames], tuple[Missing, ...]]:
+) -> tuple[dict[StoreKind, Frames], tuple[Missing, ...]]:
     """Every frame of every experiment, numbered through the file from 0, grouped by what fits into one store.
 
     options     that count where an experiment does not say otherwise
@@ -49,9 +51,9 @@ def frames_of_batch(
     if batch.zarr is None and not outputs.named:
         raise InputError(f"{batch.path} names no output; expected zarr or floatfile")
     read_table = lru_cache(KEPT_TABLES)(read_factors)
-    groups: dict[tuple, _Group] = {}
+    groups: dict[StoreKind, _Group] = {}
     missing: list[Missing] = []
-    number, warned = 0, set()
+    number, warned = 0, set[str]()
     for place, entry in enumerate(batch.entries, 1):
         try:
             command = noted(_command(batch, entry, strict_c, options, read_table))
@@ -100,18 +102,17 @@ class _Group:
         return Frames(series, outputs.replace(**own), tuple(self.commands), tuple(self.of), tuple(self.labels))
 
 
-def _kind(experiment: Experiment) -> tuple:
-    """What must be the same in one store."""
+def _kind(experiment: Experiment) -> StoreKind:
     panels = experiment.detector.panels
     return (experiment.shape, panels[0].pixel_size, len(panels))
 
 
-def store_names(kinds: Sequence[tuple], zarr: str) -> list[str]:
+def store_names(kinds: Sequence[StoreKind], zarr: str) -> list[str]:
     """The store of each kind of frames: the one that was named, or one for each kind."""
     if len(kinds) == 1:
         return [zarr]
     stem, suffix = os.path.splitext(zarr)
-    seen: Counter = Counter()
+    seen: Counter[tuple[int, int]] = Counter()
     names = []
     for shape, *_ in kinds:
         seen[shape] += 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from tilesim.engine.inline import run_inline
 from tilesim.engine.job import Job
-from tilesim.engine.statistics import summarize
+from tilesim.engine.statistics import Statistics, summarize
 from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import TileError
@@ -36,7 +36,7 @@ def render(
     say takes what the reference prints while it renders, line by line; without it the report begins with that.
     """
     start = perf_counter()
-    tally, dtypes = Tally(len(job.plan)), set()
+    tally, dtypes = Tally[Statistics](len(job.plan)), set[str]()
     with all_together(), _float_image(frame) as image:
 
         def store(tile: Tile, values: np.ndarray) -> None:

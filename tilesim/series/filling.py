@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileFunction, TileReport
@@ -48,6 +48,9 @@ class Filling:
         return self.tallies.pop(frame).total if tally.complete else None
 
 
+AnyFilling = TypeVar("AnyFilling", bound=Filling)
+
+
 @dataclass(frozen=True)
 class Filled:
     """What became of all tiles."""
@@ -60,9 +63,9 @@ class Filled:
 
 
 def fill_stores(
-    fillings: Sequence[Filling],
+    fillings: Sequence[AnyFilling],
     engine: Engine,
-    on_frame: Callable[[Filling, int, Any], None],
+    on_frame: Callable[[AnyFilling, int, Any], None],
     *,
     resume: bool = False,
     on_tile: OnTile = lambda event: None,
@@ -76,7 +79,7 @@ def fill_stores(
     Raises StoreError, TileError and ClusterError.
     """
     missing: list[Missing] = []
-    dtypes, workers = set(), set()
+    dtypes, workers = set[str](), set[str]()
     with closing(engine([Work(one.function, one.store, resume) for one in fillings])) as events:
         for number, event in events:
             filling = fillings[number]

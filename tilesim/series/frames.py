@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from tilesim.errors import InputError
 from tilesim.files.outputs import Outputs
@@ -50,7 +50,11 @@ class Frames(Sequence[Frame]):
     def __len__(self) -> int:
         return len(self.series)
 
-    def __getitem__(self, place):  # type: ignore[override]
+    @overload
+    def __getitem__(self, place: int) -> Frame: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Frame]: ...
+    def __getitem__(self, place: int | slice) -> Frame | Sequence[Frame]:
         if isinstance(place, slice):
             return [self[k] for k in range(len(self))[place]]
         return Frame(

@@ -40,6 +40,18 @@ class Scales:
     overloads: int = 0
 
 
+class Noise(Protocol):
+    """What draws a noise image; the totals add up as bands are drawn."""
+
+    photons: float
+    """Counts before offset and clipping"""
+    overloads: int
+    """Pixels above 65535"""
+
+    def bands(self, bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """uint16 (rows, fast) for each float32 (rows, fast), the whole image in order."""
+
+
 def band_rows(image: Image) -> int:
     """Rows of a band."""
     return max(1, BAND_PIXELS // image.shape[1])
@@ -77,7 +89,7 @@ def _header(frame: Frame, scale: float) -> bytes:
     return stacked_header(frame.experiment, frame.outputs.adc, scale)
 
 
-def _noise(frame: Frame):
+def _noise(frame: Frame) -> Noise:
     """What draws the noise image; strictly nanoBragg's sequential stream where its state is known."""
     outputs, region, command = frame.outputs, frame.experiment.region, frame.command
     if command is not None and command.strict_c:

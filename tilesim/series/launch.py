@@ -124,7 +124,7 @@ class Launch:
                 from tilesim.series.assemble import make_on_workers
 
                 how |= {"maker": partial(make_on_workers, self.cluster)}
-                how |= {"makers": min(len(self.cluster.fit), MOST_MAKERS)}
+                how |= {"makers": min(len(self.cluster.compatible), MOST_MAKERS)}
         return render_all(self.renderings, on_tile=on_tile, **how)
 
 

@@ -98,7 +98,7 @@ def _console() -> Console:
     from rich.console import Console, ConsoleDimensions
 
     class Narrower(Console):
-        @property
+        @property  # type: ignore[misc]
         def size(self) -> ConsoleDimensions:
             width, height = super().size
             return ConsoleDimensions(max(1, width - ECHO_ROOM), height)

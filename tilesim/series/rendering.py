@@ -30,12 +30,12 @@ Maker = Callable[[Frame, StoredImage, Summary], Scales]
 """Makes all files of a complete frame, or none; raises StoreError."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Rendered(Filling):
     """The store of one rendering, and what became of its frames."""
 
-    rendering: Rendering | None = None
-    results: Sequence[FrameResult] = ()
+    rendering: Rendering
+    results: Sequence[FrameResult]
 
 
 def render_all(
@@ -57,7 +57,8 @@ def render_all(
     A tile that fails is told of in the results, in a series a frame's file too, and the rest is completed. Raises
     StoreError, InputError and ClusterError; then, and when interrupted, the stores keep what was done: a note says so.
     """
-    start, running = perf_counter(), []
+    start = perf_counter()
+    running: list[_Rendered] = []
     several = sum(len(one.frames) for one in renderings) > 1
     total = sum(len(one.job.plan) for one in renderings)
     with telling_what_is_kept([one.name for one in renderings], total, running), Finisher(makers, several) as finisher:
@@ -101,7 +102,7 @@ def _begin(rendering: Rendering, resume: bool, overwrite: bool) -> _Rendered:
     overwrite = overwrite or not (rendering.kept or resume)
     store = create_store(rendering.place, job.plan, contents, name=rendering.name, overwrite=overwrite, resume=resume)
     results = [FrameResult(frame) for frame in frames]
-    return _Rendered(job, store, frames.series.numbers, rendering=rendering, results=results)
+    return _Rendered(job, store, frames.series.numbers.tolist(), rendering=rendering, results=results)
 
 
 def _finish_frame(filling: _Rendered, place: int, figures: Statistics, maker: Maker, finisher: Finisher) -> None:
@@ -130,9 +131,9 @@ def _end(filling: _Rendered, missing: Sequence[Missing], unmade: bool) -> None:
     if not (filling.rendering.kept or mine or unmade):
         delete_store(filling.store.place)
         return
-    single = len(results) == 1 and results[0].summary is not None
+    summary = results[0].summary if len(results) == 1 else None
     figures = () if len(results) == 1 else _figures(results)
-    finish_store(filling.store, asdict(results[0].summary) if single else None, per_frame=figures, missing=mine)
+    finish_store(filling.store, None if summary is None else asdict(summary), per_frame=figures, missing=mine)
 
 
 def _figures(results: Sequence[FrameResult]) -> tuple[FrameCoordinate, ...]:

@@ -6,6 +6,7 @@ import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import zarr
 
@@ -26,7 +27,7 @@ def count_present(place: str, axes: int = 3) -> int:
 
 def finish_store(
     store: Store,
-    statistics: dict | None,
+    statistics: Mapping[str, Any] | None,
     *,
     per_frame: Sequence[FrameCoordinate] = (),
     missing: Sequence[Mapping] = (),
