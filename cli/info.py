@@ -16,6 +16,8 @@ _UNITS = {
     "total": "photons",
 }
 _IN_METRES = ("max_x", "max_y")
+GEOMETRY = ("beam", "detector", "direction", "distance", "wavelength")
+"""How names of columns begin that move the beam centre or change the resolution."""
 _DIGESTS = {"digest": "digest (physics)", "job_digest": "job digest (bytes)"}
 """The first names the experiment on any machine; the second also how it was computed, and so the image's bytes."""
 
@@ -61,11 +63,7 @@ def info_rows(d: dict) -> list[tuple[str, str]]:
         ("missing", _missing(d["missing"])),
         ("compression", d["compression"]),
         ("size on disk", _bytes(d["bytes_on_disk"])),
-        ("wavelength", _number(d["wavelength_angstrom"], "A")),
-        ("distance", _number(d["distance_mm"], "mm")),
-        ("pixel", _number(d["pixel_mm"], "mm")),
-        ("beam centre", _centre(d["beam_centre_pixel"])),
-        ("resolution", _resolution(d["resolution_angstrom"])),
+        *_geometry(d),
     ]
     rows += [_statistic(name, value) for name, value in (d["statistics"] or {}).items()]
     rows += [(name, d[name]) for name in ("precision", "device", "backend")]
@@ -75,6 +73,33 @@ def info_rows(d: dict) -> list[tuple[str, str]]:
     rows += [(_DIGESTS.get(name, name.replace("_", " ")), str(value)) for name, value in d["digests"].items()]
     rows += [("command line", shlex.join(d["command_line"]) if d["command_line"] else None)]
     return [(name, str(value)) for name, value in rows if value not in (None, "")]
+
+
+def _geometry(d: dict) -> list[tuple[str, str | None]]:
+    """Rows for what the geometry says, and for what varies from frame to frame."""
+    varies = {name.replace("_", " "): _range(about) for name, about in d["varies"].items()}
+    moved = any(column.startswith(GEOMETRY) for column in (d["experiments"] or {}).get("columns", ()))
+    first = " in the first frame" if moved else ""
+    rows = {
+        "wavelength": _number(d["wavelength_angstrom"], "A"),
+        "distance": _number(d["distance_mm"], "mm"),
+        "pixel": _number(d["pixel_mm"], "mm"),
+        "beam centre": _suffixed(_centre(d["beam_centre_pixel"]), first),
+        "resolution": _suffixed(_resolution(d["resolution_angstrom"]), first),
+    }
+    return list({**rows, **varies}.items())
+
+
+def _range(about: dict) -> str:
+    """The range of a coordinate, or how many values it takes."""
+    units = f" {about['units']}" if about["units"] else ""
+    if "minimum" in about:
+        return f"{about['minimum']:.7g} to {about['maximum']:.7g}{units}, by frame"
+    return f"{about['different']} different ones, by frame"
+
+
+def _suffixed(text: str | None, suffix: str) -> str | None:
+    return text and text + suffix
 
 
 def _number(value: float | None, unit: str) -> str | None:

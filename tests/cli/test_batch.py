@@ -153,4 +153,7 @@ def test_info_tells_every_frame_from_the_others(batch, tilesim):
     assert len({one["digest"] for one in told}) == 4
     text = tilesim("info", "b.zarr", "--frame", 2).out
     assert "wavelength" in text and "beam      1.4 Å" in text
+    said = [line.split(maxsplit=1) for line in tilesim("info", "b.zarr").out.splitlines()]
+    assert ["wavelength", "1.4 to 1.5 angstrom, by frame"] in said
+    assert ["orientation", "2 different ones, by frame"] in said
     assert "no frame 4; expected 0 to 3" in tilesim("info", "b.zarr", "--frame", 4).err

@@ -14,7 +14,7 @@ from tilesim.series.frames import Frames
 from tilesim.store.layout import FrameCoordinate
 
 DIGITS = 12
-"""Significant digits of a converted number: 10.1 degrees are not 10.100000000000001."""
+"""Significant digits of a converted number: 10.1 degrees are not 10.100000000000001, nor does a cell vary by 1e-16."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ def series_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
     wanted = {name: q for name, q in QUANTITIES.items() if changed & set(q.parts)}
     if not wanted:
         return ()
-    rows = [{name: q.value(experiment) for name, q in wanted.items()} for experiment in series]
+    rows = [{name: _rounded(q.value(experiment)) for name, q in wanted.items()} for experiment in series]
     return tuple(
-        FrameCoordinate(name, [_rounded(row[name]) for row in rows], q.units, q.long_name)
+        FrameCoordinate(name, [row[name] for row in rows], q.units, q.long_name)
         for name, q in wanted.items()
-        if any(row[name] != rows[0][name] for row in rows)
+        if any(_differs(row[name], rows[0][name]) for row in rows)
     )
 
 
@@ -126,9 +126,19 @@ TOUCHED: Mapping[str, Sequence[str]] = {
 
 
 def _rounded(value: Any) -> Any:
+    """A value without the rounding of its conversion: so many significant digits, of a tuple of its largest number."""
     if isinstance(value, tuple):
-        return tuple(map(_rounded, value))
+        scale = max((abs(x) for x in value if math.isfinite(x)), default=0.0)
+        places = DIGITS - 1 - math.floor(math.log10(scale)) if scale else 0
+        return tuple(round(x, places) + 0.0 for x in value)
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def _differs(a: Any, b: Any) -> bool:
+    """Whether two values differ; NaN is NaN's equal."""
+    if isinstance(a, tuple):
+        return any(map(_differs, a, b))
+    return bool(a != b and not (a != a and b != b))
 
 
 def typeable(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -9,9 +10,12 @@ from tilesim.errors import InputError
 from tilesim.geometry.resolution import beam_centre, resolution_limits
 from tilesim.model import Experiment
 from tilesim.store.finish import count_present
+from tilesim.store.layout import FrameCoordinate
 from tilesim.store.place import is_url
 from tilesim.store.store import CREATING, Store, read_attributes
 
+UNVARIED = ("frame", "name")
+"""Coordinates that number and name frames."""
 GEOMETRY = ("wavelength_angstrom", "distance_mm", "pixel_mm", "beam_centre_pixel", "resolution_angstrom")
 
 
@@ -40,6 +44,7 @@ def describe_store(store: Store) -> dict[str, Any]:
         "bytes_on_disk": None if is_url(store.place) else _bytes_below(store.place),
         **_geometry(store),
         "experiments": _experiments(store),
+        "varies": {one.name: _range(one) for one in store.coordinates if one.name not in UNVARIED},
         "statistics": attributes.get("statistics"),
         "command_line": attributes.get("command_line"),
         "strict_c": attributes.get("strict_c"),
@@ -65,13 +70,13 @@ def describe_frame(store: Store, number: int) -> dict[str, Any]:
         )
     place = store.numbers.index(number)
     experiment = store.series[place]
-    told = (*store.coordinates, *store.figures)
-    coordinates = {one.name: list(v) if isinstance(v := one.values[place], tuple) else v for one in told}
+    known = (*store.coordinates, *store.figures)
+    coordinates = {one.name: list(v) if isinstance(v := one.values[place], tuple) else v for one in known}
     return {
         "path": store.name,
         "frame": number,
         "coordinates": coordinates,
-        "units": {one.name: one.units for one in told if one.units},
+        "units": {one.name: one.units for one in known if one.units},
         **geometry_of(experiment),
         "digest": experiment.digest,
         "experiment": experiment.to_dict(),
@@ -90,7 +95,10 @@ def stored_choices(place: str) -> dict[str, Any]:
 
 
 def _geometry(store: Store) -> dict[str, Any]:
-    """Wavelength, distance, pixel, beam centre and resolution of the first frame, in the units of the field."""
+    """Wavelength, distance, pixel, beam centre and resolution of the first frame, in the units of the field.
+
+    All are None where that frame's experiment is not known.
+    """
     try:
         return geometry_of(store.series[0])
     except InputError:
@@ -113,6 +121,15 @@ def geometry_of(experiment: Experiment) -> dict[str, Any]:
         {"complete": complete * 1e10 if complete else None, "corner": corner * 1e10},
     )
     return dict(zip(GEOMETRY, values, strict=True))
+
+
+def _range(one: FrameCoordinate) -> dict[str, Any]:
+    """Units, number of different values, and for plain numbers the least and the greatest."""
+    about: dict[str, Any] = {"units": one.units, "different": len(set(one.values))}
+    numbers = [value for value in one.values if isinstance(value, int | float) and not math.isnan(value)]
+    if len(numbers) == len(one.values):
+        about |= {"minimum": min(numbers), "maximum": max(numbers)}
+    return about
 
 
 def _experiments(store: Store) -> dict[str, Any] | None:
