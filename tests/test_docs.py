@@ -28,7 +28,7 @@ def test_the_readme_names_every_option_of_run():
     from tilesim_cli.run import command
 
     readme = (ROOT / "README.md").read_text()
-    options = {name for parameter in command.params for name in parameter.opts}
+    options = {parameter.opts[0] for parameter in command.params}  # others are earlier names
     assert [name for name in sorted(options) if f"`{name}" not in readme] == []
 
 
