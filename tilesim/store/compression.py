@@ -32,12 +32,12 @@ class Compression:
 
     def codecs(self, dtype: str) -> list[BytesBytesCodec]:
         """The codecs that the bytes of a chunk of `dtype` go through: the last one's checksum tells damage."""
-        from zarr.codecs import BloscCodec, Crc32cCodec
+        from zarr.codecs import BloscCname, BloscCodec, BloscShuffle, Crc32cCodec
 
         if self.method == NONE:
             return [Crc32cCodec()]
-        size = np.dtype(dtype).itemsize
-        return [BloscCodec(cname=self.method, clevel=self.level, shuffle="shuffle", typesize=size), Crc32cCodec()]
+        name, shuffle, size = BloscCname(self.method), BloscShuffle.shuffle, np.dtype(dtype).itemsize
+        return [BloscCodec(cname=name, clevel=self.level, shuffle=shuffle, typesize=size), Crc32cCodec()]
 
 
 def parse_compression(text: str) -> Compression:

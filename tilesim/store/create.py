@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -55,7 +56,7 @@ COMPARED = ("tile", "precision", "device", "backend")
 class Contents:
     """What a store holds besides its tiles."""
 
-    provenance: dict
+    provenance: Mapping[str, Any]
     """Where the image comes from, see `layout.tilesim_attributes`."""
     pixel_size: float
     """Edge of a pixel of all panels, metres."""
@@ -71,7 +72,7 @@ class Contents:
     def compressed(self, compression: Compression) -> Contents:
         """The same, its pixels compressed so."""
         pixels = replace(self.pixels, compression=compression)
-        return replace(self, pixels=pixels, provenance=self.provenance | {"compression": str(compression)})
+        return replace(self, pixels=pixels, provenance={**self.provenance, "compression": str(compression)})
 
 
 def create_store(
@@ -121,7 +122,7 @@ def stored_compression(place: str) -> Compression:
 
 
 def check_target(
-    place: str, provenance: dict, *, overwrite: bool, resume: bool, compression: Compression | None = None
+    place: str, provenance: Mapping[str, Any], *, overwrite: bool, resume: bool, compression: Compression | None = None
 ) -> None:
     """Raise StoreError unless a store of this provenance may be made at `place`; touches nothing.
 
@@ -149,7 +150,7 @@ def check_target(
         raise StoreError(f"{wrong}; expected the same, or the option left out")
 
 
-def difference(found: dict, wanted: dict) -> str:
+def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """How the job of a store differs from another one, in words; empty where it is the same."""
     if found.get("format") != FORMAT:
         return f"its format is {found.get('format')}, not {FORMAT}"
@@ -162,7 +163,7 @@ def difference(found: dict, wanted: dict) -> str:
     return f"it was computed with {said or 'another layout'}"
 
 
-def uninterrupted(function: Callable, *arguments: object) -> None:
+def uninterrupted(function: Callable[..., object], *arguments: object) -> None:
     """Call `function`, and let it come to its end even where Ctrl-C ends this thread's work meanwhile."""
     with ThreadPoolExecutor(1, thread_name_prefix="store") as pool:
         pool.submit(function, *arguments).result()
@@ -175,7 +176,7 @@ def _repair_metadata(place: str, layout: Layout, contents: Contents) -> None:
     _write_metadata(place, layout, contents, fresh)
     for key in names_in(fresh):
         wanted = read_object(fresh, key)
-        if key != ROOT and not _same(key, read_object(files, key), wanted):
+        if key != ROOT and wanted is not None and not _same(key, read_object(files, key), wanted):
             write_object(files, key, wanted)
 
 
@@ -189,12 +190,13 @@ def _same(key: str, found: bytes | None, wanted: bytes) -> bool:
         return False
     reference = json.loads(wanted)
     reference.pop("consolidated_metadata", None)
-    return plain == reference
+    return bool(plain == reference)
 
 
 def _write_metadata(place: str, layout: Layout, contents: Contents, files: Files | None = None) -> None:
     """The store without its tiles, at its place or in `files`."""
     provenance, pixels, coordinates = contents.provenance, contents.pixels, contents.coordinates
+    compression = pixels.compression or default_compression(pixels.dtype)
     pixel = contents.pixel_size * 1e3
     attributes = {
         "ome": ome_attributes(pixel, Path(place).stem, len(layout.shape)),
@@ -209,7 +211,7 @@ def _write_metadata(place: str, layout: Layout, contents: Contents, files: Files
         dtype=pixels.dtype,
         chunks=layout.chunks,
         shards=layout.shards,
-        compressors=pixels.compression.codecs(pixels.dtype),
+        compressors=compression.codecs(pixels.dtype),
         fill_value=np.dtype(pixels.dtype).type(pixels.blank),
         dimension_names=layout.dimensions,
         attributes={
@@ -233,7 +235,7 @@ def _write_metadata(place: str, layout: Layout, contents: Contents, files: Files
 
 
 def write_coordinate(
-    level: zarr.Group, name: str, values: np.ndarray, dimensions: tuple[str, ...], attributes: dict
+    level: zarr.Group, name: str, values: np.ndarray, dimensions: tuple[str, ...], attributes: Mapping[str, Any]
 ) -> None:
     """One small array beside the image, replaced where it is there already."""
     array = level.create_array(
@@ -243,7 +245,7 @@ def write_coordinate(
         chunks=values.shape,
         compressors=[Crc32cCodec()],
         dimension_names=dimensions,
-        attributes=attributes,
+        attributes=dict(attributes),
         overwrite=True,
     )
     # Values that are all zero are stored too: an object that is not there is damage.

@@ -9,6 +9,7 @@ from typing import Any
 from tilesim.errors import InputError
 from tilesim.geometry.resolution import beam_centre, resolution_limits
 from tilesim.model import Experiment
+from tilesim.store.experiments import COLUMNS, GROUP, group_in
 from tilesim.store.finish import count_present
 from tilesim.store.layout import FrameCoordinate
 from tilesim.store.place import is_url
@@ -136,11 +137,11 @@ def _experiments(store: Store) -> dict[str, Any] | None:
     """Whether the store can compute its frames again, and what varies between them."""
     if store.format == 1:
         return None
-    about = store.group["experiments"].attrs if "experiments" in store.group else None
-    if about is None:
+    if GROUP not in store.group:
         return None
-    columns = store.group.get("experiments/columns")
-    return {"tables": bool(about["tables"]), "columns": sorted(columns) if columns is not None else []}
+    group = group_in(store.group, GROUP)
+    columns = sorted(group_in(group, COLUMNS).array_keys()) if COLUMNS in group else []
+    return {"tables": bool(group.attrs["tables"]), "columns": columns}
 
 
 def _bytes_below(path: str) -> int:

@@ -51,11 +51,11 @@ def read_series(root: zarr.Group, numbers: Iterable[int], names: Iterable[str] =
 
     Raises InputError where it does not hold what it takes, and what reading raises.
     """
-    group = root[GROUP]
+    group = group_in(root, GROUP)
     found = {kind: _Tables(group, kind, where) for kind in _READ}
-    base = _experiment(_read_json(group["base"]), found)
-    columns = {}
-    for name, array in group[COLUMNS].members() if COLUMNS in group else ():
+    base = _experiment(_read_json(array_in(group, "base")), found)
+    columns: dict[str, Any] = {}
+    for name, array in group_in(group, COLUMNS).arrays() if COLUMNS in group else ():
         part, _, field = name.partition(".")
         values = array[...] if "json" not in array.attrs else [_value(part, field, v, found) for v in _read_json(array)]
         columns[name] = values
@@ -73,7 +73,7 @@ class _Tables:
         digest = described["digest"]
         if digest not in self._found:
             try:
-                array = self._group[self._kind][digest]
+                array = array_in(group_in(self._group, self._kind), digest)
                 self._found[digest] = _READ[self._kind](array)
             except KeyError:
                 if self._kind != FACTORS:
@@ -127,7 +127,23 @@ def _of(series: Series, part: str) -> list[Any]:
     return list({id(value): value for value in values if value is not None}.values())
 
 
-# --- arrays
+# --- groups and arrays
+
+
+def group_in(parent: zarr.Group, name: str) -> zarr.Group:
+    """A group by name. Raises KeyError where there is none, InputError where it is an array."""
+    found = parent[name]
+    if not isinstance(found, zarr.Group):
+        raise InputError(f"its {name} is an array; expected a group")
+    return found
+
+
+def array_in(parent: zarr.Group, name: str) -> zarr.Array[Any]:
+    """An array by name. Raises KeyError where there is none, InputError where it is a group."""
+    found = parent[name]
+    if not isinstance(found, zarr.Array):
+        raise InputError(f"its {name} is a group; expected an array")
+    return found
 
 
 def _write(group: zarr.Group, name: str, values: np.ndarray, dimensions: tuple[str, ...], **about: Any) -> None:
@@ -150,7 +166,7 @@ def _write_json(group: zarr.Group, name: str, plain: Any) -> None:
     _write(group, name, np.frombuffer(text, np.uint8), (f"{name}_byte",), json=True)
 
 
-def _read_json(array: zarr.Array) -> Any:
+def _read_json(array: zarr.Array[Any]) -> Any:
     return json.loads(np.asarray(array[...]).tobytes())
 
 
@@ -166,22 +182,23 @@ def _write_table(group: zarr.Group, digest: str, value: StructureFactors | Pixel
         _write(group, digest, columns, (f"point_{digest[:8]}", f"column_{digest[:8]}"), source=value.source)
 
 
-def _read_factors(array: zarr.Array) -> StructureFactors:
-    about = dict(array.attrs)
+def _read_factors(array: zarr.Array[Any]) -> StructureFactors:
+    about: dict[str, Any] = dict(array.attrs)
     grid = np.asarray(array[...])
     grid.setflags(write=False)
     given = {name: about[name] for name in ("default", "reflections", "source")}
     return StructureFactors(grid, tuple(about["minimum"]), **given)
 
 
-def _read_mask(array: zarr.Array) -> PixelMask:
-    width = array.attrs["shape"][1]
+def _read_mask(array: zarr.Array[Any]) -> PixelMask:
+    about: dict[str, Any] = dict(array.attrs)
+    width = about["shape"][1]
     return PixelMask(np.unpackbits(np.asarray(array[...]), axis=1, count=width).astype(bool))
 
 
-def _read_curve(array: zarr.Array) -> ScatteringCurve:
+def _read_curve(array: zarr.Array[Any]) -> ScatteringCurve:
     stol, amplitude = np.asarray(array[...]).T
-    return ScatteringCurve(stol, amplitude, array.attrs["source"])
+    return ScatteringCurve(stol, amplitude, str(array.attrs["source"]))
 
 
 _READ = {FACTORS: _read_factors, MASKS: _read_mask, CURVES: _read_curve}

@@ -30,7 +30,7 @@ def finish_store(
     statistics: Mapping[str, Any] | None,
     *,
     per_frame: Sequence[FrameCoordinate] = (),
-    missing: Sequence[Mapping] = (),
+    missing: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Record statistics and what is missing; where that is nothing, the store is complete.
 
@@ -45,7 +45,12 @@ def finish_store(
         uninterrupted(_finish, store, statistics, per_frame, missing)
 
 
-def _finish(store: Store, statistics, per_frame: Sequence[FrameCoordinate], missing: Sequence[Mapping]) -> None:
+def _finish(
+    store: Store,
+    statistics: Mapping[str, Any] | None,
+    per_frame: Sequence[FrameCoordinate],
+    missing: Sequence[Mapping[str, Any]],
+) -> None:
     # Made while tiles were missing, or not finished.
     drop_levels(store.place, stale_only=True)
     files = open_place(store.place)
@@ -53,8 +58,9 @@ def _finish(store: Store, statistics, per_frame: Sequence[FrameCoordinate], miss
     level = zarr.open_group(files, path=LEVEL, mode="r+", use_consolidated=False)
     for figure in per_frame:
         write_coordinate(level, figure.name, *figure.encoded())
+    attributes: Any = root.attrs["tilesim"]
     root.attrs["tilesim"] = {
-        **root.attrs["tilesim"],
+        **attributes,
         "statistics": jsonable(statistics),
         "missing": jsonable(list(missing)),
         "status": "incomplete" if missing else "complete",

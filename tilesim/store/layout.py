@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,7 +121,7 @@ def dimensions(count: int) -> tuple[str, ...]:
     return tuple(name for name in DIMENSIONS if count == len(DIMENSIONS) or name != "panel")
 
 
-def ome_attributes(pixel: float, name: str, axes: int = 3) -> dict:
+def ome_attributes(pixel: float, name: str, axes: int = 3) -> dict[str, Any]:
     """Metadata after OME-Zarr 0.5: one level, scale and position of pixel centres in mm from the panel's corner.
 
     pixel  edge, millimetres
@@ -130,16 +130,18 @@ def ome_attributes(pixel: float, name: str, axes: int = 3) -> dict:
     images = axes - 2
     kinds = {"frame": {"type": "time"}, "panel": {"type": "channel"}}
     space = {"type": "space", "unit": "millimeter"}
-    axes = [{"name": axis, **kinds.get(axis, space)} for axis in dimensions(axes)]
+    named = [{"name": axis, **kinds.get(axis, space)} for axis in dimensions(axes)]
     transformations = [
         {"type": "scale", "scale": [1.0] * images + [pixel, pixel]},
         {"type": "translation", "translation": [0.0] * images + [pixel / 2, pixel / 2]},
     ]
     dataset = {"path": IMAGE_PATH, "coordinateTransformations": transformations}
-    return {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": [dataset]}]}
+    return {"version": "0.5", "multiscales": [{"name": name, "axes": named, "datasets": [dataset]}]}
 
 
-def tilesim_attributes(provenance: dict, status: str, statistics: dict | None = None) -> dict:
+def tilesim_attributes(
+    provenance: Mapping[str, Any], status: str, statistics: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What tilesim says of its own store: format, status (creating, incomplete, complete), statistics, provenance.
 
     Of the provenance tilesim itself reads `digest` (Experiment.digest), other keys ending in "digest",
@@ -147,7 +149,8 @@ def tilesim_attributes(provenance: dict, status: str, statistics: dict | None = 
     `strict_c` (a bool), `precision`, `device`, `backend`, `compression` (Compression as text).
     """
     own = {"format": FORMAT, "status": status, "statistics": statistics}
-    return jsonable({**provenance, **own})
+    attributes: dict[str, Any] = jsonable({**provenance, **own})
+    return attributes
 
 
 def jsonable(value: Any) -> Any:
@@ -173,7 +176,7 @@ class FrameCoordinate:
     units: str | None = None
     long_name: str | None = None
 
-    def encoded(self) -> tuple[np.ndarray, tuple[str, ...], dict]:
+    def encoded(self) -> tuple[np.ndarray, tuple[str, ...], dict[str, str]]:
         """Array, its dimensions, its attributes."""
         about = {key: text for key, text in (("units", self.units), ("long_name", self.long_name)) if text}
         if any(isinstance(value, str) for value in self.values):

@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zarr
 
 from tilesim.errors import StoreError
 from tilesim.store.create import stored_compression, write_coordinate
+from tilesim.store.experiments import array_in
 from tilesim.store.layout import IMAGE, LEVEL, PHOTONS
-from tilesim.store.place import ROOT, has_object, names_beside, open_place, read_json, store_errors, write_object
+from tilesim.store.place import (
+    ROOT,
+    Plain,
+    has_object,
+    names_beside,
+    open_place,
+    read_json,
+    read_root,
+    store_errors,
+    write_object,
+)
 from tilesim.store.stale import drop_levels, write_root
-from tilesim.store.store import UNREADABLE, Store, read_attributes
+from tilesim.store.store import UNREADABLE, Store, dimension_names, edges, read_attributes
 
 MEANS = "float32"
 """Type of coarser levels, of counts too."""
@@ -36,7 +48,7 @@ class Level:
     @property
     def factor(self) -> int:
         """Edge of a block, pixels."""
-        return 2**self.number
+        return 1 << self.number
 
     @property
     def path(self) -> str:
@@ -45,16 +57,16 @@ class Level:
     @property
     def grid(self) -> tuple[int, int]:
         """Objects along (slow, fast)."""
-        slow, fast = (-(-n // t) for n, t in zip(self.shape, self.tile, strict=True))
-        return slow, fast
+        (slow, fast), (tall, wide) = self.shape, self.tile
+        return -(-slow // tall), -(-fast // wide)
 
 
-def levels_of(image: zarr.Array) -> tuple[Level, ...]:
+def levels_of(image: zarr.Array[Any]) -> tuple[Level, ...]:
     """The levels that a store's image (..., slow, fast) should have, the image itself first.
 
     A chunk of a level covers 2 x 2 of the level below, so each tile of the image is read once.
     """
-    shape, tile, chunk = image.shape[-2:], (image.shards or image.chunks)[-2:], image.chunks[-2:]
+    shape, tile, chunk = edges(image.shape), edges(image.shards or image.chunks), edges(image.chunks)
     levels = [Level(0, shape, tile, chunk)]
     while max(shape) > SMALL:
         shape = (-(-shape[0] // 2), -(-shape[1] // 2))
@@ -76,7 +88,7 @@ def levels_there(store: Store) -> tuple[Level, ...]:
     return wanted if pyramid.get("levels") == len(wanted) - 1 else wanted[:1]
 
 
-def open_level(store: Store, level: Level) -> zarr.Array:
+def open_level(store: Store, level: Level) -> zarr.Array[Any]:
     """The array (..., slow, fast) of one level. Raises StoreError where it is not what it must be."""
     image, place = store.array, store.name
     if level.number == 0:
@@ -106,7 +118,7 @@ def create_levels(store: Store) -> tuple[Level, ...]:
     drop_levels(store.place)
     image, levels = store.array, levels_of(store.array)[1:]
     compression = stored_compression(store.place)
-    names = tuple(image.metadata.dimension_names or ())
+    names = dimension_names(image)
     source = zarr.open_group(store.files, path=LEVEL, mode="r", use_consolidated=False)
     with store_errors(store.place):
         for level in levels:
@@ -127,7 +139,8 @@ def create_levels(store: Store) -> tuple[Level, ...]:
             )
             for name in names[:-2]:
                 if name in source:
-                    write_coordinate(group, name, source[name][...], (name,), dict(source[name].attrs))
+                    there = array_in(source, name)
+                    write_coordinate(group, name, np.asarray(there[...]), (name,), dict(there.attrs))
             pixel = _pixel_mm(store.place)
             for name, count in zip(names[-2:], level.shape, strict=bool(names)):
                 centres = (np.arange(count) + 0.5) * level.factor * pixel
@@ -139,7 +152,7 @@ def create_levels(store: Store) -> tuple[Level, ...]:
     return levels
 
 
-def list_levels(store: Store, levels: tuple[Level, ...], before: dict, missing: int) -> None:
+def list_levels(store: Store, levels: tuple[Level, ...], before: Plain, missing: int) -> None:
     """Say in the metadata that the levels are complete, in one atomic step.
 
     before   the store's attributes when reading began
@@ -148,7 +161,7 @@ def list_levels(store: Store, levels: tuple[Level, ...], before: dict, missing: 
     Raises StoreError where the store is another one by now.
     """
     check_unchanged(store, before)
-    plain, entries = read_json(store.place, ROOT), _entries(store.place, levels)
+    plain, entries = read_root(store.place), _entries(store.place, levels)
     multiscale = plain["attributes"]["ome"]["multiscales"][0]
     base = multiscale["datasets"][0]
     multiscale["datasets"] = [base, *(_dataset(base, level) for level in levels)]
@@ -159,7 +172,7 @@ def list_levels(store: Store, levels: tuple[Level, ...], before: dict, missing: 
     write_root(store.place, plain)
 
 
-def check_unchanged(store: Store, before: dict) -> None:
+def check_unchanged(store: Store, before: Plain) -> None:
     """Raise StoreError where the attributes of a store are not those that it had before."""
     if read_attributes(store.place) != before:
         raise StoreError(f"{store.name} was changed by a run while its pyramid was made; expected a store at rest")
@@ -181,7 +194,7 @@ def damaged_levels(store: Store) -> Iterator[str]:
             yield level.path
 
 
-def _dataset(base: dict, level: Level) -> dict:
+def _dataset(base: Plain, level: Level) -> Plain:
     """The OME-Zarr entry of a level, from that of the image: a block lies at the mean of its pixels' centres."""
     given = {one["type"]: one[one["type"]] for one in base["coordinateTransformations"]}
     pixel = given["scale"][-2:]
@@ -194,15 +207,15 @@ def _dataset(base: dict, level: Level) -> dict:
     return {"path": level.path, "coordinateTransformations": transformations}
 
 
-def _entries(place: str, levels: tuple[Level, ...]) -> dict:
+def _entries(place: str, levels: tuple[Level, ...]) -> dict[str, Plain]:
     """Consolidated metadata of the groups of levels and of the arrays in them, and of each group in itself."""
-    entries = {}
+    entries: dict[str, Plain] = {}
     store = open_place(place)
     for level in levels:
         group = str(level.number)
         names = sorted(name.strip("/") for name in names_beside(store, group))
-        arrays = {name: read_json(place, f"{group}/{name}/{ROOT}") for name in names if name != ROOT}
-        plain = read_json(place, f"{group}/{ROOT}")
+        arrays = {name: read_json(place, f"{group}/{name}/{ROOT}") or {} for name in names if name != ROOT}
+        plain = read_json(place, f"{group}/{ROOT}") or {}
         inline = {"kind": "inline", "must_understand": False}
         with store_errors(place):
             whole = {**plain, "consolidated_metadata": {**inline, "metadata": arrays}}
@@ -215,7 +228,7 @@ def _entries(place: str, levels: tuple[Level, ...]) -> dict:
 def _pixel_mm(place: str) -> float:
     """Edge of a pixel, millimetres, as the store's metadata has it."""
     try:
-        dataset = read_json(place, ROOT)["attributes"]["ome"]["multiscales"][0]["datasets"][0]
+        dataset = read_root(place)["attributes"]["ome"]["multiscales"][0]["datasets"][0]
         [scale] = [t["scale"] for t in dataset["coordinateTransformations"] if t["type"] == "scale"]
         return float(scale[-1])
     except (KeyError, TypeError, IndexError, ValueError) as error:

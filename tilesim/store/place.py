@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import Store as Files
 from zarr.buffer import default_buffer_prototype
@@ -14,6 +15,11 @@ from zarr.storage import LocalStore
 from tilesim.errors import InputError, StoreError
 from tilesim.store.waiting import wait
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
+Plain = dict[str, Any]
+"""An object of JSON."""
 ROOT = "zarr.json"
 """The object without which there is no store."""
 
@@ -22,7 +28,7 @@ def is_url(place: str) -> bool:
     return "://" in place
 
 
-def normal_place(path: str | os.PathLike) -> str:
+def normal_place(path: str | os.PathLike[str]) -> str:
     """A URL as it is, a local folder as an absolute path with links followed."""
     place = os.fspath(path)
     return place.rstrip("/") if is_url(place) else os.path.realpath(place)
@@ -46,7 +52,7 @@ def open_place(place: str, read_only: bool = False) -> Files:
         raise InputError(f"{place}: expected the URL of a folder such as s3://bucket/name.zarr ({error})") from None
 
 
-RETRY = {"max_retries": 4}
+RETRY: RetryConfig = {"max_retries": 4}
 """Of a request to an object store; after some seconds a user wants to know."""
 
 
@@ -65,7 +71,7 @@ def store_errors(place: str, verb: str = "write") -> Iterator[None]:
         raise StoreError(f"cannot {verb} {place}: {reason}") from error
 
 
-def read_json(place: str, key: str) -> dict | None:
+def read_json(place: str, key: str) -> Plain | None:
     """The JSON object under `key`, or None where there is none. Raises StoreError where the place cannot be read."""
     with store_errors(place, "read"):
         try:
@@ -77,6 +83,14 @@ def read_json(place: str, key: str) -> dict | None:
     except (ValueError, RecursionError):
         return None
     return plain if isinstance(plain, dict) else None
+
+
+def read_root(place: str) -> Plain:
+    """The metadata of a store's root. Raises StoreError where it is gone."""
+    found = read_json(place, ROOT)
+    if found is None:
+        raise StoreError(f"{place}: its {ROOT} is gone or damaged; expected a store at rest")
+    return found
 
 
 def read_object(files: Files, key: str) -> bytes | None:

@@ -6,7 +6,16 @@ import contextlib
 import json
 
 from tilesim.store.layout import IMAGE_PATH
-from tilesim.store.place import ROOT, delete_folder, names_beside, open_place, read_json, store_errors, write_object
+from tilesim.store.place import (
+    ROOT,
+    Plain,
+    delete_folder,
+    names_beside,
+    open_place,
+    read_root,
+    store_errors,
+    write_object,
+)
 
 DEEPEST = 40
 """More levels than an image can have (its pixels are at most 2^40)."""
@@ -19,7 +28,7 @@ def drop_levels(place: str, stale_only: bool = False) -> None:
 
     Raises StoreError where the place cannot be written.
     """
-    plain = read_json(place, ROOT)
+    plain = read_root(place)
     attributes = plain["attributes"]["tilesim"]
     pyramid = attributes.get("pyramid")
     if stale_only and is_whole(pyramid, attributes.get("job_digest")):
@@ -45,7 +54,7 @@ def is_whole(pyramid: object, job_digest: str | None) -> bool:
     return isinstance(pyramid, dict) and pyramid.get("missing") == 0 and pyramid.get("job_digest") == job_digest
 
 
-def write_root(place: str, plain: dict) -> None:
+def write_root(place: str, plain: Plain) -> None:
     """Replace the metadata of a store's root, atomically. Raises StoreError."""
     with store_errors(place):
         write_object(open_place(place), ROOT, json.dumps(plain, indent=2).encode())

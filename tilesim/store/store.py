@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.abc.store import Store as Files
 
 from tilesim.errors import InputError, StoreError
 from tilesim.model import Series
 from tilesim.store.earlier import earlier_series
-from tilesim.store.experiments import read_series
+from tilesim.store.experiments import group_in, read_series
 from tilesim.store.layout import FORMATS, IMAGE_PATH, LEVEL, FrameCoordinate, Layout
 from tilesim.store.place import (
     ROOT,
@@ -98,15 +99,15 @@ class Store:
     @property
     def format(self) -> int:
         """Version of its layout."""
-        return self.attributes["format"]
+        return int(self.attributes["format"])
 
     @cached_property
-    def files(self):
+    def files(self) -> Files:
         """zarr's access to its objects."""
         return open_place(self.place)
 
     @cached_property
-    def array(self) -> zarr.Array:
+    def array(self) -> zarr.Array[Any]:
         """Its image (frame, slow, fast) or (frame, panel, slow, fast). Raises StoreError where it is damaged."""
         with store_errors(self.place):
             try:
@@ -154,16 +155,18 @@ class Store:
     def figures(self) -> tuple[FrameCoordinate, ...]:
         """Statistics of every frame, where a series was finished. Raises StoreError where one of them is damaged."""
         known = {one.name for one in self.coordinates}
-        found = (name for name, array in self.group[LEVEL].arrays() if _of_frames(array) and name not in known)
+        found = (
+            name for name, array in group_in(self.group, LEVEL).arrays() if _of_frames(array) and name not in known
+        )
         return tuple(self._coordinate(name) for name in sorted(found))
 
     def _coordinate(self, name: str) -> FrameCoordinate:
         try:
             array = zarr.open_array(self.files, path=f"{LEVEL}/{name}", mode="r")
-            values = array[...].tolist()
+            values = np.asarray(array[...]).tolist()
         except UNREADABLE as error:
             raise StoreError(f"cannot read {self.name}: its coordinate {name} is damaged or gone ({error})") from error
-        about = dict(array.attrs)
+        about: dict[str, Any] = dict(array.attrs)
         if "meanings" in about:  # texts of format 1
             values = [about["meanings"][number] for number in values]
         values = [tuple(value) if isinstance(value, list) else value for value in values]
@@ -260,8 +263,8 @@ def read_attributes(place: str) -> dict[str, Any] | None:
     """
     plain = read_json(place, ROOT)
     try:
-        attributes = plain["attributes"]["tilesim"]
-        known = "format" in attributes and plain["node_type"] == "group"
+        attributes: dict[str, Any] = (plain or {})["attributes"]["tilesim"]
+        known = "format" in attributes and (plain or {})["node_type"] == "group"
     except (KeyError, TypeError):
         return None
     if not known:
@@ -274,14 +277,25 @@ def read_attributes(place: str) -> dict[str, Any] | None:
     return attributes
 
 
-def layout_of(array: zarr.Array) -> Layout:
+def layout_of(array: zarr.Array[Any]) -> Layout:
     """The layout of an image that is there."""
-    return Layout(array.shape, (array.shards or array.chunks)[-2:], array.chunks[-2:], str(array.dtype))
+    return Layout(array.shape, edges(array.shards or array.chunks), edges(array.chunks), str(array.dtype))
 
 
-def _of_frames(array: zarr.Array) -> bool:
+def edges(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The last two of a shape: (slow, fast)."""
+    slow, fast = shape[-2:]
+    return slow, fast
+
+
+def dimension_names(array: zarr.Array[Any]) -> tuple[str, ...]:
+    """Names of the axes of an array, empty where it has none."""
+    return tuple(name or "" for name in getattr(array.metadata, "dimension_names", None) or ())
+
+
+def _of_frames(array: zarr.Array[Any]) -> bool:
     """Whether an array has values of every frame, and is not the image."""
-    return (array.metadata.dimension_names or ("",))[0] == "frame" and array.ndim < 3
+    return dimension_names(array)[:1] == ("frame",) and array.ndim < 3
 
 
 def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
@@ -289,10 +303,10 @@ def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
     if not (0 <= tile.panel < layout.plan.panels and 0 <= tile.frame < layout.shape[0]):
         panels = f"{layout.plan.panels} panels" if layout.plan.panels > 1 else "panel 0"
         raise StoreError(f"{tile} is not in this store of {layout.shape[0]} frames of {panels}")
-    edges = ((tile.slow_start, tile.slow_stop), (tile.fast_start, tile.fast_stop))
+    bounds = ((tile.slow_start, tile.slow_stop), (tile.fast_start, tile.fast_stop))
     aligned = all(
         0 <= start < size and start % step == 0 and stop == min(start + step, size)
-        for (start, stop), step, size in zip(edges, layout.tile, layout.shape[-2:], strict=True)
+        for (start, stop), step, size in zip(bounds, layout.tile, layout.shape[-2:], strict=True)
     )
     if not aligned:
         raise StoreError(
