@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class ScatteringCurve(Noun):
         points = f"{len(self.stol)} points to {finest}"
         return {"source": self.source or "a table", "points": points, "digest": self.digest[:12]}
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """What describes the curve without its values."""
         return {
             "digest": self.digest,

@@ -81,12 +81,9 @@ def length(name: str, value: Any, low: float, high: float, unit: float) -> float
 
 def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
     """An int; integers of numpy and floats without a fraction are taken too."""
-    if type(value) is int:
-        result = value
-    else:
-        result = _integer(value)
-        if result is None:
-            raise InputError(f"{name} is {shown(value)}; expected a whole number")
+    result = value if type(value) is int else _integer(value)
+    if result is None:
+        raise InputError(f"{name} is {shown(value)}; expected a whole number")
     if at_least is not None and result < at_least:
         raise InputError(f"{name} is {result}; expected at least {at_least}")
     return result
@@ -115,7 +112,8 @@ def three_vector(name: str, value: Any) -> Vector:
     """Three finite numbers from any sequence or array."""
     if type(value) is tuple and len(value) == 3 and all(type(x) is float and math.isfinite(x) for x in value):
         return value  # the usual case, and a beam may have a million of them
-    return numbers(name, value, 3)
+    x, y, z = numbers(name, value, 3)
+    return x, y, z
 
 
 def direction(name: str, value: Any) -> Vector:
@@ -149,7 +147,12 @@ def rotations(name: str, values: Any) -> tuple[Matrix, ...]:
     if not (off <= 10 * UNIT_TOLERANCE).all():
         worst = int(np.argmax(~(off <= 10 * UNIT_TOLERANCE)))
         raise InputError(f"matrix {worst} of {name} is no rotation; expected three unit rows at right angles")
-    return tuple(map(tuple, matrices.reshape(-1, 9).tolist()))
+    return tuple(map(_nine, matrices.reshape(-1, 9).tolist()))
+
+
+def _nine(values: Iterable[float]) -> Matrix:
+    a, b, c, d, e, f, g, h, i = values
+    return a, b, c, d, e, f, g, h, i
 
 
 def flag(name: str, value: Any) -> bool:
@@ -213,7 +216,7 @@ def _integer(value: Any) -> int | None:
         return None
 
 
-def _items(value: Any) -> list | None:
+def _items(value: Any) -> list[Any] | None:
     """The elements of a sequence or array; None where it is neither. An array's come as Python numbers."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return None

@@ -122,8 +122,8 @@ class Crystal(Noun):
         if self.reciprocal is not None:
             return self.reciprocal
         over = 1.0 / dot(self.a, cross(self.b, self.c))
-        products = (cross(self.b, self.c), cross(self.c, self.a), cross(self.a, self.b))
-        return tuple(scale(v, over) for v in products)
+        a, b, c = cross(self.b, self.c), cross(self.c, self.a), cross(self.a, self.b)
+        return scale(a, over), scale(b, over), scale(c, over)
 
     @property
     def cell(self) -> tuple[float, float, float, float, float, float]:
@@ -142,7 +142,8 @@ class Crystal(Noun):
         standard = type(self).from_cell(a, b, c, *angles)
         # Orthogonal but for rounding; a left-handed cell makes it a rotoinversion.
         u, _, v = np.linalg.svd(np.array([self.a, self.b, self.c]).T @ np.array(standard.star))
-        return u @ v
+        rotation: np.ndarray = u @ v
+        return rotation
 
     def rotated(self, axis: Sequence[float], angle: float) -> Self:
         """The crystal turned about `axis` (any length) by `angle` radians, right-handed; its cell stays the same.
@@ -196,7 +197,7 @@ class Crystal(Noun):
         alpha: float = math.pi / 2,
         beta: float = math.pi / 2,
         gamma: float = math.pi / 2,
-        **fields,
+        **fields: Any,
     ) -> Self:
         """The crystal of a unit cell in a standard orientation.
 

@@ -195,7 +195,7 @@ class Panel(Noun):
         beam_centre: tuple[float, float] | None = None,
         beam: Sequence[float] = (0.0, 0.0, 1.0),
         fast: Sequence[float] = (1.0, 0.0, 0.0),
-        **fields,
+        **fields: Any,
     ) -> Self:
         """The panel at right angles to the beam.
 
@@ -228,17 +228,15 @@ class Panel(Noun):
         """
         distance = checks.positive("distance of a panel", distance)
         pixel_size = checks.length("pixel size", pixel_size, *PIXEL_SIZES, checks.MICROMETRE)
-        shape = checks.whole_numbers("pixels (slow, fast) of a panel", shape, 2)
+        tall, wide = checks.whole_numbers("pixels (slow, fast) of a panel", shape, 2)
         beam, fast = checks.unit_vector("beam direction", beam), checks.unit_vector("fast axis of a panel", fast)
         if abs(dot(beam, fast)) > checks.UNIT_TOLERANCE:
             raise InputError("the fast axis of a panel is not at right angles to the beam it is to face")
         slow = cross(beam, fast)
-        rows, columns = checks.numbers(
-            "beam centre", (shape[0] / 2, shape[1] / 2) if beam_centre is None else beam_centre, 2
-        )
+        rows, columns = checks.numbers("beam centre", (tall / 2, wide / 2) if beam_centre is None else beam_centre, 2)
         along = zip(beam, slow, fast, strict=True)
-        origin = tuple(distance * b - pixel_size * (rows * s + columns * f) for b, s, f in along)
-        return cls(origin, fast, slow, beam, pixel_size, shape, **fields)
+        x, y, z = (distance * b - pixel_size * (rows * s + columns * f) for b, s, f in along)
+        return cls((x, y, z), fast, slow, beam, pixel_size, (tall, wide), **fields)
 
 
 @dataclass(frozen=True, repr=False)

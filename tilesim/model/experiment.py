@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from tilesim.errors import InputError
 from tilesim.model import checks
@@ -172,14 +174,15 @@ class Experiment(Noun):
         """r_e^2 times fluence, photons per steradian and squared electron."""
         return CLASSICAL_ELECTRON_RADIUS_SQUARED * self.beam.fluence
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings; table, mask and scattering curve are described, not copied."""
-        return to_plain(self)
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
     def from_dict(
         cls,
-        plain: dict,
+        plain: Mapping[str, Any],
         factors: StructureFactors,
         mask: PixelMask | None = None,
         curve: ScatteringCurve | None = None,

@@ -120,7 +120,7 @@ class StructureFactors(Noun):
             "digest": self.digest[:12],
         }
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """What describes the table without its values."""
         return {
             "digest": self.digest,
@@ -143,6 +143,8 @@ class AbsentFactors(StructureFactors):
         about  from `StructureFactors.to_dict`
         where  what does not hold the table
         """
+        self.about: dict[str, Any]
+        self.where: str
         coerce = object.__setattr__
         coerce(self, "about", dict(about))
         coerce(self, "where", where)
@@ -158,7 +160,7 @@ class AbsentFactors(StructureFactors):
         return cls({"digest": "unstated", **about}, where)
 
     @property
-    def grid(self) -> np.ndarray:  # type: ignore[override]
+    def grid(self) -> np.ndarray:
         name = f" of {self.source}" if self.source else ""
         raise InputError(
             f"{self.where} does not hold the structure factors{name} (digest {self.digest[:12]}); expected them beside "
@@ -167,21 +169,22 @@ class AbsentFactors(StructureFactors):
 
     @property
     def maximum(self) -> tuple[int, int, int]:
-        return tuple(self.about["maximum"])
+        h, k, l = map(int, self.about["maximum"])
+        return h, k, l
 
     @property
     def empty(self) -> bool:
         return False
 
     @property
-    def finite(self) -> bool:  # type: ignore[override]
+    def finite(self) -> bool:
         return True
 
     @property
-    def digest(self) -> str:  # type: ignore[override]
-        return self.about["digest"]
+    def digest(self) -> str:
+        return str(self.about["digest"])
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         return dict(self.about)
 
     def summary(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
@@ -11,7 +12,7 @@ from tilesim.model.detector import Detector, Panel, Sensor
 from tilesim.model.mask import PixelMask
 from tilesim.model.noun import Noun, quantity, vector
 from tilesim.model.outlines import outlines
-from tilesim.model.vectors import Matrix, Vector, cross, norm, unit
+from tilesim.model.vectors import Matrix, Vector, cross, dot, norm, scale, unit
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,18 +111,19 @@ def sensor_of(thickness: float, material: str | None, attenuation: float | None 
     return Sensor(2, thickness / 2, attenuation, material)
 
 
-def flat_panel(origin, fast, slow, pixel_size: float, shape: tuple[int, int]) -> Panel:
+def flat_panel(
+    origin: Sequence[float], fast: Sequence[float], slow: Sequence[float], pixel_size: float, shape: tuple[int, int]
+) -> Panel:
     """A panel from its outer corner and axes of any length, its normal away from the sample. Raises InputError."""
-    fast, slow = (checks.direction(f"{name} axis of a panel", v) for name, v in (("fast", fast), ("slow", slow)))
-    origin = checks.three_vector("origin of a panel", origin)
-    fast, slow = unit(fast), unit(slow)
-    normal = cross(fast, slow)
+    along_fast = unit(checks.direction("fast axis of a panel", fast))
+    along_slow = unit(checks.direction("slow axis of a panel", slow))
+    corner, normal = checks.three_vector("origin of a panel", origin), cross(along_fast, along_slow)
     if norm(normal) < 1e-6:
         raise InputError("the fast and slow axes of a panel are parallel; expected a plane")
     normal = unit(normal)
-    if sum(o * n for o, n in zip(origin, normal, strict=True)) < 0.0:
-        normal = tuple(-x for x in normal)
-    return Panel(origin, fast, slow, normal, pixel_size, shape)
+    if dot(corner, normal) < 0.0:
+        normal = scale(normal, -1.0)
+    return Panel(corner, along_fast, along_slow, normal, pixel_size, shape)
 
 
 def square_pixel(fast: float, slow: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,6 @@ class PixelMask(Noun):
         slow, fast = self.active.shape
         return {"pixels": f"{int((~self.active).sum())} of {slow} x {fast} left out", "digest": self.digest[:12]}
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """What describes the mask without its values."""
         return {"digest": self.digest, "shape": list(self.active.shape), "skipped": int((~self.active).sum())}

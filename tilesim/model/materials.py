@@ -93,4 +93,4 @@ def attenuation(material: str, wavelength: float) -> float:
     place = min(bisect.bisect_right(found.table, (energy, math.inf)), len(found.table) - 1)
     (low, below), (high, above) = found.table[place - 1], found.table[place]
     share = math.log(energy / low) / math.log(high / low)
-    return below * (above / below) ** share * found.density * 0.1
+    return below * math.pow(above / below, share) * found.density * 0.1

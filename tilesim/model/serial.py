@@ -43,7 +43,7 @@ def from_plain(kind: Any, plain: Any) -> Any:
     if origin is tuple:
         kinds = [args[0]] * len(plain) if args[1:] == (...,) else args
         return tuple(from_plain(k, v) for k, v in zip(kinds, plain, strict=True))
-    if dataclasses.is_dataclass(kind) and isinstance(plain, dict):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(plain, dict):
         hints, fields = hints_of(kind), dataclasses.fields(kind)
         if unknown := plain.keys() - {f.name for f in fields}:
             raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")

@@ -46,6 +46,13 @@ def _field(part: str, field: str) -> Callable[[Experiment, Any], Experiment]:
     return change
 
 
+def _oriented(experiment: Experiment, rotation: Any) -> Experiment:
+    """The crystal in another orientation."""
+    if experiment.crystal is None:
+        raise InputError("the experiment has no crystal; expected one that can be oriented")
+    return experiment.replace(crystal=experiment.crystal.oriented(rotation))
+
+
 CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
     "scan_start": _field("scan", "start"),
     "wavelength": _field("beam", "wavelength"),
@@ -53,7 +60,7 @@ CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
     "fluence": _field("beam", "fluence"),
     "exposure": _field("beam", "exposure"),
     "cells": _field("crystal", "cells"),
-    "orientation": lambda experiment, rotation: experiment.replace(crystal=experiment.crystal.oriented(rotation)),
+    "orientation": _oriented,
     "distance": _moved,
 }
 """What a column of this name does to the base, in this order; a column such as `scan.step` sets a field as it is."""
