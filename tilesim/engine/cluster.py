@@ -82,6 +82,8 @@ class Cluster:
 
         Asked directly: what the client keeps of it is renewed by a timer of its own, which leaves the workers out.
         """
+        if self.lost:  # the client would wait for it until its own timeout
+            raise ClusterError(f"the scheduler at {self.address} was lost")
         with self._asking():
             workers: dict[str, dict[str, Any]]
             workers = self.client.sync(self._scheduler.identity, n_workers=-1)["workers"]
