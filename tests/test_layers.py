@@ -76,6 +76,16 @@ def test_a_module_imports_only_what_lies_below_it(path):
             assert part in HEAVY[top], f"{where}: {part} may not import {top}"
 
 
+def test_no_two_classes_have_one_name():
+    homes = {}
+    for path in [*(ROOT / "tilesim").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name.lstrip("_"), []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert homes["Experiment"]
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
 def rooms():
     found = {p.name for p in (ROOT / "tilesim").iterdir() if (p / "__init__.py").exists()}
     return sorted(found | {"compute", "example"})

@@ -236,4 +236,4 @@ def test_every_panel_sees_it():
 
 
 def test_without_a_background_the_kernel_is_the_plain_one():
-    assert isinstance(lower_job(make_job(plain(), None, "double", "cpu", "eager")), tensors.Lowered)
+    assert isinstance(lower_job(make_job(plain(), None, "double", "cpu", "eager")), tensors.TensorKernel)

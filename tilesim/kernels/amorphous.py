@@ -32,7 +32,7 @@ PADDING = 64
 
 
 @dataclass(frozen=True)
-class WithBackground:
+class KernelWithBackground:
     """A kernel and the background of its experiment: a `tilesim.compute.Kernel`."""
 
     kernel: Kernel
@@ -67,7 +67,7 @@ class WithBackground:
 def with_background(kernel: Kernel) -> Kernel:
     """The kernel itself, or with the background that its experiment has."""
     amorphous = lower_background(kernel.experiment)
-    return kernel if amorphous is None else WithBackground(kernel, amorphous)
+    return kernel if amorphous is None else KernelWithBackground(kernel, amorphous)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ BAND_PIXELS = 2**20
 """Pixels that are in memory at a time."""
 
 
-class Image(Protocol):
+class FinishedImage(Protocol):
     """A finished image that is read in bands: a `FloatImage`, or a frame of a store."""
 
     shape: tuple[int, int]
@@ -40,7 +40,7 @@ class Scales:
     overloads: int = 0
 
 
-class Noise(Protocol):
+class NoiseSampler(Protocol):
     """What draws a noise image; the totals add up as bands are drawn."""
 
     photons: float
@@ -52,12 +52,12 @@ class Noise(Protocol):
         """uint16 (rows, fast) for each float32 (rows, fast), the whole image in order."""
 
 
-def band_rows(image: Image) -> int:
+def band_rows(image: FinishedImage) -> int:
     """Rows of a band."""
     return max(1, BAND_PIXELS // image.shape[1])
 
 
-def write_images(frame: Frame, image: Image, summary: Summary) -> Scales:
+def write_images(frame: Frame, image: FinishedImage, summary: Summary) -> Scales:
     """Write the SMV, PGM and noise images that the frame names (spec files 7, 8; noise 7). Raises StoreError."""
     outputs, region = frame.outputs, frame.experiment.region
     rows = band_rows(image)
@@ -89,7 +89,7 @@ def _header(frame: Frame, scale: float) -> bytes:
     return stacked_header(frame.experiment, frame.outputs.adc, scale)
 
 
-def _noise(frame: Frame) -> Noise:
+def _noise(frame: Frame) -> NoiseSampler:
     """What draws the noise image; strictly nanoBragg's sequential stream where its state is known."""
     outputs, region, command = frame.outputs, frame.experiment.region, frame.command
     if command is not None and command.strict_c:
