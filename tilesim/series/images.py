@@ -9,11 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from tilesim.engine.statistics import Summary
+from tilesim.images.counts import int_pixels
 from tilesim.images.flat import convert_bands, write_banded
 from tilesim.images.pgm import pgm_header, pgm_pixels
-from tilesim.images.smv import int_pixels
 from tilesim.model.sampling import Region
-from tilesim.nanobragg.headers import smv_header
 from tilesim.series.frames import Frame
 
 BAND_PIXELS = 2**20
@@ -83,8 +82,10 @@ def write_images(frame: Frame, image: FinishedImage, summary: Summary) -> Scales
 def _header(frame: Frame, scale: float) -> bytes:
     """Header of an SMV image: nanoBragg's own for its command lines, else the one of exported images."""
     if frame.command is not None:
+        from tilesim.nanobragg.headers import smv_header
+
         return smv_header(frame.command, frame.experiment)
-    from tilesim.images.smvwriter import stacked_header
+    from tilesim.images.smv import stacked_header
 
     return stacked_header(frame.experiment, frame.outputs.adc, scale)
 

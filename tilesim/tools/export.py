@@ -26,7 +26,7 @@ from tilesim.images.nxmx import nxmx_counts, write_nxmx
 from tilesim.images.packed import packed, packed_plain
 from tilesim.images.pixels import Image, StackedImage
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format
-from tilesim.images.smvwriter import write_plain_smv, write_smv
+from tilesim.images.smv import write_plain_smv, write_smv
 from tilesim.images.tiff import write_tiff
 from tilesim.model import Experiment
 
