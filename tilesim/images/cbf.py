@@ -18,7 +18,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.libraries import need
-from tilesim.files.reading import printable, unreadable
+from tilesim.files.reading import printable, read_bytes
 from tilesim.files.replace import replacing
 from tilesim.images.banded import Bands
 from tilesim.images.counts import Counts
@@ -152,7 +152,7 @@ def _binary_header(shape: tuple[int, int], size: int, digest: str) -> bytes:
 
 def open_cbf_image(path: str | os.PathLike[str]) -> ArrayImage:
     """The image of a CBF file, unpacked. Raises InputError, naming the file, where it is damaged or not byte-offset."""
-    name, data = printable(path), _read(path, 0, MOST_HEADER)
+    name, data = printable(path), read_bytes(path, 0, MOST_HEADER)
     begin = data.find(SECTION)
     mark = data.find(MARK, begin)
     if begin < 0 or mark < 0:
@@ -176,7 +176,7 @@ def open_cbf_image(path: str | os.PathLike[str]) -> ArrayImage:
             f"{name}: expected {size} bytes for {fast} x {slow} pixels (fast x slow), found {available};"
             f" a pixel takes 1 to {MOST_PER_PIXEL}"
         )
-    stream = _read(path, start, size)
+    stream = read_bytes(path, start, size)
     _check_digest(name, header, stream)
     compression = need("fabio.compression", "reading CBF files")
     with np.errstate(over="ignore"):
@@ -221,15 +221,6 @@ def minicbf_experiment(text: str, shape: tuple[int, int]) -> Experiment:
 def _sensor(text: str) -> Sensor | None:
     found = re.search(rf"# (\w+) sensor, thickness {NUMBER}\s*m", text)
     return sensor_of(float(found[2]), known_material(found[1])) if found else None
-
-
-def _read(path: str | os.PathLike[str], start: int, size: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            file.seek(start)
-            return file.read(size)
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
 
 
 def _check_digest(name: str, header: str, stream: bytes) -> None:

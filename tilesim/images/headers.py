@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable
+from tilesim.files.reading import printable, read_bytes
 from tilesim.images.cbf import minicbf_experiment
 from tilesim.images.packed import KEY, unpacked
 from tilesim.images.registry import Format
@@ -21,8 +21,7 @@ def header_experiment(path: str, form: Format, shape: tuple[int, int]) -> tuple[
 
     Of other programs' files beam, detector and spindle, without a crystal. Raises InputError where they are not stated.
     """
-    with open(path, "rb") as file:
-        text = file.read(MOST).decode("latin-1")
+    text = read_bytes(path, 0, MOST).decode("latin-1")
     found = re.search(rf"{KEY}[ =:]+([\w-]+)", text)
     if found:
         return unpacked(found[1], printable(path)), True

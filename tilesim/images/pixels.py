@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, unreadable
+from tilesim.files.reading import printable, read_into, unreadable
 
 
 class Image(Protocol):
@@ -190,16 +190,8 @@ class RawImage(BlockImage):
 
     def _read(self, descriptor: int, row: int, column: int, pixels: np.ndarray) -> None:
         """Fill `pixels`, contiguous, with what begins at one pixel of the file."""
-        data = pixels.reshape(-1).view(np.uint8).data
         offset = self._offset + (row * self.shape[1] + column) * self._stored.itemsize
-        while data:
-            try:
-                count = os.preadv(descriptor, [data], offset)
-            except OSError as error:
-                raise unreadable(self.path, error) from error
-            if count == 0:
-                raise InputError(f"{printable(self.path)}: the file ended while it was read")
-            data, offset = data[count:], offset + count
+        read_into(pixels, self.path, descriptor, offset)
 
 
 def file_size(path: str | os.PathLike[str]) -> int:
