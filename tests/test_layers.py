@@ -14,7 +14,7 @@ ALLOWED = {
     "physics": set(),
     "tiling": {"errors", "model"},
     "files": {"errors", "model", "tiling"},
-    "geometry": {"errors", "model"},
+    "geometry": {"errors", "model", "physics"},
     "compute": {"errors", "model", "tiling"},
     "store": {"errors", "model", "tiling", "files", "geometry"},
     "reflections": {"errors", "model", "files", "tiling"},

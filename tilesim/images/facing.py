@@ -10,7 +10,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.geometry.axes import Axes, rotation_to
-from tilesim.geometry.resolution import beam_centre
+from tilesim.geometry.resolution import beam_centre, positions
 from tilesim.model import Beam, Detector, Experiment, Panel, Scan, StructureFactors
 from tilesim.model.detector import Sensor
 
@@ -51,13 +51,10 @@ def facing(experiment: Experiment, number: int, what: str, shown: int | None = N
     rotation = rotation_to(Axes.IMGCIF, experiment)
     fast, slow = rotation @ np.array(panel.fast), rotation @ np.array(panel.slow)
     simple = np.abs(fast - [1, 0, 0]).max() < SIMPLE and np.abs(slow - [0, -1, 0]).max() < SIMPLE
-    hit = np.array(panel.origin) + panel.pixel_size * (
-        centre[0] * np.array(panel.slow) + centre[1] * np.array(panel.fast)
-    )
     return Facing(
         panel,
         beam.wavelength,
-        float(np.linalg.norm(hit)),
+        float(np.linalg.norm(positions(panel, beam, *map(np.array, centre)))),
         centre,
         math.degrees(scan.start),
         math.degrees(scan.oscillation),
