@@ -9,7 +9,7 @@ import click
 from tilesim_cli.arguments import engine_options
 
 if TYPE_CHECKING:
-    from tilesim.tools.pyramid import Built
+    from tilesim.tools.pyramid import PyramidResult
 
 
 @click.command("pyramid")
@@ -39,7 +39,7 @@ def command(store: str, overwrite: bool, quiet: bool, **options: Any) -> None:
             click.echo(line)
 
 
-def lines(store: str, built: Built) -> list[str]:
+def lines(store: str, built: PyramidResult) -> list[str]:
     """What was done, for people."""
     if not built.levels:
         return [f"{store}: the image is small, it needs no coarser levels"]

@@ -133,10 +133,10 @@ def test_two_workers_give_the_same_bytes(tmp_path):
 
 
 def test_kernels_of_the_panels_share_table_and_mosaic_matrices():
-    from tilesim.engine.lowered import Lowered
+    from tilesim.engine.lowered import JobRunner
 
     job = make_job(cut(plane()), (3, 9), backend="eager", device="cpu")
-    lowered = Lowered(job)
+    lowered = JobRunner(job)
     first, last = lowered.kernel(job.plan[0]), lowered.kernel(job.plan[len(job.plan) - 1])
     assert first.setup.lattice.table is last.setup.lattice.table
     assert first.experiment.crystal.mosaic_matrices is last.experiment.crystal.mosaic_matrices

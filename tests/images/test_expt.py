@@ -7,7 +7,7 @@ import pytest
 from exported import corners, expt_corners, series, skewed
 
 from tilesim.geometry.axes import Axes, rotation_to
-from tilesim.images.expt import Images, models, write_expt
+from tilesim.images.expt import ModelImages, models, write_expt
 from tilesim.model import Scan, Series
 
 
@@ -45,7 +45,7 @@ def test_stills_and_series_with_gaps_have_a_crystal_each_and_no_scan():
         [experiment.replace(scan=Scan(experiment.scan.axis, angle)) for angle in (0.3, 1.3)],
         [experiment, experiment.replace(scan=gap)],
     ):
-        plain = models(Series.of(frames), Axes.LAB, Images(("a.cbf", "b.cbf")))
+        plain = models(Series.of(frames), Axes.LAB, ModelImages(("a.cbf", "b.cbf")))
         assert plain["scan"] == plain["goniometer"] == [] and len(plain["experiment"]) == 2
         first, second = (np.array([c[f"real_space_{n}"] for n in "abc"]) for c in plain["crystal"])
         assert np.allclose(first @ first.T, second @ second.T) and not np.allclose(first, second)

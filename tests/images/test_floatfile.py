@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tilesim.errors import InputError, StoreError
 from tilesim.images import floatfile
-from tilesim.images.floatfile import FloatImage, open_float_image
+from tilesim.images.floatfile import FloatImage
+from tilesim.images.image import open_image
 from tilesim.tiling.plan import TilePlan
 
 
@@ -31,8 +32,7 @@ def test_tiles_in_bands_out(tmp_path_factory, slow, fast, tile_slow, tile_fast, 
         # It stays readable after it was put in place.
         assert np.array_equal(np.concatenate([band for _, band in image.bands(rows)]), whole)
     assert path.read_bytes() == whole.astype("<f4").tobytes()
-    with open_float_image(path, (slow, fast)) as image:
-        starts, bands = zip(*image.bands(rows), strict=True)
+    starts, bands = zip(*open_image(path, shape=(slow, fast)).bands(rows), strict=True)
     assert list(starts) == list(range(0, slow, rows)) and np.array_equal(np.concatenate(bands), whole)
     assert path.exists()
 
@@ -92,23 +92,9 @@ def test_no_folder(tmp_path):
         FloatImage.create(tmp_path / "no" / "a", (1, 1))
 
 
-@pytest.mark.parametrize("size", [0, 15, 17])
-def test_another_size(tmp_path, size):
-    (tmp_path / "a").write_bytes(bytes(size))
-    with pytest.raises(InputError, match=rf"/a: expected a file of 16 bytes .*, found {size} bytes"):
-        open_float_image(tmp_path / "a", (2, 2))
-
-
-def test_no_file_to_open(tmp_path):
-    with pytest.raises(InputError, match=r"cannot read .*/a: No such file"):
-        open_float_image(tmp_path / "a", (2, 2))
-    with pytest.raises(InputError, match="expected a file of 16 bytes"):
-        open_float_image("/dev/null", (2, 2))
-
-
 def test_a_file_that_shrinks_while_read(tmp_path):
-    (tmp_path / "a").write_bytes(bytes(16))
-    with open_float_image(tmp_path / "a", (2, 2)) as image:
+    with FloatImage.create(tmp_path / "a", (2, 2)) as image:
+        image.commit()
         os.truncate(tmp_path / "a", 8)
         with pytest.raises(InputError, match="ended"):
             list(image.bands(1))

@@ -17,7 +17,7 @@ from samples import PIXELS, SHAPE, WRITERS, smv, smv_header, store
 
 from tilesim.errors import InputError, StoreError, TilesimError
 from tilesim.images.image import open_image
-from tilesim.images.pixels import ArrayImage, Part
+from tilesim.images.pixels import ArrayImage, ImagePart
 from tilesim.images.registry import format_of
 
 
@@ -164,7 +164,9 @@ def test_bands_read_each_chunk_once(rows):
     same(np.concatenate([band for _, band in image.bands(rows)]), PIXELS)
     assert image.read == ((0, 4), (4, 8), (8, 12), (12, 13))
     image.read = ()
-    same(np.concatenate([band for _, band in Part(image, slice(3, 12), slice(1, 5)).bands(rows)]), PIXELS[3:12, 1:5])
+    same(
+        np.concatenate([band for _, band in ImagePart(image, slice(3, 12), slice(1, 5)).bands(rows)]), PIXELS[3:12, 1:5]
+    )
     assert image.read == ((3, 4), (4, 8), (8, 12))
 
 

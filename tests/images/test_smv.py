@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilesim.errors import InputError
+from tilesim.images.counts import int_pixels
 from tilesim.images.flat import write_banded
-from tilesim.images.smv import int_pixels, read_smv_header, read_smv_pixels
+from tilesim.images.smv import read_smv_header, read_smv_pixels
 
 EXAMPLE = """{
 HEADER_BYTES=512;

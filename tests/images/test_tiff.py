@@ -10,7 +10,7 @@ from tilesim.errors import InputError
 from tilesim.images import tiff
 from tilesim.images.banded import Bands
 from tilesim.images.image import open_image
-from tilesim.images.pixels import ArrayImage, RawImage, Stacked
+from tilesim.images.pixels import ArrayImage, RawImage, StackedImage
 
 
 def whole(path):
@@ -34,7 +34,7 @@ def test_pixels_of_every_type_come_back_by_fabio_and_by_ourselves(dtype, tmp_pat
 def test_bands_of_several_images_are_cut_into_strips_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(tiff, "STRIP_PIXELS", 60)
     images = [ArrayImage(PIXELS + number) for number in range(3)]
-    tiff.write_tiff(tmp_path / "a.tif", Bands(Stacked(images)))
+    tiff.write_tiff(tmp_path / "a.tif", Bands(StackedImage(images)))
     assert np.array_equal(fabio.open(tmp_path / "a.tif").data, np.concatenate([PIXELS, PIXELS + 1, PIXELS + 2]))
 
 

@@ -102,16 +102,6 @@ def test_polarisation_is_the_definition_s_and_can_be_switched_off():
         np.testing.assert_allclose(background_of(experiment), off * factor, rtol=1e-12)
 
 
-@pytest.mark.parametrize("axis", [(0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.3, -0.4, 0.5)])
-def test_polarisation_takes_any_axis_as_the_definition_does(axis):
-    r = np.random.default_rng(3).normal(size=(3, 40))
-    r /= np.sqrt((r * r).sum(0))
-    incident = (0.0, 0.6, 0.8)
-    vectors = (torch.tensor(v, dtype=torch.float64) for v in (incident, axis))
-    wanted = polarization_factor(0.7, next(vectors), torch.from_numpy(r), next(vectors)).numpy()
-    np.testing.assert_allclose(amorphous.polarization_factor(0.7, incident, tuple(r), axis), wanted, rtol=1e-9)
-
-
 def test_every_layer_of_a_sensor_counts_what_it_absorbs():
     one = Detector((panel(sensor=Sensor(1, 4e-4, 2e3)),))
     ratio = background_of(hazy(detector=one)) / background_of(hazy())
@@ -236,4 +226,4 @@ def test_every_panel_sees_it():
 
 
 def test_without_a_background_the_kernel_is_the_plain_one():
-    assert isinstance(lower_job(make_job(plain(), None, "double", "cpu", "eager")), tensors.Lowered)
+    assert isinstance(lower_job(make_job(plain(), None, "double", "cpu", "eager")), tensors.TensorKernel)

@@ -14,7 +14,7 @@ from tilesim.engine.lazy import simulate_now
 from tilesim.kernels.tensors import find_latch
 from tilesim.model import PixelMask
 from tilesim.nanobragg.resolve import read_command
-from tilesim.physics.intensity import Pixels, evaluate, numbered_orientations, rays, source_polarization, waves
+from tilesim.physics.intensity import PixelList, evaluate, numbered_orientations, rays, source_polarization, waves
 from tilesim.physics.lattice import lattice_squared, miller_indices, nearest_node
 from tilesim.tiling.tile import Tile
 
@@ -45,7 +45,7 @@ SYNTHETIC = [name for name in CASES if name != REAL]
 
 def one_pixel(job, slow, fast):
     number = slow * job.experiment.shape[1] + fast
-    return Pixels(*(torch.tensor([x], dtype=torch.float64) for x in (slow, fast)), torch.tensor([number]))
+    return PixelList(*(torch.tensor([x], dtype=torch.float64) for x in (slow, fast)), torch.tensor([number]))
 
 
 @pytest.mark.parametrize("job", SYNTHETIC, indirect=True)

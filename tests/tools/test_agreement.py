@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tilesim.errors import InputError
 from tilesim.images.image import open_image
-from tilesim.images.pixels import ArrayImage, Part
+from tilesim.images.pixels import ArrayImage, ImagePart
 from tilesim.tools import paired
 from tilesim.tools.agreement import agreement
 from tilesim.tools.compare import Rectangle, as_plain, compare
@@ -147,7 +147,7 @@ def test_bands_of_any_heights_become_even(heights, rows):
 
 def test_a_part_of_a_part():
     pixels = np.arange(200).reshape(10, 20)
-    part = Part(Part(ArrayImage(pixels), slice(2, 9), slice(3, 15)), slice(1, 4), slice(2, None))
+    part = ImagePart(ImagePart(ArrayImage(pixels), slice(2, 9), slice(3, 15)), slice(1, 4), slice(2, None))
     assert part.shape == (3, 10)
     np.testing.assert_array_equal(part.block(slice(None), slice(1, 3)), pixels[3:6, 6:8])
 

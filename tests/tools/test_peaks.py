@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tilesim.images.pixels import ArrayImage
 from tilesim.tools import paired
 from tilesim.tools.peaks import REACH, Peaks, brightest_peaks, compare_peaks, match_peaks
-from tilesim.tools.resample import Resampled, common_shape
+from tilesim.tools.resample import ResampledImage, common_shape
 
 
 def slowly(image, count):
@@ -105,7 +105,7 @@ def weights(old, new):
 
 def check_resampling(slow, fast, other_slow, other_fast, seed):
     image = np.random.default_rng(seed).random((slow, fast)) * 100
-    small = Resampled(ArrayImage(image), (other_slow, other_fast))
+    small = ResampledImage(ArrayImage(image), (other_slow, other_fast))
     whole = small.block(slice(None), slice(None))
     assert whole.shape == (other_slow, other_fast)
     assert whole.sum() == pytest.approx(image.sum(), rel=1e-12)
@@ -118,14 +118,14 @@ def check_resampling(slow, fast, other_slow, other_fast, seed):
 
 def test_whole_pixels_are_summed_and_halves_shared():
     image = ArrayImage(np.array([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]]))
-    np.testing.assert_allclose(Resampled(image, (1, 3)).block(slice(None), slice(None)), [[9, 18, 36]])
-    np.testing.assert_allclose(Resampled(image, (2, 2)).block(slice(None), slice(None)), [[2, 5], [16, 40]])
+    np.testing.assert_allclose(ResampledImage(image, (1, 3)).block(slice(None), slice(None)), [[9, 18, 36]])
+    np.testing.assert_allclose(ResampledImage(image, (2, 2)).block(slice(None), slice(None)), [[2, 5], [16, 40]])
 
 
 def test_a_missing_pixel_is_missing_where_it_counts_only():
     image = np.ones((4, 6))
     image[1, 1] = np.nan
-    small = Resampled(ArrayImage(image), (2, 3)).block(slice(None), slice(None))
+    small = ResampledImage(ArrayImage(image), (2, 3)).block(slice(None), slice(None))
     assert np.isnan(small[0, 0]) and (small.ravel()[1:] == 4).all()
 
 

@@ -19,7 +19,7 @@ from tilesim.model.checks import whole_numbers
 from tilesim.tiling.plan import TilePlan, default_tile
 
 if TYPE_CHECKING:
-    from tilesim.engine.lowered import Lowered
+    from tilesim.engine.lowered import JobRunner
 
 STAND_IN = Crystal((1e-8, 0.0, 0.0), (0.0, 1e-8, 0.0), (0.0, 0.0, 1e-8))
 
@@ -63,12 +63,12 @@ class Job:
         """Type of the terms that are summed for a frame."""
         return summed_type(self.series[frame], self.precision)
 
-    def ready(self) -> Lowered:
+    def ready(self) -> JobRunner:
         """The job ready to render in this process: imports torch if that is what it takes."""
-        from tilesim.engine.lowered import Lowered
+        from tilesim.engine.lowered import JobRunner
 
         kernels(self.backend, self.device)
-        return Lowered(self)
+        return JobRunner(self)
 
     @cached_property
     def digest(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tilesim.engine.job import make_job
-from tilesim.engine.lowered import Lowered
+from tilesim.engine.lowered import JobRunner
 from tilesim.model import Experiment
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
@@ -62,7 +62,7 @@ def simulate(
 
     job = make_job(experiment, tile, precision, device, backend)
     # The tiles share what this one task gives, once per computation: their kernels, with one table.
-    lowered = delayed(Lowered, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
+    lowered = delayed(JobRunner, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
     shape = job.plan.shape[1:]
     edges = (*(1 for _ in shape[:-2]), *job.plan.tile)
     array: da.Array = da.map_blocks(
@@ -126,7 +126,7 @@ def simulate_now(
     return whole
 
 
-def _block(plan: TilePlan, lowered: Lowered, block_id: tuple[int, ...] = ()) -> np.ndarray:
+def _block(plan: TilePlan, lowered: JobRunner, block_id: tuple[int, ...] = ()) -> np.ndarray:
     tile = plan[int(np.ravel_multi_index(block_id, plan.grid[1:]))]
     return lowered(tile).values.reshape(*(1 for _ in block_id[2:]), *tile.shape)
 

@@ -20,7 +20,7 @@ KEPT_KERNELS = 16
 KEPT_TABLES = 2
 
 
-class Lowered:
+class JobRunner:
     """The last few kernels of a job, for several threads of one process, which share their tables."""
 
     def __init__(self, job: Job) -> None:
@@ -30,7 +30,7 @@ class Lowered:
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Lowered, (self.job,)  # kernels are made where they are used
+        return JobRunner, (self.job,)  # kernels are made where they are used
 
     def __call__(self, tile: Tile, known: np.ndarray | None = None) -> TileResult:
         """The pixels of a tile, float32 photons, with their statistics."""

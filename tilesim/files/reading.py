@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+import numpy as np
 
 from tilesim.errors import InputError
 
@@ -11,12 +12,28 @@ QUOTED = 60
 """Characters of a bad line that an error shows."""
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The whole file. Raises InputError, naming the file and the cause, where it cannot be read."""
+def read_bytes(path: str | os.PathLike[str], start: int = 0, size: int = -1) -> bytes:
+    """The whole file, or up to `size` bytes from `start`. Raises InputError, naming it and why it cannot be read."""
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            if start:  # no pipe can seek
+                file.seek(start)
+            return file.read(size)
     except (OSError, ValueError, MemoryError) as error:
         raise unreadable(path, error) from error
+
+
+def read_into(pixels: np.ndarray, path: str | os.PathLike[str], descriptor: int, offset: int) -> None:
+    """Fill a contiguous array from an open file, of which `path` is the name. Raises InputError where it is shorter."""
+    data = pixels.reshape(-1).view(np.uint8).data
+    while data:
+        try:
+            count = os.preadv(descriptor, [data], offset)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if count == 0:
+            raise InputError(f"{printable(path)}: the file ended while it was read")
+        data, offset = data[count:], offset + count
 
 
 def unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tilesim.model.beam import Beam
 from tilesim.model.detector import Panel
+from tilesim.physics.geometry import curved_positions
 
 BORDER_POINTS = 65
 """Points along each side of a panel at which its resolution is looked at."""
@@ -21,10 +22,9 @@ def positions(panel: Panel, beam: Beam, slow: np.ndarray, fast: np.ndarray) -> n
     flat = origin + along
     if panel.curved_radius is None:
         return np.asarray(flat)
-    # The reference takes the laboratory y and z of the flat position as arc lengths.
-    centre = np.broadcast_to(panel.curved_radius * np.array(beam.direction), flat.shape)
-    turned = _rotated(centre, slow_axis, flat[..., 1] / panel.curved_radius)
-    return _rotated(turned, fast_axis, flat[..., 2] / panel.curved_radius)
+    columns = np.asarray(flat).reshape(-1, 3).T
+    curved = curved_positions(columns, panel.curved_radius, np.array(beam.direction), slow_axis, fast_axis)
+    return np.asarray(curved.T).reshape(flat.shape)
 
 
 def d_spacings(panel: Panel, beam: Beam, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
@@ -64,9 +64,3 @@ def resolution_limits(panel: Panel, beam: Beam) -> tuple[float | None, float]:
     centre = beam_centre(panel, beam)
     inside = centre is not None and 0 <= centre[0] <= slow and 0 <= centre[1] <= fast
     return (float(np.nanmax(border)) if inside else None), float(np.nanmin(border))
-
-
-def _rotated(v: np.ndarray, axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """v (..., 3) turned about the unit vector `axis` by `angle` (...) radians."""
-    cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
-    return np.asarray(v * cos + axis * (v @ axis)[..., None] * (1 - cos) + np.cross(axis, v) * sin)

@@ -1,32 +1,53 @@
-"""miniCBF images: a Pilatus-like text header and whole numbers under fabio's byte-offset compression, band by band."""
+"""CBF images of pixel-array detectors: a Pilatus-like text header (miniCBF) and whole numbers, byte-offset compressed.
+
+Written band by band; read and unpacked whole.
+"""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from tilesim.errors import InputError
 from tilesim.files.libraries import need
+from tilesim.files.reading import printable, read_bytes
 from tilesim.files.replace import replacing
 from tilesim.images.banded import Bands
 from tilesim.images.counts import Counts
-from tilesim.images.facing import Facing, sensor_material
+from tilesim.images.facing import Facing, facing_experiment, sensor_material
 from tilesim.images.packed import KEY, packed
+from tilesim.images.pixels import ArrayImage, file_size
 from tilesim.model import Experiment
+from tilesim.model.detector import Sensor
+from tilesim.model.instrument import sensor_of
+from tilesim.model.materials import known_material
 
 TOP = 2**31 - 3
 """Largest count; readers take the two above it, as the negative values, for marks of pixels without a number."""
 ABSENT = -1
-MARKER = b"\x0c\x1a\x04\xd5"
+SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
+MARK = b"\x0c\x1a\x04\xd5"
+"""What the pixels begin after."""
+CODING = "x-CBF_BYTE_OFFSET"
 NAMES = {"Si": "Silicon"}
 """Of sensor materials in headers."""
 PADDING = 4095
 """Zero bytes after the pixels, as in files of the detector."""
+MOST_HEADER = 2**20
+"""Bytes before the pixels."""
+MOST_PER_PIXEL = 15
+"""Bytes of a packed pixel: 1, 2, 4 and 8 of them where every difference is large."""
+TYPES = {f"{sign} {bits}-bit integer": f"{letter}{bits // 8}"
+         for sign, letter in (("signed", "i"), ("unsigned", "u")) for bits in (8, 16, 32)}  # fmt: skip
+NUMBER = r"([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)"
 
 
 def cbf_counts(scale: float | None) -> Counts:
@@ -43,13 +64,13 @@ def write_cbf(
 
     Raises StoreError, InputError where fabio is missing.
     """
-    compress = need("fabio.ext.byte_offset", "writing CBF files").comp_cbf
+    compress = need("fabio.compression", "writing CBF files").compByteOffset
     with replacing(path) as file, tempfile.TemporaryFile() as pixels:
         digest, last = hashlib.md5(usedforsecurity=False), 0
         for _, band in image.bands():
             values = band.reshape(-1).astype(np.int64)
             # Differences go on across bands: each band is coded from the last value before it.
-            coded = compress(values - last).tobytes()
+            coded = compress(values - last)
             last = values[-1]
             digest.update(coded)
             pixels.write(coded)
@@ -57,9 +78,9 @@ def write_cbf(
         pixels.seek(0)
         file.write(_header(os.fspath(path), about, experiment, material))
         file.write(_binary_header(image.shape, size, base64.b64encode(digest.digest()).decode()))
-        file.write(MARKER)
+        file.write(MARK)
         shutil.copyfileobj(pixels, file)
-        file.write(bytes(PADDING) + b"\r\n--CIF-BINARY-FORMAT-SECTION----\r\n;\r\n\r\n")
+        file.write(bytes(PADDING) + b"\r\n" + SECTION + b"--\r\n;\r\n\r\n")
 
 
 def _header(path: str, about: Facing, experiment: Experiment, material: str | None) -> bytes:
@@ -110,9 +131,9 @@ def _plain(name: str) -> str:
 
 def _binary_header(shape: tuple[int, int], size: int, digest: str) -> bytes:
     lines = [
-        "--CIF-BINARY-FORMAT-SECTION--",
+        SECTION.decode(),
         "Content-Type: application/octet-stream;",
-        '     conversions="x-CBF_BYTE_OFFSET"',
+        f'     conversions="{CODING}"',
         "Content-Transfer-Encoding: BINARY",
         f"X-Binary-Size: {size}",
         "X-Binary-ID: 1",
@@ -127,3 +148,100 @@ def _binary_header(shape: tuple[int, int], size: int, digest: str) -> bytes:
         "",
     ]
     return "\r\n".join(lines).encode("ascii")
+
+
+def open_cbf_image(path: str | os.PathLike[str]) -> ArrayImage:
+    """The image of a CBF file, unpacked. Raises InputError, naming the file, where it is damaged or not byte-offset."""
+    name, data = printable(path), read_bytes(path, 0, MOST_HEADER)
+    begin = data.find(SECTION)
+    mark = data.find(MARK, begin)
+    if begin < 0 or mark < 0:
+        raise InputError(f"{name}: expected a CBF file with a binary section, found none")
+    header = data[begin:mark].decode("latin-1")
+    coding = _text(header, r'conversions\s*=\s*"?([\w-]+)')
+    if coding is None or coding.upper() != CODING.upper():
+        raise InputError(f"{name}: expected pixels packed as {CODING}, found {coding or 'no conversion'}")
+    kind = (_text(header, r'X-Binary-Element-Type:\s*"?([^"\r\n]*)') or "signed 32-bit integer").strip().lower()
+    if kind not in TYPES:
+        raise InputError(f"{name}: expected integers of up to 32 bits, found {kind}")
+    size, fast, slow = (
+        _count(name, header, key)
+        for key in ("X-Binary-Size", "X-Binary-Size-Fastest-Dimension", "X-Binary-Size-Second-Dimension")
+    )
+    start = mark + len(MARK)
+    available = file_size(path) - start
+    # A packed pixel has a byte at least, so that no header can ask for more memory than that.
+    if available < size or not fast * slow <= size <= MOST_PER_PIXEL * fast * slow:
+        raise InputError(
+            f"{name}: expected {size} bytes for {fast} x {slow} pixels (fast x slow), found {available};"
+            f" a pixel takes 1 to {MOST_PER_PIXEL}"
+        )
+    stream = read_bytes(path, start, size)
+    _check_digest(name, header, stream)
+    compression = need("fabio.compression", "reading CBF files")
+    with np.errstate(over="ignore"):
+        pixels = np.asarray(compression.decByteOffset(stream, size=fast * slow, dtype=np.dtype(TYPES[kind])))
+    if pixels.size != fast * slow:
+        raise InputError(f"{name}: expected {fast * slow} pixels, found {pixels.size}")
+    return ArrayImage(pixels.reshape(slow, fast).astype(TYPES[kind], copy=False))
+
+
+def minicbf_experiment(text: str, shape: tuple[int, int]) -> Experiment:
+    """Beam, detector and spindle of a miniCBF header: a detector across the beam. Raises InputError."""
+
+    def number(pattern: str) -> float:
+        found = re.search(pattern, text)
+        if not found:
+            raise InputError(f"its header does not state {pattern.split()[0].split(chr(92))[0]}")
+        return float(found[1])
+
+    pixel, distance = number(rf"Pixel_size\s+{NUMBER}\s*m"), number(rf"Detector_distance\s+{NUMBER}\s*m")
+    wavelength = number(rf"Wavelength\s+{NUMBER}\s*A") * 1e-10
+    centre = re.search(rf"Beam_xy\s+\({NUMBER},\s*{NUMBER}\)", text)
+    if not centre:
+        raise InputError("its header does not state Beam_xy")
+    fast, slow = map(float, centre.groups())
+    start, width = number(rf"Start_angle\s+{NUMBER}"), number(rf"Angle_increment\s+{NUMBER}")
+    exposure = re.search(rf"Exposure_time\s+{NUMBER}\s*s", text)
+    name = re.search(r"# Detector:\s*([^\r\n,]*)", text)
+    return facing_experiment(
+        shape,
+        pixel,
+        distance,
+        (slow, fast),
+        wavelength,
+        start,
+        width,
+        sensor=_sensor(text),
+        exposure=float(exposure[1]) if exposure and float(exposure[1]) > 0 else None,
+        name=name[1].strip() if name else "",
+    )
+
+
+def _sensor(text: str) -> Sensor | None:
+    found = re.search(rf"# (\w+) sensor, thickness {NUMBER}\s*m", text)
+    return sensor_of(float(found[2]), known_material(found[1])) if found else None
+
+
+def _check_digest(name: str, header: str, stream: bytes) -> None:
+    digest = _text(header, r"Content-MD5:\s*(\S+)")
+    if digest is None:
+        return
+    try:
+        expected = base64.b64decode(digest)
+    except (binascii.Error, ValueError):
+        expected = b""
+    if expected != hashlib.md5(stream, usedforsecurity=False).digest():
+        raise InputError(f"{name}: the pixels do not match their Content-MD5: the file is damaged")
+
+
+def _text(header: str, pattern: str) -> str | None:
+    found = re.search(pattern, header)
+    return found[1] if found else None
+
+
+def _count(name: str, header: str, key: str) -> int:
+    digits = _text(header, rf"(?m)^{key}:\s*(\d{{1,12}})\s*$")
+    if not digits or int(digits) < 1:
+        raise InputError(f"{name}: expected a positive {key} in the header of the binary section")
+    return int(digits)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.images.smv import int_pixels
 
 ADC_OFFSET = 40.0
 """Added to the pixels of SMV images, as in nanoBragg's."""
@@ -91,3 +90,11 @@ class SmvCounts(Counts):
         pixels = int_pixels(values, 1.0, self.offset)
         pixels[missing] = self.absent
         return pixels
+
+
+def int_pixels(values: np.ndarray, scale: float, adc: float) -> np.ndarray:
+    """Float image to uint16, rounded half up in single precision, clamped to 0..65535; NaN is 0 (spec files 7.2)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = values.astype(np.float64) * scale + adc
+    scaled = np.clip(np.nan_to_num(scaled, copy=False, nan=0.0, posinf=65535.0, neginf=0.0), 0.0, 65535.0)
+    return np.floor((scaled + 0.5).astype(np.float32)).astype("<u2")

@@ -13,7 +13,7 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.reading import printable
 from tilesim.images.image import open_image
-from tilesim.images.pixels import Image, Part, Stacked, check_number
+from tilesim.images.pixels import Image, ImagePart, StackedImage, check_number
 from tilesim.images.registry import Format, format_of
 from tilesim.images.stored import StoredImage
 from tilesim.model import Experiment, Series, checks
@@ -121,10 +121,10 @@ class Dataset:
         slow, fast = self.shape
         if self.stacked:
             whole = open_image(self.path, shape=(self.panels * slow, fast), frame=frame)
-            return whole if panel is None else Part(whole, slice(panel * slow, (panel + 1) * slow))
+            return whole if panel is None else ImagePart(whole, slice(panel * slow, (panel + 1) * slow))
         numbers = range(self.panels) if panel is None else (panel,)
         images = [open_image(self.path, shape=self.shape, frame=frame, panel=number) for number in numbers]
-        return images[0] if len(images) == 1 else Stacked(images)
+        return images[0] if len(images) == 1 else StackedImage(images)
 
     def image(self, frame: int, panel: int | None = None) -> dask.array.Array:
         """A frame as a lazy dask array: (slow, fast), or (panel, slow, fast) of several panels unless one is named.

@@ -1,12 +1,19 @@
-"""EDF images: a padded text header and the pixels as they are."""
+"""EDF images: a padded text header and the pixels as they are; written band by band, read where they lie."""
 
 from __future__ import annotations
 
 import os
 
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.files.guarded import guarded
+from tilesim.files.libraries import need
+from tilesim.files.reading import printable
 from tilesim.images.banded import Bands
 from tilesim.images.flat import write_banded
 from tilesim.images.packed import KEY
+from tilesim.images.pixels import RawImage, check_number
 
 BLOCK = 512
 TYPES = {
@@ -43,3 +50,26 @@ def write_edf(path: str | os.PathLike[str], image: Bands, title: str = "", exper
     text = "{\n" + "".join(f"{key} = {value} ;\n" for key, value in items.items())
     size = -(-(len(text) + 2) // BLOCK) * BLOCK
     write_banded(path, f"{text.ljust(size - 2)}}}\n".encode("ascii"), (band for _, band in image.bands()))
+
+
+def open_edf_image(path: str | os.PathLike[str], frame: int) -> RawImage:
+    """Image `frame` of an EDF file; fabio reads the headers.
+
+    Raises InputError, naming the file, where it is damaged, packed or not flat.
+    """
+    edf = need("fabio.edfimage", "reading EDF files")
+    image = edf.EdfImage()
+    with guarded(path, "fabio", "an EDF file") as file:
+        image.read(file)
+        check_number(path, "frame", frame, image.nframes)
+        # Of this, shape and type are known from the header; `data` would fill up what is missing.
+        found = image.get_frame(frame)
+        header = {key.upper(): value for key, value in found.header.items()}
+        dtype = np.dtype(found.dtype).newbyteorder(">" if "High" in header["BYTEORDER"] else "<")
+        shape, start = tuple(found.shape), found.start
+        packed = not header.get("COMPRESSION", "NONE").upper().startswith("NO")
+        if packed or found.bfname is not None or len(shape) != 2:
+            raise InputError(
+                f"{printable(path)}: expected an EDF image of two dimensions, not compressed, in the file itself"
+            )
+    return RawImage(path, shape, dtype, start, image.nframes)

@@ -24,7 +24,7 @@ SATURATION = 2.0**31 - 3
 
 
 @dataclass(frozen=True)
-class Images:
+class ModelImages:
     """Where the pixels of the models are."""
 
     names: tuple[str, ...]
@@ -40,7 +40,7 @@ def write_expt(
     series: Series,
     *,
     axes: Axes = Axes.IMGCIF,
-    images: Images | None = None,
+    images: ModelImages | None = None,
     trusted: tuple[float, float] = (0.0, SATURATION),
     gain: float = 1.0,
     pedestal: float = 0.0,
@@ -60,7 +60,7 @@ def write_expt(
         file.write((text + "\n").encode())
 
 
-def models(series: Series, axes: Axes, images: Images | None = None) -> dict[str, Any]:
+def models(series: Series, axes: Axes, images: ModelImages | None = None) -> dict[str, Any]:
     """The experiment list as plain values; frames share the models that they have in common."""
     rotation = rotation_to(axes, series[0])
     frames = [turned(one, rotation) for one in series]
@@ -232,7 +232,7 @@ def _is_sweep(frames: Sequence[Experiment]) -> bool:
     return width != 0.0 and bool(np.all(np.abs(np.diff(starts) - width) < CONTIGUOUS))
 
 
-def _sequence(images: Images, count: int) -> dict[str, Any]:
+def _sequence(images: ModelImages, count: int) -> dict[str, Any]:
     one_file = len(images.names) == 1
     indices = {"single_file_indices": list(range(count))} if one_file and images.template is None else {}
     template = images.template or images.names[0]

@@ -1,4 +1,4 @@
-"""What a text header says of a panel: the geometry of a detector that faces the beam, and whether it does."""
+"""What a text header says of a panel: the geometry of a detector that faces the beam, from an experiment and back."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.geometry.axes import Axes, rotation_to
-from tilesim.geometry.resolution import beam_centre
-from tilesim.model import Experiment, Panel
+from tilesim.geometry.resolution import beam_centre, positions
+from tilesim.model import Beam, Detector, Experiment, Panel, Scan, StructureFactors
+from tilesim.model.detector import Sensor
 
 SIMPLE = 1e-6
 """Axes that differ by less, relative to a unit vector, count as the same."""
+BEAM, FAST = (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)
+"""The frame of imgCIF: the beam travels along -z, the spindle is the fast axis."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,38 @@ def facing(experiment: Experiment, number: int, what: str, shown: int | None = N
     rotation = rotation_to(Axes.IMGCIF, experiment)
     fast, slow = rotation @ np.array(panel.fast), rotation @ np.array(panel.slow)
     simple = np.abs(fast - [1, 0, 0]).max() < SIMPLE and np.abs(slow - [0, -1, 0]).max() < SIMPLE
-    hit = np.array(panel.origin) + panel.pixel_size * (
-        centre[0] * np.array(panel.slow) + centre[1] * np.array(panel.fast)
-    )
     return Facing(
         panel,
         beam.wavelength,
-        float(np.linalg.norm(hit)),
+        float(np.linalg.norm(positions(panel, beam, *map(np.array, centre)))),
         centre,
         math.degrees(scan.start),
         math.degrees(scan.oscillation),
         bool(simple),
+    )
+
+
+def facing_experiment(
+    shape: tuple[int, int],
+    pixel: float,
+    distance: float,
+    centre: tuple[float, float],
+    wavelength: float,
+    start: float,
+    oscillation: float,
+    *,
+    sensor: Sensor | None = None,
+    exposure: float | None = None,
+    name: str = "",
+) -> Experiment:
+    """Beam, detector and spindle that a header states, in the imgCIF frame, without a crystal; units as of `Facing`."""
+    panel = Panel.facing(distance, pixel, shape, centre, BEAM, FAST, sensor=sensor)
+    return Experiment(
+        Beam(BEAM, wavelength, polarization_axis=FAST, exposure=exposure),
+        None,
+        Detector((panel,), name),
+        StructureFactors.constant(0.0),
+        Scan(FAST, math.radians(start), math.radians(oscillation)),
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 
-from tilesim.errors import InputError, StoreError
-from tilesim.files.reading import printable, unreadable
+from tilesim.errors import StoreError
+from tilesim.files.reading import printable, read_into
 from tilesim.files.replace import check_writable, create_beside, is_special, put_in_place, replacing, store_errors
 from tilesim.tiling.tile import Tile
 
@@ -20,16 +19,16 @@ PIXEL = np.dtype("<f4")
 
 
 class FloatImage:
-    """Pixels (slow, fast), little-endian float32, slow axis first; from `create` or `open_float_image`.
+    """Pixels (slow, fast), little-endian float32, slow axis first; from `create`.
 
     As a context manager it is discarded at the end of the block, which leaves a committed image in place.
     """
 
-    def __init__(self, path: str, shape: tuple[int, int], descriptor: int, temporary: str | None = None) -> None:
+    def __init__(self, path: str, shape: tuple[int, int], descriptor: int, temporary: str) -> None:
         self.path = path
         self.shape = (shape[0], shape[1])
         self._descriptor = descriptor
-        self._temporary = temporary
+        self._temporary: str | None = temporary
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], shape: tuple[int, int]) -> FloatImage:
@@ -69,7 +68,7 @@ class FloatImage:
         slow, fast = self.shape
         for first in range(0, slow, rows):
             band = np.empty((min(rows, slow - first), fast), PIXEL)
-            self._read_at(first, band)
+            read_into(band, self.path, self._descriptor, first * fast * PIXEL.itemsize)
             yield first, band
 
     def commit(self) -> None:
@@ -106,36 +105,6 @@ class FloatImage:
         while data:  # one call may write less than asked
             written = os.pwrite(self._descriptor, data, offset)
             data, offset = data[written:], offset + written
-
-    def _read_at(self, row: int, band: np.ndarray) -> None:
-        data = band.reshape(-1).view(np.uint8).data
-        offset = row * self.shape[1] * PIXEL.itemsize
-        while data:
-            try:
-                count = os.preadv(self._descriptor, [data], offset)
-            except OSError as error:
-                raise unreadable(self.path, error) from error
-            if count == 0:
-                raise InputError(f"{printable(self.path)}: the float image ended while it was read")
-            data, offset = data[count:], offset + count
-
-
-def open_float_image(path: str | os.PathLike[str], shape: tuple[int, int]) -> FloatImage:
-    """An existing float image of `shape` pixels (slow, fast), for reading. Raises InputError on another size."""
-    expected = shape[0] * shape[1] * PIXEL.itemsize
-    try:
-        status = os.stat(path)
-        descriptor = os.open(path, os.O_RDONLY) if stat.S_ISREG(status.st_mode) else -1
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
-    image = FloatImage(os.fspath(path), shape, descriptor)
-    if descriptor < 0 or status.st_size != expected:
-        image.discard()
-        raise InputError(
-            f"{printable(path)}: expected a file of {expected} bytes for {shape[1]} x {shape[0]} pixels (fast x slow)"
-            f" of 4 bytes, found {status.st_size} bytes"
-        )
-    return image
 
 
 def _reserve(descriptor: int, size: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.libraries import Hdf5, need
 from tilesim.files.reading import printable, unreadable
-from tilesim.images.pixels import Banded, check_number
+from tilesim.images.pixels import BlockImage, check_number
 
 PLACES = ("data", "instrument/detector/data")
 """Of pixels within an entry: a dataset, or a group of them."""
@@ -29,7 +29,7 @@ class Module:
     shape: tuple[int, int]
 
 
-class Hdf5Image(Banded):
+class Hdf5Image(BlockImage):
     """One frame of a dataset; the file is opened for each block, so that nothing stays open."""
 
     def __init__(

@@ -43,11 +43,11 @@ def open_image(
 
 def _open_file(path: str | os.PathLike[str], form: Format, shape: tuple[int, int] | None, frame: int) -> Image:
     if form == Format.TIFF:
-        from tilesim.images.tiffimage import open_tiff_image
+        from tilesim.images.tiff import open_tiff_image
 
         return open_tiff_image(path, frame)
     if form == Format.EDF:
-        from tilesim.images.edfimage import open_edf_image
+        from tilesim.images.edf import open_edf_image
 
         return open_edf_image(path, frame)
     check_number(path, "frame", frame, 1)
@@ -56,7 +56,7 @@ def _open_file(path: str | os.PathLike[str], form: Format, shape: tuple[int, int
 
         return RawImage(path, *read_smv_layout(path))
     if form == Format.CBF:
-        from tilesim.images.cbfimage import open_cbf_image
+        from tilesim.images.cbf import open_cbf_image
 
         return open_cbf_image(path)
     return RawImage(path, _float_shape(path, shape), np.dtype("<f4"))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, unreadable
+from tilesim.files.reading import printable, read_into, unreadable
 
 
 class Image(Protocol):
@@ -56,7 +56,7 @@ class Image(Protocol):
         ...
 
 
-class Banded:
+class BlockImage:
     """Bands, for images that know blocks."""
 
     shape: tuple[int, int]
@@ -85,7 +85,7 @@ class Banded:
                 yield start + first, strip[first : first + rows]
 
 
-class Part(Banded):
+class ImagePart(BlockImage):
     """A rectangle of an image, as an image."""
 
     def __init__(self, image: Image, rows: slice, columns: slice = slice(None)) -> None:
@@ -104,7 +104,7 @@ class Part(Banded):
         return self._image.block(*(slice(part.start, part.stop) for part in inner))
 
 
-class Stacked(Banded):
+class StackedImage(BlockImage):
     """Images of one width, one below the other: what a flat file holds of a detector of several panels."""
 
     def __init__(self, images: Sequence[Image]) -> None:
@@ -133,7 +133,7 @@ class Stacked(Banded):
             top += image.shape[0]
 
 
-class ArrayImage(Banded):
+class ArrayImage(BlockImage):
     """An image that was unpacked into memory."""
 
     def __init__(self, pixels: np.ndarray, frames: int = 1) -> None:
@@ -147,7 +147,7 @@ class ArrayImage(Banded):
         return self._pixels[rows, columns].copy()
 
 
-class RawImage(Banded):
+class RawImage(BlockImage):
     """Pixels that lie in a file as they are, slow axis first, from byte `offset` on; read where they are wanted."""
 
     def __init__(
@@ -190,16 +190,8 @@ class RawImage(Banded):
 
     def _read(self, descriptor: int, row: int, column: int, pixels: np.ndarray) -> None:
         """Fill `pixels`, contiguous, with what begins at one pixel of the file."""
-        data = pixels.reshape(-1).view(np.uint8).data
         offset = self._offset + (row * self.shape[1] + column) * self._stored.itemsize
-        while data:
-            try:
-                count = os.preadv(descriptor, [data], offset)
-            except OSError as error:
-                raise unreadable(self.path, error) from error
-            if count == 0:
-                raise InputError(f"{printable(self.path)}: the file ended while it was read")
-            data, offset = data[count:], offset + count
+        read_into(pixels, self.path, descriptor, offset)
 
 
 def file_size(path: str | os.PathLike[str]) -> int:

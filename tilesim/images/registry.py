@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, unreadable
+from tilesim.files.reading import printable, read_bytes
 from tilesim.images.pixels import file_size
 
 
@@ -59,11 +59,7 @@ def format_of(path: str | os.PathLike[str]) -> Format:
     if "://" in name or os.path.isdir(name):
         return Format.STORE
     file_size(path)
-    try:
-        with open(path, "rb") as file:
-            start = file.read(START)
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
+    start = read_bytes(path, 0, START)
     if not start:
         raise InputError(f"{printable(path)}: expected an image, found an empty file")
     for known, advice in ((PACKED, "unpack it first"), (FOREIGN, "which is not read")):

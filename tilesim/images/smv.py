@@ -1,11 +1,11 @@
-"""SMV images: reading header and pixels, and the 16-bit pixels of the noiseless image (spec files 4, 7.2)."""
+"""SMV images: header and pixels, read (spec files 4) and written with the geometry of any experiment's panel."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,16 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.cnumbers import atof
 from tilesim.files.reading import printable, unreadable
+from tilesim.geometry.axes import Axes, rotation_to
+from tilesim.images.banded import Bands
+from tilesim.images.facing import Facing, facing, facing_experiment
+from tilesim.images.flat import write_banded
+from tilesim.images.packed import KEY, packed
+from tilesim.model import Experiment
+from tilesim.model.vectors import dot
+
+Items = tuple[tuple[str, str], ...]
+"""Keys and values of a header, in order."""
 
 MAGIC = b"{\nHEADER_BYT"
 BLOCK = 512
@@ -131,6 +141,105 @@ def read_smv_layout(path: str | os.PathLike[str]) -> tuple[tuple[int, int], np.d
     return (slow, fast), dtype, begin
 
 
+def smv_experiment(header: SmvHeader, shape: tuple[int, int]) -> Experiment:
+    """Beam, detector and spindle of a header with nanoBragg's keys. Raises InputError where it does not state them.
+
+    Other keys leave open in which convention a beam centre is meant.
+    """
+    names = ("PIXEL_SIZE", "DISTANCE", "WAVELENGTH", "DENZO_X_BEAM", "DENZO_Y_BEAM")
+    values = {name: header.value(name) for name in names}
+    missing = [name for name, value in values.items() if value is None]
+    if missing:
+        raise InputError(f"its header does not state {missing[0]}, and leaves open what its beam centre means")
+    if header.value("TWOTHETA"):
+        raise InputError("its header states a two-theta swing, and a beam centre as it was before")
+    pixel, distance, wavelength, slow, fast = (float(value or 0.0) for value in values.values())
+    start, width = header.value("OSC_START") or 0.0, header.value("OSC_RANGE") or 0.0
+    centre = (slow / pixel, fast / pixel)
+    return facing_experiment(shape, pixel * 1e-3, distance * 1e-3, centre, wavelength * 1e-10, start, width)
+
+
+def write_smv(
+    path: str | os.PathLike[str], image: Bands, offset: float, scale: float, experiment: Experiment, about: Facing
+) -> None:
+    """Write an image of 16-bit pixels, which are photons x `scale` + `offset`, all or nothing. Raises StoreError."""
+    text = packed(experiment)
+    items = (*smv_items(experiment, about), *_scaling(offset, scale), *(((KEY, text),) if text else ()))
+    write_banded(path, header_block(items), (band for _, band in image.bands()))
+
+
+def write_plain_smv(path: str | os.PathLike[str], image: Bands, offset: float, scale: float) -> None:
+    """Write the same without a geometry in the header."""
+    items = (*_layout(image.shape), *_scaling(offset, scale))
+    write_banded(path, header_block(items), (band for _, band in image.bands()))
+
+
+def stacked_header(experiment: Experiment, offset: float, scale: float) -> bytes:
+    """The header of an image of all panels below each other; its geometry is that of the first. Raises InputError."""
+    items = dict(smv_items(experiment, facing(experiment, 0, "the header of an SMV image")))
+    return header_block((items | dict(_layout(experiment.shape)) | dict(_scaling(offset, scale))).items())
+
+
+def smv_items(experiment: Experiment, about: Facing) -> Items:
+    """Keys and values as in `tilesim.nanobragg.headers`; BEAM_CENTER_X and Y are those of MOSFLM's convention.
+
+    A beam centre is where the beam arrives, also where a two-theta swing led the reference's own astray.
+    """
+    panel = about.panel
+    slow, fast = panel.shape
+    pixel = panel.pixel_size * 1000.0
+    sbeam, fbeam = (centre * pixel for centre in about.centre)
+    x, y, z = 1000.0 * rotation_to(Axes.IMGCIF, experiment) @ np.array(panel.origin) + 0.0
+    half = 0.5 * pixel
+    near_fast, near_slow = -dot(panel.origin, panel.fast), -dot(panel.origin, panel.slow)
+    tilt = np.degrees(np.arccos(np.clip(dot(panel.normal, experiment.beam.direction), -1.0, 1.0)))
+    numbers = {
+        "PIXEL_SIZE": pixel,
+        "DISTANCE": about.distance * 1000.0,
+        "WAVELENGTH": about.wavelength * 1e10,
+        "BEAM_CENTER_X": sbeam - half,
+        "BEAM_CENTER_Y": fbeam - half,
+        "ADXV_CENTER_X": fbeam,
+        "ADXV_CENTER_Y": slow * pixel - sbeam,
+        "MOSFLM_CENTER_X": sbeam - half,
+        "MOSFLM_CENTER_Y": fbeam - half,
+        "DENZO_X_BEAM": sbeam,
+        "DENZO_Y_BEAM": fbeam,
+        "DIALS_ORIGIN": f"{x:g},{y:g},{z:g}",
+        "XDS_ORGX": near_fast / panel.pixel_size + 0.5,
+        "XDS_ORGY": near_slow / panel.pixel_size + 0.5,
+        "CLOSE_DISTANCE": panel.distance * 1000.0,
+        "PHI": about.start,
+        "OSC_START": about.start,
+        "OSC_RANGE": about.oscillation,
+        "TWOTHETA": tilt if tilt > 1e-6 else 0.0,
+    }
+    return described_items((slow, fast), numbers)
+
+
+def described_items(shape: tuple[int, int], described: Mapping[str, float | str]) -> Items:
+    """The items of an image of 16-bit pixels (slow, fast), in the reference's order, without HEADER_BYTES.
+
+    described  what stands between the layout of the pixels and the detector's name; numbers as %g
+    """
+    values = ((key, value if isinstance(value, str) else f"{value:g}") for key, value in described.items())
+    return (*_layout(shape), *values, ("DETECTOR_SN", "000"), ("BEAMLINE", "fake"))
+
+
+def _layout(shape: tuple[int, int]) -> Items:
+    return (
+        ("DIM", "2"),
+        ("BYTE_ORDER", "little_endian"),
+        ("TYPE", "unsigned_short"),
+        ("SIZE1", str(shape[1])),
+        ("SIZE2", str(shape[0])),
+    )
+
+
+def _scaling(offset: float, scale: float) -> Items:
+    return (("ADC_OFFSET", f"{offset:g}"), ("PHOTON_SCALE", f"{scale:g}"))
+
+
 def header_block(items: Iterable[tuple[str, str]], size: int = BLOCK) -> bytes:
     """The text of `items`, padded to a multiple of 512 bytes (at least `size`) that its HEADER_BYTES tells."""
     items = tuple(items)
@@ -143,14 +252,6 @@ def header_text(items: Iterable[tuple[str, str]], size: int, bare: tuple[str, ..
     """The header without padding; items named in `bare` end without a semicolon."""
     lines = [f"{key}={value}" + ("" if key in bare else ";") for key, value in (("HEADER_BYTES", str(size)), *items)]
     return "\n".join(("{", *lines, "}\f")).encode("ascii")
-
-
-def int_pixels(values: np.ndarray, scale: float, adc: float) -> np.ndarray:
-    """Float image to uint16, rounded half up in single precision, clamped to 0..65535; NaN is 0 (spec files 7.2)."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        scaled = values.astype(np.float64) * scale + adc
-    scaled = np.clip(np.nan_to_num(scaled, copy=False, nan=0.0, posinf=65535.0, neginf=0.0), 0.0, 65535.0)
-    return np.floor((scaled + 0.5).astype(np.float32)).astype("<u2")
 
 
 def _word(text: bytes, key: str) -> str | None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from tilesim.errors import StoreError
-from tilesim.images.pixels import Banded
+from tilesim.images.pixels import BlockImage
 from tilesim.store.place import store_errors
 from tilesim.store.store import UNREADABLE, Store
 from tilesim.tiling.tile import Tile
 
 
-class StoredImage(Banded):
+class StoredImage(BlockImage):
     """Pixels of a store; NaN, or what its fill value is, where tiles are missing.
 
     sound  True: the store must still be that of its job, every tile there; otherwise reading raises StoreError

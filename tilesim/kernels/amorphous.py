@@ -8,21 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.compute import Kernel, Numbers
-from tilesim.model import Experiment, Panel, Source
-from tilesim.model.vectors import Vector, scale
-from tilesim.physics.amorphous import (
-    Array,
-    Axes,
-    Pieces,
-    amplitude,
-    capture_fraction,
-    dot,
-    half_chord,
-    interpolant,
-    norm,
-    polarization_factor,
-    rotate_about,
-)
+from tilesim.model import Experiment, Source
+from tilesim.model.vectors import Vector
+from tilesim.physics.absorb import capture_fraction
+from tilesim.physics.amorphous import Array, Pieces, amplitude, half_chord, interpolant
+from tilesim.physics.geometry import curved_positions, dot, norm, positions, solid_angle
+from tilesim.physics.polarize import polarization_factor
 from tilesim.physics.watch import Watch, unwatched
 
 BLOCK = 8192
@@ -32,7 +23,7 @@ PADDING = 64
 
 
 @dataclass(frozen=True)
-class WithBackground:
+class KernelWithBackground:
     """A kernel and the background of its experiment: a `tilesim.compute.Kernel`."""
 
     kernel: Kernel
@@ -67,7 +58,7 @@ class WithBackground:
 def with_background(kernel: Kernel) -> Kernel:
     """The kernel itself, or with the background that its experiment has."""
     amorphous = lower_background(kernel.experiment)
-    return kernel if amorphous is None else WithBackground(kernel, amorphous)
+    return kernel if amorphous is None else KernelWithBackground(kernel, amorphous)
 
 
 @dataclass(frozen=True)
@@ -96,10 +87,10 @@ class Amorphous:
         for diffracted, weight in self._layers(numbers):
             watch("amorphous_layer", weight)
             for incident, waves in self.beams:
-                total += weight * self._scattered(diffracted, incident, waves, watch)
+                total += weight * self._scattered(diffracted, np.array(incident), waves, watch)
         return total * self.scale
 
-    def _scattered(self, diffracted: Axes, incident: Vector, waves: Sequence[Source], watch: Watch) -> Array:
+    def _scattered(self, diffracted: Array, incident: Array, waves: Sequence[Source], watch: Watch) -> Array:
         """Squared amplitude (n,) summed over waves of one direction, with weights and polarisation."""
         beam, sine = self.experiment.beam, half_chord(diffracted, incident)
         square: Array = np.zeros_like(sine)
@@ -109,39 +100,26 @@ class Amorphous:
             square += wave.weight * electrons * electrons
         if beam.kahn_factor is None:
             return square
-        return square * polarization_factor(beam.kahn_factor, incident, diffracted, beam.polarization_axis)
+        square *= polarization_factor(beam.kahn_factor, incident, diffracted, np.array(beam.polarization_axis))
+        return square
 
-    def _layers(self, numbers: Numbers) -> Iterator[tuple[Axes, Array]]:
+    def _layers(self, numbers: Numbers) -> Iterator[tuple[Array, Array]]:
         """For every layer of the sensor the directions (3, n), and solid angle times capture fraction (n,)."""
         experiment = self.experiment
-        panel, beam = experiment.detector.panels[0], experiment.beam
-        attenuation = panel.sensor.attenuation_at(beam.wavelength) if panel.sensor else 0.0
+        panel, beam, sensor = experiment.detector.panels[0], experiment.beam, experiment.detector.panels[0].sensor
+        thickness, attenuation = (sensor.layer_thickness, sensor.attenuation_at(beam.wavelength)) if sensor else (0, 0)
+        origin, slow_axis, fast_axis, normal = map(np.array, (panel.origin, panel.slow, panel.fast, panel.normal))
         slow, fast = ((x + 0.5) * panel.pixel_size for x in np.divmod(numbers, panel.shape[1]))
         for layer in range(experiment.layers):
-            r = _positions(panel, experiment.beam.direction, layer, slow, fast)
+            r = positions(slow, fast, layer * thickness, origin, slow_axis, fast_axis, normal)
+            if panel.curved_radius is not None:
+                r = curved_positions(r, panel.curved_radius, np.array(beam.direction), slow_axis, fast_axis)
             airpath = norm(r)
-            diffracted = (r[0] / airpath, r[1] / airpath, r[2] / airpath)
-            if experiment.sampling.point_pixel:
-                weight = 1.0 / airpath / airpath
-            else:
-                weight = panel.pixel_size * panel.pixel_size / airpath / airpath * panel.distance / airpath
-            if panel.sensor is not None:
-                parallax = dot(panel.normal, diffracted)
-                weight *= capture_fraction(layer, panel.sensor.layer_thickness, attenuation, parallax)
+            diffracted = r / airpath
+            weight = solid_angle(airpath, panel.pixel_size, panel.distance, experiment.sampling.point_pixel)
+            if sensor is not None:
+                weight *= capture_fraction(layer, thickness, attenuation, dot(normal[:, None], diffracted))
             yield diffracted, weight
-
-
-def _positions(panel: Panel, beam: Vector, layer: int, slow: Array, fast: Array) -> Axes:
-    """Where pixels of a layer are, metres; slow, fast (n,) metres from the outer corner of pixel (0, 0)."""
-    depth = layer * panel.sensor.layer_thickness if panel.sensor else 0.0
-    x, y, z = (
-        fast * f + slow * s + (o + depth * n)
-        for f, s, o, n in zip(panel.fast, panel.slow, panel.origin, panel.normal, strict=True)
-    )
-    if panel.curved_radius is None:
-        return (x, y, z)
-    turned = rotate_about(scale(beam, panel.curved_radius), panel.slow, y / panel.curved_radius)
-    return rotate_about(turned, panel.fast, z / panel.curved_radius)
 
 
 def lower_background(experiment: Experiment) -> Amorphous | None:

@@ -37,7 +37,7 @@ _REAL = (
 _ARRAYS = "incident wavelengths weights cell turned mosaic values squares".split()
 
 
-class _Setup(ctypes.Structure):
+class _SetupStructure(ctypes.Structure):
     """`Setup` of cpp/setup.h, field by field."""
 
     _fields_ = (
@@ -48,7 +48,7 @@ class _Setup(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Table:
+class PaddedTable:
     """Amplitudes with a border of the default, and their squares in the type of the sum's terms; l fastest."""
 
     values: npt.NDArray[np.float64]
@@ -62,13 +62,13 @@ def block_of(device: str) -> int:
     return BLOCK
 
 
-def lower_table(factors: StructureFactors, summed: str, device: str = "cpu") -> Table:
+def lower_table(factors: StructureFactors, summed: str, device: str = "cpu") -> PaddedTable:
     """The structure factors ready for look-up; `summed` is the type of their squares."""
     values = np.pad(factors.grid, 1, constant_values=factors.default)
-    return Table(values, np.square(values).astype(summed), tuple(m - 1 for m in factors.minimum))
+    return PaddedTable(values, np.square(values).astype(summed), tuple(m - 1 for m in factors.minimum))
 
 
-class Fused:
+class FusedKernel:
     """An experiment laid out for the kernel: a `tilesim.compute.Kernel`."""
 
     device = "cpu"
@@ -87,15 +87,15 @@ class Fused:
         self._library, self._first_pixel = load(), first_pixel
         # The struct holds addresses only: the arrays live as long as this does.
         self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in _ARRAYS}
-        self._setup = _Setup(size=ctypes.sizeof(_Setup), **{n: _field(v) for n, v in setup.items()})
+        self._setup = _SetupStructure(size=ctypes.sizeof(_SetupStructure), **{n: _field(v) for n, v in setup.items()})
         for name, array in self._arrays.items():
             setattr(self._setup, name, array.ctypes.data)
-        self._first_setup = _Setup.from_buffer_copy(self._setup)
+        self._first_setup = _SetupStructure.from_buffer_copy(self._setup)
         self._first_setup.unrotated_start = 1
         if self.solid_angle(np.empty(0, np.int64)) < 0:
-            raise AssertionError("_Setup is not the Setup of cpp/setup.h")
+            raise AssertionError("_SetupStructure is not the Setup of cpp/setup.h")
 
-    def __reduce__(self) -> tuple[Callable[..., Fused], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., FusedKernel], tuple[object, ...]]:
         return lower, self._recipe  # addresses do not travel
 
     def photons(self, numbers: Numbers) -> tuple[npt.NDArray[np.float64], float]:
@@ -110,7 +110,7 @@ class Fused:
         """As `Kernel.solid_angle`."""
         return self._render(self._setup, numbers, None)
 
-    def _render(self, setup: _Setup, numbers: Numbers, values: npt.NDArray[np.float64] | None) -> float:
+    def _render(self, setup: _SetupStructure, numbers: Numbers, values: npt.NDArray[np.float64] | None) -> float:
         numbers = np.ascontiguousarray(numbers, dtype=np.int64)
         to = None if values is None else values.ctypes.data
         # ctypes lets other threads of Python run meanwhile.
@@ -123,9 +123,9 @@ def lower(
     precision: str = "mixed",
     device: str = "cpu",
     latch: int | None = None,
-    table: Table | None = None,
+    table: PaddedTable | None = None,
     skip: bool = True,
-) -> Fused:
+) -> FusedKernel:
     """The kernel of an experiment; arguments as for `tensors.lower`. Raises PlanError where it cannot be compiled.
 
     skip  leave out groups of pixels for which a gauss or top-hat reflection is exactly zero; never changes a pixel
@@ -192,7 +192,7 @@ def lower(
         "squares": table.squares,
     }
     recipe = (experiment, precision, device, latch, None, skip)
-    return Fused(experiment, setup, arrays, derived.summed, derived.first_pixel, recipe)
+    return FusedKernel(experiment, setup, arrays, derived.summed, derived.first_pixel, recipe)
 
 
 def _turned(v: Vector, axis: Vector, angle: float) -> Vector:

@@ -17,7 +17,7 @@ from tilesim.kernels import tensors
 from tilesim.kernels.tensors import NUMBERS_PER_PIXEL, block_of, lower_table
 from tilesim.model import Experiment
 from tilesim.physics.factors import FactorTable
-from tilesim.physics.intensity import Pixels, Setup, Wave
+from tilesim.physics.intensity import KernelSetup, PixelList, Wave
 from tilesim.physics.lattice import GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED
 from tilesim.physics.rotate import mosaic_cells
 
@@ -36,12 +36,12 @@ def lower(
     device: str | torch.device = "cuda",
     latch: int | None = None,
     table: FactorTable | None = None,
-) -> tensors.Lowered:
+) -> tensors.TensorKernel:
     """As `tensors.lower`, with the orientations summed by the fused kernel."""
     return tensors.lower(experiment, precision, device, latch, table, sweep)
 
 
-def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = False) -> Tensor:
+def sweep(setup: KernelSetup, pixels: PixelList, wave: Wave, unrotated_start: bool = False) -> Tensor:
     """As `intensity.sweep`: the sum over all orientations for one wave (n,) float64."""
     lattice, device = setup.lattice, wave.q[0].device
     q = [axis.contiguous() for axis in wave.q]
@@ -73,7 +73,7 @@ def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = Fals
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 
 
-def _cells(setup: Setup, unrotated_start: bool) -> Iterator[Tensor]:
+def _cells(setup: KernelSetup, unrotated_start: bool) -> Iterator[Tensor]:
     """All orientations, spindle outermost, as (m, 9) with a bounded m."""
     waiting: list[Tensor] = []
     for step, turned in enumerate(setup.turned):
@@ -87,7 +87,7 @@ def _cells(setup: Setup, unrotated_start: bool) -> Iterator[Tensor]:
         yield torch.cat(waiting)
 
 
-def _constants(setup: Setup) -> Tensor:
+def _constants(setup: KernelSetup) -> Tensor:
     """The numbers of the kernel, float64: Triton takes plain ones as float32."""
     lattice, table = setup.lattice, setup.lattice.table
     spot = {"gauss": -2.0 / GAUSS_WIDTH, "tophat": 1.0, "round": 1.0, "square": 1.0}[lattice.shape] * lattice.fudge

@@ -14,7 +14,7 @@ from tilesim.kernels.derived import derive, raster
 from tilesim.model import Experiment, StructureFactors
 from tilesim.model.vectors import Vector
 from tilesim.physics.factors import FactorTable, make_table
-from tilesim.physics.intensity import Pixels, Setup, Sweep, photons, rays, sweep
+from tilesim.physics.intensity import KernelSetup, PixelList, Sweep, photons, rays, sweep
 from tilesim.physics.lattice import Lattice
 from tilesim.physics.rotate import spindle_cells
 from tilesim.physics.strict import first_exit, strict_photons
@@ -29,11 +29,11 @@ PADDING = 64
 
 
 @dataclass(frozen=True)
-class Lowered:
+class TensorKernel:
     """An experiment on one device in one precision: a `tilesim.compute.Kernel`."""
 
     experiment: Experiment
-    setup: Setup
+    setup: KernelSetup
     device: str
     block: int
     """Pixels per pass"""
@@ -71,7 +71,7 @@ def lower(
     latch: int | None = None,
     table: FactorTable | None = None,
     sweep: Sweep = sweep,
-) -> Lowered:
+) -> TensorKernel:
     """Tensors on `device` from the nouns of `experiment`.
 
     precision  "mixed": float64 up to the fractions of h, k, l, then float32; "double": all float64
@@ -88,7 +88,7 @@ def lower(
 
     na, nb, nc = map(float, crystal.cells)
     cell = torch.tensor([crystal.a, crystal.b, crystal.c], dtype=torch.float64)
-    setup = Setup(
+    setup = KernelSetup(
         lattice=Lattice(
             shape=crystal.shape.value,
             cells=(na, nb, nc),
@@ -129,7 +129,7 @@ def lower(
         scale=derived.scale,
         latch=latch if sampling.strict_c else None,
     )
-    return Lowered(experiment, setup, str(device), block_of(device.type), derived.first_pixel, sweep)
+    return TensorKernel(experiment, setup, str(device), block_of(device.type), derived.first_pixel, sweep)
 
 
 def block_of(device: str) -> int:
@@ -167,9 +167,9 @@ def _sum(omega: torch.Tensor, numbers: Numbers) -> float:
     return float(omega[: len(numbers)].cpu().numpy().sum())
 
 
-def pixels_of(numbers: Numbers, lowered: Lowered) -> Pixels:
+def pixels_of(numbers: Numbers, lowered: TensorKernel) -> PixelList:
     """The pixels with these numbers, the last one repeated up to a whole number of vectors."""
     padded = np.pad(numbers, (0, -len(numbers) % PADDING), mode="edge")
     slow, fast = np.divmod(padded, lowered.experiment.shape[1])
     indices = [torch.from_numpy(x).to(lowered.device) for x in (slow, fast, padded)]
-    return Pixels(indices[0].to(torch.float64), indices[1].to(torch.float64), indices[2])
+    return PixelList(indices[0].to(torch.float64), indices[1].to(torch.float64), indices[2])

@@ -2,49 +2,40 @@
 
 from __future__ import annotations
 
-from tilesim.images.smv import BLOCK, header_block, header_text
+from tilesim.images.smv import BLOCK, Items, described_items, header_block, header_text
 from tilesim.model import Experiment
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
 
 
-def smv_header_items(command: Command, experiment: Experiment) -> tuple[tuple[str, str], ...]:
+def smv_header_items(command: Command, experiment: Experiment) -> Items:
     """Keys and values in the reference's order, without HEADER_BYTES, of an experiment of a command's series."""
     g = command.geometry
     x, y, z = g.dials_origin_mm
     half = 0.5 * g.pixel_size
     phi = experiment.scan.start * RTD
-    numbers = (
-        ("PIXEL_SIZE", g.pixel_size * 1000.0),
-        ("DISTANCE", g.distance * 1000.0),
-        ("WAVELENGTH", experiment.beam.wavelength * 1e10),
-        ("BEAM_CENTER_X", g.Xbeam * 1000.0),
-        ("BEAM_CENTER_Y", g.Ybeam * 1000.0),
-        ("ADXV_CENTER_X", g.Fbeam * 1000.0),
-        ("ADXV_CENTER_Y", (g.detsize_slow - g.Sbeam) * 1000.0),
-        ("MOSFLM_CENTER_X", (g.Sbeam - half) * 1000.0),
-        ("MOSFLM_CENTER_Y", (g.Fbeam - half) * 1000.0),
-        ("DENZO_X_BEAM", g.Sbeam * 1000.0),
-        ("DENZO_Y_BEAM", g.Fbeam * 1000.0),
-        ("DIALS_ORIGIN", None),
-        ("XDS_ORGX", g.ORGX),
-        ("XDS_ORGY", g.ORGY),
-        ("CLOSE_DISTANCE", g.close_distance * 1000.0),
-        ("PHI", phi),
-        ("OSC_START", phi),
-        ("OSC_RANGE", command.oscillation * RTD),
-        ("TWOTHETA", g.twotheta * RTD),
-    )
-    return (
-        ("DIM", "2"),
-        ("BYTE_ORDER", "little_endian"),
-        ("TYPE", "unsigned_short"),
-        ("SIZE1", str(g.pixels_fast)),
-        ("SIZE2", str(g.pixels_slow)),
-        *((key, f"{x:g},{y:g},{z:g}" if number is None else f"{number:g}") for key, number in numbers),
-        ("DETECTOR_SN", "000"),
-        ("BEAMLINE", "fake"),
-    )
+    described = {
+        "PIXEL_SIZE": g.pixel_size * 1000.0,
+        "DISTANCE": g.distance * 1000.0,
+        "WAVELENGTH": experiment.beam.wavelength * 1e10,
+        "BEAM_CENTER_X": g.Xbeam * 1000.0,
+        "BEAM_CENTER_Y": g.Ybeam * 1000.0,
+        "ADXV_CENTER_X": g.Fbeam * 1000.0,
+        "ADXV_CENTER_Y": (g.detsize_slow - g.Sbeam) * 1000.0,
+        "MOSFLM_CENTER_X": (g.Sbeam - half) * 1000.0,
+        "MOSFLM_CENTER_Y": (g.Fbeam - half) * 1000.0,
+        "DENZO_X_BEAM": g.Sbeam * 1000.0,
+        "DENZO_Y_BEAM": g.Fbeam * 1000.0,
+        "DIALS_ORIGIN": f"{x:g},{y:g},{z:g}",
+        "XDS_ORGX": g.ORGX,
+        "XDS_ORGY": g.ORGY,
+        "CLOSE_DISTANCE": g.close_distance * 1000.0,
+        "PHI": phi,
+        "OSC_START": phi,
+        "OSC_RANGE": command.oscillation * RTD,
+        "TWOTHETA": g.twotheta * RTD,
+    }
+    return described_items((g.pixels_slow, g.pixels_fast), described)
 
 
 def smv_header(command: Command, experiment: Experiment) -> bytes:

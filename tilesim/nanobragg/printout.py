@@ -11,14 +11,14 @@ from torch import Tensor
 
 from tilesim.compute import rendered_pixels
 from tilesim.kernels.amorphous import lower_background
-from tilesim.kernels.tensors import CPU_BLOCK, Lowered, lower
+from tilesim.kernels.tensors import CPU_BLOCK, TensorKernel, lower
 from tilesim.model import Experiment
 from tilesim.nanobragg.settings import Settings
 from tilesim.physics.factors import FactorTable, interpolable, nearest, tricubic
 from tilesim.physics.geometry import norm, scattering_vector
 from tilesim.physics.intensity import (
-    Pixels,
-    Setup,
+    KernelSetup,
+    PixelList,
     first_accepted,
     interpolation_allowed,
     numbered_orientations,
@@ -79,12 +79,12 @@ def print_rendering(experiment: Experiment, settings: Settings, latch: int | Non
     return unfinished if switched_at is None else _warn(lowered, latch, say)
 
 
-def printout_lines(lowered: Lowered, slow: int, fast: int) -> tuple[str, ...]:
+def printout_lines(lowered: TensorKernel, slow: int, fast: int) -> tuple[str, ...]:
     """The reference's block for one pixel; `lowered` is in double precision on the host."""
     return next(pixel_blocks(lowered, np.array([slow * lowered.experiment.shape[1] + fast])))
 
 
-def pixel_blocks(lowered: Lowered, numbers: np.ndarray) -> Iterator[tuple[str, ...]]:
+def pixel_blocks(lowered: TensorKernel, numbers: np.ndarray) -> Iterator[tuple[str, ...]]:
     """The blocks of some pixels, 14 lines each.
 
     lowered  in double precision on the host
@@ -116,7 +116,7 @@ def pixel_blocks(lowered: Lowered, numbers: np.ndarray) -> Iterator[tuple[str, .
         )
 
 
-def account_for(lowered: Lowered, pixels: Pixels) -> Account:
+def account_for(lowered: TensorKernel, pixels: PixelList) -> Account:
     """Follow the sum over some pixels to its end."""
     setup, strict = lowered.setup, lowered.experiment.sampling.strict_c
     first_of_image = lowered.first_pixel is not None and pixels.number[0].item() == lowered.first_pixel
@@ -179,12 +179,12 @@ def _chosen(experiment: Experiment, pixel: tuple[int, int] | None) -> Iterator[n
             yield numbers[start : start + CPU_BLOCK]
 
 
-def _pixels(lowered: Lowered, numbers: np.ndarray) -> Pixels:
+def _pixels(lowered: TensorKernel, numbers: np.ndarray) -> PixelList:
     slow, fast, number = (torch.from_numpy(x) for x in (*np.divmod(numbers, lowered.experiment.shape[1]), numbers))
-    return Pixels(slow.to(torch.float64), fast.to(torch.float64), number)
+    return PixelList(slow.to(torch.float64), fast.to(torch.float64), number)
 
 
-def _warn(lowered: Lowered, latch: int, say: Callable[[str], None]) -> str:
+def _warn(lowered: TensorKernel, latch: int, say: Callable[[str], None]) -> str:
     """Say which evaluation switched interpolation off; the second line of that warning, which has no end."""
     setup = lowered.setup
     number, evaluation = divmod(latch, setup.evaluations)
@@ -206,7 +206,7 @@ def _warn(lowered: Lowered, latch: int, say: Callable[[str], None]) -> str:
 
 
 def _running(
-    setup: Setup, pixels: Pixels, first_of_image: bool, capture: Tensor, polar: Tensor, omega: Tensor
+    setup: KernelSetup, pixels: PixelList, first_of_image: bool, capture: Tensor, polar: Tensor, omega: Tensor
 ) -> Tensor:
     """The reference's running sum (n,): its photons without what is only applied at the end."""
     value, _ = strict_photons(replace(setup, scale=1.0), pixels, first_of_image=first_of_image)
@@ -221,7 +221,7 @@ def _running(
     return torch.where(applied == 0, setup.background, value / applied)
 
 
-def _last_cell(setup: Setup) -> Tensor:
+def _last_cell(setup: KernelSetup) -> Tensor:
     """Cell (3, 3), rows a, b, c in metres, of the last spindle step and the last mosaic domain."""
     last = setup.turned[-1]
     if torch.equal(setup.mosaic, torch.eye(3, dtype=torch.float64)[None]):

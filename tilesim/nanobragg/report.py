@@ -26,18 +26,29 @@ _SHAPES = (
 )
 
 
-class Summary(Protocol):
-    """What `result_lines` needs to know of an image."""
+class PrintedFigures(Protocol):
+    """Figures of a finished image, as `result_lines` prints them."""
 
-    solid_angle: float
-    """Steradian, as the reference sums it (spec intensity 9)."""
-    max_I: float
-    max_x: float
-    """Metres from the detector origin along the fast axis."""
-    max_y: float
-    mean: float
-    rms: float
-    rmsd: float
+    @property
+    def solid_angle(self) -> float:
+        """Steradian, as the reference sums it (spec intensity 9)."""
+        ...
+
+    @property
+    def max_I(self) -> float: ...
+    @property
+    def max_x(self) -> float:
+        """Metres from the detector origin along the fast axis."""
+        ...
+
+    @property
+    def max_y(self) -> float: ...
+    @property
+    def mean(self) -> float: ...
+    @property
+    def rms(self) -> float: ...
+    @property
+    def rmsd(self) -> float: ...
 
 
 def setup_lines(setup: Setup, outputs: Outputs, cache: str | None) -> tuple[str, ...]:
@@ -225,19 +236,21 @@ def configuration_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
     return tuple(block)
 
 
-def result_lines(outputs: Outputs, shape: tuple[int, int], summary: Summary, unfinished: str = "") -> tuple[str, ...]:
+def result_lines(
+    outputs: Outputs, shape: tuple[int, int], figures: PrintedFigures, unfinished: str = ""
+) -> tuple[str, ...]:
     """What is printed when the image is done (items 24 to 27); `unfinished` is the start of the line before it."""
     slow, fast = shape
     lines = [
         unfinished,
-        f"solid angle subtended by detector = {summary.solid_angle:g} steradian "
-        f"( {100 * summary.solid_angle / 4 / math.pi:g}% sphere)",
+        f"solid angle subtended by detector = {figures.solid_angle:g} steradian "
+        f"( {100 * figures.solid_angle / 4 / math.pi:g}% sphere)",
     ]
     if outputs.float_file is not None:
         lines.append(f"writing {outputs.float_file} as {slow * fast} 4-byte floats")
     lines += [
-        f"max_I = {summary.max_I:g}  at {summary.max_x:g} {summary.max_y:g}",
-        f"mean= {summary.mean:g} rms= {summary.rms:g} rmsd= {summary.rmsd:g}",
+        f"max_I = {figures.max_I:g}  at {figures.max_x:g} {figures.max_y:g}",
+        f"mean= {figures.mean:g} rms= {figures.rms:g} rmsd= {figures.rmsd:g}",
     ]
     return tuple(lines)
 

@@ -13,7 +13,6 @@ from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
 from tilesim.geometry.completeness import Shell, shells
 from tilesim.geometry.resolution import resolution_limits
-from tilesim.images.smv import read_smv_header, read_smv_pixels
 from tilesim.model import (
     Beam,
     Experiment,
@@ -387,8 +386,12 @@ def _roi(settings: Settings, geometry: Geometry) -> tuple[int, int, int, int]:
 
 def _images_read(settings: Settings, strict_c: bool) -> tuple[str, ...]:
     """The reference goes on without a file that is missing or no SMV image."""
-    names = (settings.mask_file, settings.image_file)
-    return tuple(n for n in names if n is not None and read_smv_header(n, strict=strict_c).header_bytes)
+    names = tuple(n for n in (settings.mask_file, settings.image_file) if n is not None)
+    if not names:
+        return ()
+    from tilesim.images.smv import read_smv_header
+
+    return tuple(name for name in names if read_smv_header(name, strict=strict_c).header_bytes)
 
 
 def _mask(settings: Settings, geometry: Geometry, strict_c: bool) -> PixelMask | None:
@@ -396,6 +399,8 @@ def _mask(settings: Settings, geometry: Geometry, strict_c: bool) -> PixelMask |
     path = settings.mask_file
     if path is None:
         return None
+    from tilesim.images.smv import read_smv_header, read_smv_pixels
+
     header = read_smv_header(path, strict=strict_c)
     if header.header_bytes == 0:  # strict: not an image, so the reference goes on without a mask
         return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from tilesim.physics.geometry import Array, library
 
 
-def capture_fraction(layer: int, layer_thickness: float, attenuation: float, parallax: Tensor) -> Tensor:
+def capture_fraction(layer: int, layer_thickness: float, attenuation: float, parallax: Array) -> Array:
     """Photons absorbed in one layer of those that reach the sensor (spec geometry 8).
 
     layer            number of the layer, 0 at the front
@@ -16,4 +15,6 @@ def capture_fraction(layer: int, layer_thickness: float, attenuation: float, par
     returns          (n,)
     """
     front, back = -layer * layer_thickness * attenuation, -(layer + 1) * layer_thickness * attenuation
-    return torch.exp(front / parallax) - torch.exp(back / parallax)
+    exp = library(parallax).exp
+    share: Array = exp(front / parallax) - exp(back / parallax)
+    return share

@@ -1,23 +1,15 @@
-"""Scattering of amorphous material, in numpy instead of torch: a run on the CPU never imports torch.
-
-A vector (3, n) is a tuple of its three components. Sums are written out, so that every pixel is computed alike
-wherever it stands in a list.
-"""
+"""Scattering of amorphous material, in numpy instead of torch: a run on the CPU never imports torch."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from tilesim.physics.geometry import norm
+
 Array = npt.NDArray[np.float64]
-Axes = tuple[Array, Array, Array]
-Vector = tuple[float, float, float]
-Component = TypeVar("Component", float, Array)
-"""Of one vector, or of n of them."""
 
 
 @dataclass(frozen=True)
@@ -64,58 +56,6 @@ def amplitude(curve: Pieces, stol: Array) -> Array:
     return electrons
 
 
-def norm(v: Axes) -> Array:
-    """Length (n,)."""
-    length: Array = np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
-    return length
-
-
-def dot(u: Vector, v: tuple[Component, Component, Component]) -> Component:
-    """Scalar product."""
-    return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
-
-
-def cross(u: Vector, v: tuple[Component, Component, Component]) -> tuple[Component, Component, Component]:
-    """Vector product."""
-    return (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
-
-
-def rotate_about(v: tuple[Component, Component, Component], axis: Vector, angle: Array) -> Axes:
-    """`v` turned about `axis`, taken as it is, by `angle` (n,) radians (spec geometry 6)."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    along, side = dot(axis, v) * (1.0 - cos), cross(axis, v)
-    x, y, z = (v[k] * cos + axis[k] * along + side[k] * sin for k in range(3))
-    return (x, y, z)
-
-
-def half_chord(diffracted: Axes, incident: Vector) -> Array:
-    """sin(theta) (n,) between unit vectors."""
-    x, y, z = (d - i for d, i in zip(diffracted, incident, strict=True))
-    return 0.5 * norm((x, y, z))
-
-
-def polarization_factor(kahn: float, incident: Vector, diffracted: Axes, axis: Vector) -> Array:
-    """As `tilesim.physics.polarize.polarization_factor`, (n,)."""
-    incident = _unit(incident)
-    cos = dot(incident, diffracted)
-    square = cos * cos
-    if kahn == 0.0:
-        return 0.5 * (1.0 + square)
-    b_axis = _unit(cross(axis, incident))
-    e_axis = _unit(cross(incident, b_axis))
-    b, e = dot(b_axis, diffracted), dot(e_axis, diffracted)
-    both = b * b + e * e
-    cos_2psi = np.where(both > 0, (e * e - b * b) / np.where(both > 0, both, 1.0), 1.0)
-    return 0.5 * (1.0 + square - kahn * cos_2psi * (1.0 - square))
-
-
-def capture_fraction(layer: int, layer_thickness: float, attenuation: float, parallax: Array) -> Array:
-    """As `tilesim.physics.absorb.capture_fraction`."""
-    front, back = -layer * layer_thickness * attenuation, -(layer + 1) * layer_thickness * attenuation
-    share: Array = np.exp(front / parallax) - np.exp(back / parallax)
-    return share
-
-
-def _unit(v: Vector) -> Vector:
-    length = math.sqrt(dot(v, v))
-    return (v[0] / length, v[1] / length, v[2] / length) if length > 0 else v
+def half_chord(diffracted: Array, incident: Array) -> Array:
+    """sin(theta) (n,) between unit vectors (3, n) and (3,)."""
+    return 0.5 * norm(diffracted - incident[:, None])

@@ -1,34 +1,64 @@
-"""From pixel indices to laboratory positions, directions, solid angles and scattering vectors."""
+"""From pixel indices to laboratory positions, directions, solid angles and scattering vectors.
+
+Arrays are of torch or of numpy, so that a run on the CPU never imports torch; vectors are (3, n) or (3,).
+"""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", np.ndarray, "Tensor")
 
 
-def norm(v: Tensor) -> Tensor:
+def library(array: np.ndarray | Tensor) -> Any:
+    """The module whose functions take such arrays: numpy, or torch, which whoever made them has imported."""
+    return np if isinstance(array, np.ndarray) else sys.modules["torch"]
+
+
+def norm(v: Array) -> Array:
     """Length (n,) of the vectors v (3, n)."""
     square = v * v
-    return torch.sqrt(square[0] + square[1] + square[2])
+    length: Array = library(v).sqrt(square[0] + square[1] + square[2])
+    return length
 
 
-def dot(u: Tensor, v: Tensor) -> Tensor:
+def dot(u: Array, v: Array) -> Array:
     """Scalar product (n,) of u (3, n) or (3, 1) with v (3, n)."""
     product = u * v
-    return product[0] + product[1] + product[2]
+    total: Array = product[0] + product[1] + product[2]
+    return total
 
 
-def rotate_about(v: Tensor, axis: Tensor, angle: Tensor) -> Tensor:
+def cross(u: Array, v: Array) -> Array:
+    """Vector product (3, n) of u (3, n) or (3, 1) with v (3, n) or (3, 1); of one vector each (3,)."""
+    product: Array = library(v).linalg.cross(u, v, axis=0)
+    return product
+
+
+def unit(v: Array) -> Array:
+    """One vector (3,) scaled to length one; a zero vector stays zero."""
+    length: float = library(v).linalg.vector_norm(v)
+    direction: Array = v / length if length > 0 else v
+    return direction
+
+
+def rotate_about(v: Array, axis: Array, angle: Array) -> Array:
     """v (3, n) or (3, 1) turned about `axis` (3,), taken as it is, by `angle` (n,) radians (spec geometry 6)."""
     axis = axis[:, None]
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    side: Tensor = torch.linalg.cross(axis.expand_as(v), v, dim=0)
-    return v * cos + axis * (dot(axis, v) * (1.0 - cos)) + side * sin
+    cos, sin = library(angle).cos(angle), library(angle).sin(angle)
+    turned: Array = v * cos + axis * (dot(axis, v) * (1.0 - cos)) + cross(axis, v) * sin
+    return turned
 
 
 def positions(
-    slow: Tensor, fast: Tensor, depth: float, origin: Tensor, slow_axis: Tensor, fast_axis: Tensor, normal: Tensor
-) -> Tensor:
+    slow: Array, fast: Array, depth: float, origin: Array, slow_axis: Array, fast_axis: Array, normal: Array
+) -> Array:
     """Laboratory positions on a flat panel (spec geometry 8).
 
     slow, fast        (n,) metres from the outer corner of pixel (0, 0)
@@ -37,10 +67,11 @@ def positions(
     returns           (3, n) metres
     """
     base = origin + depth * normal
-    return fast * fast_axis[:, None] + slow * slow_axis[:, None] + base[:, None]
+    place: Array = fast * fast_axis[:, None] + slow * slow_axis[:, None] + base[:, None]
+    return place
 
 
-def curved_positions(flat: Tensor, radius: float, beam: Tensor, slow_axis: Tensor, fast_axis: Tensor) -> Tensor:
+def curved_positions(flat: Array, radius: float, beam: Array, slow_axis: Array, fast_axis: Array) -> Array:
     """Positions (3, n) on the reference's curved detector from those on the flat panel (spec geometry 8).
 
     The laboratory y and z of the flat position are taken as arc lengths: about slow, then about fast.
@@ -49,19 +80,21 @@ def curved_positions(flat: Tensor, radius: float, beam: Tensor, slow_axis: Tenso
     return rotate_about(rotate_about(centre, slow_axis, flat[1] / radius), fast_axis, flat[2] / radius)
 
 
-def solid_angle(airpath: Tensor, pixel_size: float, close_distance: float, point_pixel: bool) -> Tensor:
+def solid_angle(airpath: Array, pixel_size: float, close_distance: float, point_pixel: bool) -> Array:
     """Solid angle (n,) of whole pixels at distance `airpath` (n,) metres, steradian (spec intensity 6)."""
-    if point_pixel:
-        return 1.0 / airpath / airpath
-    return pixel_size * pixel_size / airpath / airpath * close_distance / airpath
+    omega: Array = 1.0 / airpath / airpath
+    if not point_pixel:
+        omega = pixel_size * pixel_size / airpath / airpath * close_distance / airpath
+    return omega
 
 
-def scattering_vector(diffracted: Tensor, incident: Tensor, wavelength: float) -> Tensor:
+def scattering_vector(diffracted: Array, incident: Array, wavelength: float) -> Array:
     """q = (d - i) / lambda (3, n) in 1/m, without 2 pi (spec intensity 3)."""
-    return (diffracted - incident[:, None]) / wavelength
+    q: Array = (diffracted - incident[:, None]) / wavelength
+    return q
 
 
-def resolved(q: Tensor, dmin: float) -> Tensor:
+def resolved(q: Array, dmin: float) -> Array:
     """True (n,) where the d-spacing 1/|q| is not below `dmin` metres (spec intensity 3)."""
     stol = 0.5 * norm(q)
     return ~((stol > 0) & (dmin > 0.5 / stol))

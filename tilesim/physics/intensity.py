@@ -31,7 +31,7 @@ from tilesim.physics.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)
-class Setup:
+class KernelSetup:
     """An experiment as tensors and numbers, ready for the kernel; lengths in metres, angles in radians."""
 
     lattice: Lattice
@@ -86,7 +86,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Pixels:
+class PixelList:
     """A flat list of pixels of one panel."""
 
     slow: Tensor
@@ -149,7 +149,7 @@ def evaluate(hkl: Axes, lattice: Lattice, allowed: Tensor | None = None) -> Tens
     return lattice_squared(hkl, node, lattice).mul_(factor)
 
 
-def rays(setup: Setup, pixels: Pixels) -> Iterator[Ray]:
+def rays(setup: KernelSetup, pixels: PixelList) -> Iterator[Ray]:
     """Every sub-pixel of every layer, in the reference's order, with the factors in use (spec intensity 6)."""
     n = setup.oversample
     edge = setup.pixel_size / n
@@ -173,7 +173,7 @@ def rays(setup: Setup, pixels: Pixels) -> Iterator[Ray]:
             yield Ray(layer * n * n + sub, r, airpath, diffracted, omega, capture, sub == 0, sub == n * n - 1)
 
 
-def waves(setup: Setup, ray: Ray, watch: Watch = unwatched) -> Iterator[Wave]:
+def waves(setup: KernelSetup, ray: Ray, watch: Watch = unwatched) -> Iterator[Wave]:
     """Every source of a ray that dmin does not reject for all pixels (spec intensity 3); `watch` sees all of them."""
     for source, wavelength in enumerate(setup.wavelengths):
         q = scattering_vector(ray.diffracted, setup.incident[source], wavelength)
@@ -184,7 +184,7 @@ def waves(setup: Setup, ray: Ray, watch: Watch = unwatched) -> Iterator[Wave]:
             yield wave
 
 
-def numbered_orientations(setup: Setup, group: int, unrotated_start: bool = False) -> Iterator[tuple[int, Cell]]:
+def numbered_orientations(setup: KernelSetup, group: int, unrotated_start: bool = False) -> Iterator[tuple[int, Cell]]:
     """Every orientation of one wave with its number among the evaluations of a pixel; spindle outermost.
 
     unrotated_start: the first spindle step is the unrotated cell whatever its angle (spec intensity 8.1).
@@ -197,7 +197,7 @@ def numbered_orientations(setup: Setup, group: int, unrotated_start: bool = Fals
             number += 1
 
 
-def interpolation_allowed(setup: Setup, pixels: Pixels, number: int) -> Tensor | None:
+def interpolation_allowed(setup: KernelSetup, pixels: PixelList, number: int) -> Tensor | None:
     """Where evaluation `number` of a pixel may interpolate (n,): everywhere, or before the reference's latch."""
     if not setup.interpolate:
         return None
@@ -206,7 +206,9 @@ def interpolation_allowed(setup: Setup, pixels: Pixels, number: int) -> Tensor |
     return pixels.number * setup.evaluations + number < setup.latch
 
 
-def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = False, watch: Watch = unwatched) -> Tensor:
+def sweep(
+    setup: KernelSetup, pixels: PixelList, wave: Wave, unrotated_start: bool = False, watch: Watch = unwatched
+) -> Tensor:
     """Sum over all orientations for one wave (n,) float64; zero where dmin rejects it."""
     total = torch.zeros_like(wave.q[0])
     for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
@@ -217,7 +219,7 @@ def sweep(setup: Setup, pixels: Pixels, wave: Wave, unrotated_start: bool = Fals
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 
 
-def source_polarization(setup: Setup, source: int, diffracted: Tensor) -> Tensor:
+def source_polarization(setup: KernelSetup, source: int, diffracted: Tensor) -> Tensor:
     """Polarisation factor (n,) for one source; one where the correction is off."""
     if setup.kahn_factor is None:
         return torch.ones_like(diffracted[0])
@@ -230,7 +232,9 @@ def first_accepted(polar: Tensor, factor: Tensor, wave: Wave) -> Tensor:
     return torch.where(due, factor, polar)
 
 
-def photons(setup: Setup, pixels: Pixels, sweep: Sweep = sweep, watch: Watch = unwatched) -> tuple[Tensor, Tensor]:
+def photons(
+    setup: KernelSetup, pixels: PixelList, sweep: Sweep = sweep, watch: Watch = unwatched
+) -> tuple[Tensor, Tensor]:
     """Photons (n,) and the sum of the solid angles in use (n,), float64 (docs/corrections.md)."""
     zero = torch.zeros_like(pixels.slow)
     total = layer_sum = background = omega_sum = polar = zero

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
-from tilesim.physics.geometry import dot, norm
+from tilesim.physics.geometry import Array, cross, dot, library, norm, unit
 
 
-def polarization_factor(kahn: float, incident: Tensor, diffracted: Tensor, axis: Tensor) -> Tensor:
+def polarization_factor(kahn: float, incident: Array, diffracted: Array, axis: Array) -> Array:
     """Attenuation by polarisation (spec geometry 13; Kahn et al., J. Appl. Cryst. 15, 1982).
 
     kahn        -1 to 1; 0 is an unpolarised beam
@@ -19,19 +16,17 @@ def polarization_factor(kahn: float, incident: Tensor, diffracted: Tensor, axis:
 
     cos 2 psi follows from the two components without an arc tangent: tan psi = -B/E.
     """
-    incident = incident / torch.linalg.vector_norm(incident)
+    incident = unit(incident)
     cos_2theta = dot(incident[:, None], diffracted) / norm(diffracted)
     square = cos_2theta * cos_2theta
+    factor: Array = 0.5 * (1.0 + square)
     if kahn == 0.0:
-        return 0.5 * (1.0 + square)
-    b_axis = _unit(torch.linalg.cross(axis, incident))
-    e_axis = _unit(torch.linalg.cross(incident, b_axis))
+        return factor
+    b_axis = unit(cross(axis, incident))
+    e_axis = unit(cross(incident, b_axis))
     b, e = dot(b_axis[:, None], diffracted), dot(e_axis[:, None], diffracted)
     both = b * b + e * e
-    cos_2psi = torch.where(both > 0, (e * e - b * b) / torch.where(both > 0, both, 1.0), 1.0)
-    return 0.5 * (1.0 + square - kahn * cos_2psi * (1.0 - square))
-
-
-def _unit(v: Tensor) -> Tensor:
-    length = torch.linalg.vector_norm(v)
-    return v / length if length > 0 else v
+    where = library(both).where
+    cos_2psi = where(both > 0, (e * e - b * b) / where(both > 0, both, 1.0), 1.0)
+    factor = 0.5 * (1.0 + square - kahn * cos_2psi * (1.0 - square))
+    return factor

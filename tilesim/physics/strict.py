@@ -8,9 +8,9 @@ from torch import Tensor
 from tilesim.physics.factors import interpolable
 from tilesim.physics.intensity import (
     Cell,
-    Pixels,
+    KernelSetup,
+    PixelList,
     Ray,
-    Setup,
     Sweep,
     Wave,
     evaluate,
@@ -27,8 +27,8 @@ from tilesim.physics.watch import Watch, unwatched
 
 
 def strict_photons(
-    setup: Setup,
-    pixels: Pixels,
+    setup: KernelSetup,
+    pixels: PixelList,
     first_of_image: bool = False,
     sweep: Sweep = sweep,
     watch: Watch = unwatched,
@@ -67,8 +67,8 @@ def strict_photons(
 
 
 def _running_product(
-    setup: Setup,
-    pixels: Pixels,
+    setup: KernelSetup,
+    pixels: PixelList,
     ray: Ray,
     wave: Wave,
     polar: Tensor,
@@ -93,7 +93,7 @@ def _running_product(
     return intensity
 
 
-def _visited(setup: Setup, wave: Wave, cell: Cell) -> Tensor:
+def _visited(setup: KernelSetup, wave: Wave, cell: Cell) -> Tensor:
     """Where (n,) the reference goes on to the structure factor: not beyond dmin, lattice factor not zero."""
     visited = torch.ones_like(wave.q[0], dtype=torch.bool) if wave.accepted is None else wave.accepted
     if setup.lattice.shape in ("gauss", "tophat") and setup.background == 0:
@@ -102,7 +102,7 @@ def _visited(setup: Setup, wave: Wave, cell: Cell) -> Tensor:
     return visited
 
 
-def first_exit(setup: Setup, pixels: Pixels, first_of_image: bool = False) -> int | None:
+def first_exit(setup: KernelSetup, pixels: PixelList, first_of_image: bool = False) -> int | None:
     """Number in the whole image of the first evaluation, among these pixels, that cannot be interpolated.
 
     The number is pixel x evaluations + evaluation; None where every evaluation has its neighbours.

@@ -21,7 +21,7 @@ _SEPARATORS = bytes.maketrans(b",;:!", b"    ")
 
 
 @dataclass(frozen=True)
-class Material:
+class BackgroundMaterial:
     """A material whose curve comes with tilesim; the head of its file says where the values are from."""
 
     file: str
@@ -32,9 +32,9 @@ class Material:
 
 
 MATERIALS = {
-    "water": Material("water.stol", 1000.0, 0.018),
-    "air": Material("air.stol", 1.2, 0.028),
-    "ice": Material("ice.stol", 930.0, 0.018),
+    "water": BackgroundMaterial("water.stol", 1000.0, 0.018),
+    "air": BackgroundMaterial("air.stol", 1.2, 0.028),
+    "ice": BackgroundMaterial("ice.stol", 930.0, 0.018),
 }
 
 
@@ -127,7 +127,7 @@ def material_curve(name: str) -> ScatteringCurve:
     return read_curve(FOLDER / material(name).file, source=name)
 
 
-def material(name: str) -> Material:
+def material(name: str) -> BackgroundMaterial:
     """What is known of water, air or ice. Raises InputError for another name."""
     if name not in MATERIALS:
         raise InputError(f"no scattering curve of {name!r}; expected one of {', '.join(MATERIALS)}")

@@ -12,7 +12,7 @@ from tilesim.images.flat import write_banded
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
 from tilesim.series.frames import Frame
-from tilesim.series.images import Image, Scales, band_rows, write_images
+from tilesim.series.images import FinishedImage, Scales, band_rows, write_images
 
 
 def report_frame(
@@ -34,21 +34,21 @@ def report_frame(
     return (*printed, *result_lines(frame.outputs, frame.experiment.shape, summary, unfinished))
 
 
-def write_float_file(frame: Frame, image: Image) -> None:
+def write_float_file(frame: Frame, image: FinishedImage) -> None:
     """The float file that the frame names, if it does; all or nothing. Raises StoreError."""
     path = frame.outputs.float_file
     if path is not None:
         write_banded(path, b"", (band for _, band in image.bands(band_rows(image))))
 
 
-def write_files(frame: Frame, image: Image, summary: Summary) -> Scales:
+def write_files(frame: Frame, image: FinishedImage, summary: Summary) -> Scales:
     """All files of a frame, or none: the float file and what `make_files` makes. Raises StoreError."""
     with all_together():
         write_float_file(frame, image)
         return make_files(frame, image, summary)
 
 
-def make_files(frame: Frame, image: Image, summary: Summary) -> Scales:
+def make_files(frame: Frame, image: FinishedImage, summary: Summary) -> Scales:
     """Write all that is made of the float image. Raises StoreError."""
     scales = write_images(frame, image, summary)
     if frame.outputs.preview is not None:

@@ -9,18 +9,17 @@ from typing import Protocol
 import numpy as np
 
 from tilesim.engine.statistics import Summary
+from tilesim.images.counts import int_pixels
 from tilesim.images.flat import convert_bands, write_banded
 from tilesim.images.pgm import pgm_header, pgm_pixels
-from tilesim.images.smv import int_pixels
 from tilesim.model.sampling import Region
-from tilesim.nanobragg.headers import smv_header
 from tilesim.series.frames import Frame
 
 BAND_PIXELS = 2**20
 """Pixels that are in memory at a time."""
 
 
-class Image(Protocol):
+class FinishedImage(Protocol):
     """A finished image that is read in bands: a `FloatImage`, or a frame of a store."""
 
     shape: tuple[int, int]
@@ -40,7 +39,7 @@ class Scales:
     overloads: int = 0
 
 
-class Noise(Protocol):
+class NoiseSampler(Protocol):
     """What draws a noise image; the totals add up as bands are drawn."""
 
     photons: float
@@ -52,12 +51,12 @@ class Noise(Protocol):
         """uint16 (rows, fast) for each float32 (rows, fast), the whole image in order."""
 
 
-def band_rows(image: Image) -> int:
+def band_rows(image: FinishedImage) -> int:
     """Rows of a band."""
     return max(1, BAND_PIXELS // image.shape[1])
 
 
-def write_images(frame: Frame, image: Image, summary: Summary) -> Scales:
+def write_images(frame: Frame, image: FinishedImage, summary: Summary) -> Scales:
     """Write the SMV, PGM and noise images that the frame names (spec files 7, 8; noise 7). Raises StoreError."""
     outputs, region = frame.outputs, frame.experiment.region
     rows = band_rows(image)
@@ -83,13 +82,15 @@ def write_images(frame: Frame, image: Image, summary: Summary) -> Scales:
 def _header(frame: Frame, scale: float) -> bytes:
     """Header of an SMV image: nanoBragg's own for its command lines, else the one of exported images."""
     if frame.command is not None:
+        from tilesim.nanobragg.headers import smv_header
+
         return smv_header(frame.command, frame.experiment)
-    from tilesim.images.smvwriter import stacked_header
+    from tilesim.images.smv import stacked_header
 
     return stacked_header(frame.experiment, frame.outputs.adc, scale)
 
 
-def _noise(frame: Frame) -> Noise:
+def _noise(frame: Frame) -> NoiseSampler:
     """What draws the noise image; strictly nanoBragg's sequential stream where its state is known."""
     outputs, region, command = frame.outputs, frame.experiment.region, frame.command
     if command is not None and command.strict_c:

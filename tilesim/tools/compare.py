@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
-from tilesim.images.pixels import Image, Part
+from tilesim.images.pixels import Image, ImagePart
 from tilesim.tools.agreement import Agreement, Largest, agreement
 from tilesim.tools.peaks import PeakMatch, compare_peaks
-from tilesim.tools.resample import Resampled, common_shape
+from tilesim.tools.resample import ResampledImage, common_shape
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,17 @@ def compare(
     """
     shape = common_shape(a.shape, b.shape) if resample else tuple(a.shape)
     resampled = tuple(resample and tuple(image.shape) != shape for image in (a, b))
-    a, b = (Resampled(image, shape) if other else image for image, other in zip((a, b), resampled, strict=True))
+    a, b = (ResampledImage(image, shape) if other else image for image, other in zip((a, b), resampled, strict=True))
     for region in regions:
         _check(region, shape)
     whole = agreement(a, b)
     parts = tuple(
-        (region, agreement(Part(a, *region.slices), Part(b, *region.slices), (region.slow_first, region.fast_first)))
+        (
+            region,
+            agreement(
+                ImagePart(a, *region.slices), ImagePart(b, *region.slices), (region.slow_first, region.fast_first)
+            ),
+        )
         for region in regions
     )
     matched = compare_peaks(a, b, peaks) if peaks else None

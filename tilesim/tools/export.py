@@ -19,14 +19,14 @@ from tilesim.images.cbf import cbf_counts, write_cbf
 from tilesim.images.counts import ADC_OFFSET, Counts, SmvCounts
 from tilesim.images.dataset import Dataset
 from tilesim.images.edf import write_edf
-from tilesim.images.expt import Images, write_expt
+from tilesim.images.expt import ModelImages, write_expt
 from tilesim.images.facing import Facing, facing
 from tilesim.images.flatfloat import write_float
 from tilesim.images.nxmx import nxmx_counts, write_nxmx
 from tilesim.images.packed import packed, packed_plain
-from tilesim.images.pixels import Image, Stacked
+from tilesim.images.pixels import Image, StackedImage
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format
-from tilesim.images.smvwriter import write_plain_smv, write_smv
+from tilesim.images.smv import write_plain_smv, write_smv
 from tilesim.images.tiff import write_tiff
 from tilesim.model import Experiment
 
@@ -124,7 +124,7 @@ class _Writer:
         """One panel of one frame, or several in one picture."""
         data, form = self.data, self.chosen.format
         images = [data.pixels(frame, panel) for panel in panels]
-        image = images[0] if len(images) == 1 else Stacked(images)
+        image = images[0] if len(images) == 1 else StackedImage(images)
         if form == Format.FLOAT:
             self.result.files += write_float(path, self._bands(image, len(panels)), self._sidecar(frame, panels))
             return
@@ -179,7 +179,7 @@ class _Writer:
         write_nxmx(out, data.series.take(frames), image, material=self.chosen.material, notes=notes)
         self.result.files.append(out)
 
-    def write_models(self, path: str, images: Callable[[str], Images] | None) -> None:
+    def write_models(self, path: str, images: Callable[[str], ModelImages] | None) -> None:
         """The experiments for DIALS."""
         data, chosen = self.data, self.chosen
         pedestal = data.offset or 0.0
@@ -247,7 +247,7 @@ class _CountedBands(Bands):
             self.on_image()
 
 
-def _images(data: Dataset, chosen: Selection, out: str, names: dict[str, Any]) -> Callable[[str], Images] | None:
+def _images(data: Dataset, chosen: Selection, out: str, names: dict[str, Any]) -> Callable[[str], ModelImages] | None:
     """Where the models say that the images are, relative to a folder; None where no one file is a frame."""
     one_by_one = chosen.format in (Format.SMV, Format.CBF) and len(chosen.panels) == 1
     if chosen.format != Format.NXMX and not one_by_one:
@@ -256,9 +256,9 @@ def _images(data: Dataset, chosen: Selection, out: str, names: dict[str, Any]) -
     def relative(path: str, folder: str) -> str:
         return os.path.relpath(os.path.abspath(path), folder)
 
-    def images(folder: str) -> Images:
+    def images(folder: str) -> ModelImages:
         if chosen.format == Format.NXMX:
-            return Images((relative(out, folder),))
+            return ModelImages((relative(out, folder),))
         paths = tuple(relative(path, folder) for path in names)
         fields = [m for m in FIELD.finditer(out) if m[1] != "panel"]
         template, first = None, 1
@@ -266,7 +266,7 @@ def _images(data: Dataset, chosen: Selection, out: str, names: dict[str, Any]) -
             first = data.frames[chosen.frames[0]] + (fields[0][1] == "image")
             hashes = "#" * int(fields[0][2] or 1)
             template = relative(fill(out.replace(fields[0][0], hashes), 0, chosen.panels[0]), folder)
-        return Images(paths, template, first)
+        return ModelImages(paths, template, first)
 
     return images
 

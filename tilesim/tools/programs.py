@@ -21,7 +21,7 @@ SHOWN = 300
 
 
 @dataclass(frozen=True)
-class Ran:
+class ProgramRun:
     """A program that has run and made its float file."""
 
     command: tuple[str, ...]
@@ -70,7 +70,9 @@ def with_outputs(flags: Sequence[str], float_file: str, has_table: bool) -> tupl
     return (*flags[:place], *added, *flags[place:])
 
 
-def run_program(program: Program, flags: Sequence[str], folder: str, name: str, final: str, has_table: bool) -> Ran:
+def run_program(
+    program: Program, flags: Sequence[str], folder: str, name: str, final: str, has_table: bool
+) -> ProgramRun:
     """Run a program with the flags in the working folder; its float file and what it says go to `folder`.
 
     name    of the files there, without ending
@@ -96,7 +98,7 @@ def run_program(program: Program, flags: Sequence[str], folder: str, name: str, 
     with open(log, "ab") as out, open(errors, "rb") as err:
         shutil.copyfileobj(err, out)
     recorded = (*program.shown, *with_outputs(flags, final, has_table))
-    return Ran(recorded, seconds, float_file, log)
+    return ProgramRun(recorded, seconds, float_file, log)
 
 
 def last_words(path: str) -> str:

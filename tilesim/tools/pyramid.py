@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Built:
+class PyramidResult:
     """What became of a store's pyramid."""
 
     levels: tuple[Level, ...]
@@ -59,7 +59,7 @@ def build_pyramid(
     overwrite: bool = False,
     client: Client | None = None,
     on_tile: Callable[[], None] = lambda: None,
-) -> Built:
+) -> PyramidResult:
     """Add to a store the groups 1, 2, ... of 2 x 2, 4 x 4, ... block means, down to at most 512 blocks along an edge.
 
     Blocks are means of the pixels that are there, NaN where there is none. The levels are listed in the store's
@@ -76,9 +76,9 @@ def build_pyramid(
         raise InputError(f"{store.name} is being created; expected a store that a run has filled")
     there, attributes = levels_there(store)[1:], store.attributes
     if there and not overwrite and is_whole(attributes["pyramid"], store.job_digest):
-        return Built(there, kept=True)
+        return PyramidResult(there, kept=True)
     if len(levels_of(store.array)) == 1:
-        return Built(())
+        return PyramidResult(())
     levels = create_levels(store)
     tiles = store.plan.grid[-2] * store.plan.grid[-1]
     before = {name: value for name, value in attributes.items() if name != "pyramid"}
@@ -93,7 +93,7 @@ def build_pyramid(
             check_unchanged(store, before)
         drop_levels(store.place)
         raise
-    return Built(levels, missing)
+    return PyramidResult(levels, missing)
 
 
 def _computed(tasks: list[Any], client: Client | None, on_tile: Callable[[], None], tiles: int) -> Sequence[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.images.pixels import Banded, Image, Part
+from tilesim.images.pixels import BlockImage, Image, ImagePart
 from tilesim.tools.paired import band_rows, even
 
 
@@ -46,7 +46,7 @@ def overlaps(old: int, new: int, first: int, last: int) -> Overlaps:
     return Overlaps(slice(start, stop), begins // new - start, begins // old - first, np.diff(edges) / new)
 
 
-class Resampled(Banded):
+class ResampledImage(BlockImage):
     """An image of another shape over the same area. Sums stay the same; pixels that are not finite spread.
 
     A band of the image itself is in memory at a time.
@@ -77,7 +77,7 @@ class Resampled(Banded):
         """Rows of a part as they become complete."""
         down = overlaps(self._image.shape[0], self.shape[0], top, bottom)
         across = overlaps(self._image.shape[1], self.shape[1], left, right)
-        part = Part(self._image, down.source, across.source)
+        part = ImagePart(self._image, down.source, across.source)
         begun: np.ndarray | None = None
         row = 0
         for first, band in part.bands(band_rows(part.shape)):

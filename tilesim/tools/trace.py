@@ -16,9 +16,9 @@ from torch import Tensor
 from tilesim.compute import rendered_pixels
 from tilesim.engine.job import lower_job, make_job
 from tilesim.errors import InputError
-from tilesim.kernels.amorphous import Amorphous, WithBackground
+from tilesim.kernels.amorphous import Amorphous, KernelWithBackground
 from tilesim.kernels.derived import derive
-from tilesim.kernels.tensors import Lowered, pixels_of
+from tilesim.kernels.tensors import TensorKernel, pixels_of
 from tilesim.model import Experiment, Source
 from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED
 from tilesim.model.vectors import Vector, cross, dot, scale
@@ -65,7 +65,7 @@ def trace_pixel(
     panel, row = divmod(slow, experiment.panel_shape[0])
     kernel = lower_job(make_job(experiment, None, "double", "cpu", "eager"), panel=panel)
     amorphous = None
-    if isinstance(kernel, WithBackground):
+    if isinstance(kernel, KernelWithBackground):
         kernel, amorphous = kernel.kernel, kernel.amorphous
     tracer = _Tracer(kernel, say, most)
     tracer.say("pixel", slow, fast)
@@ -99,7 +99,7 @@ def check_pixel(experiment: Experiment, slow: int, fast: int) -> None:
 class _Tracer:
     """Looks on while the pixel is computed, and says what it sees."""
 
-    def __init__(self, lowered: Lowered, say: Say, most: int | None) -> None:
+    def __init__(self, lowered: TensorKernel, say: Say, most: int | None) -> None:
         self._lowered, self._setup, self._experiment = lowered, lowered.setup, lowered.experiment
         self._say, self._most = say, math.inf if most is None else most
         self._angles = derive(lowered.experiment, "double").angles

@@ -25,7 +25,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TraceComparison:
     """What two logs have in common, in the order of the first."""
 
     compared: int
@@ -40,7 +40,7 @@ class Comparison:
     """What was converted or left out to compare like with like, a line each"""
 
 
-def compare_traces(a: Sequence[Traced], b: Sequence[Traced], tolerance: float = 1e-6) -> Comparison:
+def compare_traces(a: Sequence[Traced], b: Sequence[Traced], tolerance: float = 1e-6) -> TraceComparison:
     """The k-th value of a name in one log against the k-th of that name in the other.
 
     tolerance  relative to the larger number, of a vector to its longest component; where a log was printed with six
@@ -82,7 +82,7 @@ def compare_traces(a: Sequence[Traced], b: Sequence[Traced], tolerance: float = 
     unmet = {id(value) for left in waiting.values() for value in left}
     only_b = [value for value in b if id(value) in unmet]
     left = _left_over(only_a, {*count, *aliases}), _left_over(only_b, count)
-    return Comparison(compared, agreeing, tuple(differences), *left, tuple(notes))
+    return TraceComparison(compared, agreeing, tuple(differences), *left, tuple(notes))
 
 
 def _left_over(values: Sequence[Traced], matched: Container[str]) -> tuple[str, ...]:
@@ -262,7 +262,7 @@ def _hint(x: Sequence[float], y: Sequence[float], allowed: float) -> str:
     return ""
 
 
-def comparison_lines(comparison: Comparison, names: tuple[str, str]) -> list[str]:
+def comparison_lines(comparison: TraceComparison, names: tuple[str, str]) -> list[str]:
     """For people: the first difference, and how much there is besides."""
     lines = [f"note: {note}" for note in comparison.notes]
     if comparison.differences:
@@ -315,7 +315,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def account(comparison: Comparison) -> dict:
+def account(comparison: TraceComparison) -> dict:
     """The same as plain values."""
     return {
         "agree": not comparison.differences,
