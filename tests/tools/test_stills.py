@@ -49,7 +49,7 @@ def exported(stills, tmp_path_factory):
 
 
 def laboratory(vectors, truth):
-    """The one rotation that takes the simulation's vectors (n, 3, 3), in columns, to a file's; asserts that it is one."""
+    """The one rotation that takes the vectors (n, 3, 3) of the simulation, columns, to those of a file."""
     frame = vectors[0] @ np.linalg.inv(truth[0])
     np.testing.assert_allclose(frame @ frame.T, np.eye(3), rtol=0, atol=1e-9)
     assert np.linalg.det(frame) == pytest.approx(1.0)
