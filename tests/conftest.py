@@ -19,6 +19,8 @@ settings.load_profile("tilesim")
 def cluster():
     """`cluster(2)` starts a scheduler and worker processes with nannies; all end with the test."""
     distributed = pytest.importorskip("distributed")
+    import dask
+
     running = []
 
     def start(workers=2, threads=1, **options):
@@ -29,7 +31,9 @@ def cluster():
 
     yield start
     for one in running:
-        one.close()
+        # Where its scheduler has died it would be asked for thirty seconds.
+        with dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
+            one.close()
 
 
 @pytest.fixture
