@@ -94,7 +94,7 @@ def test_each_named_column_changes_what_it_names():
     _, both = Series(base, values)
     assert both.scan.start == 0.2 and both.beam.fluence == 2e24 and both.crystal.cells == (4, 5, 6)
     assert [s.wavelength for s in both.beam.sources] == pytest.approx([1.5e-10, 1.515e-10])
-    np.testing.assert_allclose(both.crystal.a, TURN @ base.crystal.a)
+    np.testing.assert_allclose(both.crystal.orientation, TURN, atol=1e-12)
     assert both.crystal.cell == pytest.approx(base.crystal.cell)
     # Along the beam as it is by then.
     assert both.detector.panels[0].distance == pytest.approx(0.09)

@@ -14,7 +14,7 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.noun import Noun, counted
-from tilesim.model.vectors import IDENTITY, Matrix, Vector, cross, dot, norm, rotate_about, scale, unit
+from tilesim.model.vectors import IDENTITY, Matrix, Vector, add, cross, dot, norm, reciprocal, rotate_about, scale, unit
 
 LENGTHS = (1e-15, 1e-2)
 """Metres: wide enough for any use, narrow enough to show angstrom or nanometres."""
@@ -119,11 +119,7 @@ class Crystal(Noun):
     @property
     def star(self) -> tuple[Vector, Vector, Vector]:
         """a*, b*, c* in 1/m: those given, else those of a, b, c."""
-        if self.reciprocal is not None:
-            return self.reciprocal
-        over = 1.0 / dot(self.a, cross(self.b, self.c))
-        a, b, c = cross(self.b, self.c), cross(self.c, self.a), cross(self.a, self.b)
-        return scale(a, over), scale(b, over), scale(c, over)
+        return reciprocal(self.a, self.b, self.c) if self.reciprocal is None else self.reciprocal
 
     @property
     def cell(self) -> tuple[float, float, float, float, float, float]:
@@ -160,10 +156,14 @@ class Crystal(Noun):
         angle = checks.finite("angle of the rotation", angle)
         return self.transformed(lambda v: rotate_about(v, about, angle))
 
-    def oriented(self, rotation: Any) -> Self:
-        """The crystal turned by a rotation matrix, (3, 3) or 9 numbers row by row. Raises InputError."""
-        [m] = checks.rotations("orientation", [rotation])
-        return self.transformed(lambda v: (dot(m[0:3], v), dot(m[3:6], v), dot(m[6:9], v)))
+    def oriented(self, orientation: Any) -> Self:
+        """The same cell in another `orientation`, (3, 3) or 9 numbers row by row. Raises InputError."""
+        [u] = checks.rotations("orientation", [orientation])
+        a, b, c, *angles = self.cell
+        standard = type(self).from_cell(a, b, c, *angles)
+        turned = [(dot(u[0:3], v), dot(u[3:6], v), dot(u[6:9], v)) for v in (standard.a, standard.b, standard.c)]
+        pairs = list(zip(turned, reciprocal(self.a, self.b, self.c), strict=True))
+        return self.transformed(lambda v: add(*(scale(axis, dot(star, v)) for axis, star in pairs)))
 
     def transformed(self, turn: Callable[[Vector], Vector]) -> Self:
         """The crystal with all its cell vectors turned alike."""

@@ -75,8 +75,8 @@ class Series(Sequence[Experiment]):
         Experiment of which every frame is a variation.
     columns, named
         Values of the frames in SI units, (frame, ...): `scan_start`, `wavelength`, `direction`, `fluence`, `exposure`,
-        `cells`, `orientation` (rotation matrices), `distance` (along the beam), or any field of a part by its path,
-        such as "sampling.oversample".
+        `cells`, `orientation` (as `Crystal.orientation`), `distance` (along the beam), or any field of a part by its
+        path, such as "sampling.oversample".
     numbers
         Numbers of the frames, in file names and in the key of noise; None counts from 0.
     names
