@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilesim.errors import InputError
-from tilesim.images import banded
+from tilesim.images import flat
 from tilesim.images.banded import Bands
 from tilesim.images.cbf import ABSENT, TOP, cbf_counts, write_cbf
 from tilesim.images.facing import facing
@@ -21,7 +21,7 @@ def written(folder, values, scale=None, rows=1):
     """What fabio reads of an image that was written in bands of some rows; and the counter."""
     counts = cbf_counts(scale)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(banded, "BAND_PIXELS", rows * values.shape[1])
+        patch.setattr(flat, "BAND_PIXELS", rows * values.shape[1])
         write_cbf(folder / "a.cbf", Bands(ArrayImage(values), counts), facing(skewed(), 0, "CBF"), skewed())
     image = fabio.open(str(folder / "a.cbf"))
     digest = image.header["Content-MD5"]

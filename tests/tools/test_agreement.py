@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilesim.errors import InputError
+from tilesim.images import flat
 from tilesim.images.image import open_image
 from tilesim.images.pixels import ArrayImage, ImagePart
-from tilesim.tools import paired
 from tilesim.tools.agreement import agreement
 from tilesim.tools.compare import Rectangle, as_plain, compare
 from tilesim.tools.paired import even
@@ -31,7 +31,7 @@ def found(a, b, **options):
 
 @pytest.fixture(params=[1, 40, 2**20])
 def band_pixels(request, monkeypatch):
-    monkeypatch.setattr(paired, "BAND_PIXELS", request.param)
+    monkeypatch.setattr(flat, "BAND_PIXELS", request.param)
 
 
 def test_the_figures_are_those_of_numpy(band_pixels):
@@ -153,7 +153,7 @@ def test_a_part_of_a_part():
 
 
 def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
-    monkeypatch.setattr(paired, "BAND_PIXELS", 2**15)
+    monkeypatch.setattr(flat, "BAND_PIXELS", 2**15)
     paths = [tmp_path / "a.bin", tmp_path / "b.bin"]
     for path in paths:
         np.random.default_rng(1).random(1024 * 1024, np.float32).tofile(path)

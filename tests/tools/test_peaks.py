@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tilesim.images import flat
 from tilesim.images.pixels import ArrayImage
-from tilesim.tools import paired
 from tilesim.tools.peaks import REACH, Peaks, brightest_peaks, compare_peaks, match_peaks
 from tilesim.tools.resample import ResampledImage, common_shape
 
@@ -31,7 +31,7 @@ def slowly(image, count):
 @pytest.mark.parametrize("rows", [1, 4, 5, 1000])
 @pytest.mark.parametrize("shape", [(1, 30), (3, 20), (26, 9), (17, 1)])
 def test_the_peaks_are_those_of_the_definition(rows, shape, monkeypatch):
-    monkeypatch.setattr(paired, "BAND_PIXELS", rows * shape[1])
+    monkeypatch.setattr(flat, "BAND_PIXELS", rows * shape[1])
     rng = np.random.default_rng(3)
     # Few values, so that there are plateaus and ties; some pixels are missing.
     image = rng.integers(0, 5, shape).astype(np.float32)
@@ -91,7 +91,7 @@ SIDE = st.integers(1, 30)
 @given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 99), st.sampled_from([1, 40, 10**6]))
 def test_resampling_keeps_the_photons(slow, fast, other_slow, other_fast, seed, pixels):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paired, "BAND_PIXELS", pixels)
+        patch.setattr(flat, "BAND_PIXELS", pixels)
         check_resampling(slow, fast, other_slow, other_fast, seed)
 
 

@@ -47,16 +47,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with store_errors(path), open(path, "wb") as file:
             yield file
         return
-    with store_errors(path):
-        descriptor, temporary = create_beside(path)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file
-            put_in_place(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+    with _temporary(path) as (descriptor, _), os.fdopen(descriptor, "wb") as file:
+        yield file
 
 
 @contextlib.contextmanager
@@ -68,11 +60,18 @@ def replacing_path(path: str | os.PathLike[str]) -> Iterator[str]:
     check_writable(path)
     if is_special(path):
         raise StoreError(f"cannot write {printable(path)}: expected the name of a file, found a device or a pipe")
+    with _temporary(path) as (descriptor, name):
+        os.close(descriptor)
+        yield name
+
+
+@contextlib.contextmanager
+def _temporary(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    """A new file beside `path`, open, and its name; it takes the place of `path`, or is removed."""
     with store_errors(path):
         descriptor, temporary = create_beside(path)
-        os.close(descriptor)
         try:
-            yield temporary
+            yield descriptor, temporary
             put_in_place(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):

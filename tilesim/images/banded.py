@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.images.counts import Counts
+from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
-
-BAND_PIXELS = 2**20
-"""Pixels that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Bands:
 
     def bands(self) -> Iterator[tuple[int, np.ndarray]]:
         """First row and pixels (rows, fast), from top to bottom; some megabytes at a time."""
-        for first, band in self.image.bands(max(1, BAND_PIXELS // self.shape[1])):
+        for first, band in self.image.bands(band_rows(self.shape)):
             yield first, self.counts.convert(first, band) if self.counts else band
 
 

@@ -10,6 +10,14 @@ import numpy as np
 from tilesim.files.replace import replacing
 from tilesim.model.sampling import Region
 
+BAND_PIXELS = 2**20
+"""Pixels that are in memory at a time, about."""
+
+
+def band_rows(shape: tuple[int, int]) -> int:
+    """Rows of a band of an image of `shape` pixels (slow, fast)."""
+    return max(1, BAND_PIXELS // shape[1])
+
 
 def write_banded(path: str | os.PathLike[str], header: bytes, bands: Iterable[np.ndarray]) -> None:
     """Write header and bands of rows, little-endian, all or nothing. Raises StoreError."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from tilesim.errors import InputError
 from tilesim.files.reading import printable, read_bytes
 from tilesim.images.pixels import file_size
+from tilesim.instruments.files import HDF5
 
 
 class Format(StrEnum):
@@ -44,7 +45,6 @@ STACKED = (Format.FLOAT, Format.TIFF, Format.EDF, Format.PNG)
 
 START = 1024
 """Bytes of a file by which its format is told."""
-HDF5 = b"\x89HDF\r\n\x1a\n"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0")
 PACKED = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip"}
 FOREIGN = {b"\x89PNG\r\n": "PNG", b"P5": "PGM", b"\x93NUMPY": "numpy", b"\xff\xd8\xff": "JPEG", b"R-AXIS": "R-AXIS"}

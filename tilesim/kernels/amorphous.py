@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.compute import Kernel, Numbers
+from tilesim.kernels.derived import PADDING
 from tilesim.model import Experiment, Source
 from tilesim.model.vectors import Vector
 from tilesim.physics.absorb import capture_fraction
@@ -18,8 +19,6 @@ from tilesim.physics.watch import Watch, unwatched
 
 BLOCK = 8192
 """Pixels at a time: few enough for the cache; the arrays of one block take 2 MB."""
-PADDING = 64
-"""Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
 
 
 @dataclass(frozen=True)

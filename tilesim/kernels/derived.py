@@ -14,6 +14,10 @@ from tilesim.tiling.tile import Tile
 
 SEARCHED = 24576
 """Pixels of a list when an image is gone through in raster order."""
+PADDING = 64
+"""Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
+SHAPES = ("square", "round", "gauss", "tophat")
+"""Of crystals, in the order in which compiled kernels number them."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilesim.compute import Numbers
-from tilesim.kernels.derived import derive
+from tilesim.kernels.derived import SHAPES, derive
 from tilesim.kernels.library import load
 from tilesim.model import Experiment, StructureFactors
 from tilesim.model.vectors import Vector, rotate_about
@@ -19,7 +19,6 @@ BLOCK = 2**15
 """Pixels per call, which cannot be interrupted; the kernel has blocks of its own."""
 NUMBERS_PER_PIXEL = 2
 """Float64 numbers per pixel of a call: its number and its photons (tests/test_budget.py measures it)."""
-SHAPES = ("square", "round", "gauss", "tophat")
 
 _WHOLE = (
     "size width shape single interpolate skip layers oversample sources phi_steps mosaic_domains "

@@ -14,6 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from tilesim.kernels import tensors
+from tilesim.kernels.derived import SHAPES
 from tilesim.kernels.tensors import NUMBERS_PER_PIXEL, block_of, lower_table
 from tilesim.model import Experiment
 from tilesim.physics.factors import FactorTable
@@ -27,7 +28,6 @@ BLOCK = 128
 """Pixels of one program."""
 ORIENTATIONS = 2**14
 """Cells that are on the device at a time."""
-SHAPES = ("square", "round", "gauss", "tophat")
 
 
 def lower(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from tilesim.compute import Numbers
-from tilesim.kernels.derived import derive, raster
+from tilesim.kernels.derived import PADDING, derive, raster
 from tilesim.model import Experiment, StructureFactors
 from tilesim.model.vectors import Vector
 from tilesim.physics.factors import FactorTable, make_table
@@ -24,8 +24,6 @@ CPU_BLOCK = 24576
 GPU_BLOCK = 2**20
 NUMBERS_PER_PIXEL = 90
 """Float64 numbers per pixel of a block, at the widest (tests/test_budget.py measures it)."""
-PADDING = 64
-"""Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
 
 
 @dataclass(frozen=True)

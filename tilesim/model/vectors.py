@@ -38,6 +38,12 @@ def unit(u: Sequence[float]) -> Vector:
     return (u[0] / length, u[1] / length, u[2] / length) if length > 0 else (0.0, 0.0, 0.0)
 
 
+def reciprocal(a: Vector, b: Vector, c: Vector) -> tuple[Vector, Vector, Vector]:
+    """a*, b*, c* of the vectors of a cell that has a volume, or the other way round."""
+    over = 1.0 / dot(a, cross(b, c))
+    return scale(cross(b, c), over), scale(cross(c, a), over), scale(cross(a, b), over)
+
+
 def rotate_xyz(v: Sequence[float], about_x: float, about_y: float, about_z: float) -> Vector:
     """v turned about the laboratory x, then y, then z axis, right-handed, in radians (spec geometry 6)."""
     x, y, z = v

@@ -8,13 +8,11 @@ from itertools import takewhile
 from typing import Any
 
 from tilesim.errors import InputError
+from tilesim.model.detector import MAX_PIXELS
 from tilesim.nanobragg.effects import RANDOM
 from tilesim.nanobragg.flags import FLAGS, Flag, Form
 from tilesim.nanobragg.settings import RTD, Settings
 from tilesim.nanobragg.values import Kind, Read, Value, as_reference, checked, checked_or_as_reference, usable
-
-MAX_PIXELS = 2**40
-"""More than this is taken for a mistake."""
 
 _QUOTED = 60
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tilesim.errors import InputError
 from tilesim.model import PixelMask, Sensor
 from tilesim.model.instrument import Instrument
-from tilesim.model.vectors import Vector, cross, dot, scale, unit
+from tilesim.model.vectors import Vector, cross, dot, reciprocal, scale, unit
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.options import Options
 from tilesim.nanobragg.settings import Settings
@@ -120,10 +120,9 @@ def crystal_of(chosen: ChosenDetector | None) -> tuple[Vector, Vector, Vector] |
     if real is None:
         return None
     a, b, c = (scale(real[n : n + 3], 1e10) for n in (0, 3, 6))
-    volume = dot(a, cross(b, c))
-    if not abs(volume) > 0.0:
+    if not abs(dot(a, cross(b, c))) > 0.0:
         raise InputError(f"{chosen.instrument.name}: the vectors of its crystal lie in one plane; expected a cell")
-    return tuple(scale(cross(u, v), 1.0 / volume) for u, v in ((b, c), (c, a), (a, b)))
+    return reciprocal(a, b, c)
 
 
 def sensor_attenuation(chosen: ChosenDetector | None, settings: Settings) -> float | None:

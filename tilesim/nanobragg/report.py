@@ -6,6 +6,7 @@ import math
 from typing import Protocol
 
 from tilesim.files.outputs import Outputs
+from tilesim.model.background import AVOGADRO
 from tilesim.model.crystal import Shape
 from tilesim.model.vectors import Vector, cross, dot
 from tilesim.nanobragg.background import background_line
@@ -14,7 +15,6 @@ from tilesim.nanobragg.setup import FactorsFrom, Setup
 
 BANNER = "nanoBragg nanocrystal diffraction simulator - James Holton and Ken Frankel 5-17-17"
 
-_AVOGADRO = 6.02214179e23
 _DENSITY = 1.2e6
 """g/m^3; the reference assumes it whatever -density says."""
 
@@ -128,7 +128,7 @@ def _sample_lines(setup: Setup) -> list[str]:
             f"         recommend -oversample {sample.recommended} to work around this",
         ]
     molecules = math.prod(map(float, sample.cells))
-    lines.append(f"approximate MW = {a * b * c * _DENSITY * _AVOGADRO / molecules:g}")
+    lines.append(f"approximate MW = {a * b * c * _DENSITY * AVOGADRO / molecules:g}")
     return lines
 
 

@@ -232,6 +232,17 @@ def first_accepted(polar: Tensor, factor: Tensor, wave: Wave) -> Tensor:
     return torch.where(due, factor, polar)
 
 
+def times_oversampled(setup: KernelSetup, term: Tensor, ray: Ray, polar: Tensor) -> Tensor:
+    """A term (n,) of the sum times the factors that each term has of its own; the others are applied at the end."""
+    if setup.oversample_thick:
+        term = term * ray.capture
+    if setup.oversample_polar:
+        term = term * polar
+    if setup.oversample_omega:
+        term = term * ray.omega
+    return term
+
+
 def photons(
     setup: KernelSetup, pixels: PixelList, sweep: Sweep = sweep, watch: Watch = unwatched
 ) -> tuple[Tensor, Tensor]:
@@ -250,12 +261,7 @@ def photons(
             polar = first_accepted(polar, factor, wave)
             watch("polarization", factor, polar)
             term = sweep(setup, pixels, wave) * setup.weights[wave.source]
-            if setup.oversample_thick:
-                term = term * ray.capture
-            if setup.oversample_polar:
-                term = term * factor
-            if setup.oversample_omega:
-                term = term * ray.omega
+            term = times_oversampled(setup, term, ray, factor)
             layer_sum = layer_sum + term
             watch("term", term)
         if ray.ends_layer:

@@ -20,6 +20,7 @@ from tilesim.physics.intensity import (
     rays,
     source_polarization,
     sweep,
+    times_oversampled,
     waves,
 )
 from tilesim.physics.lattice import lattice_squared, miller_indices, nearest_node
@@ -81,13 +82,7 @@ def _running_product(
         allowed = interpolation_allowed(setup, pixels, number)
         value = evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
         watch("evaluation", wave, number, cell, allowed, value)
-        after = intensity + value
-        if setup.oversample_thick:
-            after = after * ray.capture
-        if setup.oversample_polar:
-            after = after * polar
-        if setup.oversample_omega:
-            after = after * ray.omega
+        after = times_oversampled(setup, intensity + value, ray, polar)
         intensity = torch.where(_visited(setup, wave, cell), after, intensity)
         watch("running", intensity)
     return intensity

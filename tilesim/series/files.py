@@ -8,11 +8,11 @@ from dataclasses import asdict
 from tilesim.engine.statistics import Summary
 from tilesim.errors import StoreError
 from tilesim.files.replace import all_together
-from tilesim.images.flat import write_banded
+from tilesim.images.flat import band_rows, write_banded
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
 from tilesim.series.frames import Frame
-from tilesim.series.images import FinishedImage, Scales, band_rows, write_images
+from tilesim.series.images import FinishedImage, Scales, write_images
 
 
 def report_frame(
@@ -38,7 +38,7 @@ def write_float_file(frame: Frame, image: FinishedImage) -> None:
     """The float file that the frame names, if it does; all or nothing. Raises StoreError."""
     path = frame.outputs.float_file
     if path is not None:
-        write_banded(path, b"", (band for _, band in image.bands(band_rows(image))))
+        write_banded(path, b"", (band for _, band in image.bands(band_rows(image.shape))))
 
 
 def write_files(frame: Frame, image: FinishedImage, summary: Summary) -> Scales:
@@ -54,7 +54,7 @@ def make_files(frame: Frame, image: FinishedImage, summary: Summary) -> Scales:
     if frame.outputs.preview is not None:
         from tilesim.pictures.picture import draw_preview
 
-        draw_preview(frame.outputs.preview, image.bands(band_rows(image)), frame.experiment)
+        draw_preview(frame.outputs.preview, image.bands(band_rows(image.shape)), frame.experiment)
     return scales
 
 

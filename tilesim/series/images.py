@@ -10,13 +10,10 @@ import numpy as np
 
 from tilesim.engine.statistics import Summary
 from tilesim.images.counts import int_pixels
-from tilesim.images.flat import convert_bands, write_banded
+from tilesim.images.flat import band_rows, convert_bands, write_banded
 from tilesim.images.pgm import pgm_header, pgm_pixels
 from tilesim.model.sampling import Region
 from tilesim.series.frames import Frame
-
-BAND_PIXELS = 2**20
-"""Pixels that are in memory at a time."""
 
 
 class FinishedImage(Protocol):
@@ -51,15 +48,10 @@ class NoiseSampler(Protocol):
         """uint16 (rows, fast) for each float32 (rows, fast), the whole image in order."""
 
 
-def band_rows(image: FinishedImage) -> int:
-    """Rows of a band."""
-    return max(1, BAND_PIXELS // image.shape[1])
-
-
 def write_images(frame: Frame, image: FinishedImage, summary: Summary) -> Scales:
     """Write the SMV, PGM and noise images that the frame names (spec files 7, 8; noise 7). Raises StoreError."""
     outputs, region = frame.outputs, frame.experiment.region
-    rows = band_rows(image)
+    rows = band_rows(image.shape)
     int_scale = outputs.scale if outputs.scale > 0 else 55000.0 / summary.max_I if summary.max_I > 0 else 1.0
     pgm_scale = outputs.pgm_scale
     if not pgm_scale > 0:

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tilesim.files.replace import replacing
+from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
 from tilesim.pictures.grey import grey_of
 from tilesim.pictures.picture import MISSING_COLOUR, REGION_COLOUR
 from tilesim.pictures.view import block_maxima
 from tilesim.tools.compare import Rectangle
-from tilesim.tools.paired import band_rows, paired
+from tilesim.tools.paired import paired
 
 DOTS_PER_INCH = 110
 LONG_EDGE = 1000

@@ -7,15 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
-
-BAND_PIXELS = 2**20
-"""About how many pixels are worked on at a time."""
-
-
-def band_rows(shape: tuple[int, int]) -> int:
-    """Rows of a band, at least one."""
-    return max(1, BAND_PIXELS // shape[1])
 
 
 def paired(a: Image, b: Image) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
-from tilesim.tools.paired import band_rows, even
+from tilesim.tools.paired import even
 
 REACH = 2
 """A peak is the brightest pixel within so many rows and columns."""

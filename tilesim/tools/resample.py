@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.images.flat import band_rows
 from tilesim.images.pixels import BlockImage, Image, ImagePart
-from tilesim.tools.paired import band_rows, even
+from tilesim.tools.paired import even
 
 
 @dataclass(frozen=True)

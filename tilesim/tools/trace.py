@@ -21,7 +21,7 @@ from tilesim.kernels.derived import derive
 from tilesim.kernels.tensors import TensorKernel, pixels_of
 from tilesim.model import Experiment, Source
 from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED
-from tilesim.model.vectors import Vector, cross, dot, scale
+from tilesim.model.vectors import reciprocal, scale
 from tilesim.nanobragg.command import Stage
 from tilesim.nanobragg.settings import RTD
 from tilesim.physics.factors import interpolable, nearest, tricubic
@@ -228,7 +228,7 @@ class _Tracer:
             self.say("mosaic_umat", *setup.mosaic[domain].flatten().tolist())
         for axis, v in zip("abc", cell, strict=True):
             self.say(f"rot_{axis}_angstroms", *scale(v, 1e10))
-        for axis, v in zip("abc", _reciprocal(cell), strict=True):
+        for axis, v in zip("abc", reciprocal(*cell), strict=True):
             self.say(f"rot_{axis}_star_A_inv", *scale(v, 1e-10))
         self._say_factors(miller_indices(wave.q, cell), allowed)
         self.say("I_term", value)
@@ -320,10 +320,3 @@ class _Tracer:
     def _see_amorphous_wave(self, wave: Source, sine: np.ndarray, electrons: np.ndarray) -> None:
         self.say("background_stol_m_inv", sine / wave.wavelength)
         self.say("background_F", electrons)
-
-
-def _reciprocal(cell: Cell) -> tuple[Vector, Vector, Vector]:
-    """a*, b*, c* of a cell."""
-    a, b, c = cell
-    crosses = cross(b, c), cross(c, a), cross(a, b)
-    return tuple(scale(v, 1.0 / dot(a, crosses[0])) for v in crosses)
