@@ -142,7 +142,7 @@ COMPRESSION = click.option(
     "--compression",
     metavar="none|lz4|zstd[:LEVEL]",
     callback=_parse_compression,
-    help="Of a store [lz4; of whole numbers zstd].",
+    help="Compression of a store [lz4; of whole numbers zstd].",
 )
 ENGINE = [
     click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Compute in N processes of this machine."),

@@ -36,9 +36,9 @@ def parse_pair(ctx: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.argument("words", metavar="A B | -- NANOBRAGG_FLAGS ...", nargs=-1, type=click.UNPROCESSED)
 @click.option("--against", metavar="PROGRAM", help="The second program [NB_C_BIN, then NB_PY_BIN, in the environment].")
 @click.option("--corrected", is_flag=True, help="Run tilesim without --strict-c, nanoBragg's defects corrected.")
-@click.option("--device", metavar="auto|cpu|cuda[:n]", help="Of the tilesim run [auto].")
-@click.option("--precision", type=click.Choice(["mixed", "double"]), help="Of the tilesim run [mixed].")
-@click.option("--backend", type=click.Choice(["auto", "eager", "fused"]), help="Of the tilesim run [auto].")
+@click.option("--device", metavar="auto|cpu|cuda[:n]", help="Device of the tilesim run [auto].")
+@click.option("--precision", type=click.Choice(["mixed", "double"]), help="Precision of the tilesim run [mixed].")
+@click.option("--backend", type=click.Choice(["auto", "eager", "fused"]), help="Kernel of the tilesim run [auto].")
 @click.option("--shape", metavar="SxF", callback=parse_tile, help="Pixels of float files, slow x fast [square].")
 @click.option("--frame", "frames", default="0", callback=parse_pair, metavar="N[,M]", help="Frame of A (and of B) [0].")
 @click.option("--panel", "panels", default="0", callback=parse_pair, metavar="N[,M]", help="Panel of A (and of B) [0].")
@@ -140,7 +140,7 @@ def _two_files(words: Sequence[str], options: dict, folder: str, outdir: str | N
 
     kinds = [format_of(word) for word in words]
     images: dict[int, object] = {}
-    # What has a header tells the shape of what has none.
+    # What has a header gives the shape to what has none.
     for n in sorted((0, 1), key=lambda n: kinds[n] == "float"):
         shape = options["shape"] if kinds[n] == "float" else None
         other = images.get(1 - n)

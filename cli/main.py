@@ -19,7 +19,7 @@ COMMANDS = {
     "noise": "add the noise of beam and detector to images that are there",
     "info": "say what a store holds",
     "preview": "draw a store or image: a PNG, or a page with pan and zoom",
-    "pyramid": "add coarser levels to a store, for quick looks",
+    "pyramid": "add coarser levels to a store, for quick previews",
     "rerun": "compute stored frames again, and compare them",
     "verify": "read a store again and name what is missing or damaged",
     "compare": "compare two images, or two programs run with the same flags",
@@ -80,7 +80,7 @@ def _terminate(*_: object) -> None:
 
 
 def main() -> None:
-    """Run the command line; never shows a traceback for what a user can mend."""
+    """Run the command line; never shows a traceback for what a user can repair."""
     from tilesim.errors import ClusterError, TileError, TilesimError
 
     try:

@@ -120,7 +120,7 @@ def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
 
 
 SHOWN_FILES = 8
-"""Of those that a run writes; of more the last one is named too."""
+"""Files shown of those that a run writes; of more the last one is named too."""
 
 
 def here(job: Job) -> dict[str, Any]:

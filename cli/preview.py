@@ -1,4 +1,4 @@
-"""`tilesim preview`: a picture of an image, or a page to look at it in a browser."""
+"""`tilesim preview`: a picture of an image, or a page that shows it in a browser."""
 
 from __future__ import annotations
 

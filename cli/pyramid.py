@@ -1,4 +1,4 @@
-"""`tilesim pyramid`: coarser levels in a store, for quick looks at any zoom."""
+"""`tilesim pyramid`: coarser levels in a store, for quick previews at any zoom."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SHOWN = 10
 
 
 def summary(launch: Launch, results: Results) -> dict[str, Any]:
-    """Of one series: provenance, statistics, files, time, what is missing."""
+    """Summary of one series: provenance, statistics, files, time, what is missing."""
     from tilesim.series.provenance import describe
 
     [rendering] = launch.renderings

@@ -3,13 +3,17 @@
 import ast
 import doctest
 import inspect
+import re
 import textwrap
 from dataclasses import is_dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 import tilesim
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", tilesim.__all__)
@@ -31,3 +35,21 @@ def test_every_field_of_a_public_noun_is_documented(noun):
         name for name, after in fields if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
     ]
     assert fields and bare == []
+
+
+FOREIGN = re.compile(r"^Of |\b(told|tells|mends?|anew|deaf|extinct|patience|unfit)\b")
+"""How no text of the house begins, and words for which the field has others (CONTRIBUTING.md)."""
+
+
+@pytest.mark.parametrize(
+    "part", sorted({path.parts[-2] for folder in ("tilesim", "cli") for path in (ROOT / folder).rglob("*.py")})
+)
+def test_docstrings_and_helps_use_the_terms_of_the_field(part):
+    found = []
+    for path in (
+        path for folder in ("tilesim", "cli") for path in (ROOT / folder).rglob("*.py") if path.parts[-2] == part
+    ):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                found += [f"{path.name}:{node.lineno}: {node.value[:60]}"] if FOREIGN.search(node.value) else []
+    assert found == []

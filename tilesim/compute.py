@@ -93,7 +93,7 @@ def simulate_tile(kernel: Kernel, tile: Tile) -> TileImage:
 
 
 def known_tile(kernel: Kernel, tile: Tile, values: npt.NDArray[np.float32]) -> TileImage:
-    """What `simulate_tile` gave when it made `values` (slow, fast): only the solid angle is computed anew."""
+    """What `simulate_tile` gave when it made `values` (slow, fast): only the solid angle is computed again."""
     wanted = rendered_pixels(kernel.experiment, tile)
     return TileImage(tile, values, sum((kernel.solid_angle(wanted[part]) for part in _blocks(kernel, wanted)), 0.0))
 
@@ -135,7 +135,7 @@ def check_precision(precision: str) -> None:
 
 
 def summed_type(experiment: Experiment, precision: str) -> str:
-    """Of the terms of the sum: float64 also where one could leave the range of float32."""
+    """Type of the terms of the sum: float64 also where one could leave the range of float32."""
     factors = experiment.factors
     highest = max(abs(factors.default), float(np.abs(factors.grid).max()) if not factors.empty else 0.0)
     cells = experiment.crystal.cells if experiment.crystal is not None else (1, 1, 1)

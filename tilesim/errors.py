@@ -2,7 +2,7 @@
 
 
 class TilesimError(Exception):
-    """Base class of every error that a user can cause or mend.
+    """Base class of every error that a user can cause or repair.
 
     Examples
     --------

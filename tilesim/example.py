@@ -164,7 +164,7 @@ def _unique_indices() -> np.ndarray:
 
 
 def _classes(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each reflection (n,): how many operators leave it in place, whether it is centric, whether absent."""
+    """Symmetry of each reflection (n,): how many operators leave it in place, whether it is centric, whether absent."""
     multiplicity = np.zeros(len(indices))
     centric, absent = np.zeros(len(indices), bool), np.zeros(len(indices), bool)
     for rotation, translation in OPERATORS:

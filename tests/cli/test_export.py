@@ -141,7 +141,7 @@ def test_floats_take_their_geometry_from_flags(tilesim, folder, store):
     assert tilesim("export", "f.bin", "x.edf").status == 0
     assert np.array_equal(fabio.open("x.edf").data, store)
     refused = tilesim("export", "f.bin", "x.h5")
-    assert refused.status == 2 and "f.bin does not tell the geometry" in refused.err and refused.err.count("\n") == 1
+    assert refused.status == 2 and "f.bin does not state the geometry" in refused.err and refused.err.count("\n") == 1
     assert tilesim("export", "f.bin", "x.h5", "--", *BASE).status == 0
     warned = tilesim("export", "f.bin", "x.cbf", "--round", "--", *BASE, "-pix0_vector", 1, 2, 3)
     assert warned.status == 0 and "WARNING: -pix0_vector" in warned.err
@@ -275,7 +275,7 @@ def test_missing_tiles_are_told_and_marked(tilesim, folder, store):
 def test_geometry_that_a_header_cannot_tell_is_a_warning(tilesim, folder):
     tilesim("run", *BASE, "-detector_rotx", "5", "--zarr", "z.zarr", "--quiet")
     result = tilesim("export", "z.zarr", "x.cbf", "--round")
-    assert result.status == 0 and "WARNING: a cbf header tells distance and beam centre only" in result.err
+    assert result.status == 0 and "WARNING: a cbf header states distance and beam centre only" in result.err
 
 
 def test_every_frame_of_a_batch_keeps_its_geometry(tilesim, folder):

@@ -35,7 +35,7 @@ def test_what_is_not_stated_is_asked_for(tmp_path):
     np.zeros((20, 20), "<f4").tofile(tmp_path / "a.bin")
     opened = open_dataset(tmp_path / "a.bin")
     assert "no JSON file beside it" in opened.unknown
-    with pytest.raises(InputError, match=r"does not tell the geometry.*expected --geometry FILE, or nanoBragg flags"):
+    with pytest.raises(InputError, match=r"does not state the geometry.*expected --geometry FILE, or nanoBragg flags"):
         opened.experiment(0)
     (tmp_path / "a.bin.json").write_text(json.dumps({"format": "tilesim float image", "shape": [10, 40]}))
     assert open_dataset(tmp_path / "a.bin").shape == (10, 40)

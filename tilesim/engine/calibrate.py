@@ -13,7 +13,7 @@ from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
 MAX_STEPS_EACH = 8
-"""Of sources, spindle steps, mosaic domains and sensor layers in the trial."""
+"""Most sources, spindle steps, mosaic domains and sensor layers in the trial."""
 PASSES = 3
 """The best of so many counts: a machine is never faster than it is, but often busy."""
 MAX_SECONDS = 1.0

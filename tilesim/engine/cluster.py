@@ -108,7 +108,7 @@ class Cluster:
 
     def _admit(self, address: str, known: Mapping[str, Any], answer: object) -> None:
         if isinstance(answer, OSError):
-            return  # gone again, or not up yet: asked once more at the next look
+            return  # gone again, or not up yet: asked once more the next time
         if not isinstance(answer, Mapping):
             self.incompatible[address] = (
                 f"tilesim {versions()['tilesim']} does not run there ({type(answer).__name__}: {answer})"

@@ -20,7 +20,7 @@ MANY_TILES = 64
 LARGEST_TILE = 4096
 """Edge, pixels."""
 SHARE_OF_MEMORY = 0.6
-"""Of a worker, for its tiles; the libraries and the structure factors need the rest."""
+"""Share of a worker's memory for its tiles; the libraries and the structure factors need the rest."""
 
 
 def sized_job(job: Job, cluster: Cluster, chosen: bool) -> Job:

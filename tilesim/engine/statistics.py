@@ -23,7 +23,7 @@ class Statistics:
     squares: float = 0.0
     """Sum of the squares, each rounded to float32 as the reference does."""
     maximum: float = 0.0
-    """Of the float32 pixels; 0 where none is positive."""
+    """Largest of the float32 pixels; 0 where none is positive."""
     brightest: tuple[int, int] | None = None
     """(slow, fast) of the first pixel in the image that has it."""
     solid_angle: float = 0.0

@@ -27,7 +27,7 @@ NO_COMPILER = "it has no C++ compiler, which the fused kernel asks for"
 
 @dataclass(frozen=True)
 class Refusal:
-    """A tile that a worker did not look at, and why it computes none."""
+    """A tile that a worker did not take, and why it computes none."""
 
     reason: str
     worker: str

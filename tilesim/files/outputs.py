@@ -71,7 +71,7 @@ class Outputs(Noun):
         return self.replace(**{field: fill(n, number, name=name) for field, n in names.items() if n and "{" in n})
 
     def check(self, frames: int) -> None:
-        """Raise InputError unless the names of files tell `frames` frames apart where there is more than one."""
+        """Raise InputError unless the names of files distinguish `frames` frames where there is more than one."""
         for field, option in FILES.items():
             template = getattr(self, field)
             if template is None:

@@ -1,8 +1,8 @@
 """Laboratory frames by name: one rotation of beam, crystal, spindle and detector together.
 
 lab     as simulated
-imgcif  the light travels along -z, the spindle is x as near as it can be: the frame of imgCIF and DIALS
-mcstas  imgcif turned by 180 degrees about y, so that the light travels along +z: the frame of NeXus
+imgcif  the incident beam runs along -z, the spindle is x as near as it can be: the frame of imgCIF and DIALS
+mcstas  imgcif turned by 180 degrees about y, so that the incident beam runs along +z: the frame of NeXus
 """
 
 from __future__ import annotations

@@ -27,11 +27,11 @@ class Shell:
     """Metres; infinite for the first shell of a detector that is hit by the direct beam."""
     d_min: float
     pixels: float
-    """Of all pixels, the share that lies in it."""
+    """Share of all pixels that lies in it."""
     reflections: int
     """Points of the reciprocal lattice in it, the origin left out."""
     listed: int
-    """Of these, how many the table does not leave to its default."""
+    """How many of these the table does not leave to its default."""
 
 
 def shells(experiment: Experiment, known: np.ndarray, count: int = SHELLS) -> tuple[Shell, ...]:
@@ -86,7 +86,7 @@ def _lattice_points(experiment: Experiment, known: np.ndarray, edges: np.ndarray
 
 
 def _plane_of(known: np.ndarray, minimum: tuple[int, int, int], h: int, k: np.ndarray, l: np.ndarray) -> np.ndarray:
-    """Of the lattice points of plane h, (k, l) bool, which are known."""
+    """Which lattice points of plane h are known, (k, l) bool."""
     plane = np.zeros((len(k), len(l)), dtype=bool)
     if not 0 <= h - minimum[0] < known.shape[0]:
         return plane

@@ -33,7 +33,7 @@ def predict_spots(crystal: Crystal, beam: Beam, scan: Scan, panel: Panel) -> Spo
     """The reflections that meet Ewald's sphere during the rotation, or come as near to it as they are wide.
 
     For the central wavelength and direction, and the orientation without mosaicity; these and the crystal's size
-    decide how near is near enough. All reflections of the lattice are told, extinct ones too. Raises InputError for a
+    decide how near is near enough. Systematically absent reflections are predicted, too. Raises InputError for a
     curved panel, and for more than 10^9 reflections.
     """
     if panel.curved_radius is not None:

@@ -27,7 +27,7 @@ class Bands:
 
     @property
     def dtype(self) -> np.dtype:
-        """Of what `bands` gives."""
+        """Type of what `bands` gives."""
         return self.counts.dtype if self.counts else self.image.dtype
 
     def bands(self) -> Iterator[tuple[int, np.ndarray]]:

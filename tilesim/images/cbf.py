@@ -38,7 +38,7 @@ MARK = b"\x0c\x1a\x04\xd5"
 """What the pixels begin after."""
 CODING = "x-CBF_BYTE_OFFSET"
 NAMES = {"Si": "Silicon"}
-"""Of sensor materials in headers."""
+"""Names of sensor materials in headers."""
 PADDING = 4095
 """Zero bytes after the pixels, as in files of the detector."""
 MOST_HEADER = 2**20

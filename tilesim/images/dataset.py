@@ -91,7 +91,7 @@ class Dataset:
             except InputError as error:
                 why = str(error)
         raise InputError(
-            f"{printable(self.path)} does not tell the geometry: {why}; expected --geometry FILE, or nanoBragg "
+            f"{printable(self.path)} does not state the geometry: {why}; expected --geometry FILE, or nanoBragg "
             "flags behind --, such as: -- -mat A.mat -lambda 1 -distance 100 -pixel 0.1"
         )
 
@@ -156,7 +156,7 @@ class Dataset:
 
     @cached_property
     def units(self) -> str:
-        """Of the pixels, for people."""
+        """Units of the pixels, for people."""
         if self.store is not None:
             return str(self.store.array.attrs.get("units") or "pixel value")
         return "photons/pixel" if self.format == Format.FLOAT else "pixel value"
@@ -222,14 +222,14 @@ def open_dataset(
     Raises InputError, naming the file.
     """
     name, form = os.fspath(path), format_of(path)
-    told, beside = tuple(warnings), notes or {}
+    remarks, beside = tuple(warnings), notes or {}
     if form == Format.STORE:
         store = Store.open(name)
         size, panels, frames = _pair(store.array.shape), store.plan.panels, store.numbers
         stated: Series | str = "" if experiment is None else _given(experiment, len(frames))
         if isinstance(stated, Series):
             _checked(stated, name, size, panels)
-        return Dataset(name, form, size, panels, frames, store, stated, experiment is None, False, told, beside)
+        return Dataset(name, form, size, panels, frames, store, stated, experiment is None, False, remarks, beside)
     exact = False
     if experiment is not None:
         stated = ""
@@ -258,7 +258,7 @@ def open_dataset(
             if experiment is not None:
                 raise
             stated = str(error)
-    return Dataset(name, form, size, panels, tuple(range(image.frames)), None, stated, exact, stacked, told, beside)
+    return Dataset(name, form, size, panels, tuple(range(image.frames)), None, stated, exact, stacked, remarks, beside)
 
 
 def _given(experiment: Experiment | Sequence[Experiment], count: int) -> Series:

@@ -30,7 +30,7 @@ class ModelImages:
     names: tuple[str, ...]
     """A file for each frame, or one for all of them."""
     template: str | None = None
-    """The names with # for the digits of the number that tells them apart."""
+    """The names with # for the digits of the number in which they differ."""
     first: int = 1
     """Number of the first file."""
 
@@ -66,7 +66,7 @@ def models(series: Series, axes: Axes, images: ModelImages | None = None) -> dic
     frames = [turned(one, rotation) for one in series]
     for number, one in zip(series.numbers, frames, strict=True):
         if any(panel.curved_radius is not None for panel in one.detector.panels):
-            raise InputError(f"frame {number}: the detector is curved, which this format cannot tell")
+            raise InputError(f"frame {number}: the detector is curved, which this format cannot describe")
     first = frames[0]
     plain: dict[str, Any] = {"__id__": "ExperimentList", "experiment": [], "imageset": []}
     plain |= {key: [] for key in ("beam", "detector", "goniometer", "scan", "crystal", "profile", "scaling_model")}

@@ -22,7 +22,7 @@ BEAM, FAST = (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Facing:
-    """A panel as a header tells it; metres, pixels and degrees."""
+    """A panel as a header describes it; metres, pixels and degrees."""
 
     panel: Panel
     wavelength: float
@@ -43,7 +43,7 @@ def facing(experiment: Experiment, number: int, what: str, shown: int | None = N
     """
     panel, beam, scan = experiment.detector.panels[number], experiment.beam, experiment.scan
     if panel.curved_radius is not None:
-        raise InputError(f"{what} cannot tell a curved detector; expected a flat one, or --format float")
+        raise InputError(f"{what} cannot describe a curved detector; expected a flat one, or --format float")
     centre = beam_centre(panel, beam)
     if centre is None:
         name = number if shown is None else shown

@@ -16,7 +16,7 @@ from tilesim.files.reading import printable, unreadable
 from tilesim.images.pixels import BlockImage, check_number
 
 PLACES = ("data", "instrument/detector/data")
-"""Of pixels within an entry: a dataset, or a group of them."""
+"""Paths of pixels within an entry: a dataset, or a group of them."""
 DETECTOR = "instrument/detector"
 PARTS = re.compile(r"data(_\d+)?")
 
@@ -150,7 +150,7 @@ def _shape(dataset: Hdf5, where: str) -> tuple[int, ...]:
 
 @contextmanager
 def _opened(path: str) -> Iterator[Hdf5]:
-    """The file, its errors told in one line."""
+    """The file, its errors in one line."""
     h5py = need("h5py", "reading HDF5 files")
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401  (the codecs of detectors)

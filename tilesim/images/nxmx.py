@@ -1,7 +1,7 @@
 """NXmx HDF5 files: a series of one or many panels under bitshuffle/lz4, with beam, detector, spindle and cell.
 
-All vectors are in the McStas frame (light along +z), so the experiment is turned into it as a whole. Panels lie one
-below the other in the data, (frame, panel x slow, fast), each with its NXdetector_module.
+All vectors are in the McStas frame (incident beam along +z), so the experiment is turned into it as a whole. Panels lie
+one below the other in the data, (frame, panel x slow, fast), each with its NXdetector_module.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def write_nxmx(
     material  of the sensor, where the experiment does not state it
     notes     plain values that are kept beside the data, such as the command line
 
-    Raises InputError where libraries are missing or frames differ in what the format cannot tell apart; StoreError.
+    Raises InputError where libraries are missing or frames differ in what the format states once; StoreError.
     """
     h5py, plugin = need("h5py", "writing NXmx files"), need("hdf5plugin", "writing NXmx files")
     frames = in_mcstas(series)
@@ -89,7 +89,7 @@ def write_nxmx(
 
 
 def in_mcstas(series: Series) -> list[Experiment]:
-    """Every frame in the McStas frame. Raises InputError where one differs in what NXmx cannot tell frame by frame.
+    """Every frame in the McStas frame. Raises InputError where one differs in what NXmx states once.
 
     These are spindle angles, wavelengths, fluences, crystals, and the distance of the detector along the beam.
     """
@@ -97,7 +97,7 @@ def in_mcstas(series: Series) -> list[Experiment]:
     frames = [turned(one, rotation) for one in series]
     first = frames[0]
     if any(panel.curved_radius is not None for panel in first.detector.panels):
-        raise InputError("the detector is curved, which this format cannot tell; expected a flat one")
+        raise InputError("the detector is curved, which this format cannot describe; expected a flat one")
     for number, one in zip(series.numbers, frames, strict=True):
         same = {
             "the direction of the beam": one.beam.direction == first.beam.direction,

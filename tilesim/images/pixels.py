@@ -24,7 +24,7 @@ class Image(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the pixels, in the byte order of this machine."""
+        """Type of the pixels, in the byte order of this machine."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The image formats: which one a file has, told by its content, and which one a name stands for, by its ending."""
+"""The image formats: which one a file has, by its content, and which one a name stands for, by its ending."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STACKED = (Format.FLOAT, Format.TIFF, Format.EDF, Format.PNG)
 """Formats whose files may hold the panels of a frame one below the other, as `tilesim run` writes them."""
 
 START = 1024
-"""Bytes of a file by which its format is told."""
+"""Bytes of a file by which its format is recognised."""
 TIFF = (b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0")
 PACKED = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip"}
 FOREIGN = {b"\x89PNG\r\n": "PNG", b"P5": "PGM", b"\x93NUMPY": "numpy", b"\xff\xd8\xff": "JPEG", b"R-AXIS": "R-AXIS"}

@@ -241,7 +241,7 @@ def _scaling(offset: float, scale: float) -> Items:
 
 
 def header_block(items: Iterable[tuple[str, str]], size: int = BLOCK) -> bytes:
-    """The text of `items`, padded to a multiple of 512 bytes (at least `size`) that its HEADER_BYTES tells."""
+    """The text of `items`, padded to a multiple of 512 bytes (at least `size`) that its HEADER_BYTES states."""
     items = tuple(items)
     while len(text := header_text(items, size)) > size:
         size += BLOCK

@@ -27,7 +27,7 @@ Edges = tuple[int, int, int, int]
 
 
 def parse_geom(content: bytes, name: str) -> Instrument:
-    """The instrument: light along +z, y up; panels in the order of the file. Raises InputError."""
+    """The instrument: incident beam along +z, y up; panels in the order of the file. Raises InputError."""
     shared: dict[str, str] = {}
     panels: dict[str, dict[str, str]] = {}
     bad: dict[str, dict[str, str]] = {}

@@ -21,7 +21,7 @@ Plain = dict[str, Any]
 
 
 def parse_expt(content: bytes, name: str) -> Instrument:
-    """The instrument of an experiment list; in the frame of the file, where the light usually travels along -z."""
+    """The instrument of an experiment list; in the frame of the file, where the incident beam usually runs along -z."""
     plain = json.loads(content)
     if not isinstance(plain, dict) or not plain.get("detector"):
         raise InputError("expected the key detector, as DIALS writes it")

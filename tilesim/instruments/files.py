@@ -1,4 +1,4 @@
-"""Reading where a detector is: DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML, told by content and name."""
+"""Reading where a detector is: DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML, by content and name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_detector(path: str | os.PathLike[str]) -> Instrument:
     Parameters
     ----------
     path
-        DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML file; told by its content, TOML by its name.
+        DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML file; recognised by its content, TOML by its name.
 
     Returns
     -------

@@ -31,7 +31,7 @@ class DetectorLayout(Noun):
     pixel_size: float
     """Metres"""
     raster: tuple[int, int]
-    """Pixels (slow, fast) of the plane; by default the light arrives in its middle"""
+    """Pixels (slow, fast) of the plane; by default the direct beam meets its middle"""
     sensor: Sensor
     source: str
     """Where the numbers are from"""
@@ -43,7 +43,7 @@ class DetectorLayout(Noun):
     panel: tuple[int, int] | None = None
     """Pixels (slow, fast) of each of several panels"""
     corners: tuple[tuple[float, ...], ...] = ()
-    """Of each of several panels: x, y of its outer corner (pixels from the middle), its fast and its slow axis"""
+    """Place of each of several panels: x, y of its outer corner (pixels from the middle), its fast and its slow axis"""
 
     @property
     def count(self) -> int:
@@ -179,7 +179,7 @@ def _layout(name: str, plain: dict[str, Any]) -> DetectorLayout:
 
 
 def _raster(corners: list[tuple[float, ...]], panel: tuple[int, int]) -> tuple[int, int]:
-    """Pixels (slow, fast) of a plane that holds all panels with the light in its middle."""
+    """Pixels (slow, fast) of a plane that holds all panels with the direct beam in its middle."""
     slow, fast = panel
     reach = [
         (abs(y + i * fast * fy + j * slow * sy), abs(x + i * fast * fx + j * slow * sx))

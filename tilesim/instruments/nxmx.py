@@ -26,7 +26,7 @@ LONGEST = 50
 
 
 def read_nxmx(path: str | os.PathLike[str], name: str) -> Instrument:
-    """The instrument of the first detector: light along +z, as NXmx has it. Raises InputError."""
+    """The instrument of the first detector: incident beam along +z, as NXmx has it. Raises InputError."""
     h5py = need("h5py", "reading NXmx files")
     try:
         file = h5py.File(path, "r")

@@ -17,7 +17,7 @@ SEARCHED = 24576
 PADDING = 64
 """Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
 SHAPES = ("square", "round", "gauss", "tophat")
-"""Of crystals, in the order in which compiled kernels number them."""
+"""Shapes of crystals, in the order in which compiled kernels number them."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Derived:
     summed: str
     """Type of the sum's terms: float32 or float64"""
     angles: tuple[float, ...]
-    """Of the spindle, as they are used"""
+    """Angles of the spindle, as they are used"""
     first_pixel: int | None
     """Strict only: the pixel whose first spindle step is not carried over (spec intensity 8.1)"""
     volume: float

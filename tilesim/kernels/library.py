@@ -96,7 +96,7 @@ def _options() -> tuple[str, ...]:
 
 @cache
 def _path() -> Path:
-    """Where the library is kept: its name tells source, options, processor and system apart."""
+    """Where the library is kept: its name has digests of source, options, processor and system."""
     folder = os.environ.get("TILESIM_CACHE") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tilesim"
     )
@@ -106,7 +106,7 @@ def _path() -> Path:
 
 
 def _processor() -> tuple[str, ...]:
-    """Model and abilities, as far as the system tells."""
+    """Model and abilities, as far as the system says."""
     try:
         with open("/proc/cpuinfo") as lines:
             first = next(iter("".join(lines).split("\n\n")), "")

@@ -49,7 +49,7 @@ class Sensor(Noun):
     attenuation: float | None = None
     """Linear attenuation coefficient mu, 1/m; None: that of the material at the wavelength of the beam."""
     material: str | None = None
-    """One of `materials.MATERIALS`; None: unknown, and files are told silicon."""
+    """One of `materials.MATERIALS`; None: unknown, and files say silicon."""
 
     def __post_init__(self) -> None:
         checks.coerce(

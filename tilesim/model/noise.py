@@ -13,9 +13,9 @@ from tilesim.model.noun import Noun
 MAX_RADIUS = 2048
 """Pixels; the memory for a tile grows with the square."""
 GAUSS_REACH = 2.6
-"""Widths from the centre of a Gaussian, beyond which 1e-8 of its light lies."""
+"""Widths from the centre of a Gaussian, beyond which 1e-8 of its photons lie."""
 FIBER_REACH = 66
-"""The same of the fibre-coupled shape, beyond which 1 % of its light lies."""
+"""The same of the fibre-coupled shape, beyond which 1 % of its photons lie."""
 ROUNDING = 1e-9
 """Pixels: a width that was divided by a pixel size may be a little more than it was meant to be."""
 SEEDS = (-(2**63), 2**64 - 1)

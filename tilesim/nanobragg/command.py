@@ -1,4 +1,4 @@
-"""What a nanoBragg command line amounts to: an experiment, the files to write, and what to tell the user."""
+"""What a nanoBragg command line amounts to: an experiment, the files to write, and the messages for the user."""
 
 from __future__ import annotations
 

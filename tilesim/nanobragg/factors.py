@@ -19,7 +19,7 @@ ReadTable = Callable[[Request], Table]
 """`read_factors`, or a form of it that remembers."""
 
 CELL_TOLERANCE = 0.01
-"""Of lengths, and of angles in units of 90 degrees."""
+"""Relative tolerance of lengths, and of angles in units of 90 degrees."""
 
 
 def read_structure_factors(
@@ -27,7 +27,7 @@ def read_structure_factors(
 ) -> tuple[Table, FactorsFrom]:
     """The table and where it came from (spec files 1, 3). Raises InputError.
 
-    finest  the smallest d-spacing on the detector in metres, to which a model is computed unless told otherwise
+    finest  the smallest d-spacing on the detector in metres, to which a model is computed unless a limit is given
     """
     default = settings.default_f
     if options.model is not None:

@@ -101,8 +101,8 @@ def check_settings(chosen: ChosenDetector | None, settings: Settings) -> None:
         return
     if chosen.layout is not None:
         slow, fast = chosen.layout.raster
-        told = (settings.pixels_slow, settings.pixels_fast, settings.pixel_size)
-        if told[:2] != (slow, fast) or abs(told[2] / chosen.layout.pixel_size - 1) > 1e-9 or settings.curved:
+        stated = (settings.pixels_slow, settings.pixels_fast, settings.pixel_size)
+        if stated[:2] != (slow, fast) or abs(stated[2] / chosen.layout.pixel_size - 1) > 1e-9 or settings.curved:
             raise InputError(
                 f"--detector {chosen.layout.name} has {fast} x {slow} pixels (fast x slow) of "
                 f"{chosen.layout.pixel_size * 1e3:g} mm on a plane; expected no -pixel, -detpixels or -curved_det"

@@ -62,7 +62,7 @@ def read_command(
     background: Slab | None = None,
     instrument: Instrument | None = None,
 ) -> Command:
-    """Resolve a nanoBragg argument list: its experiment, the files it asks for, and what to tell the user.
+    """Resolve a nanoBragg argument list: its experiment, the files it asks for, and the messages for the user.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def read_command(
     read_table
         Reader of structure factors; commands that share a file may share what it gives.
     completeness
-        Whether to say how much of what the detector sees is listed: True always, False where a file tells its symmetry,
-        None never.
+        Whether to say how much of what the detector sees is listed: True always, False where a file states its
+        symmetry, None never.
     options
         Options beside those among the arguments, over which they win.
     background
@@ -136,7 +136,7 @@ def from_nanobragg(
 ) -> Experiment:
     """Make the experiment that a nanoBragg command line describes, such as "-mat A.mat -hkl P1.hkl -distance 180".
 
-    Structure factors may come from MTZ and CIF files and models, too: docs/structure-factors.md. `read_command` tells
+    Structure factors may come from MTZ and CIF files and models, too: docs/structure-factors.md. `read_command` says
     more: surprising flags, and the corrections (docs/corrections.md) that affect the image.
 
     Parameters
@@ -342,7 +342,7 @@ def _setup(
 
 
 def _attenuation(known: float | None, settings: Settings) -> float:
-    """Of the detector's material, or as given; negative where nobody says it."""
+    """Attenuation depth of the detector's material, or as given; negative where it is not stated."""
     if known is not None:
         return known
     return -1.0 if settings.attenuation is None else settings.attenuation

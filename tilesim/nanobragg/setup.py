@@ -50,7 +50,7 @@ class Setup:
     attenuation_known: bool
     """mu is that of the sensor's material at the wavelength."""
     material: str | None
-    """Of the sensor, where the detector was described by a file or by name."""
+    """Material of the sensor, where the detector was described by a file or by name."""
     detector_name: str
     mosaic: Mosaic
     interpolate: bool
@@ -58,7 +58,7 @@ class Setup:
     cell: Cell
     sample: Sample
     table: Table
-    """Structure factors, and what their file told besides."""
+    """Structure factors, and what else their file states."""
     factors_from: FactorsFrom
     cell_from_table: bool
     """Neither -cell nor -mat, but the file of structure factors."""
@@ -70,7 +70,7 @@ class Setup:
     """Without sensor"""
     background: Background | None
     seed: int
-    """Of the noise, internal sign."""
+    """Seed of the noise, internal sign."""
     read_differently: bool
     """The reference would have read a file of this run differently (K10)."""
 

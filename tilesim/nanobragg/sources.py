@@ -22,7 +22,7 @@ _ROUND_LIMIT = 1.1
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the light of one source comes from, as the report prints it."""
+    """Where one source of the beam lies, as the report prints it."""
 
     position: Vector
     """Metres, from the sample."""

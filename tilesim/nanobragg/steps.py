@@ -9,7 +9,7 @@ from tilesim.errors import InputError
 from tilesim.nanobragg.settings import RTD
 
 MAX_STEPS = 2**31 - 1
-"""Of one pixel; the reference counts them in a 32-bit integer."""
+"""Most steps of one pixel; the reference counts them in a 32-bit integer."""
 
 MAX_LISTED = 10**7
 """Phi angles, sources, layers or domains; each is kept and printed, so more is taken for a mistake."""

@@ -40,7 +40,7 @@ class Lattice:
     """a*, b*, c* in 1/angstrom"""
     table: FactorTable
     dtype: torch.dtype
-    """Of everything after the fraction of h, k, l."""
+    """Type of everything after the fraction of h, k, l."""
 
 
 def miller_indices(q: Axes, cell: Sequence[Sequence[float]]) -> Axes:
@@ -69,7 +69,7 @@ def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
         return _round(fraction, lattice)
     distance = node_distance(fraction, lattice)
     if lattice.shape == "gauss":
-        # May be smaller than float32 can tell, all over an image.
+        # May be smaller than float32 resolves, all over an image.
         spot = torch.exp(distance * (-2.0 * lattice.fudge / GAUSS_WIDTH))
     else:
         spot = (distance * lattice.fudge < TOPHAT_RADIUS_SQUARED).to(lattice.dtype)

@@ -15,7 +15,7 @@ from torch import Tensor
 BLOCK = 128
 """Edge of a block, pixels."""
 QUANTUM = 2.0**-16
-"""Photons to which the result is rounded: less than a detector can tell, more than the noise of the transforms.
+"""Photons to which the result is rounded: less than a detector resolves, more than the noise of the transforms.
 
 So a dark pixel beside a bright one (up to some 1e10 photons) is dark, and sums are exact in any order.
 """
@@ -40,7 +40,7 @@ def fiber_kernel(fwhm: float, radius: int) -> Tensor:
     """The shape of detectors coupled by fibre-optic tapers, g / (2 pi (g^2 + r^2)^(3/2)), as `gauss_kernel`.
 
     Holton, Nielsen and Frankel, "The point-spread function of fiber-coupled area detectors", J. Synchrotron Rad. 19,
-    1006 (2012). Its tail is long: g / r of the light is found beyond a radius r.
+    1006 (2012). Its tail is long: g / r of the photons is found beyond a radius r.
     """
     g = FIBER_SCALE * fwhm
     edges = torch.arange(-radius, radius + 2, dtype=torch.float64) - 0.5

@@ -9,4 +9,4 @@ Watch = Callable[..., None]
 
 
 def unwatched(event: str, *values: object) -> None:
-    """Nobody looks on."""
+    """Nothing is recorded."""

@@ -16,7 +16,7 @@ SHELLS = 150
 PER_DECADE = 10
 """Bins of the histogram, of equal width in the logarithm of the value."""
 SPAN = 60
-"""Decades on either side of 1 that the histogram tells apart."""
+"""Decades on either side of 1 that the histogram resolves."""
 
 
 @dataclass(frozen=True)

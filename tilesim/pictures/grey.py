@@ -14,7 +14,7 @@ BACKGROUND_SHARE = 10
 DYNAMIC_RANGE = 300
 """Black over the width of the linear part, at most: lower values of a dark image are white."""
 DECADES = 4
-"""Of a logarithmic scale without a minimum, at most."""
+"""Most decades of a logarithmic scale without a minimum."""
 BAR_TICKS = 6
 SCALES = ("auto", "log", "linear", "sqrt")
 
@@ -28,7 +28,7 @@ class Grey:
     high: float
     """Black"""
     width: float
-    """Of the linear part above white, of the scale "auto", which is logarithmic (asinh) beyond"""
+    """Width of the linear part above white in the scale "auto", which is logarithmic (asinh) beyond"""
     scale: str = "auto"
 
     def norm(self):

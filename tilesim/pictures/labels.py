@@ -21,7 +21,7 @@ LABEL_LIMIT = 10_000
 
 @dataclass(frozen=True)
 class Label:
-    """A predicted spot that is told by its Miller indices."""
+    """A predicted reflection that is labelled by its Miller indices."""
 
     hkl: tuple[int, int, int]
     slow: float
@@ -38,7 +38,7 @@ class Label:
 def brightest(spots: Spots, view: View, count: int) -> list[Label]:
     """The `count` predicted spots in a view that are brightest, as its blocks have it, and lie on a spot.
 
-    Of reflections that fall together the one nearest to the brightest block is told.
+    Of reflections that fall together the one nearest to the brightest block is labelled.
     """
     blocks, region, factor = view.blocks, view.region, view.factor
     rows, columns = (

@@ -33,9 +33,9 @@ class Coding:
 
     kind: str
     low: float
-    """Of code 0."""
+    """Value of code 0."""
     width: float
-    """Of a step, or of the linear part of the asinh."""
+    """Size of a step, or of the linear part of the asinh."""
     reach: float
     """asinh of the largest number, for the kind asinh."""
 

@@ -22,7 +22,7 @@ from tilesim.pictures.rings import Ring, stacked_rings
 from tilesim.pictures.view import View, block_maxima
 
 LONG_EDGE = 1000
-"""Of a picture, pixels, about: larger images are reduced to it and small ones enlarged, in whole numbers."""
+"""Longer edge of a picture, pixels, about: images are reduced or enlarged to it by whole numbers."""
 SHORT_EDGE = 120
 """A picture is at least so wide and high, in its own pixels: a strip a few pixels wide is stretched."""
 DOTS_PER_INCH = 100
@@ -45,10 +45,10 @@ class Drawing:
     title: str = ""
     rings: Sequence[Ring] = ()
     centre: tuple[float, float] | None = None
-    """Of the beam, (slow, fast) pixels."""
+    """Centre of the beam, (slow, fast) pixels."""
     labels: Sequence[Label] = ()
     border: Region | None = None
-    """Of what was rendered, where that is not the whole image."""
+    """Outline of what was rendered, where that is not the whole image."""
     curves: Curves = field(default_factory=Curves)
     enlarged: int = 1
     """Pixels of the picture for each block."""

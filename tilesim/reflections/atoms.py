@@ -28,7 +28,7 @@ RATE = 1.5
 CUTOFF = 1e-6
 """Electrons per cubic angstrom below which the density of an atom is cut off."""
 BYTES_PER_POINT = 14
-"""Of the density, its transform, the FFT's copy of it and the solvent mask."""
+"""Arrays in memory: the density, its transform, the FFT's copy of it and the solvent mask."""
 HEAVIEST_TABULATED, HEAVIEST_ANOMALOUS = 98, 92
 """Atomic numbers: of form factors (IT92), and of the Cromer-Liberman tables, which begin at 3."""
 

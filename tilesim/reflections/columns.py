@@ -44,7 +44,7 @@ def choose(name: str, columns: Sequence[tuple[str, str]], wanted: str | None) ->
 
     wanted  a label; two with a comma: F(+),F(-), or F,DANO
 
-    Unless told otherwise takes the first pair of amplitudes, else the first amplitude with the first anomalous
+    Unless a column is named takes the first pair of amplitudes, else the first amplitude with the first anomalous
     difference, else the first amplitude, else the first pair of intensities, else the first intensity. Raises
     InputError, listing the columns.
     """

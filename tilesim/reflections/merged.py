@@ -78,8 +78,9 @@ def merged(
 def expand(reflections: Reflections, default: float = 0.0) -> tuple[StructureFactors, np.ndarray]:
     """The table with all symmetry mates and Friedel mates, and which of its points are known, (h, k, l) bool.
 
-    Reflections that are extinct by the space group, up to `d_min` and to the finest one listed, are known to be zero
-    unless the file says otherwise. All else holds `default`. Raises InputError where the grid does not fit in memory.
+    Reflections that are systematically absent in the space group, up to `d_min` and to the finest one listed, are known
+    to be zero unless the file says otherwise. All else holds `default`. Raises InputError where the grid does not fit
+    in memory.
     """
     r = reflections
     operations = r.spacegroup.operations()

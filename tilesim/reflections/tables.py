@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tilesim.reflections.merged import Reflections
 
 LOOKED_AT = 2**16
-"""Bytes at the start of a file that tell its kind."""
+"""Bytes at the start of a file that show its kind."""
 GZIP = b"\x1f\x8b"
 MTZ, CIF, TEXT = "an MTZ file", "a CIF", "text"
 
@@ -40,7 +40,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Structure factors, and what else the file told."""
+    """Structure factors, and what else the file states."""
 
     factors: StructureFactors
     differs: bool = False

@@ -25,7 +25,7 @@ from tilesim.series.frames import Frame
 from tilesim.series.images import Scales
 
 LOOK_SECONDS = 2.0
-"""Between two looks at whether the workers that were asked are still there."""
+"""Seconds between two checks that the workers that were asked are still there."""
 
 
 def make_on_workers(cluster: Cluster, frame: Frame, image: StoredImage, summary: Summary) -> Scales:

@@ -45,7 +45,7 @@ class Frames(Sequence[Frame]):
     of: tuple[int, ...] = ()
     """Number of the command of each frame; empty where there is one for all, or none"""
     labels: tuple[Mapping[str, Any], ...] = ()
-    """Of each frame; empty where there are none"""
+    """Labels of each frame; empty where there are none"""
 
     def __len__(self) -> int:
         return len(self.series)
@@ -112,7 +112,7 @@ def frames_of_command(command: Command, count: int = 1, advance: float | None = 
 
     advance  degrees; None: the command's own oscillation, so that a rotation goes on without a gap
 
-    Raises InputError where a series has no advance, or file names do not tell its frames apart.
+    Raises InputError where a series has no advance, or file names do not distinguish its frames.
     """
     command.outputs.check(count)
     starts = spindle_starts(command, count, advance)

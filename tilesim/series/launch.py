@@ -44,7 +44,7 @@ class Choices:
     resume: bool = False
     overwrite: bool = False
     compression: Compression | None = None
-    """Of the store; None: that of a store that is resumed, or the default"""
+    """Compression of the store; None: that of one that is resumed, or the default"""
     tables: bool = True
     """Whether the store holds the structure factors"""
     assemble: str = "client"
@@ -72,7 +72,7 @@ class Rendering:
     tables: bool = True
     """Whether the store holds the structure factors"""
     compression: Compression | None = None
-    """Of the store; None: that of a store that is resumed, or the default"""
+    """Compression of the store; None: that of one that is resumed, or the default"""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def launched(
 ) -> Iterator[Launch]:
     """Frames with the store of each group as the user named it, on connected workers where `access` is to some.
 
-    say   takes what the choice of device and kernel tells
+    say   takes what there is to say of the choice of device and kernel
     warn  takes warnings
 
     Raises tilesim's errors; without a named store a hidden one beside the first file is used.

@@ -36,7 +36,7 @@ def describe(frames: Frames, job: Job) -> dict[str, Any]:
 
 
 def shown(experiment: Experiment) -> dict[str, Any]:
-    """An experiment for people and other programs to look at, without its long lists."""
+    """An experiment for people and other programs to read, without its long lists."""
     plain = experiment.to_dict()
     for part, field in (("crystal", "mosaic_rotations"), ("beam", "sources")):
         if plain[part] and len(plain[part][field]) > LONG:

@@ -54,7 +54,7 @@ def render_all(
     resume    whether stores of the same jobs may be there; their tiles are read back, and computed where damaged
     on_tile   called in this thread with every tile
 
-    A tile that fails is told of in the results, in a series a frame's file too, and the rest is completed. Raises
+    A tile that fails is named in the results, in a series a frame's file too, and the rest is completed. Raises
     StoreError, InputError and ClusterError; then, and when interrupted, the stores keep what was done: a note says so.
     """
     start = perf_counter()

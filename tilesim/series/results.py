@@ -38,13 +38,13 @@ class Results:
     stores: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
     seconds: float = 0.0
-    """Of computing, reading back and storing tiles."""
+    """Seconds of computing, reading back and storing tiles."""
     computed: int = 0
     """Tiles"""
     restored: int = 0
     """Tiles that were in the store already."""
     dtypes: tuple[str, ...] = ()
-    """Of the terms that were summed, as the tiles report it."""
+    """Type of the terms that were summed, as the tiles report it."""
     workers: int = 0
     """That did at least one tile; 0 where this process did all."""
     warnings: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zarr.abc.codec import BytesBytesCodec
 
 METHODS = {"lz4": 5, "zstd": 1}
-"""Of Blosc, and the level of each where none is named: the last one before it gets slow (docs/performance.md)."""
+"""Methods of Blosc, each with its usual level: the last one before it gets slow (docs/performance.md)."""
 NONE = "none"
 HIGHEST = 9
 OVERHEAD = 16
@@ -31,7 +31,7 @@ class Compression:
         return NONE if self.method == NONE else f"{self.method}:{self.level}"
 
     def codecs(self, dtype: str) -> list[BytesBytesCodec]:
-        """The codecs that the bytes of a chunk of `dtype` go through: the last one's checksum tells damage."""
+        """The codecs that the bytes of a chunk of `dtype` go through: the last one's checksum shows damage."""
         from zarr.codecs import BloscCname, BloscCodec, BloscShuffle, Crc32cCodec
 
         if self.method == NONE:

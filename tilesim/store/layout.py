@@ -22,9 +22,9 @@ LEVEL = "0"
 IMAGE = "intensity"
 IMAGE_PATH = f"{LEVEL}/{IMAGE}"
 DIMENSIONS = ("frame", "panel", "slow", "fast")
-"""Of a detector of one panel those without `panel`."""
+"""Axes of an image; that of a detector of one panel has no `panel`."""
 INNER_CHUNK = 512
-"""Largest edge of a chunk inside a shard: fastest to write and still quick to look at in part (measured)."""
+"""Largest edge of a chunk inside a shard: fastest to write and still quick to read in part (measured)."""
 CHECKSUM, SHARD_ENTRY = 4, 16
 """Bytes of the checksum of a chunk or index, and of a chunk's entry in the index of its shard."""
 SHARD_FROM = 1024
@@ -46,7 +46,7 @@ class Pixels:
 
 
 PHOTONS = Pixels()
-"""Of a simulated image."""
+"""Pixels of a simulated image."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def open_place(place: str, read_only: bool = False) -> Files:
 
 
 RETRY: RetryConfig = {"max_retries": 4}
-"""Of a request to an object store; after some seconds a user wants to know."""
+"""Retries of a request to an object store; after some seconds a user wants to know."""
 
 
 @contextlib.contextmanager

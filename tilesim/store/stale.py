@@ -50,7 +50,7 @@ def drop_levels(place: str, stale_only: bool = False) -> None:
 
 
 def is_whole(pyramid: object, job_digest: str | None) -> bool:
-    """Whether a store's attribute `pyramid` tells of levels of all tiles of this job."""
+    """Whether a store's attribute `pyramid` is of levels of all tiles of this job."""
     return isinstance(pyramid, dict) and pyramid.get("missing") == 0 and pyramid.get("job_digest") == job_digest
 
 

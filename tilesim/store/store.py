@@ -84,7 +84,7 @@ class Store:
 
     @property
     def job_digest(self) -> str | None:
-        """Of the job whose tiles it takes; None where its provenance names none."""
+        """Digest of the job whose tiles it takes; None where its provenance names none."""
         return self.attributes.get("job_digest")
 
     @property
@@ -202,7 +202,7 @@ class Store:
         return self._look()
 
     def _look(self) -> tuple[int, int] | None:
-        """What tells this local store from another one in its place."""
+        """Identity of this local store, which another one in its place does not share."""
         if self._local is None:
             return None
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

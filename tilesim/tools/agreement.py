@@ -38,7 +38,7 @@ class Agreement:
     correlation: float | None
     """Pearson's; None where an image is constant."""
     mean_square: float
-    """Of a - b."""
+    """Figures of a - b."""
     sums: tuple[float, float]
     absolute: Largest
     """|a - b|"""

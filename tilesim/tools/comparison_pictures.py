@@ -22,7 +22,7 @@ LONG_EDGE = 1000
 LINEAR = 0.01
 """Share of the deepest colour's difference within which the colour is linear in it."""
 STRONG_PERCENTILE = 99.9
-"""Of the sizes of the differences: what is above has the deepest colour."""
+"""Quantile of the sizes of the differences: what is above has the deepest colour."""
 
 
 def draw_comparison(folder: str, a: Image, b: Image, names: tuple[str, str], regions: Sequence[Rectangle]) -> list[str]:
@@ -49,7 +49,7 @@ def draw_comparison(folder: str, a: Image, b: Image, names: tuple[str, str], reg
 
 
 def _largest_gaps(a: Image, b: Image, factor: int) -> np.ndarray:
-    """Of every block of `factor` x `factor` pixels the difference that is farthest from 0, signed."""
+    """The signed difference that is farthest from 0 in every block of `factor` x `factor` pixels."""
 
     def gaps(sign: float) -> Iterator[tuple[int, np.ndarray]]:
         with np.errstate(invalid="ignore", over="ignore"):

@@ -51,7 +51,7 @@ class Selection:
     expt: str | None = None
     """A file of models to write beside the images"""
     material: str | None = None
-    """Of the sensor, where the experiment does not state it"""
+    """Material of the sensor, where the experiment does not state it"""
 
 
 @dataclass
@@ -229,8 +229,8 @@ class _Writer:
     def _remark_on(self, about: Facing) -> None:
         if not about.simple:
             self.result.remarks.append(
-                f"a {self.chosen.format} header tells distance and beam centre only: readers take the detector to face "
-                "the beam, with the spindle along fast; --expt writes the true geometry beside it"
+                f"a {self.chosen.format} header states distance and beam centre only: readers take the detector to "
+                "face the beam, with the spindle along fast; --expt writes the true geometry beside it"
             )
 
 

@@ -1,4 +1,4 @@
-"""What a preview looks at: an image with its geometry, reduced to blocks from the coarsest level that is enough."""
+"""The subject of a preview: an image with its geometry, reduced to blocks from the coarsest level that is enough."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Subject:
 
     data: Dataset
     place: int = 0
-    """Of the frame, counted from 0"""
+    """Panel of the frame, counted from 0"""
     panel_number: int = 0
 
     @cached_property

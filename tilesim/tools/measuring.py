@@ -241,9 +241,10 @@ def _coordinates(job: NoiseJob) -> list[FrameCoordinate]:
 
 def _finish_store(job: NoiseJob, store: Store, frames: Sequence[MeasuredFrame], missing: Sequence[Missing]) -> None:
     """Record figures, of each frame where there are several, and what is missing."""
-    told = [PanelFigures(one.panels).total.as_plain(job.measurement(0, 0)) for one in frames]
-    single = told[0] if len(told) == len(job.frames) == 1 else None
+    figures = [PanelFigures(one.panels).total.as_plain(job.measurement(0, 0)) for one in frames]
+    single = figures[0] if len(figures) == len(job.frames) == 1 else None
     per_frame = []
-    if len(job.frames) > 1 and len(told) == len(job.frames):
-        per_frame = [FrameCoordinate(name, [one[name] for one in told], unit) for name, unit in FRAME_FIGURES.items()]
+    if len(job.frames) > 1 and len(figures) == len(job.frames):
+        named = FRAME_FIGURES.items()
+        per_frame = [FrameCoordinate(name, [one[name] for one in figures], unit) for name, unit in named]
     finish_store(store, single, per_frame=per_frame, missing=[dataclasses.asdict(one) for one in missing])

@@ -166,7 +166,7 @@ def _where(mask: Read, rows: slice, columns: slice) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _spectrum(point_spread: PointSpread) -> Tensor:
-    """Of the kernel, scaled to a sum of 1."""
+    """Weights of the kernel, scaled to a sum of 1."""
     kernel = KERNELS[point_spread.shape.value](point_spread.fwhm, point_spread.radius)
     return spectrum_of(kernel / kernel.sum())
 

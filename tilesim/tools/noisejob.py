@@ -71,7 +71,7 @@ class NoiseJob:
     masks: Mapping[str, str] = field(default_factory=dict)
     """Image files by name, dead and hot: where not zero, a pixel sees nothing or is overloaded"""
     identity: Mapping[str, Any] = field(default_factory=dict)
-    """What tells the source from another one"""
+    """Digest by which the source is recognised"""
     mask_digests: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     backend: str = "eager"
@@ -213,7 +213,7 @@ def fluence_of(data: Dataset) -> float | None:
 
 
 def identity(data: Dataset) -> dict[str, Any]:
-    """What tells a source from another one; of a file a digest of all its bytes."""
+    """Digest by which a source is recognised; of a file, of all its bytes."""
     if data.store is None:
         return {"digest": digest_of(data.path)}
     known = {name: data.attributes.get(name) for name in ("digest", "job_digest", "status")}

@@ -1,4 +1,4 @@
-"""A picture of one frame of a dataset, or a page to look at it in a browser."""
+"""A picture of one frame of a dataset, or a page that shows it in a browser."""
 
 from __future__ import annotations
 

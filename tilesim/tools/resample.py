@@ -38,7 +38,7 @@ class Overlaps:
 
 
 def overlaps(old: int, new: int, first: int, last: int) -> Overlaps:
-    """Of new pixels `first` to `last` - 1, where `old` and `new` pixels have the same length (first < last)."""
+    """Overlaps of new pixels `first` to `last` - 1 (first < last); `old` and `new` pixels have the same length."""
     start, stop = first * old // new, -(-last * old // new)
     # Integers, in units of 1/(old new) of the length: no edge is missed by rounding.
     edges = np.union1d(np.arange(first, last + 1) * old, np.arange(start, stop + 1) * new)

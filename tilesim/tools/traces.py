@@ -18,7 +18,7 @@ class Difference:
     a: Traced
     b: Traced
     occurrence: int
-    """Of this name, from 1"""
+    """Count of this name, from 1"""
     ratio: tuple[float, ...] = ()
     """b over a in common units, one for each number; empty where they cannot be set against each other"""
     hint: str = ""
@@ -31,7 +31,7 @@ class TraceComparison:
     compared: int
     """Values in both"""
     agreeing: int
-    """Of these, before the first difference"""
+    """How many of these come before the first difference"""
     differences: tuple[Difference, ...]
     only_a: tuple[str, ...]
     """Names of values without a counterpart, each once; of some that have one the other log has fewer"""
@@ -145,9 +145,9 @@ def _final_axes(log: Sequence[Traced]) -> set[str]:
 
 
 def _first_orientations(a: list[Traced], b: list[Traced], notes: dict[str, None]) -> tuple[list[Traced], list[Traced]]:
-    """Where only one log tells sources and orientations apart, what the reference's builds print: the first of each."""
-    told = [any(place == "phi_step" for value in log for place, _ in value.place) for log in (a, b)]
-    if told[0] == told[1]:
+    """Where only one log distinguishes sources and orientations, what reference builds print: the first of each."""
+    placed = [any(place == "phi_step" for value in log for place, _ in value.place) for log in (a, b)]
+    if placed[0] == placed[1]:
         return a, b
     notes["one log has the first source, phi step and mosaic domain only; the others are left out"] = None
 
@@ -155,7 +155,7 @@ def _first_orientations(a: list[Traced], b: list[Traced], notes: dict[str, None]
         loops = ("source", "phi_step", "mosaic_domain")
         return [value for value in log if not any(number for loop, number in value.place if loop in loops)]
 
-    return (first(a), b) if told[0] else (a, first(b))
+    return (first(a), b) if placed[0] else (a, first(b))
 
 
 # --- units
