@@ -89,7 +89,7 @@ class Dataset:
             try:
                 return _checked(self.store.series, self.path, self.shape, self.panels)
             except InputError as error:
-                why = str(error)
+                why = str(error).removeprefix(f"{self.store.name}: ").partition("; expected")[0]
         raise InputError(
             f"{printable(self.path)} does not state the geometry: {why}; expected --geometry FILE, or nanoBragg "
             "flags behind --, such as: -- -mat A.mat -lambda 1 -distance 100 -pixel 0.1"

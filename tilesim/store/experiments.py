@@ -18,6 +18,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from tilesim.errors import InputError
 from tilesim.model import Background, Experiment, PixelMask, ScatteringCurve, Series, StructureFactors
 from tilesim.model.experiment import PARTS
+from tilesim.model.factors import AbsentFactors
 from tilesim.model.serial import from_plain, to_plain
 from tilesim.model.series import WHOLE
 
@@ -30,8 +31,10 @@ CHUNK_BYTES = 2**22
 def write_series(root: zarr.Group, series: Series, tables: bool = True) -> None:
     """Put a series into a new store.
 
-    tables  False leaves the structure factors out: they are named by their digests
+    tables  False leaves the structure factors out: they are named by their digests, as are those that are absent
     """
+    distinct = _distinct(series)
+    tables = tables and not any(isinstance(table, AbsentFactors) for table in distinct[FACTORS].values())
     group = root.create_group(GROUP, attributes={"frames": len(series), "tables": tables})
     _write_json(group, "base", series.base.to_dict())
     for name, values in series.columns.items():
@@ -40,7 +43,7 @@ def write_series(root: zarr.Group, series: Series, tables: bool = True) -> None:
             _write(columns, name, values, ("frame", *(f"{name}_{n}" for n in range(1, values.ndim))))
         else:
             _write_json(columns, name, [_named(value) for value in values])
-    for kind, found in _distinct(series).items():
+    for kind, found in distinct.items():
         for digest, value in found.items():
             if tables or kind != FACTORS:
                 _write_table(group.require_group(kind), digest, value)
