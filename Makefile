@@ -23,7 +23,7 @@ test: $(VENV)/ready
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy
 	$(MAKE) --no-print-directory docs
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2
 
 # All pages anew: those that Sphinx believes to be up to date are not warned of again.
 docs: $(VENV)/ready

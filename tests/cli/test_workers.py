@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -211,14 +212,16 @@ def test_ctrl_c_at_a_terminal_reaches_workers_too_and_is_told_in_one_line(proces
 
 
 def test_ctrl_c_while_workers_start_is_told_in_one_line(process):
-    child = process("run", *BASE, "-floatfile", "f.bin", "--workers", "2", "--quiet")
+    child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", "--quiet")
     end = time.monotonic() + 60
     while len(session(child.pid)) < 3 and time.monotonic() < end:  # the helper of multiprocessing, what is forked
         time.sleep(0.01)
     os.killpg(child.pid, signal.SIGINT)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert [line for line in err.splitlines() if line] == ["tilesim: interrupted; nothing was written"]
+    # Where the machine is slow to send it, tiles are there already.
+    [line] = [line for line in err.splitlines() if line]
+    assert re.fullmatch(r"tilesim: interrupted; (nothing was written|\d+ of 144 tiles are kept in .*)", line)
     assert left_after(10, child.pid) == []
 
 
