@@ -153,7 +153,7 @@ ENGINE = [
     click.option("--tls-key", metavar="FILE", help="Key."),
     click.option(
         "--timeout",
-        "--patience",  # its name until version 0.3
+        "--patience",  # its earlier name
         "timeout",
         type=float,
         default=300.0,

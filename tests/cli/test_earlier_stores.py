@@ -1,4 +1,4 @@
-"""Stores that version 0.1 wrote (format 1), kept as data: read exactly, and what they lack is asked for.
+"""Stores that earlier versions wrote (format 1), kept as data: read exactly, and what they lack is asked for.
 
 series  -detpixels_fast 10 -detpixels_slow 12 -osc 1, two frames; batch  lambda = [1.5, 1.4] on 12 x 12 pixels; both
 have the crystal and the structure factors of commands.py.
