@@ -62,7 +62,10 @@ def listening(child) -> set[str]:
     sockets = set()
     for process in session(child.pid):
         for entry in Path(f"/proc/{process}/fd").iterdir():
-            target = os.readlink(entry)
+            try:
+                target = os.readlink(entry)
+            except FileNotFoundError:  # closed since it was listed
+                continue
             if target.startswith("socket:["):
                 sockets.add(target[8:-1])
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
