@@ -12,6 +12,8 @@ import tilesim
 from tilesim.errors import InputError
 from tilesim.instruments.expt import parse_expt
 from tilesim.nanobragg.options import Options
+from tilesim.series.batch import frames_of_batch
+from tilesim.series.batchfile import read_batch
 
 REAL = Rotation.from_rotvec([0.3, 0.5, -0.2]).as_matrix() @ np.diag([40.0, 50.0, 60.0])
 """a, b, c as columns, angstrom."""
@@ -128,17 +130,17 @@ def test_what_changes_along_a_scan_is_that_of_the_angle(tmp_path, oscillation):
     assert any("10 to 11.5 degrees; at 20.25 degrees what it states for the whole" in w for w in outside.warnings)
 
 
-def test_one_of_several_experiments(tmp_path):
+def test_one_of_several_experiments(tmp_path, monkeypatch):
     plain = models()
     plain["crystal"] = [crystal(REAL * (1 + k)) for k in range(3)]
     plain["experiment"] = [{"beam": 0, "detector": 0, "crystal": k} for k in range(3)]
     path = tmp_path / "three.expt"
     path.write_text("\ufeff" + json.dumps(plain))
-    for words, number, other in (([], 0, True), (["--experiment", "2"], 2, False)):
+    for words, number in (([], 0), (["--experiment", "2"], 2)):
         command = tilesim.read_command([*RUN, "--geometry", str(path), *words])
         assert np.linalg.norm(command.experiment.crystal.b) == pytest.approx(50e-10 * (1 + number))
-        [note] = [line for line in command.warnings if f"experiment {number} of 3 (counted from 0) is taken" in line]
-        assert ("--experiment K" in note) is other
+        said = f"{path}: experiment 0 of 3 (counted from 0) is taken; --experiment K takes another"
+        assert (said in command.warnings) is (not words)
     for words, expected in (
         (["--geometry", str(path), "--experiment", "3"], "expected a number from 0 to 2"),
         (["--geometry", str(path), "--experiment=-1"], "expects a whole number, counted from 0"),
@@ -147,6 +149,12 @@ def test_one_of_several_experiments(tmp_path):
         with pytest.raises(InputError, match=expected):
             tilesim.read_command([*RUN, *words])
     assert Options.read({"experiment": 2}).tokens() == ["--experiment", "2"]
+    # A list of stills is a grid of a batch file.
+    grid = "geometry = 'three.expt'\nfloatfile = '{frame}.bin'\n[grid]\ngeometry_experiment = [0, 1, 2]\n"
+    (tmp_path / "b.toml").write_text("flags = '" + " ".join(RUN) + "'\n" + grid)
+    monkeypatch.chdir(tmp_path)
+    [frames] = frames_of_batch(read_batch("b.toml"))[0].values()
+    assert [np.linalg.norm(f.experiment.crystal.b) for f in frames] == pytest.approx([50e-10, 100e-10, 150e-10])
     (tmp_path / "x.toml").write_text("pixel = 1")
     with pytest.raises(InputError, match=r"x.toml: --experiment goes with a DIALS \.expt"):
         tilesim.read_detector(tmp_path / "x.toml", 0)

@@ -66,8 +66,8 @@ def _chosen(plain: Plain, experiment: int | None, name: str) -> tuple[Plain, lis
     count, number = len(listed), experiment or 0
     if number >= count:
         raise InputError(f"--experiment {number}; expected a number from 0 to {count - 1}, it holds {count}")
-    other = "" if experiment is not None else "; --experiment K takes another"
-    return listed[number], [f"{name}: experiment {number} of {count} (counted from 0) is taken{other}"] * (count > 1)
+    said = f"{name}: experiment 0 of {count} (counted from 0) is taken; --experiment K takes another"
+    return listed[number], [said] if count > 1 and experiment is None else []
 
 
 def _model(plain: Plain, experiment: Plain, key: str) -> Plain | None:
