@@ -39,7 +39,11 @@ JOULES = {
 }
 UNITS = {"length": METRES, "angle": RADIANS, "energy": JOULES}
 """Factors to SI units by the name of the unit in small letters, without the s of a plural."""
-SUCH_AS = {"length": "m or mm", "angle": "deg or rad", "energy": "eV or keV"}
+EXPECTED = {
+    "length": "a length such as m or mm",
+    "angle": "an angle such as deg or rad",
+    "energy": "an energy such as eV or keV",
+}
 MOST = 10_000_000
 """Numbers of a dataset that is no image."""
 LONGEST = 50
@@ -115,28 +119,26 @@ def numbers(dataset: Hdf5) -> np.ndarray:
     return values
 
 
-def factor_of(dataset: Hdf5, quantity: str, attribute: str = "units") -> float:
+def factor_of(dataset: Hdf5, kind: str, attribute: str = "units") -> float:
     """What makes SI units of a dataset's numbers. Raises InputError where it has no units, or others.
 
-    quantity  length, angle or energy
+    kind  length, angle or energy
     """
     if attribute not in dataset.attrs:
-        raise InputError(
-            f"{dataset.name} has no {attribute}; expected those of a {quantity} such as {SUCH_AS[quantity]}"
-        )
-    factor = _factor(dataset.attrs, attribute, quantity)
+        raise InputError(f"{dataset.name} has no {attribute}; expected {EXPECTED[kind]}")
+    factor = _factor(dataset.attrs, attribute, kind)
     if factor is None:
         said = text(dataset.attrs[attribute])[:20]
-        raise InputError(f"{dataset.name} is in {said!r}; expected a {quantity} such as {SUCH_AS[quantity]}")
+        raise InputError(f"{dataset.name} is in {said!r}; expected {EXPECTED[kind]}")
     return factor
 
 
-def _factor(attributes: Mapping[str, Any], name: str, quantity: str) -> float | None:
-    """The factor of an attribute's units; None where there is none, or they are of another quantity."""
+def _factor(attributes: Mapping[str, Any], name: str, kind: str) -> float | None:
+    """The factor of an attribute's units; None where there is none, or they are of another kind."""
     if name not in attributes:
         return None
     unit = text(attributes[name]).strip().lower()
-    table = UNITS[quantity]
+    table = UNITS[kind]
     return table.get(unit, table.get(unit.removesuffix("s")))
 
 
