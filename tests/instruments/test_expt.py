@@ -193,12 +193,16 @@ def test_a_detector_that_the_beam_does_not_meet_is_warned_of(tmp_path, shift, sa
     assert len(found) == (said is not None) and all(said in line for line in found)
 
 
+PANEL = expt()["detector"][0]["panels"][0]
 ROOT = expt()["detector"][0]["hierarchy"]
 
 
 def changed(key, **fields):
+    """The models with other fields in the first one of a kind."""
     plain = models({"rotation_axis": [1, 0, 0]}, {"image_range": [1, 2], "properties": {"oscillation": [0.0, 1.0]}})
     plain[key][0] |= fields
+    if "panels" in fields:
+        del plain["detector"][0]["hierarchy"]
     return plain
 
 
@@ -215,9 +219,13 @@ def changed(key, **fields):
         (changed("beam", polarization_fraction=2), "polarization_fraction of a beam is 2"),
         (changed("beam", wavelength=-1), "wavelength of a beam"),
         (changed("beam", direction=[0, 0, 0]), "direction of a beam"),
+        (changed("detector", panels=[]), "a detector has no panels"),
+        (changed("detector", panels=[PANEL | {"image_size": [14]}]), "image_size of a panel"),
+        (changed("detector", panels=[PANEL | {"mask": [[1, 2, 3]]}]), "mask of a panel"),
+        (changed("detector", panels=[PANEL | {"thickness": "thin"}]), "thickness of a panel"),
         (changed("experiment", crystal=7), "names crystal 7, of 1"),
         (changed("experiment", crystal="other.json"), "in another file"),
-        (changed("detector", hierarchy=ROOT | {"children": [{"panel": 0}]}), "of 2; expected each"),
+        (changed("detector", hierarchy=ROOT | {"children": [{"panel": 0}]}), "places 1 of 2 panels"),
     ],
 )  # fmt: skip
 def test_models_that_make_no_sense_are_refused(plain, expected):
@@ -226,16 +234,17 @@ def test_models_that_make_no_sense_are_refused(plain, expected):
     assert expected in str(error.value)
 
 
+SAID = ("electron", "wavelength of its beam changes", "pixels.mask", "sensors of its panels")
+
+
 def test_what_of_the_models_does_not_count_is_said():
-    plain = changed("beam", probe="electron")
+    plain = changed("beam", probe="electron", s0_at_scan_points=[[0, 0, -1.0], [0, 0, -1.1], [0, 0, -1.1]])
     plain["imageset"] = [{"mask": "pixels.mask", "dx": ""}]
     plain["experiment"][0]["imageset"] = 0
     plain["detector"][0]["panels"][1] |= {"thickness": 0.3, "material": "Si"}
     found = parsed(plain).notes
-    assert [any(word in note for note in found) for word in ("electron", "pixels.mask", "sensors of its panels")] == [
-        True
-    ] * 3
-    assert len(found) == 3
+    assert [any(word in note for note in found) for word in SAID] == [True] * 4
+    assert len(found) == 4
 
 
 def test_pixel_sizes_that_differ_by_rounding_are_one():

@@ -235,6 +235,16 @@ def test_sizes_that_are_fast_before_slow_are_turned_where_the_data_show_it(file)
         read(file)
 
 
+def test_groups_that_lead_back_are_entered_once(file):
+    for number in range(12):
+        file[f"entry/back_{number}"] = h5py.SoftLink("/entry")
+        file[f"entry/instrument/up_{number}"] = h5py.SoftLink("/")
+    assert read(file).notes == ()
+    file[f"{MODULE}/data_stride"] = [2, 1]
+    with pytest.raises(InputError, match="data_stride is"):
+        read(file)
+
+
 def split(file, stacked):
     """Two modules, the second in name the first in the data; their masks have one word each, at (1, 2) and (3, 4)."""
     second = f"{DETECTOR}/a_module"

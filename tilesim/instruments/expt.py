@@ -23,6 +23,8 @@ Plain = dict[str, Any]
 TO_SOURCE: Vector = (0.0, 0.0, 1.0)
 POLARIZATION_NORMAL: Vector = (0.0, 1.0, 0.0)
 """What dxtbx takes where a model does not say it: a beam along -z, the field along x."""
+SAME = 1e-6
+"""Relative difference of wavelengths along a scan that counts as none."""
 LOOKUPS = {"mask": "mask", "dx": "distortion map", "dy": "distortion map"}
 """Files that a set of images names, and which change pixels."""
 
@@ -63,6 +65,8 @@ def _chosen(plain: Plain, experiment: int | None, name: str) -> tuple[Plain, lis
     listed = plain.get("experiment") or [
         {key: 0 for key in ("detector", "beam", "goniometer", "crystal") if plain.get(key)}
     ]
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise InputError("experiment is no list of objects; expected a DIALS .expt")
     count, number = len(listed), experiment or 0
     if number >= count:
         raise InputError(f"--experiment {number}; expected a number from 0 to {count - 1}, it holds {count}")
@@ -81,7 +85,9 @@ def _model(plain: Plain, experiment: Plain, key: str) -> Plain | None:
         )
     if not isinstance(number, int) or not 0 <= number < len(models):
         raise InputError(f"an experiment names {key} {str(number)[:20]}, of {len(models)}; expected one that is there")
-    found: Plain = models[number]
+    found = models[number]
+    if not isinstance(found, dict):
+        raise InputError(f"{key} {number} is {str(found)[:20]}; expected a DIALS .expt with an object")
     return found
 
 
@@ -106,7 +112,9 @@ def _beam(beam: Plain | None) -> tuple[Vector, dict[str, Any]]:
 
 
 def _panels(detector: Plain) -> list[Panel]:
-    described = detector["panels"]
+    described = detector.get("panels")
+    if not isinstance(described, list) or not described or not all(isinstance(one, dict) for one in described):
+        raise InputError("a detector has no panels; expected a list of objects")
     frames = _frames(detector.get("hierarchy"), len(described))
     return [_panel(panel, frame) for panel, frame in zip(described, frames, strict=True)]
 
@@ -132,8 +140,8 @@ def _frames(hierarchy: Plain | None, count: int) -> list[tuple[np.ndarray, np.nd
                 descend(child, origin, axes)
 
     descend(hierarchy, np.zeros(3), np.eye(3))
-    if sorted(frames) != list(range(count)):
-        raise InputError(f"the hierarchy places panels {sorted(frames)} of {count}; expected each of them once")
+    if set(frames) != set(range(count)):
+        raise InputError(f"the hierarchy places {len(frames)} of {count} panels; expected each of them")
     return [frames[number] for number in range(count)]
 
 
@@ -145,12 +153,13 @@ def _panel(plain: Plain, frame: tuple[np.ndarray, np.ndarray]) -> Panel:
         for axis in ("fast", "slow")
     )
     pixel = square_pixel(*(size * 1e-3 for size in checks.numbers("pixel_size of a panel", plain.get("pixel_size"), 2)))
-    columns, rows = plain["image_size"]
+    columns, rows = checks.whole_numbers("image_size of a panel", plain.get("image_size"), 2)
     return flat_panel(corner.tolist(), fast.tolist(), slow.tolist(), pixel, (rows, columns))
 
 
 def _sensor(plain: Plain) -> Sensor | None:
-    thickness, mu = float(plain.get("thickness") or 0.0) * 1e-3, float(plain.get("mu") or 0.0) * 1e3
+    named = (checks.finite(f"{key} of a panel", plain.get(key) or 0.0) for key in ("thickness", "mu"))
+    thickness, mu = (value * factor for value, factor in zip(named, (1e-3, 1e3), strict=True))
     material = known_material(str(plain.get("material") or ""))
     return sensor_of(thickness, material, mu if mu > 0.0 else None)
 
@@ -162,8 +171,9 @@ def _mask(described: list[Plain], panels: list[Panel]) -> PixelMask | None:
     slow, fast = panels[0].shape
     active = np.ones((len(panels), slow, fast), bool)
     for part, plain in zip(active, described, strict=True):
-        for left, top, right, bottom in plain.get("mask") or []:
-            part[max(0, int(top)) : max(0, int(bottom)), max(0, int(left)) : max(0, int(right))] = False
+        for one in plain.get("mask") or []:
+            left, top, right, bottom = (max(0, n) for n in checks.whole_numbers("mask of a panel", one, 4))
+            part[top:bottom, left:right] = False
     return PixelMask(active.reshape(-1, fast))
 
 
@@ -174,6 +184,10 @@ def _unread(beam: Plain | None, images: Plain | None, described: list[Plain], na
         notes.append(f"{name} has no beam; the incident beam is taken along -z, as DIALS has it")
     elif str(beam.get("probe", "x-ray")) != "x-ray":
         notes.append(f"{name}: the probe of its beam is {str(beam['probe'])[:20]}; X-rays are simulated")
+    if beam and (sources := beam.get("s0_at_scan_points")):
+        waves = [norm(checks.direction("s0_at_scan_points of a beam", source)) for source in sources]
+        if max(waves) - min(waves) > SAME * max(waves):
+            notes.append(f"{name}: the wavelength of its beam changes along the scan; that for all of it is taken")
     for key, what in LOOKUPS.items():
         if images and images.get(key):
             notes.append(f"{name}: the {what} {str(images[key])[:60]} is not read")

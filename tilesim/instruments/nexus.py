@@ -92,17 +92,22 @@ def children(group: Hdf5, kind: str) -> Iterator[Hdf5]:
             yield item
 
 
-def within(group: Hdf5, kind: str, depth: int = DEEPEST) -> list[Hdf5]:
-    """The groups of a class within another, in depth first."""
-    found = []
-    for key in group:
-        item = member(group, key)
-        if item is None or not hasattr(item, "keys"):
-            continue
-        if text(item.attrs.get("NX_class", "")) == kind:
-            found.append(item)
-        elif depth > 1:
-            found += within(item, kind, depth - 1)
+def within(group: Hdf5, kind: str) -> list[Hdf5]:
+    """The groups of a class within another, in depth first, each once."""
+    found, seen = [], {group}
+
+    def descend(parent: Hdf5, depth: int) -> None:
+        for key in parent:
+            item = member(parent, key)
+            if item is None or not hasattr(item, "keys") or item in seen:
+                continue
+            seen.add(item)
+            if text(item.attrs.get("NX_class", "")) == kind:
+                found.append(item)
+            elif depth > 1:
+                descend(item, depth - 1)
+
+    descend(group, DEEPEST)
     return found
 
 

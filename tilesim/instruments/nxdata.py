@@ -32,6 +32,9 @@ def module_slices(entry: Hdf5, detector: Hdf5, notes: list[str]) -> list[tuple[H
             raise InputError(
                 f"{module.name} has data_origin {origin} and data_size {size}; expected those of one panel"
             )
+        stride = member(module, "data_stride")
+        if stride is not None and (numbers(stride) != 1.0).any():
+            raise InputError(f"{stride.name} is {numbers(stride).tolist()[:4]}; expected 1, pixels without gaps")
         found.append((module, origin, size))
     found.sort(key=lambda one: (one[1], _number_in_name(one[0])))
     shapes = _shapes(entry, detector, len(found[0][2]))
