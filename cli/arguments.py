@@ -207,6 +207,7 @@ BACKGROUND = [
 """What scatters besides the crystal (docs/background.md)."""
 DETECTOR = [
     click.option("--geometry", metavar="FILE", help="Panels from a DIALS .expt, CrystFEL .geom, NXmx or TOML file."),
+    click.option("--experiment", metavar="K", help="Which one of a .expt with several, counted from 0 [0]."),
     click.option("--detector", metavar="NAME", help="A detector by name, such as eiger2-16m; see docs/detectors.md."),
 ]
 """Detectors as they are (docs/detectors.md)."""

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 def opened(path: str, flags: Sequence[str], options: Mapping[str, Any]) -> Dataset:
     """The dataset at a path, with what flags and options say of its experiments; warnings go to standard error."""
     from tilesim.images.dataset import open_dataset
-
-    if not flags and not options.get("geometry") and not options.get("detector"):
-        return open_dataset(path, shape=options["shape"])
-    from tilesim.nanobragg.described import open_described
-    from tilesim.nanobragg.options import Options
     from tilesim_cli.launch import warn
 
-    described = {name: options.get(name) for name in ("geometry", "detector")}
-    strict = bool(options.get("strict_c"))
-    data = open_described(path, flags, options=Options.read(described), shape=options["shape"], strict_c=strict)
+    described = {name: options.get(name) for name in ("geometry", "experiment", "detector")}
+    if not flags and all(value is None for value in described.values()):
+        data = open_dataset(path, shape=options["shape"])
+    else:
+        from tilesim.nanobragg.described import open_described
+        from tilesim.nanobragg.options import Options
+
+        strict = bool(options.get("strict_c"))
+        data = open_described(path, flags, options=Options.read(described), shape=options["shape"], strict_c=strict)
     for line in data.warnings:
         warn(line)
     return data

@@ -44,6 +44,7 @@ _HOMES = {
     "run": "tilesim.tools.verbs",
     "from_nanobragg": "tilesim.nanobragg.resolve",
     "Instrument": "tilesim.model.instrument",
+    "ScanPoint": "tilesim.model.instrument",
     "detector": "tilesim.instruments.library",
     "read_detector": "tilesim.instruments.files",
     "read_command": "tilesim.nanobragg.resolve",

@@ -29,6 +29,7 @@ from tilesim.model import Shape as Shape
 from tilesim.model import Source as Source
 from tilesim.model import StructureFactors as StructureFactors
 from tilesim.model.instrument import Instrument as Instrument
+from tilesim.model.instrument import ScanPoint as ScanPoint
 from tilesim.model.noise import Noise as Noise
 from tilesim.model.noise import PointSpread as PointSpread
 from tilesim.nanobragg.background import Slab as Slab

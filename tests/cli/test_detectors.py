@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import zarr
 from commands import CRYSTAL
+from geometries import expt
 
 WORDS = [*CRYSTAL, *"-N 3 -lambda 1.5 -oversample 1 -nointerpolate".split()]
 TOML = "pixel = 1\nshape = [5, 9]\n" + "".join(
@@ -69,3 +70,28 @@ def test_a_wrong_file_is_one_line(detector, tilesim):
     done = tilesim("run", *WORDS, "--geometry", "x.geom")
     assert done.status == 2 and "x.geom: expected panels such as p0/min_fs = 0; found none" in done.err
     assert not (detector / "floatimage.bin").exists()
+
+
+def test_one_experiment_of_a_file_describes_an_image(detector, tilesim):
+    plain = expt()
+    for key, models in (("crystal", [crystal(10.0 * n) for n in (4, 5, 6)]), ("experiment", EXPERIMENTS)):
+        plain[key] = models
+    (detector / "three.expt").write_text(json.dumps(plain))
+    words = ["-default_F", "100", "-N", "2", "--geometry", "three.expt", "-floatfile", "a.bin"]
+    done = tilesim("run", *words)
+    assert done.status == 0 and "three.expt: experiment 0 of 3 (counted from 0) is taken" in done.err
+    done = tilesim("run", *words, "--experiment", "2")
+    assert done.status == 0 and "is taken" not in done.err
+    done = tilesim("export", "a.bin", "b.expt", "--shape", "12x14", "--geometry", "three.expt", "--experiment", "2")
+    assert done.status == 0, done.err
+    [found] = json.loads((detector / "b.expt").read_text())["crystal"]
+    assert np.linalg.norm(found["real_space_a"]) == pytest.approx(60.0)
+    done = tilesim("export", "a.bin", "b.tiff", "--shape", "12x14", "--experiment", "2")
+    assert done.status == 2 and "--experiment goes with --geometry" in done.err
+
+
+EXPERIMENTS = [{"beam": 0, "detector": 0, "crystal": n} for n in range(3)]
+
+
+def crystal(edge):
+    return {f"real_space_{name}": [edge * (k == n) for k in range(3)] for n, name in enumerate("abc")}

@@ -8,7 +8,8 @@ from exported import corners, expt_corners, series, skewed
 
 from tilesim.geometry.axes import Axes, rotation_to
 from tilesim.images.expt import ModelImages, models, write_expt
-from tilesim.model import Scan, Series
+from tilesim.instruments.expt import parse_expt
+from tilesim.model import PixelMask, Region, Sampling, Scan, Series
 
 
 @pytest.mark.parametrize("axes", list(Axes))
@@ -36,6 +37,17 @@ def test_default_polarisation_is_named_as_dials_names_it():
     beam = experiment.beam.replace(direction=(1, 0, 0), polarization_axis=(0, 0, 1))
     plain = models(Series(experiment.replace(beam=beam, scan=Scan((0, 0, 1)))), Axes.IMGCIF)
     assert np.allclose(np.abs(plain["beam"][0]["polarization_normal"]), (0, 1, 0))
+
+
+@pytest.mark.parametrize("panels", [1, 3])
+def test_what_was_not_simulated_is_masked_in_rectangles(panels):
+    active = np.ones((20 * panels, 30), bool)
+    active[5:8, 3:9] = active[:, 20:22] = active[19] = False
+    region = Region(2, 20 * panels - 1, 0, 29)
+    experiment = skewed(panels, mask=PixelMask(active), sampling=Sampling(roi=region))
+    found = parse_expt(json.dumps(models(Series(experiment), Axes.IMGCIF)).encode(), "x.expt")
+    active[:2] = active[20 * panels - 1 :] = active[:, 29:] = False
+    assert (found.mask.active == active).all()
 
 
 def test_stills_and_series_with_gaps_have_a_crystal_each_and_no_scan():

@@ -13,7 +13,8 @@ from tilesim.images import nxmx as module
 from tilesim.images.banded import Bands
 from tilesim.images.nxmx import nxmx_counts, write_nxmx
 from tilesim.images.pixels import ArrayImage
-from tilesim.model import Panel, Region, Sampling, Series, Source
+from tilesim.instruments.files import read_detector
+from tilesim.model import Panel, PixelMask, Region, Sampling, Series, Source
 
 
 def write(path, frames, dtype="f4", counts=None, **options):
@@ -69,6 +70,24 @@ def test_the_library_reads_sample_beam_and_detector(tmp_path):
         chain = nxmx.get_cumulative_transformation(nxmx.get_dependency_chain(one.fast_pixel_direction.depends_on))[0]
         hit = chain[:3, 3] / 1e3 + 1e-4 * (x * one.fast_pixel_direction.vector + y * one.slow_pixel_direction.vector)
         assert np.allclose(hit, [0, 0, detector.distance.to("m").magnitude], atol=1e-12)
+
+
+@pytest.mark.parametrize("panels", [1, 3])
+def test_geometry_is_read_back(tmp_path, panels):
+    active = np.random.default_rng(2).random((20 * panels, 30)) > 0.3
+    experiment = skewed(panels, mask=PixelMask(active))
+    write(tmp_path / "a.h5", series(experiment, 2))
+    found, rotation = read_detector(tmp_path / "a.h5"), rotation_to(Axes.MCSTAS, experiment)
+    for number in range(panels):
+        there = corners(experiment.replace(detector=found.detector), number)
+        assert np.abs(there - corners(experiment, number) @ rotation.T).max() < 1e-12
+    assert (found.mask.active == active).all() and found.notes == ()
+    assert found.wavelength == pytest.approx(1.1e-10) and found.kahn_factor == pytest.approx(0.9)
+    np.testing.assert_allclose(found.spindle, rotation @ experiment.scan.axis, atol=1e-12)
+    assert {panel.pixel_size for panel in found.panels} == {found.panels[0].pixel_size}
+    # Where frames differ it is the first one's, and a line says so.
+    write(tmp_path / "b.h5", Series(experiment, distance=[0.1, 0.11]))
+    assert "det_z differs from frame to frame" in read_detector(tmp_path / "b.h5").notes[0]
 
 
 def test_fabio_reads_every_frame(tmp_path):

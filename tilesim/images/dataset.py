@@ -244,7 +244,8 @@ def open_dataset(
     if experiment is not None:
         stated = _given(experiment, image.frames)
     elif form != Format.FLOAT:
-        stated, exact = _stated(name, form, image)
+        stated, exact, said = _stated(name, form, image)
+        remarks += said
     size, panels, stacked = _pair(image.shape), image.panels, False
     if isinstance(stated, Series):
         first = stated[0]
@@ -278,8 +279,8 @@ def _following(first: Experiment, count: int) -> Series:
     return Series(first, {"scan.start": [scan.start + k * scan.oscillation for k in range(count)]})
 
 
-def _stated(path: str, form: Format, image: Image) -> tuple[Series | str, bool]:
-    """The experiments that an image file states, or why it does not; and whether they are exact."""
+def _stated(path: str, form: Format, image: Image) -> tuple[Series | str, bool, tuple[str, ...]]:
+    """The experiments that an image file states, or why it does not; whether they are exact; what to say of them."""
     try:
         if form == Format.NXMX:
             from tilesim.images.nxmxseries import read_nxmx_series
@@ -288,9 +289,9 @@ def _stated(path: str, form: Format, image: Image) -> tuple[Series | str, bool]:
         from tilesim.images.headers import header_experiment
 
         experiment, exact = header_experiment(path, form, _pair(image.shape))
-        return _following(experiment, image.frames), exact
+        return _following(experiment, image.frames), exact, ()
     except InputError as error:
-        return str(error), False
+        return str(error), False, ()
 
 
 def _checked(series: Series, path: str, shape: tuple[int, int], panels: int) -> Series:

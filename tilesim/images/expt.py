@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,14 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.replace import replacing
 from tilesim.geometry.axes import Axes, rotation_to, turned
-from tilesim.model import Experiment, Panel, Series
+from tilesim.model import Experiment, Panel, PixelMask, Region, Series
 from tilesim.model.vectors import rotate_about
 
 IDENTITY = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 CONTIGUOUS = 1e-6
 """Degrees by which a frame may begin before or after the end of the one before it."""
+MOST_RECTANGLES = 10_000
+"""In the mask of a panel: one of single bad pixels is in the images."""
 SATURATION = 2.0**31 - 3
 
 
@@ -136,7 +140,10 @@ def detector_model(experiment: Experiment) -> dict[str, Any]:
     panels = experiment.detector.panels
     root = {"fast_axis": [1.0, 0.0, 0.0], "slow_axis": [0.0, 1.0, 0.0], "origin": [0.0, 0.0, 0.0]}
     return {
-        "panels": [_panel_model(panel, n, experiment.beam.wavelength) for n, panel in enumerate(panels)],
+        "panels": [
+            _panel_model(panel, n, experiment.beam.wavelength) | {"mask": mask}
+            for n, (panel, mask) in enumerate(zip(panels, _masks(experiment), strict=True))
+        ],
         "hierarchy": {
             "name": "",
             "type": "",
@@ -156,6 +163,35 @@ def detector_model(experiment: Experiment) -> dict[str, Any]:
             "children": [{"panel": number} for number in range(len(panels))],
         },
     }
+
+
+def _masks(experiment: Experiment) -> Iterator[list[list[int]]]:
+    """Rectangles of each panel that are not to be trusted."""
+    top = 0
+    for panel in experiment.detector.panels:
+        yield [list(one) for one in _untrusted(experiment.mask, experiment.region, top, panel.shape)]
+        top += panel.shape[0]
+
+
+@lru_cache(maxsize=1024)
+def _untrusted(mask: PixelMask | None, region: Region, top: int, shape: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
+    """Rectangles of what was not simulated of a panel, which begins at row `top` of the image.
+
+    Each is first fast, first slow, last fast, last slow, the last ones left out. None at all where it takes too many.
+    """
+    active = np.zeros(shape, bool)
+    first, last = (min(max(n - top, 0), len(active)) for n in (region.slow_start, region.slow_stop))
+    active[first:last, region.fast_start : region.fast_stop] = True
+    if mask is not None:
+        active &= mask.active[top : top + len(active)]
+    edges = [0, *(np.flatnonzero((active[1:] != active[:-1]).any(axis=1)) + 1).tolist(), len(active)]
+    found: list[tuple[int, ...]] = []
+    for above, below in itertools.pairwise(edges):
+        turns = np.flatnonzero(np.diff(active[above], prepend=True, append=True)).tolist()
+        found += [(left, above, right, below) for left, right in zip(turns[::2], turns[1::2], strict=True)]
+        if len(found) > MOST_RECTANGLES:
+            return ()
+    return tuple(found)
 
 
 def _panel_model(panel: Panel, number: int, wavelength: float) -> dict[str, Any]:

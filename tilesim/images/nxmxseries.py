@@ -37,8 +37,8 @@ def plain_as_series(plain: dict[str, Any], where: str) -> Series:
     return Series(unpacked_plain(plain, where), columns, numbers=plain["numbers"])
 
 
-def read_nxmx_series(path: str, frames: int) -> tuple[Series, bool]:
-    """The experiments of the frames of a file, and whether they are exactly the simulated ones.
+def read_nxmx_series(path: str, frames: int) -> tuple[Series, bool, tuple[str, ...]]:
+    """The experiments of the frames of a file, whether they are exactly the simulated ones, and what to say of them.
 
     Raises InputError where it does not state them.
     """
@@ -50,18 +50,19 @@ def read_nxmx_series(path: str, frames: int) -> tuple[Series, bool]:
         raise InputError(f"the HDF5 file cannot be read ({' '.join(str(error).split())[:80]})") from None
     if text is not None:
         try:
-            return plain_as_series(json.loads(text), printable(path)), True
+            return plain_as_series(json.loads(text), printable(path)), True, ()
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise InputError(f"its experiments cannot be read ({' '.join(str(error).split())[:120]})") from None
-    return _instrument_series(path, frames), False
+    series, notes = _instrument_series(path, frames)
+    return series, False, notes
 
 
-def _instrument_series(path: str, frames: int) -> Series:
-    found = read_nxmx(path, path)
+def _instrument_series(path: str, frames: int) -> tuple[Series, tuple[str, ...]]:
+    found = read_nxmx(path, printable(path))
     if found.wavelength is None:
         raise InputError("it states no wavelength")
     beam = Beam(found.beam, found.wavelength, polarization_axis=found.polarization_axis, kahn_factor=found.kahn_factor)
     experiment = Experiment(
         beam, None, found.detector, StructureFactors.constant(0.0), Scan(found.spindle), mask=found.mask
     )
-    return Series.of([experiment] * frames)
+    return Series.of([experiment] * frames), found.notes

@@ -1,122 +1,196 @@
-"""DIALS model files (.expt): the detector, beam, goniometer and crystal of their first experiment."""
+"""DIALS model files (.expt): the detector, beam, goniometer and crystal of one of their experiments."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.instruments.alike import alike
+from tilesim.instruments.goniometer import read_goniometer
+from tilesim.instruments.scans import as_matrix, real_cell, scan_points
+from tilesim.model import checks
 from tilesim.model.detector import Panel, Sensor
 from tilesim.model.instrument import Instrument, flat_panel, sensor_of, square_pixel
 from tilesim.model.mask import PixelMask
 from tilesim.model.materials import known_material
-from tilesim.model.vectors import rotate_about, unit
+from tilesim.model.vectors import Vector, cross, norm, scale, unit
 
 Plain = dict[str, Any]
 """A JSON object."""
+TO_SOURCE: Vector = (0.0, 0.0, 1.0)
+POLARIZATION_NORMAL: Vector = (0.0, 1.0, 0.0)
+"""What dxtbx takes where a model does not say it: a beam along -z, the field along x."""
+SAME = 1e-6
+"""Relative difference of wavelengths along a scan that counts as none."""
+LOOKUPS = {"mask": "mask", "dx": "distortion map", "dy": "distortion map"}
+"""Files that a set of images names, and which change pixels."""
 
 
-def parse_expt(content: bytes, name: str) -> Instrument:
-    """The instrument of an experiment list; in the frame of the file, where the incident beam usually runs along -z."""
+def parse_expt(content: bytes, name: str, experiment: int | None = None) -> Instrument:
+    """The instrument of an experiment, in the frame of the file, where the incident beam usually runs along -z.
+
+    experiment  number, counted from 0; None: the first, and a note says so where there are several
+
+    Raises InputError.
+    """
     plain = json.loads(content)
     if not isinstance(plain, dict) or not plain.get("detector"):
         raise InputError("expected the key detector, as DIALS writes it")
-    first = (plain.get("experiment") or [{}])[0]
-    detector, beam, goniometer, crystal = (
-        _model(plain, first, key) for key in ("detector", "beam", "goniometer", "crystal")
-    )
+    chosen, notes = _chosen(plain, experiment, name)
+    models = {key: _model(plain, chosen, key) for key in ("detector", "beam", "goniometer", "scan", "crystal")}
+    beam, detector, crystal = models["beam"], models["detector"], models["crystal"]
     if detector is None:
         raise InputError("expected an experiment with a detector")
-    described = detector["panels"]
-    frames = _frames(detector.get("hierarchy"), len(described))
-    panels = [_panel(panel, frame) for panel, frame in zip(described, frames, strict=True)]
-    known: dict[str, Any] = {}
-    if beam:
-        light = -np.array(unit(_vector(beam["direction"])))
-        known["beam"] = tuple(light.tolist())
-        if "wavelength" in beam:
-            known["wavelength"] = float(beam["wavelength"]) * 1e-10
-        if "polarization_normal" in beam:
-            known["polarization_axis"] = unit(tuple(np.cross(light, _vector(beam["polarization_normal"])).tolist()))
-        if "polarization_fraction" in beam:
-            known["kahn_factor"] = 2.0 * float(beam["polarization_fraction"]) - 1.0
+    panels = _panels(detector)
+    goniometer = read_goniometer(models["goniometer"]) if models["goniometer"] else None
+    light, known = _beam(beam)
     if goniometer:
-        known["spindle"] = _spindle(goniometer)
-    if crystal:
-        real = np.array([_vector(crystal[f"real_space_{axis}"]) for axis in "abc"]) * 1e-10
-        known["real_cell"] = tuple(real.reshape(9).tolist())
-    return Instrument(name, tuple(panels), sensor=_sensor(described[0]), mask=_mask(described, panels), **known)
+        known["spindle"] = goniometer.spindle(goniometer.setting)
+    cell = real_cell(crystal)
+    if cell is not None:
+        known["real_cell"] = as_matrix(goniometer.mounted(cell, goniometer.setting) if goniometer else cell)
+    known["scan_points"] = scan_points(beam, goniometer, crystal, models["scan"], light)
+    described = detector["panels"]
+    notes += _unread(beam, _model(plain, chosen, "imageset"), described, name)
+    return Instrument(
+        name, alike(panels), sensor=_sensor(described[0]), mask=_mask(described, panels), notes=tuple(notes), **known
+    )
 
 
-def _model(plain: Plain, first: Plain, key: str) -> Plain | None:
-    """The model of the first experiment; without experiments the first there is."""
-    models = plain.get(key) or []
-    number = first.get(key, None if plain.get("experiment") else 0)
-    return models[number] if number is not None and models else None
+def _chosen(plain: Plain, experiment: int | None, name: str) -> tuple[Plain, list[str]]:
+    """The experiment, and what to say of it; without experiments one of the first models of each kind."""
+    listed = plain.get("experiment") or [
+        {key: 0 for key in ("detector", "beam", "goniometer", "crystal") if plain.get(key)}
+    ]
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise InputError("experiment is no list of objects; expected a DIALS .expt")
+    count, number = len(listed), experiment or 0
+    if number >= count:
+        raise InputError(f"--experiment {number}; expected a number from 0 to {count - 1}, it holds {count}")
+    said = f"{name}: experiment 0 of {count} (counted from 0) is taken; --experiment K takes another"
+    return listed[number], [said] if count > 1 and experiment is None else []
 
 
-def _vector(value: Iterable[Any]) -> tuple[float, float, float]:
-    x, y, z = (float(v) for v in value)
-    return (x, y, z)
+def _model(plain: Plain, experiment: Plain, key: str) -> Plain | None:
+    """The model that an experiment names; None where it names none."""
+    number, models = experiment.get(key), plain.get(key) or []
+    if number is None:
+        return None
+    if isinstance(number, str):
+        raise InputError(
+            f"the {key} of an experiment is in another file, {number[:60]!r}; expected its models in this one"
+        )
+    if not isinstance(number, int) or not 0 <= number < len(models):
+        raise InputError(f"an experiment names {key} {str(number)[:20]}, of {len(models)}; expected one that is there")
+    found = models[number]
+    if not isinstance(found, dict):
+        raise InputError(f"{key} {number} is {str(found)[:20]}; expected a DIALS .expt with an object")
+    return found
+
+
+def _beam(beam: Plain | None) -> tuple[Vector, dict[str, Any]]:
+    """Direction of the incident beam, and what an instrument knows of it."""
+    beam = beam or {}
+    light = scale(unit(checks.direction("direction of a beam", beam.get("direction", TO_SOURCE))), -1.0)
+    normal = checks.three_vector("polarization_normal of a beam", beam.get("polarization_normal", POLARIZATION_NORMAL))
+    field = cross(light, normal)
+    if not norm(field) > 1e-6:
+        raise InputError("the polarization_normal of a beam is parallel to it; expected one across")
+    known: dict[str, Any] = {"beam": light, "polarization_axis": unit(field)}
+    wavelength = checks.finite("wavelength of a beam", beam.get("wavelength", 0.0))
+    if wavelength:  # 0 is that of an empty model
+        known["wavelength"] = checks.positive("wavelength of a beam", wavelength) * 1e-10
+    if "polarization_fraction" in beam:
+        fraction = checks.finite("polarization_fraction of a beam", beam["polarization_fraction"])
+        if not 0.0 <= fraction <= 1.0:
+            raise InputError(f"polarization_fraction of a beam is {fraction:g}; expected 0 to 1")
+        known["kahn_factor"] = 2.0 * fraction - 1.0
+    return light, known
+
+
+def _panels(detector: Plain) -> list[Panel]:
+    described = detector.get("panels")
+    if not isinstance(described, list) or not described or not all(isinstance(one, dict) for one in described):
+        raise InputError("a detector has no panels; expected a list of objects")
+    frames = _frames(detector.get("hierarchy"), len(described))
+    return [_panel(panel, frame) for panel, frame in zip(described, frames, strict=True)]
 
 
 def _frames(hierarchy: Plain | None, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Origin (3) and axes (3, 3) as columns of what each panel is placed in."""
-    frames: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(3), np.eye(3))] * count
+    frames: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    if not hierarchy:
+        return [(np.zeros(3), np.eye(3))] * count
 
     def descend(node: Plain, origin: np.ndarray, axes: np.ndarray) -> None:
-        fast, slow = (np.array(unit(_vector(node[f"{axis}_axis"]))) for axis in ("fast", "slow"))
+        fast, slow = (
+            np.array(unit(checks.direction(f"{axis}_axis of a group of panels", node.get(f"{axis}_axis"))))
+            for axis in ("fast", "slow")
+        )
         own = np.stack([fast, slow, np.cross(fast, slow)], axis=1)
-        origin, axes = origin + axes @ np.array(_vector(node["origin"])), axes @ own
+        place = np.array(checks.three_vector("origin of a group of panels", node.get("origin")))
+        origin, axes = origin + axes @ place, axes @ own
         for child in node.get("children", []):
             if "panel" in child:
                 frames[child["panel"]] = (origin, axes)
             else:
                 descend(child, origin, axes)
 
-    if hierarchy:
-        descend(hierarchy, np.zeros(3), np.eye(3))
-    return frames
+    descend(hierarchy, np.zeros(3), np.eye(3))
+    if set(frames) != set(range(count)):
+        raise InputError(f"the hierarchy places {len(frames)} of {count} panels; expected each of them")
+    return [frames[number] for number in range(count)]
 
 
 def _panel(plain: Plain, frame: tuple[np.ndarray, np.ndarray]) -> Panel:
     origin, axes = frame
-    corner = (origin + axes @ np.array(_vector(plain["origin"]))) * 1e-3
-    fast, slow = (axes @ np.array(_vector(plain[f"{axis}_axis"])) for axis in ("fast", "slow"))
-    pixel = square_pixel(*(float(x) * 1e-3 for x in plain["pixel_size"]))
-    columns, rows = plain["image_size"]
+    corner = (origin + axes @ np.array(checks.three_vector("origin of a panel", plain.get("origin")))) * 1e-3
+    fast, slow = (
+        axes @ np.array(checks.direction(f"{axis} axis of a panel", plain.get(f"{axis}_axis")))
+        for axis in ("fast", "slow")
+    )
+    pixel = square_pixel(*(size * 1e-3 for size in checks.numbers("pixel_size of a panel", plain.get("pixel_size"), 2)))
+    columns, rows = checks.whole_numbers("image_size of a panel", plain.get("image_size"), 2)
     return flat_panel(corner.tolist(), fast.tolist(), slow.tolist(), pixel, (rows, columns))
 
 
 def _sensor(plain: Plain) -> Sensor | None:
-    thickness, mu = float(plain.get("thickness") or 0.0) * 1e-3, float(plain.get("mu") or 0.0) * 1e3
+    named = (checks.finite(f"{key} of a panel", plain.get(key) or 0.0) for key in ("thickness", "mu"))
+    thickness, mu = (value * factor for value, factor in zip(named, (1e-3, 1e3), strict=True))
     material = known_material(str(plain.get("material") or ""))
     return sensor_of(thickness, material, mu if mu > 0.0 else None)
 
 
-def _mask(described: list[Plain], panels: Sequence[Panel]) -> PixelMask | None:
+def _mask(described: list[Plain], panels: list[Panel]) -> PixelMask | None:
     """Rectangles that are not trusted: first fast, first slow, last fast, last slow, the last ones left out."""
     if not any(panel.get("mask") for panel in described):
         return None
     slow, fast = panels[0].shape
     active = np.ones((len(panels), slow, fast), bool)
     for part, plain in zip(active, described, strict=True):
-        for left, top, right, bottom in plain.get("mask") or []:
-            part[max(0, int(top)) : max(0, int(bottom)), max(0, int(left)) : max(0, int(right))] = False
+        for one in plain.get("mask") or []:
+            left, top, right, bottom = (max(0, n) for n in checks.whole_numbers("mask of a panel", one, 4))
+            part[top:bottom, left:right] = False
     return PixelMask(active.reshape(-1, fast))
 
 
-def _spindle(plain: Plain) -> tuple[float, float, float]:
-    """The axis that the scan turns about, where the outer axes of the goniometer have put it."""
-    if "axes" in plain:
-        number = int(plain.get("scan_axis", 0))
-        axis = _vector(plain["axes"][number])
-        for outer, angle in list(zip(plain["axes"], plain["angles"], strict=True))[number + 1 :]:
-            axis = rotate_about(axis, unit(_vector(outer)), math.radians(float(angle)))
-        return unit(axis)
-    setting = np.array(plain.get("setting_rotation") or np.eye(3), float).reshape(3, 3)
-    return unit(tuple((setting @ np.array(_vector(plain["rotation_axis"]))).tolist()))
+def _unread(beam: Plain | None, images: Plain | None, described: list[Plain], name: str) -> list[str]:
+    """Notes on what of the models does not count."""
+    notes = []
+    if beam is None:
+        notes.append(f"{name} has no beam; the incident beam is taken along -z, as DIALS has it")
+    elif str(beam.get("probe", "x-ray")) != "x-ray":
+        notes.append(f"{name}: the probe of its beam is {str(beam['probe'])[:20]}; X-rays are simulated")
+    if beam and (sources := beam.get("s0_at_scan_points")):
+        waves = [norm(checks.direction("s0_at_scan_points of a beam", source)) for source in sources]
+        if max(waves) - min(waves) > SAME * max(waves):
+            notes.append(f"{name}: the wavelength of its beam changes along the scan; that for all of it is taken")
+    for key, what in LOOKUPS.items():
+        if images and images.get(key):
+            notes.append(f"{name}: the {what} {str(images[key])[:60]} is not read")
+    if any(_sensor(panel) != _sensor(described[0]) for panel in described):
+        notes.append(f"{name}: the sensors of its panels differ; that of panel 0 is taken for all")
+    return notes

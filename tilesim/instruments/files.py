@@ -11,28 +11,32 @@ from tilesim.files.reading import printable, read_bytes, unreadable
 from tilesim.model.instrument import Instrument
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+EXPT = "a DIALS .expt"
 LARGEST = 2**28
 """Bytes of a text file; larger ones are taken for a mistake."""
 WRONG = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError, ZeroDivisionError)
 
 
-def read_detector(path: str | os.PathLike[str]) -> Instrument:
+def read_detector(path: str | os.PathLike[str], experiment: int | None = None) -> Instrument:
     """Read panels, beam, spindle, sensor and mask of a geometry file (docs/detectors.md), in the file's own frame.
 
     Parameters
     ----------
     path
         DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML file; recognised by its content, TOML by its name.
+    experiment
+        Number of the experiment of an .expt, counted from 0. None is the first; a note says so where there are more.
 
     Returns
     -------
     Instrument
-        In metres; what the file does not say is None.
+        In metres; what the file does not say is None. Its notes say what of the file was chosen, guessed or left out.
 
     Raises
     ------
     InputError
-        Naming the file, where it is none of these or describes no detector.
+        Naming the file, where it is none of these, describes no detector or has no such experiment.
 
     Examples
     --------
@@ -73,7 +77,11 @@ def read_detector(path: str | os.PathLike[str]) -> Instrument:
         raise InputError(f"{shown}: {size} bytes; expected a geometry file")
     kind, read = _nxmx(path) if start == HDF5 else _text(read_bytes(path), shown)
     try:
-        return read(os.fspath(path))
+        if experiment is None:
+            return read(os.fspath(path))
+        if kind != EXPT:
+            raise InputError("--experiment goes with a DIALS .expt; expected no such option")
+        return read(os.fspath(path), experiment)
     except InputError as error:
         raise InputError(f"{shown}: {error}") from None
     except WRONG as error:
@@ -81,19 +89,19 @@ def read_detector(path: str | os.PathLike[str]) -> Instrument:
         raise InputError(f"{shown}: expected {kind}; {type(error).__name__}: {said}") from None
 
 
-def _nxmx(path: str | os.PathLike[str]) -> tuple[str, Callable[[str], Instrument]]:
-    """What is expected, and the reader, which takes a name for messages."""
+def _nxmx(path: str | os.PathLike[str]) -> tuple[str, Callable[..., Instrument]]:
+    """What is expected, and the reader, which takes a name for messages; of .expt the number of an experiment too."""
     from tilesim.instruments.nxmx import read_nxmx
 
     return "an NXmx file with NXdetector_module groups", partial(read_nxmx, path)
 
 
-def _text(content: bytes, name: str) -> tuple[str, Callable[[str], Instrument]]:
+def _text(content: bytes, name: str) -> tuple[str, Callable[..., Instrument]]:
     """As `_nxmx`, for the kinds of text."""
-    if content.lstrip()[:1] == b"{":
+    if content.removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"{":
         from tilesim.instruments.expt import parse_expt
 
-        return "a DIALS .expt", partial(parse_expt, content)
+        return EXPT, partial(parse_expt, content)
     if name.lower().endswith(".toml"):
         from tilesim.instruments.toml import parse_toml
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import math
 import os
-import posixpath
-import re
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.libraries import Hdf5, need
-from tilesim.model.detector import Panel, Sensor
-from tilesim.model.instrument import Instrument, flat_panel, sensor_of, square_pixel
-from tilesim.model.mask import PixelMask
-from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH, known_material
-from tilesim.model.vectors import Vector, rotate_about, unit
+from tilesim.instruments.alike import alike
+from tilesim.instruments.nexus import (
+    Transformation,
+    broken_link,
+    chain,
+    children,
+    cumulative,
+    member,
+    quantity,
+    text,
+    within,
+)
+from tilesim.instruments.nxbeam import read_beam
+from tilesim.instruments.nxdata import module_slices, pixel_mask
+from tilesim.instruments.nxmodules import module_frame, toward_beam
+from tilesim.model.detector import Sensor
+from tilesim.model.instrument import Instrument, sensor_of
+from tilesim.model.materials import known_material
+from tilesim.model.vectors import Vector, unit
 
-METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "mm": 1e-3, "millimetre": 1e-3, "um": 1e-6, "micron": 1e-6,
-          "cm": 1e-2, "nm": 1e-9, "angstrom": 1e-10, "a": 1e-10, "å": 1e-10}  # fmt: skip
-LONGEST = 50
-"""Links of a chain; a longer one goes round in circles."""
+THINNEST = 1e-8
+"""Metres; a thinner sensor stands for none."""
 
 
 def read_nxmx(path: str | os.PathLike[str], name: str) -> Instrument:
@@ -40,162 +48,93 @@ def read_nxmx(path: str | os.PathLike[str], name: str) -> Instrument:
 
 
 def _instrument(file: Hdf5, name: str) -> Instrument:
-    detector = _first(file, "NXdetector")
-    if detector is None:
-        raise InputError("expected an NXdetector group; found none")
-    # By number: module_10 comes after module_9.
-    modules = sorted(_children(detector, "NXdetector_module"), key=_number_in_name)
-    if not modules:
-        raise InputError(f"expected NXdetector_module groups in {detector.name}; found none")
-    panels, places = zip(*(_module(file, group) for group in modules), strict=True)
+    notes: list[str] = []
+    entry = _entry(file, notes)
+    detector = _detector(entry, notes)
+    slices = module_slices(entry, detector, notes)
+    frames = [module_frame(detector, module, place[-2:], notes) for module, place in slices]
+    if len(frames) == 1:
+        frames = [toward_beam(detector, frames[0], notes)]
+    panels = [frame.panel for frame in frames]
     known: dict[str, Any] = {}
-    beam = _first(file, "NXbeam")
-    if beam is not None and "incident_wavelength" in beam:
-        known["wavelength"] = _length(beam["incident_wavelength"])
-    elif beam is not None and "incident_energy" in beam:
-        known["wavelength"] = ENERGY_TIMES_WAVELENGTH / (_value(beam["incident_energy"]) / 1e3)
-    if beam is not None and "incident_polarization_stokes" in beam:
-        stokes = np.asarray(beam["incident_polarization_stokes"][()], float).reshape(-1)[:4]
-        linear = math.hypot(stokes[1], stokes[2])
-        if stokes[0] > 0 and linear > 0:
-            angle = math.atan2(stokes[2], stokes[1]) / 2
-            known["polarization_axis"] = (math.cos(angle), math.sin(angle), 0.0)
-        known["kahn_factor"] = linear / stokes[0] if stokes[0] > 0 else 0.0
-    sample = _first(file, "NXsample")
-    if sample is not None and "depends_on" in sample:
-        spindle = _spindle(file, _text(sample["depends_on"][()]), sample.name)
+    beams = [beam for kind in ("NXinstrument", "NXsample", None) for beam in _beams(entry, kind)]
+    if beams:
+        known = read_beam(beams[0], notes)
+    sample = next(iter(within(entry, "NXsample")), None)
+    if sample is not None and member(sample, "depends_on") is not None:
+        spindle = _spindle(chain(text(sample["depends_on"][()]), sample), notes)
         if spindle is not None:
             known["spindle"] = spindle
-    return Instrument(name, tuple(panels), sensor=_sensor(detector), mask=_mask(detector, panels, places), **known)
+    mask = pixel_mask(detector, slices, notes)
+    shown = tuple(dict.fromkeys(f"{name}: {note}" for note in notes))
+    return Instrument(name, alike(panels), sensor=_sensor(detector, notes), mask=mask, notes=shown, **known)
 
 
-def _first(group: Hdf5, kind: str) -> Hdf5 | None:
-    """The first group of a class, in depth."""
-    if _text(group.attrs.get("NX_class", "")) == kind:
-        return group
-    for key in group:
-        item = group.get(key)
-        if hasattr(item, "keys") and (found := _first(item, kind)) is not None:
-            return found
-    return None
+def _entry(file: Hdf5, notes: list[str]) -> Hdf5:
+    """The first entry that says it is of NXmx, else the first; the file itself where it has none."""
+    entries = list(children(file, "NXentry"))
+    kinds = [member(entry, "definition") for entry in entries]
+    mine = [one for one, kind in zip(entries, kinds, strict=True) if kind is not None and text(kind[()]) == "NXmx"]
+    found = mine or entries or [file]
+    if len(found) > 1:
+        notes.append(f"{found[0].name} is taken, the first of {len(found)} entries")
+    return found[0]
 
 
-def _children(group: Hdf5, kind: str) -> Iterator[Hdf5]:
-    return (
-        item
-        for key in group
-        if hasattr(item := group.get(key), "keys") and _text(item.attrs.get("NX_class", "")) == kind
-    )
+def _detector(entry: Hdf5, notes: list[str]) -> Hdf5:
+    """The first detector that has modules."""
+    detectors = within(entry, "NXdetector")
+    if not detectors:
+        raise InputError("expected an NXdetector group; found none")
+    whole = [one for one in detectors if next(children(one, "NXdetector_module"), None) is not None]
+    if not whole:
+        raise InputError(f"expected NXdetector_module groups in {detectors[0].name}; found none")
+    if len(whole) > 1:
+        notes.append(f"{whole[0].name} is taken, the first of {len(whole)} detectors")
+    return whole[0]
 
 
-def _number_in_name(group: Hdf5) -> tuple[str, int]:
-    name = posixpath.basename(group.name)
-    digits = re.search(r"\d+$", name)
-    return (name[: digits.start()], int(digits.group())) if digits else (name, -1)
+def _beams(entry: Hdf5, kind: str | None) -> list[Hdf5]:
+    """The beams within the groups of a class, or within the entry."""
+    return [beam for group in (within(entry, kind) if kind else [entry]) for beam in within(group, "NXbeam")]
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _value(dataset: Hdf5) -> float:
-    """The first number of a dataset."""
-    return float(np.asarray(dataset[()] if dataset.ndim == 0 else dataset[(0,) * dataset.ndim]))
-
-
-def _length(dataset: Hdf5, value: float | None = None, units: str | None = None) -> float:
-    """Metres."""
-    units = _text(dataset.attrs.get("units", "m")) if units is None else units
-    if units.lower().rstrip("s") not in METRES:
-        raise InputError(f"{dataset.name} is in {units[:20]!r}; expected a length")
-    return (_value(dataset) if value is None else value) * METRES[units.lower().rstrip("s")]
-
-
-def _chain(file: Hdf5, start: str, within: str) -> list[Hdf5]:
-    """The datasets of a chain of transformations, innermost first."""
-    found, name = [], start
-    while name != ".":
-        path = name if name.startswith("/") else posixpath.join(within, name)
-        if path not in file:
-            raise InputError(f"a chain depends on {path[:60]}, which is not there")
-        found.append(file[path])
-        if len(found) > LONGEST:
-            raise InputError(f"the chain from {start[:60]} has no end")
-        within, name = posixpath.dirname(found[-1].name), _text(found[-1].attrs.get("depends_on", "."))
-    return found
-
-
-def _vector(dataset: Hdf5, key: str = "vector") -> Vector:
-    x, y, z = (float(v) for v in dataset.attrs[key])
-    return (x, y, z)
-
-
-def _through(chain: list[Hdf5], point: Vector, is_place: bool) -> Vector:
-    """A place (metres) or a direction after the transformations of a chain."""
-    for dataset in chain:
-        axis = unit(_vector(dataset))
-        if _text(dataset.attrs.get("transformation_type", "")) == "rotation":
-            angle = _value(dataset)
-            radians = angle if _text(dataset.attrs.get("units", "deg")).startswith("rad") else math.radians(angle)
-            point = rotate_about(point, axis, radians)
-        elif is_place:
-            step = _length(dataset)
-            x, y, z = (p + step * along for p, along in zip(point, axis, strict=True))
-            point = (x, y, z)
-        if is_place and "offset" in dataset.attrs:
-            units = _text(dataset.attrs.get("offset_units", dataset.attrs.get("units", "m")))
-            if any(shift := _vector(dataset, "offset")):
-                x, y, z = (p + _length(dataset, value, units) for p, value in zip(point, shift, strict=True))
-                point = (x, y, z)
-    return point
-
-
-def _module(file: Hdf5, group: Hdf5) -> tuple[Panel, tuple[int, int]]:
-    """A panel, and where its pixels lie in the data (slow, fast)."""
-    fast, slow = group["fast_pixel_direction"], group["slow_pixel_direction"]
-    chains = [_chain(file, _text(axis.attrs.get("depends_on", ".")), group.name) for axis in (fast, slow)]
-    rows, columns = (int(n) for n in group["data_size"][-2:])
-    top, left = (int(n) for n in group["data_origin"][-2:])
-    pixel = square_pixel(_length(fast), _length(slow))
-    panel = flat_panel(
-        _through(chains[0], (0.0, 0.0, 0.0), True),
-        _through(chains[0], unit(_vector(fast)), False),
-        _through(chains[1], unit(_vector(slow)), False),
-        pixel,
-        (rows, columns),
-    )
-    return panel, (top, left)
-
-
-def _spindle(file: Hdf5, start: str, within: str) -> Vector | None:
+def _spindle(links: list[Transformation], notes: list[str]) -> Vector | None:
     """The axis of the rotation that changes, or else of the innermost one, where the outer ones have put it."""
-    chain = _chain(file, start, within)
-    rotations = [n for n, d in enumerate(chain) if _text(d.attrs.get("transformation_type", "")) == "rotation"]
+    rotations = [number for number, link in enumerate(links) if link.is_rotation]
     if not rotations:
         return None
-    scanned = [n for n in rotations if chain[n].size > 1]
+    scanned = [number for number in rotations if links[number].varies or _is_scanned(links[number])]
+    if len(scanned) > 1:
+        names = " and ".join(links[number].name for number in scanned)
+        raise InputError(f"{names} change together; expected a scan about one axis")
     number = (scanned or rotations)[0]
-    return unit(_through(chain[number + 1 :], unit(_vector(chain[number])), False))
+    if not scanned and len(rotations) > 1:
+        notes.append(f"no axis of the goniometer turns; the innermost, {links[number].name}, is the spindle")
+    x, y, z = (float(v) for v in cumulative(links[number + 1 :])[:3, :3] @ links[number].axis)
+    return unit((x, y, z))
 
 
-def _sensor(detector: Hdf5) -> Sensor | None:
-    if "sensor_thickness" not in detector or "sensor_material" not in detector:
+def _is_scanned(link: Transformation) -> bool:
+    """Whether an axis of one angle turns while that image is taken."""
+    group, name = link.dataset.parent, link.name
+    end, step = member(group, f"{name}_end"), member(group, f"{name}_increment_set")
+    turned = end is not None and bool(np.any(np.asarray(end[()], float).reshape(-1)[:1] != link.values[0]))
+    return turned or (step is not None and bool(np.any(np.asarray(step[()], float))))
+
+
+def _sensor(detector: Hdf5, notes: list[str]) -> Sensor | None:
+    for key in ("sensor_material", "sensor_thickness"):
+        if lost := broken_link(detector, key):
+            notes.append(f"{detector.name}/{key} is a link to {lost}, which is not there")
+    if member(detector, "sensor_thickness") is None:
         return None
-    material, thickness = known_material(_text(detector["sensor_material"][()])), _length(detector["sensor_thickness"])
-    return sensor_of(thickness, material) if thickness > 1e-8 else None
-
-
-def _mask(detector: Hdf5, panels: Sequence[Panel], places: Sequence[tuple[int, int]]) -> PixelMask | None:
-    """Pixels whose word in pixel_mask is zero."""
-    if "pixel_mask" not in detector:
+    thickness = quantity(detector["sensor_thickness"], "length")
+    if not thickness > THINNEST:
         return None
-    words = detector["pixel_mask"]
-    slow, fast = panels[0].shape
-    if words.ndim < 2 or any(panel.shape != (slow, fast) for panel in panels):
-        return None
-    lead = (0,) * (words.ndim - 2)
-    parts = [words[(*lead, slice(top, top + slow), slice(left, left + fast))] == 0 for top, left in places]
-    if any(part.shape != (slow, fast) for part in parts):
-        raise InputError(f"{words.name} has {words.shape} words, which are not the modules' pixels")
-    active = np.concatenate(parts)
-    return None if active.all() else PixelMask(active)
+    named = member(detector, "sensor_material")
+    said = "" if named is None else text(named[()])
+    found = sensor_of(thickness, known_material(said))
+    if found is None:
+        notes.append(f"the sensor of {detector.name} is of {said[:20] or 'no material'}; it absorbs every photon")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,48 @@ from tilesim.model.detector import Detector, Panel, Sensor
 from tilesim.model.mask import PixelMask
 from tilesim.model.noun import Noun, quantity, vector
 from tilesim.model.outlines import outlines
-from tilesim.model.vectors import Matrix, Vector, cross, dot, norm, scale, unit
+from tilesim.model.vectors import Matrix, Vector, add, cross, dot, norm, reciprocal, scale, unit
+
+ANGLES = 1e-6
+"""Radians by which a spindle angle may lie outside of a scan: more than rounding."""
+
+
+@dataclass(frozen=True, repr=False)
+class ScanPoint(Noun):
+    """Incident beam, spindle and crystal at one angle of a scan along which they change.
+
+    Raises
+    ------
+    InputError
+        Where the angle is not finite or a direction is no unit vector.
+
+    Examples
+    --------
+    >>> from tilesim import ScanPoint
+    >>> ScanPoint(0.1, beam=(0.0, 0.0, -1.0)).beam
+    (0.0, 0.0, -1.0)
+    """
+
+    angle: float
+    """Spindle angle, radians."""
+    beam: Vector = (0.0, 0.0, 1.0)
+    """Unit vector of the incident beam."""
+    spindle: Vector = (1.0, 0.0, 0.0)
+    """Unit vector of the spindle axis."""
+    real_cell: Matrix | None = None
+    """a, b, c at spindle angle zero, metres; None: the file has no crystal."""
+
+    def __post_init__(self) -> None:
+        checks.coerce(
+            self,
+            angle=checks.finite("angle of a scan point", self.angle),
+            beam=checks.unit_vector("beam direction", self.beam),
+            spindle=checks.unit_vector("spindle axis", self.spindle),
+        )
+
+    def summary(self) -> dict[str, str]:
+        rows = {"angle": quantity(self.angle, 180.0 / math.pi, "°")}
+        return rows | {"beam": f"beam along {vector(self.beam)}", "spindle": f"spindle along {vector(self.spindle)}"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,6 +100,10 @@ class Instrument(Noun):
     """a, b, c at spindle angle zero, metres; None: the file has no crystal."""
     detector_name: str = ""
     """What its maker calls the detector."""
+    scan_points: tuple[ScanPoint, ...] = ()
+    """What changes along the scan of the file, by increasing or decreasing angle; empty: nothing does."""
+    notes: tuple[str, ...] = ()
+    """Lines about what of the file was taken, guessed or left out."""
 
     def __post_init__(self) -> None:
         checks.coerce(
@@ -66,6 +112,8 @@ class Instrument(Noun):
             beam=checks.unit_vector("beam direction", self.beam),
             polarization_axis=checks.unit_vector("polarization axis", self.polarization_axis),
             spindle=checks.unit_vector("spindle axis", self.spindle),
+            scan_points=checks.instances("scan points", self.scan_points, ScanPoint),
+            notes=tuple(checks.text("note", note) for note in self.notes),
         )
         if not self.panels:
             raise InputError("no panel; expected at least one")
@@ -89,6 +137,33 @@ class Instrument(Noun):
         """The panels with their sensor, for an `Experiment`."""
         return Detector(tuple(panel.replace(sensor=self.sensor) for panel in self.panels), self.detector_name)
 
+    def at(self, angle: float) -> Instrument:
+        """The instrument at a spindle angle (radians) of its scan: between two scan points, reciprocal axes, beam and
+        spindle are interpolated linearly.
+
+        Outside of the scan it is the one for the whole of it, and a note says so.
+        """
+        points = sorted(self.scan_points, key=lambda point: point.angle)
+        if not points:
+            return self
+        asked = f"{math.degrees(angle):.6g} degrees"
+        low, high = points[0].angle, points[-1].angle
+        if not low - ANGLES <= angle <= high + ANGLES:
+            where = f"{math.degrees(low):.6g} to {math.degrees(high):.6g} degrees"
+            note = f"{self.name} changes along its scan, {where}; at {asked} what it states for the whole scan is taken"
+            return self.replace(scan_points=(), notes=(*self.notes, note))
+        place = min(max(bisect.bisect_right([point.angle for point in points], angle), 1), len(points) - 1)
+        before, after = points[place - 1], points[place]
+        share = min(max((angle - before.angle) / (after.angle - before.angle), 0.0), 1.0)
+        note = f"{self.name} changes along its scan; what it is at {asked} is taken for all frames"
+        return self.replace(
+            beam=unit(_between(before.beam, after.beam, share)),
+            spindle=unit(_between(before.spindle, after.spindle, share)),
+            real_cell=_cell_between(before.real_cell, after.real_cell, share),
+            scan_points=(),
+            notes=(*self.notes, note),
+        )
+
     def summary(self) -> dict[str, str]:
         rows = {"name": self.name}
         if len(self.panels) > 1:
@@ -102,6 +177,19 @@ class Instrument(Noun):
 
     def _picture(self) -> str:
         return outlines(self.panels)
+
+
+def _between(one: Vector, other: Vector, share: float) -> Vector:
+    return add(scale(one, 1.0 - share), scale(other, share))
+
+
+def _cell_between(one: Matrix | None, other: Matrix | None, share: float) -> Matrix | None:
+    """a, b, c of the reciprocal axes between those of two cells."""
+    if one is None or other is None:
+        return None
+    stars = (reciprocal(cell[0:3], cell[3:6], cell[6:9]) for cell in (one, other))
+    a, b, c = reciprocal(*(_between(first, second, share) for first, second in zip(*stars, strict=True)))
+    return (*a, *b, *c)
 
 
 def sensor_of(thickness: float, material: str | None, attenuation: float | None = None) -> Sensor | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tilesim.errors import InputError
+from tilesim.instruments.meeting import unmet
 from tilesim.model import PixelMask, Sensor
 from tilesim.model.instrument import Instrument
 from tilesim.model.vectors import Vector, cross, dot, reciprocal, scale, unit
@@ -69,8 +71,25 @@ class ChosenDetector:
         if self.layout is not None:
             slow, fast = self.layout.raster
             return found | {"pixel_size": self.layout.pixel_size, "pixels_fast": fast, "pixels_slow": slow}
-        stated = {"wavelength": self.instrument.wavelength, "kahn_factor": self.instrument.kahn_factor}
-        return found | {name: value for name, value in stated.items() if value is not None}
+        # NaN is a wavelength that nobody has stated: `check_settings` asks for it.
+        known = self.instrument.wavelength
+        found["wavelength"] = math.nan if known is None else known
+        if self.instrument.kahn_factor is not None:
+            found["kahn_factor"] = self.instrument.kahn_factor
+        return found
+
+    def during(self, phi: float, osc: float) -> ChosenDetector:
+        """The detector in the middle of a sweep (radians), where beam, spindle or crystal change along a scan."""
+        if self.instrument is None or not self.instrument.scan_points:
+            return self
+        return replace(self, instrument=self.instrument.at(phi + osc / 2.0))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how it was read, and whether the incident beam meets it."""
+        if self.instrument is None:
+            return ()
+        return (*self.instrument.notes, *unmet(self.instrument))
 
 
 def chosen_detector(options: Options, strict_c: bool, given: Instrument | None = None) -> ChosenDetector | None:
@@ -87,7 +106,7 @@ def chosen_detector(options: Options, strict_c: bool, given: Instrument | None =
     if options.geometry is not None:
         from tilesim.instruments.files import read_detector
 
-        return ChosenDetector(read_detector(options.geometry))
+        return ChosenDetector(read_detector(options.geometry, options.experiment))
     if options.detector is not None:
         from tilesim.instruments.library import layout
 
@@ -112,6 +131,8 @@ def check_settings(chosen: ChosenDetector | None, settings: Settings) -> None:
     for field, flag in PLACING.items():
         if getattr(settings, field) != getattr(usual, field):
             raise InputError(f"--geometry has placed the detector; expected no {flag} (nor -img) beside it")
+    if math.isnan(settings.wavelength):
+        raise InputError(f"{chosen.instrument.name} does not say the wavelength; expected -lambda or -energy")
 
 
 def crystal_of(chosen: ChosenDetector | None) -> tuple[Vector, Vector, Vector] | None:

@@ -51,7 +51,7 @@ def applied_corrections(
 
 def surprises(setup: Setup, experiment: Experiment, arguments: Sequence[str]) -> tuple[str, ...]:
     """One line for every flag that does not do what it seems to say, in both modes."""
-    return (*_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
+    return (*setup.detector_notes, *_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
 
 
 def _placement(setup: Setup, arguments: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ class Options:
 
     column, model, dmin, k_sol, b_sol      structure factors (docs/structure-factors.md)
     background, background_thickness, ...  an amorphous slab in the beam (docs/background.md)
-    geometry, detector                     a detector as it is (docs/detectors.md)
+    geometry, detector, experiment         a detector as it is (docs/detectors.md)
     """
 
     column: str | None = None
@@ -40,6 +40,8 @@ class Options:
     """Grams per mole"""
     geometry: str | None = None
     detector: str | None = None
+    experiment: int | None = None
+    """Number among those of a file, counted from 0"""
 
     def check(self) -> Options:
         """The options themselves. Raises InputError where one goes without another, or not beside it."""
@@ -50,6 +52,8 @@ class Options:
             raise InputError("--column goes with -hkl and an MTZ or CIF file; expected without --model")
         if self.geometry is not None and self.detector is not None:
             raise InputError("more than one detector (--geometry, --detector); expected one of them")
+        if self.experiment is not None and self.geometry is None:
+            raise InputError("--experiment goes with --geometry; expected --geometry FILE.expt")
         return self
 
     @classmethod
@@ -89,6 +93,8 @@ BOUNDS: dict[str, Bound] = {
     "--background-mw": ("a number above 0 [g/mol]", lambda x: x > 0),
 }
 """Options that are numbers, and what they must be; the others are names."""
+COUNTED = ("--experiment",)
+"""Options that are whole numbers, counted from 0."""
 
 
 def split_options(args: Sequence[str], strict_c: bool) -> tuple[list[str], Options]:
@@ -124,7 +130,12 @@ def _named(values: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     return [(o, name, values[key]) for o, name, keys in both for key in keys if values.get(key) is not None]
 
 
-def _typed(option: str, value: Any) -> str | float:
+def _typed(option: str, value: Any) -> str | float | int:
+    if option in COUNTED:
+        text = str(value)
+        if isinstance(value, bool) or not (text.isascii() and text.isdecimal() and len(text) < 10):
+            raise InputError(f"{option} expects a whole number, counted from 0; found {value!r}")
+        return int(text)
     if option not in BOUNDS:
         if not isinstance(value, str) or not value or value.startswith("-"):
             raise InputError(f"{option} needs a value; found {value!r}")

@@ -271,6 +271,7 @@ def _setup(
     unset = known is None and (settings.attenuation is None or settings.attenuation < 0.0)
     assumed = sensor.range > 0.0 and unset
     mosaic = mosaic_domains(settings.mosaic_spread, settings.mosaic_domains)
+    chosen = chosen and chosen.during(settings.phi, phi.range)
     if chosen is not None and chosen.instrument is not None:
         geometry = instrument_geometry(chosen.instrument)
         panels = chosen.instrument.panels
@@ -324,6 +325,7 @@ def _setup(
         attenuation_known=known is not None and chosen.sensor.attenuation is None,
         material=chosen.sensor.material if chosen is not None and chosen.sensor is not None else None,
         detector_name=chosen.detector_name if chosen is not None else "",
+        detector_notes=chosen.notes if chosen is not None else (),
         mosaic=mosaic,
         interpolate=interpolate,
         cell=cell,

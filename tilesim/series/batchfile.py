@@ -31,7 +31,7 @@ MOST_FRAMES = 100_000
 OPTIONS = {
     **{"model": "model", "model_dmin": "dmin", "k_sol": "k_sol", "b_sol": "b_sol", "column": "column"},
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
-    **{"geometry": "geometry", "detector": "detector"},
+    **{"geometry": "geometry", "detector": "detector", "geometry_experiment": "experiment"},
 }
 """Keys that are no flags of nanoBragg's, and the field of `nanobragg.options.Options` that they set."""
 EXPERIMENT = ("name", "flags", "frames", "frame_osc")
