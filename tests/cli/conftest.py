@@ -30,18 +30,21 @@ def tilesim(folder, monkeypatch, capfd):
 
     # Threads of zarr and torch live on in a test process, which must not go.
     monkeypatch.setattr(program.os, "_exit", leave)
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["tilesim", *map(str, words)])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            program.main()
+        try:
+            with pytest.raises(SystemExit) as left:
+                program.main()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         out, err = capfd.readouterr()
         return Result(left.value.code or 0, out, err)
 
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+    return run
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 from commands import BASE
 
+from tilesim_cli.complaint import with_notes
 from tilesim_cli.launch import telling_when_done
-from tilesim_cli.main import _with_notes
 
 
 def test_a_second_interrupt_does_not_hide_what_is_kept():
@@ -15,7 +15,7 @@ def test_a_second_interrupt_does_not_hide_what_is_kept():
             raise first
         finally:
             raise KeyboardInterrupt
-    assert _with_notes("interrupted", caught.value, "nothing was written") == "interrupted; 3 of 9 tiles are kept"
+    assert with_notes("interrupted", caught.value, "nothing was written") == "interrupted; 3 of 9 tiles are kept"
 
 
 def test_only_what_is_done_is_called_written():

@@ -1,0 +1,107 @@
+"""The command `tilesim`: finds a command's module, and turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from tilesim_cli.complaint import complain, shortage, with_notes
+
+COMMANDS = {
+    "run": "simulate an image from a nanoBragg command line",
+    "batch": "simulate a list or grid of experiments from a TOML file",
+    "plan": "say what `run` would do, and how long it would take",
+    "trace": "print every intermediate value of one pixel, or compare two such logs",
+    "example": "write realistic synthetic input and the command to run",
+    "noise": "add the noise of beam and detector to images that are there",
+    "info": "say what a store holds",
+    "preview": "draw a store or image: a PNG, or a page with pan and zoom",
+    "pyramid": "add coarser levels to a store, for quick previews",
+    "rerun": "compute stored frames again, and compare them",
+    "verify": "read a store again and name what is missing or damaged",
+    "compare": "compare two images, or two programs run with the same flags",
+    "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, .expt or PNG",
+}
+
+EXIT_INPUT = 2
+EXIT_FAILURE = 1
+
+
+class Commands(click.Group):
+    """Commands are imported when they are asked for: start-up time counts."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return import_module(f"tilesim_cli.{name}").command if name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    from tilesim import __version__
+
+    used = (f"{name} {version(name)}" for name in ("torch", "dask", "zarr", "numpy"))
+    click.echo(", ".join((f"tilesim {__version__}", *used)))
+    ctx.exit()
+
+
+# Commands inherit the short form; run and plan, whose words are nanoBragg's, take it only alone.
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Say `tilesim run --help` for every flag.",
+)
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Versions."
+)
+def tilesim() -> None:
+    """X-ray diffraction images from nanoBragg's own command lines, tiled and distributed."""
+
+
+def run() -> int:
+    """Run the command that the arguments name, and give its exit status; errors become one line."""
+    from tilesim.errors import ClusterError, TileError, TilesimError
+
+    try:
+        status = tilesim(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        complain(error.format_message())
+        return error.exit_code
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except (ClusterError, TileError) as error:
+        complain(with_notes(str(error), error))
+        return EXIT_FAILURE
+    except TilesimError as error:
+        complain(with_notes(str(error), error))
+        return EXIT_INPUT
+    except OSError as error:
+        # Outputs have errors of their own: without a name it is standard output, full or without a reader.
+        if not isinstance(error, BrokenPipeError):
+            complain(f"{error.filename or 'cannot write standard output'}: {error.strerror or error}")
+        # Nor may Python try again at its end.
+        sys.stdout = None
+        return EXIT_FAILURE
+    except (MemoryError, ImportError, RuntimeError) as error:
+        if not (reason := shortage(error)):
+            raise
+        complain(with_notes(reason, error))
+        return EXIT_FAILURE
