@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 def command(file: str, **options: Any) -> None:
     """Simulate the experiments of FILE.toml (docs/batch.md): one store where their shapes agree, and files by name."""
+    from tilesim.files.inventory import NamedFile
     from tilesim.nanobragg.options import Options
     from tilesim.series.batch import frames_of_batch
     from tilesim.series.batchfile import read_batch
-    from tilesim_cli.launch import access_of, choices_of, launched, telling_when_done, warn
+    from tilesim.series.targets import check_outputs
+    from tilesim_cli.launch import access_of, choices_of, files_of, launched, telling_when_done, warn
 
     access, _ = access_of(options), choices_of(options)
     batch = read_batch(file)
@@ -36,7 +38,10 @@ def command(file: str, **options: Any) -> None:
     )
     if not groups:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")
-    with telling_when_done() as done, launched(stores(batch, groups, options["json_file"]), options, access) as launch:
+    found = stores(batch, groups)
+    inputs = [NamedFile("FILE.toml", file), *files_of(access)]
+    check_outputs(list(groups.values()), [name for _, name in found if name], options["json_file"], inputs)
+    with telling_when_done() as done, launched(found, options, access) as launch:
         if options["dry_run"]:
             for line in plan(launch, unresolved):
                 click.echo(line)
@@ -46,15 +51,12 @@ def command(file: str, **options: Any) -> None:
     finish(launch, results, unresolved, options)
 
 
-def stores(batch: Batch, groups: Mapping[tuple, Frames], json_file: str | None) -> list[tuple[Frames, str | None]]:
-    """The frames of every store with its name, their outputs checked. Raises InputError, StoreError."""
+def stores(batch: Batch, groups: Mapping[tuple, Frames]) -> list[tuple[Frames, str | None]]:
+    """The frames of every store with its name."""
     from tilesim.series.batch import store_names
-    from tilesim.series.targets import check_outputs
 
     names: Sequence[str | None] = store_names(list(groups), batch.zarr) if batch.zarr else [None] * len(groups)
-    found = list(zip(groups.values(), names, strict=True))
-    check_outputs([frames for frames, _ in found], batch.zarr, json_file)
-    return found
+    return list(zip(groups.values(), names, strict=True))
 
 
 def render(launch: Launch, options: Mapping[str, Any]) -> Results:

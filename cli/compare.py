@@ -9,13 +9,22 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from tilesim_cli.arguments import parse_tile
 
+if TYPE_CHECKING:
+    from tilesim.files.inventory import NamedFile
+    from tilesim.nanobragg.command import Command
+
 PROGRAMS = ("NB_C_BIN", "NB_PY_BIN")
 """Variables of the environment that name the other program where --against does not."""
+RUNS = ("a.bin", "a.log", "b.bin", "b.log")
+"""Float files and logs of programs that were run."""
+RESULTS = ("a.png", "b.png", "difference.png", "comparison.png", "summary.json", *RUNS)
+"""What --outdir may hold."""
 PASSED_ON = ("device", "precision", "backend")
 """Options that are tilesim run's."""
 
@@ -64,7 +73,10 @@ def command(ctx: click.Context, words: tuple[str, ...], **options) -> None:
     A and B are stores, float files, or SMV, CBF, TIFF, EDF or HDF5 images. B is the reference: the golden metric
     is max |a - b| / max(|b|, 1e-6 max |b|) over the pixels.
     """
-    from tilesim.files.replace import check_writable
+    from tilesim.files.inventory import check_files
+    from tilesim.nanobragg.inputs import files_read
+    from tilesim.nanobragg.resolve import read_command
+    from tilesim.series.targets import json_output
     from tilesim.tools.compare import Rectangle
 
     if options["tolerance"] != options["tolerance"]:
@@ -72,11 +84,14 @@ def command(ctx: click.Context, words: tuple[str, ...], **options) -> None:
     regions = tuple(Rectangle(*region) for region in options["regions"])
     run = bool(words) and any(word.startswith("-") and not os.path.exists(word) for word in words)
     _check(words, run, options)
-    if options["json_file"] not in (None, "-"):
-        check_writable(options["json_file"])
+    resolved = read_command(words, not options["corrected"]) if run else None
+    inputs = files_read(resolved) if resolved else _read(words)
+    check_files(inputs, json_output(options["json_file"]), stores=_results(options["outdir"]))
     with _folder(options["outdir"]) as (folder, outdir):
-        made = _two_programs if run else _two_files
-        account, images = made(words, options, folder, outdir)
+        if resolved is not None:
+            account, images = _two_programs(words, resolved, options, folder, outdir)
+        else:
+            account, images = _two_files(words, options)
         summary = _compared(account, images, regions, options, folder, outdir)
     if options["json_file"]:
         from tilesim_cli.summary import write_json
@@ -103,6 +118,23 @@ def _check(words: Sequence[str], run: bool, options: dict) -> None:
         raise click.UsageError("--shape, --frame and --panel go with two images")
 
 
+def _read(words: Sequence[str]) -> list[NamedFile]:
+    """The files of the images A and B, with those that they link to and that lie beside them."""
+    from tilesim.files.inventory import NamedFile
+    from tilesim.files.linked import linked_files
+    from tilesim.images.flatfloat import sidecar_of
+
+    pairs = zip("AB", words, strict=True)
+    return [NamedFile(name, one) for name, path in pairs for one in (path, sidecar_of(path), *linked_files(path))]
+
+
+def _results(outdir: str | None) -> list[NamedFile]:
+    """What may be written into the folder for results; the folder is made later."""
+    from tilesim.files.inventory import NamedFile
+
+    return [] if outdir is None else [NamedFile("--outdir", os.path.join(outdir, name)) for name in RESULTS]
+
+
 @contextmanager
 def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
     """A folder to work in, gone in the end, and the one for results, made where it is not there."""
@@ -111,6 +143,8 @@ def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
 
     fresh = False
     if outdir is not None:
+        if not outdir:
+            raise StoreError("--outdir is empty; expected the name of a folder")
         outdir = os.path.abspath(outdir)
         fresh = not os.path.exists(outdir)
         try:
@@ -133,7 +167,7 @@ def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
                 os.rmdir(outdir)
 
 
-def _two_files(words: Sequence[str], options: dict, folder: str, outdir: str | None) -> tuple[dict, tuple]:
+def _two_files(words: Sequence[str], options: dict) -> tuple[dict, tuple]:
     """What was given, and both images."""
     from tilesim.images.image import open_image
     from tilesim.images.registry import format_of
@@ -155,11 +189,12 @@ def _two_files(words: Sequence[str], options: dict, folder: str, outdir: str | N
     return {"a": accounts[0], "b": accounts[1]}, (images[0], images[1])
 
 
-def _two_programs(words: Sequence[str], options: dict, folder: str, outdir: str | None) -> tuple[dict, tuple]:
+def _two_programs(
+    words: Sequence[str], resolved: Command, options: dict, folder: str, outdir: str | None
+) -> tuple[dict, tuple]:
     """How both were run, and the images that they made. Raises InputError where one fails."""
     from tilesim.errors import InputError
     from tilesim.images.image import open_image
-    from tilesim.nanobragg.resolve import read_command
     from tilesim.tools.programs import find_program, own_program, run_program
 
     named = options["against"] or next(filter(None, map(os.environ.get, PROGRAMS)), None)
@@ -167,7 +202,6 @@ def _two_programs(words: Sequence[str], options: dict, folder: str, outdir: str 
         raise click.UsageError("--against PROGRAM, or NB_C_BIN in the environment, must name the other program")
     other = find_program(named)
     strict = not options["corrected"]
-    resolved = read_command(words, strict)
     if resolved.settings.misset == "random" and resolved.settings.misset_seed is None and not options["quiet"]:
         click.echo("WARNING: a random -misset without -misset_seed is another one in every run", err=True)
     chosen = [word for name in PASSED_ON if options[name] for word in (f"--{name}", options[name])]
@@ -210,7 +244,7 @@ def _compared(account: dict, images: tuple, regions: tuple, options: dict, folde
 
     with all_together():
         files = draw_comparison(outdir, a, b, (_title(account["a"]), _title(account["b"])), regions)
-        for name in ("a.bin", "a.log", "b.bin", "b.log"):
+        for name in RUNS:
             if os.path.exists(os.path.join(folder, name)):
                 put_in_place(os.path.join(folder, name), os.path.join(outdir, name))
                 files.append(os.path.join(outdir, name))

@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from tilesim.engine.access import Access
+    from tilesim.files.inventory import NamedFile
     from tilesim.nanobragg.command import Command
     from tilesim.series.frames import Frames
     from tilesim.series.launch import Choices, Launch
@@ -34,10 +35,13 @@ def read(arguments: Sequence[str], options: Mapping[str, Any]) -> Command:
     return command
 
 
-def frames_of(command: Command, options: Mapping[str, Any], begin: bool = False) -> Frames:
+def frames_of(
+    command: Command, options: Mapping[str, Any], access: Access | None = None, begin: bool = False
+) -> Frames:
     """The frames of a command line and its options, their outputs checked. Raises InputError, StoreError.
 
-    begin  whether they will be computed: the search for the edge of the table (K3) takes a moment
+    access  to workers, whose files are inputs, too
+    begin   whether they will be computed: the search for the edge of the table (K3) takes a moment
     """
     from dataclasses import replace
 
@@ -54,8 +58,13 @@ def frames_of(command: Command, options: Mapping[str, Any], begin: bool = False)
 
         command = noted(command)
     frames = frames_of_command(command, count, options["frame_osc"])
-    check_outputs(frames, zarr, options["json_file"])
+    check_outputs(frames, zarr, options["json_file"], files_of(access))
     return frames
+
+
+def files_of(access: Access | None) -> tuple[NamedFile, ...]:
+    """The files that are read to reach workers."""
+    return () if access is None else access.files
 
 
 @contextmanager

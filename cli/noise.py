@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,10 +77,11 @@ def command(source: str, target: str, flags: tuple[str, ...], **options: Any) ->
     """
     from tilesim.errors import InputError
     from tilesim.series.launch import connected
-    from tilesim.tools.measuring import pixel_type_of
+    from tilesim.series.targets import json_output
+    from tilesim.tools.measuring import check_measured, pixel_type_of
     from tilesim.tools.noisejob import noise_job
     from tilesim_cli.described import chosen_frames, chosen_panels, opened
-    from tilesim_cli.launch import access_of, telling_when_done, warn
+    from tilesim_cli.launch import access_of, files_of, telling_when_done, warn
     from tilesim_cli.summary import complain_of_missing
 
     access = access_of(options)
@@ -93,7 +93,7 @@ def command(source: str, target: str, flags: tuple[str, ...], **options: Any) ->
     masks = {name: options[name] for name in ("dead", "hot") if options[name] is not None}
     noise = noise_of(data, options)
     job = noise_job(data, noise, pixel_type, frames=frames, panels=panels, masks=masks, tile=options["tile"])
-    check_target(source, target, job, options["json_file"])
+    check_measured(job, target, files_of(access), json_output(options["json_file"]))
     if data.attributes.get("noise") and noise.photon_noise:
         warn(f"{source} holds noise already; its photons are counted again")
     with telling_when_done() as done, connected(access, "cpu", warn) as cluster:
@@ -104,32 +104,6 @@ def command(source: str, target: str, flags: tuple[str, ...], **options: Any) ->
 
         write_json(options["json_file"], summary(result, job))
     complain_of_missing(result.missing)
-
-
-def check_target(source: str, target: str, job: NoiseJob, json_file: str | None) -> None:
-    """Raise InputError where an output is an input, or two outputs are one; StoreError where one cannot be written."""
-    from tilesim.errors import InputError
-    from tilesim.files.reading import printable
-    from tilesim.files.replace import check_writable, is_special
-    from tilesim.images.registry import Format, format_named
-    from tilesim.tools.measuring import NOISY, file_names
-
-    files = [json_file] if json_file is not None and json_file != "-" else []
-    if format_named(target, NOISY) != Format.STORE:
-        files += file_names(target, job)
-    inputs = {os.path.realpath(path) for path in (source, *job.masks.values())}
-    seen = set()
-    for path in (target, *files):
-        real = os.path.realpath(path)
-        if is_special(path) and not os.path.isdir(path):
-            continue
-        if real in inputs:
-            raise InputError(f"{printable(path)} is an input; expected another name for an output")
-        if real in seen and path != target:
-            raise InputError(f"{printable(path)} is named for two outputs; expected a file of its own for each")
-        seen.add(real)
-    for path in files:
-        check_writable(path)
 
 
 def noise_of(data: Dataset, options: Mapping[str, Any]) -> Noise:

@@ -24,7 +24,7 @@ def command(ctx: click.Context, **options: Any) -> None:
     from tilesim_cli.launch import access_of, frames_of, launched, read
 
     access = access_of(options)
-    frames = frames_of(read(ctx.args, options), options)
+    frames = frames_of(read(ctx.args, options), options, access)
     with launched([(frames, options["zarr"])], options, access) as launch:
         print_plan(launch, options)
 

@@ -45,7 +45,6 @@ def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> No
 
     nanoBragg flags behind -- describe the geometry of an image that does not state it itself.
     """
-    from tilesim.files.replace import check_writable
     from tilesim.tools.preview import PreviewChoices, draw_dataset, is_page
     from tilesim_cli.described import opened
     from tilesim_cli.launch import warn
@@ -53,7 +52,6 @@ def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> No
     is_page(out)
     same = ("size", "zoom", "scale", "low", "high", "rings", "profile", "histogram", "title")
     choices = PreviewChoices(spots=options["spots"] or 0, **{name: options[name] for name in same})
-    check_writable(out)
     data = opened(source, flags, options)
     place = 0 if options["frame"] is None else data.place(options["frame"])
     chosen = replace(choices, region=_region(options["region"], data.shape))

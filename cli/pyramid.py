@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def command(store: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Add to STORE its image as means of 2 x 2, 4 x 4, ... pixels (OME-Zarr), down to 512 along the longer edge."""
+    from tilesim.files.inventory import NamedFile, check_files
     from tilesim.series.launch import connected
     from tilesim.series.progress import counting
     from tilesim.store.store import Store
     from tilesim.tools.pyramid import build_pyramid
-    from tilesim_cli.launch import access_of, warn
+    from tilesim_cli.launch import access_of, files_of, warn
 
     access = access_of(options)
+    check_files(files_of(access), stores=[NamedFile("STORE", store)])
     tiles = len(Store.open(store).plan)
     with (
         connected(access, "cpu", warn) as cluster,

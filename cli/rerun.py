@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(ctx: click.Context, store: str, **options: Any) -> None:
     """Compute the frames in STORE again, from what the store itself holds, and compare them with the stored pixels."""
+    from tilesim.files.inventory import check_files
     from tilesim.images.dataset import open_dataset
     from tilesim.series.progress import progress
+    from tilesim.series.targets import json_output
     from tilesim.tools.rerun import compare_again, measuring_again, rendering_again
     from tilesim_cli.described import chosen_frames
     from tilesim_cli.summary import write_json
@@ -38,8 +40,10 @@ def command(ctx: click.Context, store: str, **options: Any) -> None:
     if data.store is None:
         raise click.UsageError(f"{store}: expected a store, found a {data.format} file")
     places = chosen_frames(data, options["frames"])
-    if options["source"]:
-        function = measuring_again(data.store, places, open_dataset(options["source"]))
+    source = open_dataset(options["source"]) if options["source"] else None
+    check_files([*data.inputs, *(source.inputs if source else ())], json_output(options["json_file"]))
+    if source is not None:
+        function = measuring_again(data.store, places, source)
     else:
         function = rendering_again(data.store, places, options["device"])
     quiet = options["quiet"] or options["json_file"] == "-"

@@ -34,10 +34,10 @@ def command(ctx: click.Context, **options: Any) -> None:
     if options["dry_run"]:
         from tilesim_cli.plan import print_plan
 
-        with launched([(frames_of(prepared, options), options["zarr"])], options, access) as launch:
+        with launched([(frames_of(prepared, options, access), options["zarr"])], options, access) as launch:
             print_plan(launch, options)
         return
-    frames = frames_of(prepared, options, begin=True)
+    frames = frames_of(prepared, options, access, begin=True)
     with telling_when_done() as done, launched([(frames, options["zarr"])], options, access) as launch:
         # JSON on standard output stands there alone.
         say: Say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo

@@ -10,9 +10,12 @@ import click
 from tilesim_cli.arguments import MixedCommand, experiment_options
 
 if TYPE_CHECKING:
+    from tilesim.files.inventory import NamedFile
     from tilesim.model import Experiment
     from tilesim.nanobragg.command import Stage
     from tilesim.tools.tracelog import Traced
+
+    Described = tuple[Experiment, Sequence[Stage], dict[str, Any], Sequence[NamedFile]]
 
 Say = Callable[[str], None]
 NONE, DIFFERENT = 0, 1
@@ -61,12 +64,17 @@ def command(ctx: click.Context, **options: Any) -> None:
     if options["tolerance"] is not None:
         raise click.UsageError("--tolerance goes with --compare")
     from tilesim.errors import InputError
+    from tilesim.files.inventory import check_files
+    from tilesim.series.targets import json_output
 
-    experiment, stages, about = (_stored if ctx.args and not ctx.args[0].startswith("-") else _described)(ctx, options)
+    experiment, stages, about, read = (_stored if ctx.args and not ctx.args[0].startswith("-") else _described)(
+        ctx, options
+    )
     pixel = options["pixel"] or about.pop("pixel", None)
     if pixel is None:
         raise InputError("which pixel? expected --pixel SLOW FAST")
     json_file = options["json_file"]
+    check_files(read, json_output(json_file))
     say: Say = (lambda line: None) if options["quiet"] or json_file == "-" else click.echo
     traced: list[dict[str, Any]] | None = [] if json_file else None
     trace_lines(experiment, pixel, say, options["most"], traced, stages)
@@ -79,18 +87,19 @@ def command(ctx: click.Context, **options: Any) -> None:
         write_json(json_file, plain)
 
 
-def _described(ctx: click.Context, options: Mapping[str, Any]) -> tuple[Experiment, Sequence[Stage], dict[str, Any]]:
-    """The experiment of a command line, how it came about, and what to say of it."""
+def _described(ctx: click.Context, options: Mapping[str, Any]) -> Described:
+    """The experiment of a command line, how it came about, what to say of it, and which files were read for it."""
+    from tilesim.nanobragg.inputs import files_read
     from tilesim_cli.launch import read
 
     if options["frame"] is not None:
         raise click.UsageError("--frame goes with a store")
     command = read(ctx.args, {**options, "write_fdump": False, "completeness": None})
     about = {"command_line": list(command.arguments), "pixel": command.settings.trace_pixel}
-    return command.experiment, command.stages, about
+    return command.experiment, command.stages, about, files_read(command)
 
 
-def _stored(ctx: click.Context, options: Mapping[str, Any]) -> tuple[Experiment, Sequence[Stage], dict[str, Any]]:
+def _stored(ctx: click.Context, options: Mapping[str, Any]) -> Described:
     """The same of a store or of an image file that holds its experiments."""
     from tilesim_cli.described import opened
 
@@ -98,7 +107,7 @@ def _stored(ctx: click.Context, options: Mapping[str, Any]) -> tuple[Experiment,
     data = opened(path, flags, {**options, "shape": None})
     number = data.frames[0] if options["frame"] is None else options["frame"]
     about = {"command_line": data.attributes.get("command_line"), "source": path, "frame": number}
-    return data.experiment(data.place(number)), (), about
+    return data.experiment(data.place(number)), (), about, data.inputs
 
 
 def trace_lines(
@@ -130,10 +139,13 @@ def _compare(ctx: click.Context, options: Mapping[str, Any]) -> int:
     tolerance = 1e-6 if options["tolerance"] is None else options["tolerance"]
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise click.UsageError(f"--tolerance is {tolerance}; expected 0 or more")
+    from tilesim.files.inventory import NamedFile, check_files
+    from tilesim.series.targets import json_output
     from tilesim.tools.tracelog import read_trace
     from tilesim.tools.traces import account, compare_traces, comparison_lines
 
     names = options["compare"]
+    check_files([NamedFile("--compare", name) for name in names], json_output(options["json_file"]))
     comparison = compare_traces(*map(read_trace, names), tolerance)
     if not options["quiet"] and options["json_file"] != "-":
         for line in comparison_lines(comparison, names):

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tilesim.errors import StoreError
-from tilesim.files.replace import replacing, store_errors
+from tilesim.files.inventory import NamedFile, check_files
+from tilesim.files.replace import all_together, replacing, store_errors
 from tilesim.model.vectors import Vector, rotate_xyz
 
 CELL_A, CELL_C = 78.8, 37.9
@@ -89,12 +90,14 @@ def write_example(folder: str | os.PathLike, *, overwrite: bool = False) -> list
     taken = [name for name in names if os.path.lexists(place / name)]
     if taken and not overwrite:
         raise StoreError(f"{place} holds {', '.join(taken)} already; choose another folder, or --overwrite")
+    check_files((), stores=[NamedFile("DIR", str(place / name)) for name in names])
     with store_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     texts = (hkl_text(*reflection_list()), matrix_text(orientation_matrix()), RUN, README)
-    for name, text in zip(names, texts, strict=True):
-        with replacing(place / name) as file:
-            file.write(text.encode("ascii"))
+    with all_together():
+        for name, text in zip(names, texts, strict=True):
+            with replacing(place / name) as file:
+                file.write(text.encode("ascii"))
     with store_errors(place / "run.sh"):
         os.chmod(place / "run.sh", 0o755)
     return [str(place / name) for name in names]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tilesim.files.inventory import NamedFile
+
 
 @dataclass(frozen=True)
 class Access:
@@ -19,3 +21,10 @@ class Access:
     """PEM files: authority, certificate, key."""
     timeout: float = 300.0
     """Seconds to wait for a worker where there is none."""
+
+    @property
+    def files(self) -> tuple[NamedFile, ...]:
+        """The files that are read to reach the scheduler."""
+        labels = ("--scheduler-file", "--tls-ca", "--tls-cert", "--tls-key")
+        names = (self.scheduler_file, *(self.tls or (None, None, None)))
+        return tuple(NamedFile(label, name) for label, name in zip(labels, names, strict=True) if name is not None)

@@ -12,6 +12,10 @@ QUOTED = 60
 """Characters of a bad line that an error shows."""
 
 
+LONGEST_SHOWN = 240
+"""Characters of a name that an error shows."""
+
+
 def read_bytes(path: str | os.PathLike[str], start: int = 0, size: int = -1) -> bytes:
     """The whole file, or up to `size` bytes from `start`. Raises InputError, naming it and why it cannot be read."""
     try:
@@ -42,8 +46,12 @@ def unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """The file's name as given, control characters escaped so that a message stays one line."""
+    """The file's name as given, control characters escaped so that a message stays one line; the middle of a long one
+    is left out.
+    """
     name = os.fspath(path)
+    if len(name) > LONGEST_SHOWN:
+        name = f"{name[: LONGEST_SHOWN // 2]}...{name[-LONGEST_SHOWN // 2 :]}"
     return name if name.isprintable() else repr(name)
 
 

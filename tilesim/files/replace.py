@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -12,6 +14,13 @@ from typing import BinaryIO
 
 from tilesim.errors import StoreError
 from tilesim.files.reading import printable
+
+HIDDEN = ".tiles.zarr"
+"""How the name of a folder ends that files are made of."""
+LONGEST, LONGEST_PATH = 255, 4095
+"""Bytes of a name in a folder, and of a whole path, that Linux takes."""
+OPEN_FILES = re.compile(r"/dev/std|/dev/fd/|/proc/[^/]+/(task/[^/]+/)?fd/")
+"""How names of open files begin."""
 
 _waiting: ContextVar[list[tuple[str, str | os.PathLike[str]]] | None] = ContextVar("waiting", default=None)
 """Temporary files of the block of `all_together` that runs now, and the paths that they are meant for."""
@@ -96,6 +105,17 @@ def _rename(temporary: str, path: str | os.PathLike[str]) -> None:
         os.replace(temporary, os.path.realpath(path))
 
 
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Raise StoreError where the system does not take so long a name."""
+    real = os.fsencode(os.path.realpath(path))
+    longest = max(map(len, real.split(b"/")))
+    if longest > LONGEST or len(real) > LONGEST_PATH:
+        raise StoreError(
+            f"cannot write {printable(path)}: the name has {longest} bytes, its path {len(real)}; expected at most "
+            f"{LONGEST} and {LONGEST_PATH}"
+        )
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Whether `path` can be written later, to be asked before a long run; creates nothing.
 
@@ -105,6 +125,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     with store_errors(path):
         if "\0" in name:
             raise StoreError(f"cannot write {printable(path)}: expected a file name without NUL bytes")
+        check_name(name)
         real = os.path.realpath(name)
         if not name or name.endswith(os.sep) or os.path.isdir(real):
             raise StoreError(f"cannot write {printable(path)}: expected the name of a file, found that of a folder")
@@ -120,9 +141,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             raise StoreError(f"cannot write {printable(path)}: no permission to write in folder {printable(folder)}")
 
 
+def hidden_place(file: str) -> str:
+    """The folder beside `file` for what it is made of: a store that goes when it is there."""
+    folder, name = ("", "tilesim") if is_special(file) else os.path.split(os.path.realpath(file))
+    if len(os.fsencode(name)) > LONGEST - len(HIDDEN) - 1:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return os.path.realpath(os.path.join(folder, f".{name}{HIDDEN}"))
+
+
 def is_special(path: str | os.PathLike[str]) -> bool:
     """Whether `path` exists and is to be written straight, not replaced: no regular file, or an open descriptor."""
-    if os.path.abspath(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
+    if OPEN_FILES.match(os.path.abspath(path)):
         return True
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.files.inventory import NamedFile
+from tilesim.files.linked import linked_files
 from tilesim.files.reading import printable
+from tilesim.images.flatfloat import sidecar_of
 from tilesim.images.image import open_image
 from tilesim.images.pixels import Image, ImagePart, StackedImage, check_number
 from tilesim.images.registry import Format, format_of
@@ -62,6 +65,8 @@ class Dataset:
     """One line each: what was said of the experiments beside the file"""
     beside: Mapping[str, Any] = field(default_factory=dict)
     """What the caller knows of the origin of the pixels"""
+    read: tuple[NamedFile, ...] = ()
+    """Files that the caller read for the experiments"""
 
     def __len__(self) -> int:
         """Frames."""
@@ -76,6 +81,13 @@ class Dataset:
                 f"{printable(self.path)}: there is no frame {number}; expected {first if first == last else expected}"
             )
         return self.frames.index(number)
+
+    @cached_property
+    def inputs(self) -> tuple[NamedFile, ...]:
+        """The store or file, what it links to, what lies beside it, and what was read for its experiments."""
+        names = [self.path, *linked_files(self.path)]
+        names += [sidecar_of(self.path)] if self.format == Format.FLOAT else []
+        return (*(NamedFile("IN", name) for name in names), *self.read)
 
     # --- experiments
 

@@ -19,12 +19,22 @@ LARGEST = 2**28
 """Bytes of a JSON file beside a float file."""
 
 
+def sidecar_of(path: str | os.PathLike[str]) -> str:
+    """Name of the JSON file beside a float file."""
+    return f"{os.fspath(path)}.json"
+
+
+def float_files(path: str) -> tuple[str, ...]:
+    """The files that `write_float` writes: a float file and its sidecar; beside a device or a pipe there is none."""
+    return (path,) if is_special(path) else (path, sidecar_of(path))
+
+
 def write_float(path: str | os.PathLike[str], image: Bands, about: dict[str, Any]) -> tuple[str, ...]:
     """Write the pixels as little-endian float32 and `PATH.json` with shape, type and `about`; the names of both.
 
     All or nothing each; beside a device or a pipe there is no second file. Raises StoreError.
     """
-    name, beside = os.fspath(path), f"{os.fspath(path)}.json"
+    name, beside = os.fspath(path), sidecar_of(path)
     header = {
         "format": FORMAT,
         "shape": list(image.shape),
@@ -34,7 +44,7 @@ def write_float(path: str | os.PathLike[str], image: Bands, about: dict[str, Any
         **about,
     }
     write_banded(name, b"", (band.astype("<f4") for _, band in image.bands()))
-    if is_special(name):
+    if float_files(name) == (name,):
         return (name,)
     with replacing(beside) as file:
         file.write((json.dumps(header, indent=2, allow_nan=False) + "\n").encode())
@@ -43,7 +53,7 @@ def write_float(path: str | os.PathLike[str], image: Bands, about: dict[str, Any
 
 def read_sidecar(path: str) -> tuple[Series | str, tuple[int, int] | None]:
     """What the JSON file beside a float file states: the experiment, or why it does not; and the shape (slow, fast)."""
-    beside = f"{path}.json"
+    beside = sidecar_of(path)
     try:
         with open(beside, "rb") as file:
             plain: Any = json.loads(file.read(LARGEST))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.files.inventory import NamedFile
 from tilesim.files.reading import printable
 from tilesim.images.dataset import Dataset, open_dataset
 from tilesim.model import Detector, Experiment, StructureFactors
 from tilesim.model.factors import AbsentFactors
 from tilesim.nanobragg.cell import NoCell
+from tilesim.nanobragg.inputs import files_read
 from tilesim.nanobragg.options import NOTHING, Options, split_options
 from tilesim.nanobragg.resolve import read_command
 
@@ -39,7 +42,7 @@ def open_described(
     own = open_dataset(path, shape=shape)
     if not flags and not options.given:
         return own
-    experiment, warnings = described_experiment(flags, options, strict_c)
+    experiment, warnings, read = described_experiment(flags, options, strict_c)
     if not own.unknown:
         differs = contradictions(own.experiment(0), experiment)
         if own.exact:
@@ -48,16 +51,17 @@ def open_described(
                     f"{printable(os.fspath(path))} states its experiment itself, and the flags behind -- contradict "
                     f"it: {', '.join(differs)}; expected no flags, or the same"
                 )
-            return own
+            return replace(own, read=read)
         warnings += tuple(f"the flags behind -- win over the header: {one}" for one in differs)
     given = [*flags, *options.tokens()]
-    return open_dataset(path, experiment=experiment, shape=shape, warnings=warnings, notes={"command_line": given})
+    data = open_dataset(path, experiment=experiment, shape=shape, warnings=warnings, notes={"command_line": given})
+    return replace(data, read=read)
 
 
 def described_experiment(
     flags: Sequence[str], options: Options = NOTHING, strict_c: bool = False
-) -> tuple[Experiment, tuple[str, ...]]:
-    """The experiment of a command line that need not name crystal or structure factors, and its warnings.
+) -> tuple[Experiment, tuple[str, ...], tuple[NamedFile, ...]]:
+    """The experiment of a command line that need not name crystal or structure factors, its warnings and its files.
 
     Without -mat, -cell or a file that has a cell there is no crystal. Raises InputError.
     """
@@ -73,7 +77,7 @@ def described_experiment(
         experiment = experiment.replace(crystal=None, factors=StructureFactors.constant(0.0))
     elif not named:
         experiment = experiment.replace(factors=AbsentFactors.unstated("the flags behind --"))
-    return experiment, command.warnings
+    return experiment, command.warnings, files_read(command)
 
 
 def contradictions(kept: Experiment, described: Experiment) -> tuple[str, ...]:

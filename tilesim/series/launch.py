@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tilesim.engine.job import Job, lay_out, make_job, steps_of
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import InputError
-from tilesim.files.replace import is_special
+from tilesim.files.replace import hidden_place
 from tilesim.series.frames import Frames
 from tilesim.series.provenance import describe
 from tilesim.series.results import Results
@@ -202,14 +201,6 @@ def store_place(frames: Frames, zarr: str | None) -> str:
     if not named:
         raise InputError("no output; expected a store or files")
     return hidden_place(named[0])
-
-
-def hidden_place(file: str) -> str:
-    """The store beside a file that is made of it."""
-    from tilesim.store.place import normal_place
-
-    folder, name = ("", "tilesim") if is_special(file) else os.path.split(os.path.realpath(file))
-    return normal_place(os.path.join(folder, f".{name}.tiles.zarr"))
 
 
 @contextmanager

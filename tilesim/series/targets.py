@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tilesim.errors import InputError
+from tilesim.files.inventory import NamedFile, check_files
+from tilesim.files.outputs import FILES
 from tilesim.files.reading import printable
-from tilesim.files.replace import check_writable, is_special
-from tilesim.nanobragg.command import Command
+from tilesim.files.replace import hidden_place, is_special
+from tilesim.nanobragg.inputs import files_read
 from tilesim.series.frames import Frames
 from tilesim.store.layout import Layout
 from tilesim.tiling.plan import TilePlan
@@ -19,50 +21,48 @@ SMV_HEADER, PGM_HEADER, FDUMP_HEADER = 512, 64, 72
 """Bytes, at most for the last two."""
 
 
-def check_outputs(frames: Frames | Sequence[Frames], zarr: str | None, json: str | None = None) -> None:
+def check_outputs(
+    frames: Frames | Sequence[Frames],
+    zarr: str | Sequence[str] | None,
+    json: str | None = None,
+    read: Iterable[NamedFile] = (),
+) -> None:
     """Refuse before any work what could not, or must not, be written after it. Raises InputError or StoreError.
 
     frames  all of a job, in one group or several
-    zarr    the store as the user named it
+    zarr    the store as the user named it, or several
     json    the summary; "-" is standard output
+    read    files that are read besides those of the command lines
     """
     groups = [frames] if isinstance(frames, Frames) else frames
     commands = [command for group in groups for command in group.commands]
-    inputs = {os.path.realpath(name): flag for command in commands for flag, name in _inputs(command)}
-    files = [path for group in groups for place in range(len(group)) for path in group.files(place).named]
-    files += [json] if json is not None and json != "-" else []
-    seen: set[str] = set()
-    folders = [zarr] if zarr is not None and "://" not in zarr else []
-    caches = {command.cache_file for command in commands if command.cache_file is not None}
-    for path in (*files, *folders, *caches):
-        real = os.path.realpath(path)
-        if real in inputs and not is_special(path):
-            raise InputError(f"{path} is the input of {inputs[real]}; expected another name for an output")
-        if real in seen and not is_special(path):
-            raise InputError(f"{path} is named for two outputs; expected a file of its own for each")
-        seen.add(real)
+    names = [NamedFile(option, path) for group in groups for option, path in _files(group)]
+    names += json_output(json)
+    caches = dict.fromkeys(command.cache_file for command in commands if command.cache_file is not None)
+    # What is made of one image goes through no store; that of others lies beside the first file and goes in the end.
+    hidden = [hidden_place(group.files(0).named[0]) for group in groups if group.outputs.named]
+    stores = [zarr] if isinstance(zarr, str) else zarr or hidden
+    check_files(
+        [*read, *(one for command in commands for one in files_read(command))],
+        names,
+        # Where the cache cannot be written, that is a warning.
+        [*(NamedFile("--zarr", name) for name in stores), *(NamedFile("-dump", name) for name in caches)],
+    )
     for preview in filter(None, {group.outputs.preview for group in groups}):
         if not preview.lower().endswith(".png") and not is_special(preview):
             raise InputError(f"--preview {printable(preview)} would be a PNG; expected a name that ends in .png")
-    for path in files:
-        check_writable(path)
 
 
-def _inputs(command: Command) -> Iterator[tuple[str, str]]:
-    """Flags and names of the files that a command reads."""
-    settings = command.settings
-    cached = "K13" in command.corrections or (command.strict_c and settings.hkl_file is None)
-    for flag, name in (
-        ("-mat", settings.matrix_file),
-        ("-hkl", settings.hkl_file),
-        ("-sourcefile", settings.source_file),
-        ("-img", settings.image_file),
-        ("-mask", settings.mask_file),
-        ("-stol", settings.stol_file),
-        ("-dump", settings.dump_file if cached else None),
-    ):
-        if name is not None:
-            yield flag, name
+def json_output(json: str | None) -> list[NamedFile]:
+    """The file of --json, if it is one."""
+    return [] if json is None or json == "-" else [NamedFile("--json", json)]
+
+
+def _files(group: Frames) -> Iterator[tuple[str, str]]:
+    """Option and name of every file of every frame."""
+    for place in range(len(group)):
+        outputs = group.files(place)
+        yield from ((option, getattr(outputs, field)) for field, option in FILES.items() if getattr(outputs, field))
 
 
 def output_sizes(frames: Frames, plan: TilePlan, zarr: str | None, json: str | None) -> dict[str, int | None]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.reading import printable
-from tilesim.files.replace import all_together, check_writable
+from tilesim.files.replace import all_together
 from tilesim.files.templates import FIELD, check_template, fill, one_for_many
 from tilesim.geometry.axes import Axes
 from tilesim.images.banded import Bands
@@ -21,7 +22,7 @@ from tilesim.images.dataset import Dataset
 from tilesim.images.edf import write_edf
 from tilesim.images.expt import ModelImages, write_expt
 from tilesim.images.facing import Facing, facing
-from tilesim.images.flatfloat import write_float
+from tilesim.images.flatfloat import float_files, write_float
 from tilesim.images.nxmx import nxmx_counts, write_nxmx
 from tilesim.images.packed import packed, packed_plain
 from tilesim.images.pixels import Image, StackedImage
@@ -72,8 +73,9 @@ def export_images(
     Raises InputError, StoreError.
     """
     names = _names(data, out, chosen)
-    for path in (*names, *filter(None, (chosen.expt,))):
-        check_writable(path)
+    files = [one for name in names for one in float_files(name)] if chosen.format == Format.FLOAT else [*names]
+    outputs = [NamedFile("OUT", name) for name in files]
+    check_files(data.inputs, [*outputs, *([NamedFile("--expt", chosen.expt)] if chosen.expt is not None else [])])
     writer = _Writer(data, chosen, on_image)
     with all_together():
         if chosen.format == Format.NXMX:

@@ -11,12 +11,14 @@ from typing import Any
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.engine.work import Engine, compute_here
 from tilesim.errors import InputError
+from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.reading import printable
+from tilesim.files.replace import hidden_place
 from tilesim.files.templates import check_template, fill, fill_panel, one_for_many
 from tilesim.images.dataset import Dataset
+from tilesim.images.flatfloat import float_files
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format, format_named
 from tilesim.series.filling import Filling, Finisher, fill_stores, telling_what_is_kept
-from tilesim.series.launch import hidden_place
 from tilesim.series.provenance import shown, versions
 from tilesim.series.results import Missing
 from tilesim.store.compression import Compression
@@ -104,6 +106,28 @@ def file_names(target: str, job: NoiseJob) -> list[str]:
     return distinct
 
 
+def _is_float(target: str) -> bool:
+    return format_named(target, NOISY) == Format.FLOAT
+
+
+def check_measured(
+    job: NoiseJob, target: str, read: Sequence[NamedFile] = (), written: Sequence[NamedFile] = ()
+) -> None:
+    """Raise InputError where an output is an input, or two outputs are one; StoreError where one cannot be written.
+
+    read, written  files besides those of the job
+    """
+    masks = (NamedFile(f"--{name}", path) for name, path in job.masks.items())
+    inputs = [*job.source.inputs, *masks, *read]
+    if format_named(target, NOISY) == Format.STORE:
+        check_files(inputs, written, [NamedFile("OUT", target)])
+        return
+    names = file_names(target, job)
+    files = [one for name in names for one in float_files(name)] if _is_float(target) else names
+    outputs = (NamedFile("OUT", name) for name in files)
+    check_files(inputs, [*outputs, *written], [NamedFile("OUT", hidden_place(names[0]))])
+
+
 def measure(
     job: NoiseJob,
     target: str,
@@ -128,6 +152,7 @@ def measure(
     Raises StoreError, ClusterError, and InputError where the input is damaged or a file cannot be made of it; a store
     that was begun keeps what was done, and the error says so.
     """
+    check_measured(job, target)
     output = _Output(job, target)
     running: list[Filling] = []
     done: dict[int, MeasuredFrame] = {}

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tilesim.errors import InputError
+from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.reading import printable
-from tilesim.files.replace import check_writable
 from tilesim.images.dataset import Dataset
 from tilesim.images.pixels import check_number
 from tilesim.model.sampling import Region
@@ -82,7 +82,7 @@ def draw_dataset(
     """
     name, choices = os.fspath(out), choices or PreviewChoices()
     page = is_page(name)
-    check_writable(name)
+    check_files(data.inputs, [NamedFile("OUT", name)])
     check_number(data.path, "panel", panel, data.panels)
     subject = Subject(data, place, panel)
     region = choices.region or subject.whole

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import dask.array as da
 
     from tilesim.engine.access import Access
+    from tilesim.files.inventory import NamedFile
     from tilesim.files.outputs import Outputs
     from tilesim.images.dataset import Dataset
     from tilesim.series.results import Results
@@ -107,7 +108,8 @@ def run(
         raise InputError("run makes nothing; expected store=, or files=Outputs(...)")
     outputs.check(len(series))
     frames = Frames(series, outputs)
-    check_outputs(frames, name)
+    access = _access(workers, scheduler, scheduler_file)
+    check_outputs(frames, name, read=_files_of(access))
     choices = Choices(
         tile=(tile, tile) if isinstance(tile, int) else tile,
         precision=precision,
@@ -118,7 +120,7 @@ def run(
         compression=None if compression is None else parse_compression(compression),
         tables=tables,
     )
-    with launched([(frames, name)], choices, _access(workers, scheduler, scheduler_file)) as launch:
+    with launched([(frames, name)], choices, access) as launch:
         shown = progress is not False
         with showing(launch.tiles, launch.steps, shown, lines=progress is True) as on_tile:
             return launch.render(on_tile)
@@ -358,7 +360,7 @@ def add_noise(
     from tilesim.series.launch import connected
     from tilesim.series.progress import progress as showing
     from tilesim.store.compression import parse_compression
-    from tilesim.tools.measuring import measure, pixel_type_of
+    from tilesim.tools.measuring import check_measured, measure, pixel_type_of
     from tilesim.tools.noisejob import noise_job
 
     data, target = _dataset(image), os.fspath(store)
@@ -370,8 +372,10 @@ def add_noise(
         panels=None if panel is None else (panel,),
         tile=(tile, tile) if isinstance(tile, int) else tile,
     )
+    access = _access(workers, scheduler, scheduler_file)
+    check_measured(job, target, _files_of(access))
     pixels = math.prod(job.plan.shape)
-    with connected(_access(workers, scheduler, scheduler_file), "cpu") as cluster:
+    with connected(access, "cpu") as cluster:
         shown = progress is not False
         with showing(len(job.plan), pixels, shown, "measuring", "pixels", lines=progress is True) as on_tile:
             return measure(
@@ -477,6 +481,11 @@ def _access(workers: int | None, scheduler: str | None, scheduler_file: Path | N
     from tilesim.engine.access import Access
 
     return Access(workers or 0, scheduler, None if scheduler_file is None else os.fspath(scheduler_file))
+
+
+def _files_of(access: Access | None) -> tuple[NamedFile, ...]:
+    """The files that are read to reach workers."""
+    return () if access is None else access.files
 
 
 def _engine(cluster: Any) -> Callable[..., Any]:
