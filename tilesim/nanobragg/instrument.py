@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,11 @@ class ChosenDetector:
         return self.instrument.detector_name if self.instrument else self.layout.name
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What its file says that is not followed."""
+        return self.instrument.notes if self.instrument else ()
+
+    @property
     def presets(self) -> dict[str, Any]:
         """Settings that count unless the user's flags say otherwise."""
         found: dict[str, Any] = {}
@@ -69,8 +75,10 @@ class ChosenDetector:
         if self.layout is not None:
             slow, fast = self.layout.raster
             return found | {"pixel_size": self.layout.pixel_size, "pixels_fast": fast, "pixels_slow": slow}
-        stated = {"wavelength": self.instrument.wavelength, "kahn_factor": self.instrument.kahn_factor}
-        return found | {name: value for name, value in stated.items() if value is not None}
+        # That of nanoBragg's flags is of no detector: it has to be said.
+        found["wavelength"] = math.nan if self.instrument.wavelength is None else self.instrument.wavelength
+        factor = self.instrument.kahn_factor
+        return found if factor is None else found | {"kahn_factor": factor}
 
 
 def chosen_detector(options: Options, strict_c: bool, given: Instrument | None = None) -> ChosenDetector | None:
@@ -112,6 +120,8 @@ def check_settings(chosen: ChosenDetector | None, settings: Settings) -> None:
     for field, flag in PLACING.items():
         if getattr(settings, field) != getattr(usual, field):
             raise InputError(f"--geometry has placed the detector; expected no {flag} (nor -img) beside it")
+    if math.isnan(settings.wavelength):
+        raise InputError(f"{chosen.instrument.name} states no wavelength; expected -lambda or -energy")
 
 
 def crystal_of(chosen: ChosenDetector | None) -> tuple[Vector, Vector, Vector] | None:

@@ -227,7 +227,7 @@ def resolve(
         settings=settings,
         oscillation=setup.phi.range,
         corrections=applied_corrections(setup, experiment, outputs, parsed),
-        warnings=surprises(setup, experiment, arguments),
+        warnings=(*(chosen.notes if chosen else ()), *surprises(setup, experiment, arguments)),
         report=setup_lines(setup, outputs, cache),
         noise_state=draws.snapshot(),
         arguments=tuple(arguments),
