@@ -132,7 +132,7 @@ def check_settings(chosen: ChosenDetector | None, settings: Settings) -> None:
         if getattr(settings, field) != getattr(usual, field):
             raise InputError(f"--geometry has placed the detector; expected no {flag} (nor -img) beside it")
     if math.isnan(settings.wavelength):
-        raise InputError(f"{chosen.instrument.name} does not say the wavelength; expected -lambda or -energy")
+        raise InputError(f"{chosen.instrument.name} states no wavelength; expected -lambda or -energy")
 
 
 def crystal_of(chosen: ChosenDetector | None) -> tuple[Vector, Vector, Vector] | None:
