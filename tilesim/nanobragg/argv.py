@@ -245,7 +245,7 @@ def _check_detector(settings: Settings) -> None:
     """Refuse what no single flag shows: a header's senseless numbers, a detector beyond all sizes (K11)."""
     if not settings.pixel_size > 0.0:
         raise InputError(f"the image header's PIXEL_SIZE is {settings.pixel_size * 1e3:g}; expected -pixel above 0")
-    if not settings.wavelength > 0.0:
+    if settings.wavelength <= 0.0:  # NaN is one that is still to be asked for
         raise InputError(f"the image header's WAVELENGTH is {settings.wavelength * 1e10:g}; expected -lambda above 0")
     if settings.close_distance == 0.0 or (settings.close_distance is None and settings.distance == 0.0):
         raise InputError("the image header's distance is 0; expected -distance or -close_distance other than 0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +69,17 @@ class ChosenDetector:
         if self.layout is not None:
             slow, fast = self.layout.raster
             return found | {"pixel_size": self.layout.pixel_size, "pixels_fast": fast, "pixels_slow": slow}
-        stated = {"wavelength": self.instrument.wavelength, "kahn_factor": self.instrument.kahn_factor}
-        return found | {name: value for name, value in stated.items() if value is not None}
+        # NaN is a wavelength that nobody has stated: `check_settings` asks for it.
+        known = self.instrument.wavelength
+        found["wavelength"] = math.nan if known is None else known
+        if self.instrument.kahn_factor is not None:
+            found["kahn_factor"] = self.instrument.kahn_factor
+        return found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how it was read."""
+        return self.instrument.notes if self.instrument else ()
 
 
 def chosen_detector(options: Options, strict_c: bool, given: Instrument | None = None) -> ChosenDetector | None:
@@ -112,6 +121,8 @@ def check_settings(chosen: ChosenDetector | None, settings: Settings) -> None:
     for field, flag in PLACING.items():
         if getattr(settings, field) != getattr(usual, field):
             raise InputError(f"--geometry has placed the detector; expected no {flag} (nor -img) beside it")
+    if math.isnan(settings.wavelength):
+        raise InputError(f"{chosen.instrument.name} does not say the wavelength; expected -lambda or -energy")
 
 
 def crystal_of(chosen: ChosenDetector | None) -> tuple[Vector, Vector, Vector] | None:
@@ -137,11 +148,13 @@ def instrument_geometry(instrument: Instrument) -> Geometry:
     """What headers and the report say of an instrument: its first panel, with the pixels of all of them."""
     panel, b = instrument.panels[0], instrument.beam
     f, s, o = panel.fast, panel.slow, panel.normal
-    near_fast, near_slow, close = -dot(panel.origin, f), -dot(panel.origin, s), dot(panel.origin, o)
-    ratio = dot(b, o) or sys.float_info.min
-    distance = close / ratio
+    # Steps of a pixel need not have length 1.
+    near_fast, near_slow = (-dot(panel.origin, axis) / dot(axis, axis) for axis in (f, s))
+    close, ratio = dot(panel.origin, o), dot(b, o)
+    # A panel beside the sample or behind it is not met by the beam.
+    distance = close / ratio if ratio > 1e-6 else close
     hit = tuple(distance * x - y for x, y in zip(b, panel.origin, strict=True))
-    at_fast, at_slow = dot(f, hit), dot(s, hit)
+    at_fast, at_slow = (dot(axis, hit) / dot(axis, axis) for axis in (f, s))
     slow, fast = instrument.shape
     pixel = panel.pixel_size
     return Geometry(

@@ -45,13 +45,14 @@ def applied_corrections(
         "K12": outputs.int_file is not None or outputs.noise_file is not None,
         "K13": setup.factors_from is FactorsFrom.DUMP,
         "K14": not any((settings.float_file, settings.int_file, outputs.noise_file, outputs.pgm_file)),
+        "K15": setup.sample.corrected or (setup.flagged and setup.geometry.close_distance < 0.0),
     }
     return tuple(number for number, yes in affected.items() if yes)
 
 
 def surprises(setup: Setup, experiment: Experiment, arguments: Sequence[str]) -> tuple[str, ...]:
     """One line for every flag that does not do what it seems to say, in both modes."""
-    return (*_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
+    return (*setup.detector_notes, *_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
 
 
 def _placement(setup: Setup, arguments: Sequence[str]) -> list[str]:

@@ -52,6 +52,8 @@ class Setup:
     material: str | None
     """Material of the sensor, where the detector was described by a file or by name."""
     detector_name: str
+    detector_notes: tuple[str, ...]
+    """What the user should know of a detector that a file describes"""
     mosaic: Mosaic
     interpolate: bool
     """As chosen before the table was read; without a table there is no interpolation."""
@@ -68,6 +70,8 @@ class Setup:
     mask: PixelMask | None
     panels: tuple[Panel, ...]
     """Without sensor"""
+    flagged: bool
+    """Flags have placed the detector, and no file."""
     background: Background | None
     seed: int
     """Seed of the noise, internal sign."""
