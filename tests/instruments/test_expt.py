@@ -169,7 +169,7 @@ def test_a_detector_alone_faces_the_beam_of_dials_and_asks_for_the_wavelength(tm
     path = tmp_path / "reference.expt"
     path.write_text(json.dumps(alone))
     words = ["-default_F", "1", "-cell", *"50 60 70 90 90 90 -N 2 --geometry".split(), str(path)]
-    with pytest.raises(InputError, match=r"reference\.expt states no wavelength; expected -lambda or -energy"):
+    with pytest.raises(InputError, match=r"reference\.expt does not say the wavelength; expected -lambda or -energy"):
         tilesim.read_command(words)
     command = tilesim.read_command([*words, "-lambda", "1"])
     beam = command.experiment.beam

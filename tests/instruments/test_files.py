@@ -90,7 +90,7 @@ def test_the_wavelength_is_the_files_unless_the_flags_say_it(written):
         made = tilesim.from_nanobragg([*words, "--geometry", written[kind]])
         assert made.beam.wavelength * 1e10 == pytest.approx(value, rel=1e-8)
         assert tilesim.from_nanobragg([*CRYSTAL, "--geometry", written[kind]]).beam.wavelength == 1.5e-10
-    with pytest.raises(InputError, match=r"d\.toml states no wavelength; expected -lambda or -energy"):
+    with pytest.raises(InputError, match=r"d\.toml does not say the wavelength; expected -lambda or -energy"):
         tilesim.from_nanobragg([*words, "--geometry", written["toml"]])
 
 

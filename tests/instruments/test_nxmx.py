@@ -371,7 +371,7 @@ def test_a_wavelength_without_units_is_refused_and_one_that_is_missing_is_asked_
     file[f"{BEAM}/incident_wavelength"] = h5py.ExternalLink("meta.h5", "/wavelength")
     assert "incident_wavelength is a link to /wavelength in meta.h5" in read(file).notes[0]
     words = "-cell 50 60 70 90 90 90 -default_F 1 -N 2 --geometry".split()
-    with pytest.raises(InputError, match=r"x\.h5 states no wavelength; expected -lambda or -energy"):
+    with pytest.raises(InputError, match=r"x\.h5 does not say the wavelength; expected -lambda or -energy"):
         tilesim.read_command([*words, file.filename])
 
 

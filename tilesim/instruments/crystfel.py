@@ -11,7 +11,7 @@ from tilesim.errors import InputError
 from tilesim.instruments.crystfellines import Line, Lines, nearest, read_lines
 from tilesim.instruments.crystfelmask import BadRegion, PanelMask, mask_of
 from tilesim.model.detector import Panel
-from tilesim.model.instrument import UNEQUAL, Instrument, alike, stepped_panel
+from tilesim.model.instrument import UNEQUAL, Instrument, of_one_shape, stepped_panel
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.vectors import Vector, norm
 
@@ -77,7 +77,7 @@ def parse_geom(content: bytes, name: str) -> Instrument:
              for panel, placed in zip(file.panels.values(), made, strict=True)]  # fmt: skip
     regions = [BadRegion(owner, lines) for owner, lines in file.regions.items()]
     active, notes = mask_of(masks, regions, name)
-    panels, mask = alike(made, active)
+    panels, mask = of_one_shape(made, active)
     notes += tuple(
         f"{file.whole[key].text} is not used; -dispersion gives the beam a spread of wavelengths"
         for key in BANDWIDTH

@@ -11,7 +11,7 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.detector import Panel
-from tilesim.model.instrument import Instrument, alike, flat_panel, sensor_of
+from tilesim.model.instrument import Instrument, flat_panel, of_one_shape, sensor_of
 from tilesim.model.vectors import unit
 
 TOP = (
@@ -58,7 +58,7 @@ def parse_toml(content: bytes, name: str) -> Instrument:
     if "thickness" in plain:
         material = checks.text("material", _need(plain, "material"))
         known["sensor"] = sensor_of(checks.not_negative("thickness", plain["thickness"]) * 1e-3, material)
-    same, mask = alike(panels, [_active(*one) for one in zip(panels, regions, strict=True)])
+    same, mask = of_one_shape(panels, [_active(*one) for one in zip(panels, regions, strict=True)])
     return Instrument(name, same, mask=mask, **known)
 
 

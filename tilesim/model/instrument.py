@@ -133,7 +133,7 @@ class Instrument(Noun):
         if len({panel.shape for panel in self.panels}) > 1:
             if self.mask is not None:
                 raise InputError("a mask with panels of unequal size; expected panels of one shape (slow, fast)")
-            panels, mask = alike(self.panels, [None] * len(self.panels))
+            panels, mask = of_one_shape(self.panels, [None] * len(self.panels))
             checks.coerce(self, panels=panels, mask=mask)
 
     @property
@@ -249,7 +249,9 @@ def stepped_panel(
     return panel.replace(fast=scale(fast, 1.0 / mean), slow=scale(slow, 1.0 / mean), pixel_size=edge * mean)
 
 
-def alike(panels: Sequence[Panel], active: Sequence[np.ndarray | None]) -> tuple[tuple[Panel, ...], PixelMask | None]:
+def of_one_shape(
+    panels: Sequence[Panel], active: Sequence[np.ndarray | None]
+) -> tuple[tuple[Panel, ...], PixelMask | None]:
     """The panels, all of the largest shape, and the mask of what is `active` on each, (slow, fast); None: all of it.
 
     Pixels that a panel gains lie beyond its last row and column and are not active. Raises InputError.
