@@ -26,6 +26,8 @@ COMMANDS = {
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, .expt or PNG",
 }
 
+LONGEST = 2000
+"""Characters of an error, which may hold what somebody typed."""
 EXIT_INPUT = 2
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
@@ -39,7 +41,11 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return import_module(f"tilesim_cli.{name}").command if name in COMMANDS else None
+        if name not in COMMANDS:
+            return None
+        from tilesim_cli.arguments import plainly_spelled
+
+        return plainly_spelled(import_module(f"tilesim_cli.{name}").command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -137,7 +143,10 @@ def _with_notes(text: str, error: BaseException, otherwise: str = "") -> str:
 
 
 def _complain(message: str) -> None:
-    click.echo("tilesim: " + " ".join(message.split()), err=True)
+    line = " ".join(message.split())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+    click.echo(f"tilesim: {line}", err=True)
 
 
 if __name__ == "__main__":

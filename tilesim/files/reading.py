@@ -20,8 +20,6 @@ from tilesim.errors import InputError
 
 QUOTED = 60
 """Characters of a bad line that an error shows."""
-NAMED = 400
-"""Characters of a file's name that a message shows."""
 MOST = 2**30
 """Bytes of a text, and of anything that has no size of its own, such as a pipe."""
 CHUNK = 2**20
@@ -116,9 +114,10 @@ def _until_end(file: BinaryIO, name: str) -> bytes:
     while part := file.read(CHUNK):
         parts.append(part)
         length += len(part)
-        if length > MOST or (len(part) == CHUNK and not part.strip(b"\0")):
-            what = "zero bytes" if not part.strip(b"\0") else f"more than {MOST} bytes"
-            raise InputError(f"{name}: expected a file that ends, found one that gives {what}")
+        if b"\0" in part and not parts[0].startswith(GZIP):
+            raise InputError(f"{name}: expected text, found zero bytes")
+        if length > MOST:
+            raise InputError(f"{name}: expected at most {MOST} bytes of text, found no end")
     return b"".join(parts)
 
 
@@ -143,8 +142,6 @@ def unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
 def printable(path: str | os.PathLike[str]) -> str:
     """The file's name as given, control characters escaped so that a message stays one line."""
     name = os.fspath(path)
-    if len(name) > NAMED:
-        name = f"{name[: NAMED // 2]}...{name[-NAMED // 2 :]}"
     return name if name.isprintable() else repr(name)
 
 

@@ -9,6 +9,7 @@ from tilesim.model import Experiment
 from tilesim.model.vectors import norm
 from tilesim.nanobragg.background import background_surprises
 from tilesim.nanobragg.factors import cell_warnings
+from tilesim.nanobragg.sense import oddities
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 
 USUAL_EDGE = (1.0, 10_000.0)
@@ -45,13 +46,15 @@ def applied_corrections(
         "K12": outputs.int_file is not None or outputs.noise_file is not None,
         "K13": setup.factors_from is FactorsFrom.DUMP,
         "K14": not any((settings.float_file, settings.int_file, outputs.noise_file, outputs.pgm_file)),
+        "K16": settings.mask_file is not None and experiment.rendered_pixels < experiment.region.pixels,
     }
     return tuple(number for number, yes in affected.items() if yes)
 
 
 def surprises(setup: Setup, experiment: Experiment, arguments: Sequence[str]) -> tuple[str, ...]:
     """One line for every flag that does not do what it seems to say, in both modes."""
-    return (*_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
+    odd = oddities(setup, experiment, arguments)
+    return (*_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment), *odd)
 
 
 def _placement(setup: Setup, arguments: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tilesim.errors import InputError
+from tilesim.files.structured import shown_value
 from tilesim.nanobragg.values import Kind, checked
 
 FINEST = 0.1
@@ -127,7 +128,7 @@ def _named(values: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
 def _typed(option: str, value: Any) -> str | float:
     if option not in BOUNDS:
         if not isinstance(value, str) or not value or value.startswith("-"):
-            raise InputError(f"{option} needs a value; found {value!r}")
+            raise InputError(f"{option} needs a value; found {shown_value(value)}")
         return value
     expected, holds = BOUNDS[option]
     try:
@@ -135,5 +136,5 @@ def _typed(option: str, value: Any) -> str | float:
     except (ValueError, TypeError):
         number = math.nan
     if not holds(number):
-        raise InputError(f"{option} expects {expected}; found {value!r}")
+        raise InputError(f"{option} expects {expected}; found {shown_value(value)}")
     return number
