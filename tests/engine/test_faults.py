@@ -3,11 +3,13 @@
 import os
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 from distribution import QUIET, expected, pixels, work
 from experiments import plain
 
+from tilesim.engine import cluster
 from tilesim.engine.cluster import Cluster
 from tilesim.engine.dispatch import run_on_workers
 from tilesim.engine.task import TileFailure, TileReport
@@ -184,6 +186,78 @@ def test_a_cluster_without_workers_is_reported_after_the_timeout(connected, tmp_
     with pytest.raises(ClusterError, match="no worker has come back"):
         list(reports)
     assert any("no worker is left" in line for line in said)
+
+
+def pause(found, workers=None):
+    """Have workers out of memory, as dask sees it, and return when they take no tasks any more."""
+
+    async def paused(dask_worker):
+        import asyncio
+
+        dask_worker.memory_manager.memory_pause_fraction = 1e-9
+        while dask_worker.status.name != "paused":
+            await asyncio.sleep(0.01)
+
+    found.client.run(paused, workers=workers)
+
+
+def test_where_all_workers_are_paused_the_run_says_so_and_ends_after_the_timeout(connected, tmp_path):
+    found, said = connected(1), []
+    pause(found)
+    found.timeout = 1.0
+    with pytest.raises(ClusterError, match=r"took tiles in 1 s: tcp://127.* paused for want of memory \("):
+        list(run_on_workers(found, [work(tmp_path / "a.zarr", [plain()])], said.append))
+    [line] = said
+    assert "takes tiles" in line and "paused for want of memory" in line
+    late = Cluster(found.client, 1.0)
+    with pytest.raises(ClusterError, match="paused for want of memory"):
+        late.await_workers(said.append)
+
+
+def test_what_waits_for_a_paused_worker_is_sent_to_another(connected, tmp_path):
+    one = work(tmp_path / "a.zarr", [plain()], (2, 2))
+    found = connected(2)
+    found.timeout = 1.0
+    events = run_on_workers(found, [one])
+    done = [next(events)[1]]
+    pause(found, [done[0].worker])
+    done += [event for _, event in events]
+    assert len(done) == len(one.function.plan) and all(isinstance(event, TileReport) for event in done)
+    assert pixels(one) == expected(tmp_path / "here.zarr", one)
+
+
+@pytest.fixture
+def stopped():
+    """`stopped(found)` stops all workers of a cluster, as a debugger does, until the test ends."""
+    pids = []
+
+    def stop(found):
+        pids.extend(found.client.run(os.getpid).values())
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    yield stop
+    for pid in pids:
+        with suppress(ProcessLookupError):  # replaced meanwhile
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_where_all_workers_are_stopped_the_run_says_so_and_ends_after_the_timeout(
+    stopped, connected, tmp_path, monkeypatch
+):
+    for name in ("SILENT_SECONDS", "ANSWER_SECONDS"):
+        monkeypatch.setattr(cluster, name, 1.0)
+    found, said = connected(2), []
+    found.timeout = 1.0
+    events = run_on_workers(found, [work(tmp_path / "a.zarr", [plain()], (2, 2))], said.append)
+    next(events)
+    stopped(found)
+    with pytest.raises(ClusterError, match=r"took tiles in 1 s: tcp://127.* not heard of for \d+ s"):
+        list(events)
+    assert "takes tiles" in said[0]
+    late = Cluster(found.client, 1.0)
+    with pytest.raises(ClusterError, match="no worker has come"):
+        late.await_workers()
 
 
 @pytest.mark.parametrize("name", ["tilesim", "torch"])

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 
 CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
+"""How long a worker may take to say what it has; dask itself would wait for ever for one that is stopped."""
+TRIAL_SECONDS = 60.0
+"""How long a trial may take at least, the job's way to the worker included."""
+SILENT_SECONDS = 10.0
+"""A worker that has not been heard of for so long takes no tiles: it is stopped, or its host is gone."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,12 @@ class Cluster:
         self.compatible: dict[str, Worker] = {}
         self.incompatible: dict[str, str] = {}
         """Why a worker may not compute, by its address."""
+        self.idle: dict[str, str] = {}
+        """Why a compatible worker takes no tiles at the moment, by its address."""
+        self._heard: dict[str, tuple[float, float]] = {}
+        """By the address of a worker: the scheduler's time of its last message, and since when that is known here."""
+        self._mute: dict[str, float] = {}
+        """Workers that did not answer, with that time: they are asked again once they are heard of."""
         self.stale: set[str] = set()
         """Names of jobs on workers, whoever sent them."""
 
@@ -73,6 +85,11 @@ class Cluster:
         return sum(worker.threads for worker in self.compatible.values())
 
     @property
+    def taking(self) -> list[str]:
+        """Addresses of the compatible workers that take tiles now."""
+        return [address for address in self.compatible if address not in self.idle]
+
+    @property
     def lost(self) -> bool:
         """The scheduler is gone, or this client for it."""
         return bool(self.client.status != "running")
@@ -87,17 +104,57 @@ class Cluster:
         with self._asking():
             workers: dict[str, dict[str, Any]]
             workers = self.client.sync(self._scheduler.identity, n_workers=-1)["workers"]
-            return workers
+        self._heard = {address: heard for address, heard in self._heard.items() if address in workers}
+        for address, about in workers.items():
+            if self._heard.get(address, (None, 0.0))[0] != about["last_seen"]:
+                self._heard[address] = (about["last_seen"], monotonic())
+        return workers
+
+    def idleness(self, address: str, about: Mapping[str, Any]) -> str:
+        """Why a worker takes no tiles at the moment, by what the scheduler knows of it; empty where it takes some."""
+        if about.get("status") == "paused":
+            limit, used = about.get("memory_limit") or 0, about.get("metrics", {}).get("memory", 0)
+            return f"paused for want of memory ({used / 1e6:.0f} MB of {limit / 1e6:.0f} MB are used)"
+        silent = monotonic() - self._heard[address][1]
+        # Of many workers dask has each one write more rarely.
+        return f"not heard of for {silent:.0f} s" if silent > SILENT_SECONDS + len(self._heard) / 50 else ""
 
     def refresh(self) -> None:
         """Ask the scheduler who is there, and newcomers what they have. Raises ClusterError where it is lost."""
         known = self.there()
         self.compatible = {address: worker for address, worker in self.compatible.items() if address in known}
-        new = [address for address in known if address not in self.compatible and address not in self.incompatible]
-        with self._asking():
-            found = self.client.run(facts, workers=new, on_error="return") if new else {}
-        for address, answer in found.items():
+        new = [
+            address
+            for address, about in known.items()
+            if address not in self.compatible
+            and address not in self.incompatible
+            and self._mute.get(address) != about["last_seen"]
+        ]
+        for address, answer in self._ask(new).items():
             self._admit(address, known[address], answer)
+        self._mute |= {address: known[address]["last_seen"] for address in new if not self._decided(address)}
+        idle = {address: self.idleness(address, known[address]) for address in self.compatible}
+        self.idle = {address: reason for address, reason in idle.items() if reason}
+
+    def _decided(self, address: str) -> bool:
+        return address in self.compatible or address in self.incompatible
+
+    def _ask(self, addresses: Sequence[str]) -> dict[str, Any]:
+        """What workers have, by address; those that do not answer in time are left out."""
+        if not addresses:
+            return {}
+        with self._asking():
+            try:
+                answers: dict[str, Any] = self.client.run(
+                    facts, workers=list(addresses), on_error="return", callback_timeout=ANSWER_SECONDS
+                )
+                return answers
+            except TimeoutError:
+                if len(addresses) == 1:
+                    return {}
+        # One of them keeps the answers of all.
+        half = len(addresses) // 2
+        return self._ask(addresses[:half]) | self._ask(addresses[half:])
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:
@@ -133,16 +190,27 @@ class Cluster:
         """Return when a compatible worker is there. Raises ClusterError where that takes longer than the timeout."""
         start, said = monotonic(), False
         self.refresh()
-        while not self.compatible:
-            if self.incompatible and not said:
+        while not self.taking:
+            if self.incompatible and not self.compatible and not said:
                 raise ClusterError(f"no worker at {self.address} is compatible: {_reasons(self.incompatible)}")
             if monotonic() - start > self.timeout:
-                raise ClusterError(f"no worker has come to {self.address} in {self.timeout:g} s")
+                raise ClusterError(self.shortage("has come"))
             if not said:
-                say(f"waiting for workers at {self.address}")
+                say(f"waiting for workers at {self.address}{self.idlers}")
                 said = True
             sleep(0.5)
             self.refresh()
+
+    def shortage(self, what: str) -> str:
+        """The line that ends a run for which no worker was there, or took tiles, for as long as the timeout is."""
+        if self.idle:
+            return f"no worker at {self.address} took tiles in {self.timeout:g} s{self.idlers}"
+        return f"no worker {what} to {self.address} in {self.timeout:g} s"
+
+    @property
+    def idlers(self) -> str:
+        """Workers that take no tiles, and why, as the end of a line."""
+        return f": {_reasons(self.idle)}" if self.idle else ""
 
     def resolve(self, device: str, backend: str, steps: float) -> tuple[str, str]:
         """Device kind and backend for a job on these workers; those without are incompatible. Raises ClusterError."""
@@ -176,13 +244,14 @@ class Cluster:
 
     def try_out(self, job: Job) -> Trial | None:
         """The rate of one thread of one worker. Raises ClusterError where the trial fails there."""
-        worker = max(self.compatible.values(), key=lambda w: w.gpus)
+        worker = max((self.compatible[address] for address in self.taking or self.compatible), key=lambda w: w.gpus)
+        limit = max(self.timeout, TRIAL_SECONDS)
         resources = {"GPU": 1} if job.device != "cpu" and worker.gpu_resource else None
         try:
             # A future of its own: as an argument of the task the job would stay with the scheduler.
-            [sent] = self.client.scatter([job], workers=[worker.address], hash=False)
+            [sent] = self.client.scatter([job], workers=[worker.address], hash=False, timeout=limit)
             done = self.client.submit(try_out, sent, workers=[worker.address], resources=resources, pure=False)
-            trial: Trial | None = done.result()
+            trial: Trial | None = done.result(timeout=limit)
             return trial
         except Exception as error:
             raise ClusterError(f"worker {worker.address} fails in a trial: {_one_line(error)}") from error
@@ -220,7 +289,7 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
             target = {"address": access.scheduler}
         where = access.scheduler or access.scheduler_file or "this machine"
         try:
-            client = stack.enter_context(_closing(_within(2 * CONNECT_SECONDS, lambda: Client(**target, **options))))
+            client = stack.enter_context(_closing(within(2 * CONNECT_SECONDS, lambda: Client(**target, **options))))
         except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"no scheduler answers at {where}: {_one_line(error)}") from error
         yield Cluster(client, access.timeout)
@@ -243,10 +312,11 @@ def _security(tls: tuple[str, str, str] | None) -> Security | None:
     return Security(**files, require_encryption=True)
 
 
-def _within(seconds: float, make: Callable[[], Made]) -> Made:
-    """What `make` gives or raises; TimeoutError where that takes too long, as at a port of something else.
+def within(seconds: float, make: Callable[[], Made]) -> Made:
+    """What `make` gives or raises; TimeoutError where that takes too long.
 
-    dask tries such a port again and again, and no limit of its own ends that.
+    dask tries a port of something else again and again, and waits for a stopped worker for ever: no limit of its own
+    ends that.
     """
     answer: SimpleQueue[Callable[[], Made]] = SimpleQueue()
 
@@ -261,7 +331,7 @@ def _within(seconds: float, make: Callable[[], Made]) -> Made:
     try:
         outcome = answer.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"nothing that speaks as a dask scheduler does in {seconds:g} s") from None
+        raise TimeoutError(f"no answer of a dask scheduler in {seconds:g} s") from None
     return outcome()
 
 

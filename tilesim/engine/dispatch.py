@@ -15,7 +15,7 @@ from typing import Any
 from dask.typing import Key
 from distributed import Future, KilledWorker
 
-from tilesim.engine.cluster import Cluster
+from tilesim.engine.cluster import Cluster, within
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.engine.work import Event, Work
 from tilesim.engine.worker import Answer, JobPlugin, Refusal, run_remote
@@ -23,6 +23,8 @@ from tilesim.errors import ClusterError, StoreError
 
 FETCH_SECONDS = 5.0
 """Seconds for the reports of tiles that are done to arrive."""
+SEND_SECONDS = 60.0
+"""Seconds that the job may take to reach all workers, at least: one that is stopped never says that it has it."""
 LOOK_SECONDS = 2.0
 """Seconds between two times that the scheduler is asked who is there."""
 ATTEMPTS = 3
@@ -62,7 +64,11 @@ def run_on_workers(
     name = f"tilesim {cluster.client.id} {secrets.token_hex(4)}"
     run = _Run(cluster, works, name, warn)
     try:
-        cluster.client.register_plugin(JobPlugin(name, tuple(works)))
+        with suppress(TimeoutError):  # those that have it begin, the others refuse
+            within(
+                max(cluster.timeout, SEND_SECONDS),
+                lambda: cluster.client.register_plugin(JobPlugin(name, tuple(works))),
+            )
         yield from run.events()
     except (OSError, TimeoutError) as error:
         raise ClusterError(f"the scheduler at {cluster.address} was lost ({error})") from error
@@ -93,13 +99,20 @@ class _Run:
         self._seconds = LEAD_SECONDS
         self._on_gpu = works[0].function.device != "cpu"
         self._looked = monotonic()
+        self._answered = self._looked
+        """When the last tile came back."""
         self._deserted: float | None = None
+        """Since when no worker takes tiles."""
+        self._lack = ""
+        """What was last said of that."""
+        self._idle: dict[str, float] = {}
+        """Since when a compatible worker takes none."""
 
     def events(self) -> Iterator[Event]:
         fresh = (Item(w, n) for w, work in enumerate(self._works) for n in range(len(work.function.plan)))
         unanswered = sum(len(work.function.plan) for work in self._works)
         while unanswered:
-            if self._cluster.compatible:
+            if self._cluster.taking:
                 self._fill(fresh)
                 if not self._flight and self._suspects:
                     self._send([self._suspects.popleft()])
@@ -117,7 +130,7 @@ class _Run:
         with suppress(OSError, TimeoutError, ValueError, KeyError):
             if not self._cluster.lost:
                 client.cancel([item.future for item in self._flight.values()], force=True)
-                client.unregister_worker_plugin(self._name)
+                within(FETCH_SECONDS, lambda: client.unregister_worker_plugin(self._name))
         self._flight.clear()
 
     @property
@@ -139,10 +152,11 @@ class _Run:
             self._send(batch)
 
     def _send(self, items: list[Item]) -> None:
-        compatible = list(self._cluster.compatible)
+        taking = self._cluster.taking
         failed_on = {address for item in items for address in item.failed_on}
-        others = [address for address in compatible if address not in failed_on]
-        chosen = others if failed_on and others else compatible if self._cluster.incompatible else []
+        others = [address for address in taking if address not in failed_on]
+        some = self._cluster.incompatible or self._cluster.idle
+        chosen = others if failed_on and others else taking if some else []
         futures = self._cluster.client.map(
             run_remote,
             [self._name] * len(items),
@@ -194,6 +208,7 @@ class _Run:
         """The event of a tile whose future is done; None where it is tried again."""
         future, item.future = item.future, None
         assert future is not None  # it is done
+        self._answered = monotonic()
         if isinstance(result, TileReport):
             self._seconds += 0.1 * (result.seconds - self._seconds)
             return item.work, result
@@ -242,19 +257,32 @@ class _Run:
             if address not in self._warned:
                 self._warned.add(address)
                 self._warn(f"worker {address} is not used: {reason}")
-        # A tile for workers that are all gone would wait for ever: cancelled, it is sent again.
-        stuck = [
-            i.future
-            for i in self._flight.values()
-            if i.only_on and not self._cluster.compatible.keys() & set(i.only_on)
-        ]
-        if stuck:
-            self._cluster.client.cancel(stuck, force=True)
-        if self._cluster.compatible:
-            self._deserted = None
+        if stuck := self._stuck(now):
+            self._cluster.client.cancel(stuck, force=True)  # and so sent again
+        if self._cluster.taking:
+            self._deserted, self._lack = None, ""
             return
+        lack = "takes tiles" if self._cluster.idle else "is left"
+        if lack != self._lack:
+            self._lack = lack
+            self._warn(f"no worker {lack} at {self._cluster.address}{self._cluster.idlers}; waiting for one")
         if self._deserted is None:
             self._deserted = now
-            self._warn(f"no worker is left at {self._cluster.address}; waiting for one")
-        elif now - self._deserted > self._cluster.timeout:
-            raise ClusterError(f"no worker has come back to {self._cluster.address} in {self._cluster.timeout:g} s")
+        elif now - max(self._deserted, self._answered) > self._cluster.timeout:
+            raise ClusterError(self._cluster.shortage("has come back"))
+
+    def _stuck(self, now: float) -> list[Future[Any] | None]:
+        """Tiles that would wait for ever: for workers that are all gone, or in the queue of one that takes none."""
+        idle = self._cluster.idle
+        self._idle = {address: self._idle.get(address, now) for address in idle}
+        given_up = [address for address, since in self._idle.items() if now - since > self._cluster.timeout]
+        held: dict[str, list[Key]] = {}
+        with suppress(KeyError):  # one has gone just now
+            held = self._cluster.client.processing(given_up) if given_up and self._cluster.taking else {}
+        keys = {key for queue in held.values() for key in queue}
+        there = self._cluster.compatible.keys()
+        return [
+            item.future
+            for key, item in self._flight.items()
+            if key in keys or (item.only_on and not there & set(item.only_on))
+        ]

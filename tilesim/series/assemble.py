@@ -38,7 +38,7 @@ def make_on_workers(cluster: Cluster, frame: Frame, image: StoredImage, summary:
         return write_files(frame, image, summary)
     task = partial(write_files, portable(frame), image, summary)
     while True:
-        workers = list(cluster.compatible)
+        workers = cluster.taking
         future = cluster.client.submit(task, pure=False, workers=workers or None)
         try:
             if _done_by(future, cluster, workers):
@@ -57,21 +57,22 @@ def make_on_workers(cluster: Cluster, frame: Frame, image: StoredImage, summary:
 
 
 def _done_by(future: Future[Any], cluster: Cluster, workers: Sequence[str]) -> bool:
-    """Whether a task is done; False where the only workers that may do it are gone and others have come."""
+    """Whether a task is done; False where the only workers that may do it are gone or idle, and there are others."""
     done, deserted = Event(), None
     future.add_done_callback(lambda _: done.set())
     while not cluster.lost:
         if done.wait(LOOK_SECONDS):
             return True
-        if cluster.there().keys() & set(workers):
+        there = cluster.there()
+        if any(address in there and not cluster.idleness(address, there[address]) for address in workers):
             deserted = None
             continue
         cluster.refresh()
-        if cluster.compatible:
+        if cluster.taking:
             return False
         deserted = deserted or monotonic()
         if monotonic() - deserted > cluster.timeout:
-            raise ClusterError(f"no worker has come back to {cluster.address} in {cluster.timeout:g} s")
+            raise ClusterError(cluster.shortage("has come back"))
     raise ClusterError(f"the scheduler at {cluster.address} was lost")
 
 
