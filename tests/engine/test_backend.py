@@ -3,8 +3,10 @@
 import dataclasses
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,6 +190,82 @@ def test_a_cache_that_cannot_be_written_is_named(empty_cache, monkeypatch, tmp_p
     library._path.cache_clear()
     with pytest.raises(PlanError, match="cannot keep the compiled kernel"):
         resolve_backend("fused", 1)
+
+
+@pytest.fixture(scope="module")
+def built():
+    """The library in the cache of whoever runs the tests."""
+    library.compile_library()
+    return library._path()
+
+
+@pytest.fixture
+def compiled(built, empty_cache):
+    """The library in a cache of its own."""
+    return Path(shutil.copy(built, empty_cache))
+
+
+@compiler
+def test_a_damaged_kernel_is_compiled_again_and_follows_umask(empty_cache, monkeypatch):
+    monkeypatch.setattr(library, "_options", lambda: ("-O0", "-std=c++17", "-shared", "-fPIC"))
+    path, said, before = library._path(), [], os.umask(0o027)
+    path.write_bytes(b"damaged")
+    try:
+        library.compile_library(said.append)
+    finally:
+        os.umask(before)
+    assert said[0] == f"{path}: the compiled kernel is damaged; it is made again"
+    assert path.stat().st_mode & 0o777 == 0o750
+    assert library.cached() and library.load.__wrapped__().tilesim_render
+
+
+@compiler
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:9000] + b"x" + b[9001:]])
+def test_a_damaged_kernel_is_as_good_as_absent(compiled, damage, monkeypatch):
+    whole, said = compiled.read_bytes(), []
+    assert library.cached()
+    compiled.write_bytes(damage(whole))
+    assert not library.cached() and not library.usable()
+    monkeypatch.setattr(library, "_compile", lambda *a: pytest.fail("a compiler was started"))
+    assert resolve_backend("auto", 1.0, say=said.append) == "eager"
+    assert said == [f"{compiled}: the compiled kernel is damaged; going on with the eager kernel, which is much slower"]
+
+
+@compiler
+def test_a_kernel_that_cannot_be_read_is_as_good_as_absent(compiled, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    said = []
+    monkeypatch.setattr(library.Path, "read_bytes", refused)
+    assert resolve_backend("auto", 1.0, say=said.append) == "eager"
+    assert said[0].startswith(f"{compiled}: the compiled kernel cannot be read: Permission denied")
+
+
+@compiler
+def test_a_kernel_that_cannot_be_loaded_is_an_error_only_where_it_is_asked_for(compiled, monkeypatch):
+    said = []
+    monkeypatch.setattr(library, "load", library.load.__wrapped__)
+    compiled.write_bytes(library._sealed(b"no library"))
+    assert resolve_backend("auto", 1.0, say=said.append) == "eager"
+    assert "cannot load the compiled kernel" in said[0] and not library.usable()
+    with pytest.raises(PlanError, match="cannot load the compiled kernel"):
+        resolve_backend("fused", 1.0)
+
+
+@compiler
+def test_without_a_home_folder_nothing_is_kept_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TILESIM_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setattr(library.os.path, "expanduser", lambda path: path)  # as of a user whom the system does not know
+    library._path.cache_clear()
+    said = []
+    assert resolve_backend("auto", COMPILE_FROM, say=said.append) == "eager"
+    with pytest.raises(PlanError, match="TILESIM_CACHE"):
+        resolve_backend("fused", 1.0)
+    assert "TILESIM_CACHE" in said[0] and list(tmp_path.iterdir()) == []
+    library._path.cache_clear()
 
 
 @compiler

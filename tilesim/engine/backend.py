@@ -57,12 +57,16 @@ def resolve_backend(
         return name if name != "auto" else "fused" if has_triton() else "eager"
     if name == "fused":
         library.compile_library(say)
+        library.load()
     if name != "auto":
         return name
-    if not worth_fusing(steps):
-        return "eager"
     try:
+        if not worth_fusing(steps):
+            if wrong := library.flaw():
+                raise PlanError(wrong)
+            return "eager"
         library.compile_library(say)
+        library.load()
     except PlanError as error:
         say(f"{error}; going on with the eager kernel, which is much slower")
         return "eager"

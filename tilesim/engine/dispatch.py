@@ -103,6 +103,8 @@ class _Run:
         """When the last tile came back."""
         self._deserted: float | None = None
         """Since when no worker takes tiles."""
+        self._lack = ""
+        """What was last said of that."""
         self._idle: dict[str, float] = {}
         """Since when a compatible worker takes none."""
 
@@ -258,12 +260,14 @@ class _Run:
         if stuck := self._stuck(now):
             self._cluster.client.cancel(stuck, force=True)  # and so sent again
         if self._cluster.taking:
-            self._deserted = None
+            self._deserted, self._lack = None, ""
             return
+        lack = "takes tiles" if self._cluster.idle else "is left"
+        if lack != self._lack:
+            self._lack = lack
+            self._warn(f"no worker {lack} at {self._cluster.address}{self._cluster.idlers}; waiting for one")
         if self._deserted is None:
             self._deserted = now
-            why = "takes tiles" if self._cluster.idle else "is left"
-            self._warn(f"no worker at {self._cluster.address} {why}{self._cluster.idlers}; waiting for one")
         elif now - max(self._deserted, self._answered) > self._cluster.timeout:
             raise ClusterError(self._cluster.shortage("has come back"))
 

@@ -104,7 +104,7 @@ def _started(specification: dict[str, Any]) -> SpecCluster:
             # dask imports these, where they are installed, to have them in what is forked: 0.3 s and 35 MB.
             with _unimportable("pandas", "lz4"):
                 return SpecCluster(**specification, silence_logs=logging.CRITICAL)
-        except (OSError, RuntimeError) as error:
+        except Exception as error:  # whatever dask met when one did not come up
             reason = " ".join(str(_origin(error)).split())
     raise ClusterError(f"worker processes do not start, tried {STARTS} times; the last time: {reason}")
 

@@ -129,7 +129,7 @@ def incompatibility(wanted: dict[str, str], device: str, backend: str) -> str:
 
 def fusable() -> bool:
     """Whether the fused CPU kernel is compiled on this machine, or can be."""
-    return library.cached() or library.compiler() is not None
+    return library.usable() or (library.compiler() is not None and not library.cached())
 
 
 def made_ready(device: str, backend: str) -> str:
@@ -138,7 +138,7 @@ def made_ready(device: str, backend: str) -> str:
         import_module("torch")  # so that its threads can be held to one
     if backend == "fused" and device == "cpu":
         try:
-            library.compile_library()
+            library.load()
         except PlanError as error:
             return str(error)
     elif backend == "eager":
@@ -152,7 +152,7 @@ def facts(dask_worker: Worker) -> dict[str, Any]:
         "versions": versions(),
         "gpus": count_gpus(),
         "fusable": fusable(),
-        "fused": library.cached(),
+        "fused": library.usable(),
         "triton": has_triton(),
         "jobs": [name for name in dask_worker.plugins if str(name).startswith("tilesim ")],
     }

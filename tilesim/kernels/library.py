@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -26,6 +25,7 @@ OPTIONS = (
     "-fno-math-errno -fno-trapping-math"
 ).split()
 X86_OPTIONS = ("-mprefer-vector-width=512",)
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def compiler() -> str | None:
@@ -34,8 +34,32 @@ def compiler() -> str | None:
 
 
 def cached() -> bool:
-    """Whether the library of this source and machine is there already."""
-    return _path().is_file()
+    """Whether the library of this source and machine is there already, and whole."""
+    path = _path()
+    return path is not None and os.path.isfile(path) and not flaw()
+
+
+def usable() -> bool:
+    """Whether it is there and can be loaded."""
+    try:
+        return cached() and load() is not None
+    except PlanError:
+        return False
+
+
+def flaw() -> str:
+    """What is wrong with the library that is there, and so as good as absent; empty where nothing is."""
+    path = _path()
+    try:
+        content = path.read_bytes() if path is not None else b""
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f"{path}: the compiled kernel cannot be read: {error.strerror}"
+    # The dynamic linker would crash on some damaged ones.
+    return (
+        "" if path is None or content == _sealed(content[:-DIGEST_BYTES]) else f"{path}: the compiled kernel is damaged"
+    )
 
 
 def compile_library(say: Callable[[str], None] = lambda line: None) -> None:
@@ -46,20 +70,27 @@ def compile_library(say: Callable[[str], None] = lambda line: None) -> None:
     if cached():
         return
     found, path = compiler(), _path()
+    if path is None:
+        raise PlanError(
+            "there is no folder for the compiled kernel: HOME is no path; expected TILESIM_CACHE to name one"
+        )
     if found is None:
-        raise PlanError("the fused kernel needs a C++ compiler (CXX, g++ or clang++); none found")
+        raise PlanError(flaw() or "the fused kernel needs a C++ compiler (CXX, g++ or clang++); none found")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if cached():
                 return
+            if wrong := flaw():
+                say(f"{wrong}; it is made again")
             say(f"compiling the kernel for this machine, once, into {path.parent}")
             start = perf_counter()
             _compile(found, path)
             say(f"compiled in {perf_counter() - start:.1f} s")
     except OSError as error:
-        raise PlanError(f"{error.filename}: cannot keep the compiled kernel there: {error.strerror}") from None
+        where = error.filename2 or error.filename or path.parent
+        raise PlanError(f"{where}: cannot keep the compiled kernel there: {error.strerror}") from None
 
 
 @cache
@@ -77,17 +108,24 @@ def load() -> ctypes.CDLL:
 
 def _compile(found: str, path: Path) -> None:
     """Build beside the target and rename: whoever looks sees all of the library or none."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".building-", suffix=".so")
-    os.close(handle)
-    try:
-        done = subprocess.run([found, *_options(), str(SOURCE), "-o", name], capture_output=True, text=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
+        built = Path(folder, path.name)  # made by the linker, and so as umask has it
+        command = [found, *_options(), str(SOURCE), "-o", str(built)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", env={**os.environ, "LC_ALL": "C"}
+        )
         if done.returncode:
             reason = next((line for line in done.stderr.splitlines() if "error" in line), f"status {done.returncode}")
             raise PlanError(f"{found} cannot compile the fused kernel: {reason}")
-        os.replace(name, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        content = built.read_bytes()
+        with open(built, "r+b") as file:
+            file.write(_sealed(content))
+        os.replace(built, path)
+
+
+def _sealed(content: bytes) -> bytes:
+    """The library with its digest behind it, which the dynamic linker passes over."""
+    return content + hashlib.sha256(content).digest()
 
 
 def _options() -> tuple[str, ...]:
@@ -95,14 +133,21 @@ def _options() -> tuple[str, ...]:
 
 
 @cache
-def _path() -> Path:
-    """Where the library is kept: its name has digests of source, options, processor and system."""
-    folder = os.environ.get("TILESIM_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tilesim"
-    )
-    sources = [path.read_text() for path in sorted(SOURCE.parent.iterdir())]
-    parts = (*sources, *_options(), sys.platform, platform.machine(), *_processor(), *_libc())
-    return Path(folder, f"fused-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so")
+def _path() -> Path | None:
+    """Where the library is kept: its name has digests of source, options, processor and system. None without a home."""
+    folder = _folder()
+    sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCE.parent.iterdir())]
+    parts = (*sources, *_options(), "sealed", sys.platform, platform.machine(), *_processor(), *_libc())
+    name = f"fused-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so"
+    return None if folder is None else Path(folder, name)
+
+
+def _folder() -> str | None:
+    """TILESIM_CACHE, or tilesim's folder in the user's cache."""
+    if chosen := os.environ.get("TILESIM_CACHE"):
+        return chosen
+    caches = (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache"))
+    return next((os.path.join(found, "tilesim") for found in caches if os.path.isabs(found)), None)
 
 
 def _processor() -> tuple[str, ...]:
