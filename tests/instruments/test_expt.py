@@ -193,6 +193,8 @@ def test_a_detector_that_the_beam_does_not_meet_is_warned_of(tmp_path, shift, sa
     assert len(found) == (said is not None) and all(said in line for line in found)
 
 
+POINT = [0.01, 0, 0, 0, 0.01, 0, 0, 0, 0.01]
+SCAN = {"image_range": [1, 2], "properties": 3}
 PANEL = expt()["detector"][0]["panels"][0]
 ROOT = expt()["detector"][0]["hierarchy"]
 
@@ -214,6 +216,10 @@ def changed(key, **fields):
         (changed("goniometer", axes=AXES, angles=[0, 1]), "3 axes, 2 angles"),
         (changed("goniometer", rotation_axis=[0, 0, 0]), "axis of a goniometer"),
         (changed("crystal", A_at_scan_points=[list(range(9))] * 2), "along a scan, at 2 points; expected a scan of 1"),
+        (changed("crystal", real_space_b=REAL[:, 0].tolist()), "make no cell"),
+        (changed("crystal", A_at_scan_points=[[0] * 9] * 3), "make no cell; expected reciprocal axes"),
+        (changed("crystal", A_at_scan_points=[POINT] * 3) | {"scan": [SCAN]}, "properties of a scan is '3'; expected"),
+        (changed("experiment", crystal=7) | {"crystal": 3}, "crystal is '3'; expected a list"),
         (changed("crystal", real_space_a=[1, 2]), "real_space_a of a crystal"),
         (changed("beam", polarization_normal=[0, 0, 1]), "polarization_normal of a beam is parallel"),
         (changed("beam", polarization_fraction=2), "polarization_fraction of a beam is 2"),

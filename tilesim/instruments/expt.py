@@ -10,6 +10,7 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.instruments.alike import alike
 from tilesim.instruments.goniometer import read_goniometer
+from tilesim.instruments.plain import Plain, a_list, an_object, objects
 from tilesim.instruments.scans import as_matrix, real_cell, scan_points
 from tilesim.model import checks
 from tilesim.model.detector import Panel, Sensor
@@ -18,8 +19,6 @@ from tilesim.model.mask import PixelMask
 from tilesim.model.materials import known_material
 from tilesim.model.vectors import Vector, cross, norm, scale, unit
 
-Plain = dict[str, Any]
-"""A JSON object."""
 TO_SOURCE: Vector = (0.0, 0.0, 1.0)
 POLARIZATION_NORMAL: Vector = (0.0, 1.0, 0.0)
 """What dxtbx takes where a model does not say it: a beam along -z, the field along x."""
@@ -62,11 +61,8 @@ def parse_expt(content: bytes, name: str, experiment: int | None = None) -> Inst
 
 def _chosen(plain: Plain, experiment: int | None, name: str) -> tuple[Plain, list[str]]:
     """The experiment, and what to say of it; without experiments one of the first models of each kind."""
-    listed = plain.get("experiment") or [
-        {key: 0 for key in ("detector", "beam", "goniometer", "crystal") if plain.get(key)}
-    ]
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise InputError("experiment is no list of objects; expected a DIALS .expt")
+    first = {key: 0 for key in ("detector", "beam", "goniometer", "crystal") if plain.get(key)}
+    listed = objects(plain, "experiment") or [first]
     count, number = len(listed), experiment or 0
     if number >= count:
         raise InputError(f"--experiment {number}; expected a number from 0 to {count - 1}, it holds {count}")
@@ -76,7 +72,7 @@ def _chosen(plain: Plain, experiment: int | None, name: str) -> tuple[Plain, lis
 
 def _model(plain: Plain, experiment: Plain, key: str) -> Plain | None:
     """The model that an experiment names; None where it names none."""
-    number, models = experiment.get(key), plain.get(key) or []
+    number, models = experiment.get(key), objects(plain, key)
     if number is None:
         return None
     if isinstance(number, str):
@@ -85,10 +81,7 @@ def _model(plain: Plain, experiment: Plain, key: str) -> Plain | None:
         )
     if not isinstance(number, int) or not 0 <= number < len(models):
         raise InputError(f"an experiment names {key} {str(number)[:20]}, of {len(models)}; expected one that is there")
-    found = models[number]
-    if not isinstance(found, dict):
-        raise InputError(f"{key} {number} is {str(found)[:20]}; expected a DIALS .expt with an object")
-    return found
+    return models[number]
 
 
 def _beam(beam: Plain | None) -> tuple[Vector, dict[str, Any]]:
@@ -112,14 +105,14 @@ def _beam(beam: Plain | None) -> tuple[Vector, dict[str, Any]]:
 
 
 def _panels(detector: Plain) -> list[Panel]:
-    described = detector.get("panels")
-    if not isinstance(described, list) or not described or not all(isinstance(one, dict) for one in described):
-        raise InputError("a detector has no panels; expected a list of objects")
-    frames = _frames(detector.get("hierarchy"), len(described))
+    described = objects(detector, "panels", " of a detector")
+    if not described:
+        raise InputError("a detector has no panels; expected at least one")
+    frames = _frames(an_object(detector, "hierarchy"), len(described))
     return [_panel(panel, frame) for panel, frame in zip(described, frames, strict=True)]
 
 
-def _frames(hierarchy: Plain | None, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _frames(hierarchy: Plain, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Origin (3) and axes (3, 3) as columns of what each panel is placed in."""
     frames: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     if not hierarchy:
@@ -133,9 +126,10 @@ def _frames(hierarchy: Plain | None, count: int) -> list[tuple[np.ndarray, np.nd
         own = np.stack([fast, slow, np.cross(fast, slow)], axis=1)
         place = np.array(checks.three_vector("origin of a group of panels", node.get("origin")))
         origin, axes = origin + axes @ place, axes @ own
-        for child in node.get("children", []):
+        for child in objects(node, "children", " of a group of panels"):
             if "panel" in child:
-                frames[child["panel"]] = (origin, axes)
+                number = checks.whole_number("panel of a group of panels", child["panel"], at_least=0)
+                frames[number] = (origin, axes)
             else:
                 descend(child, origin, axes)
 
@@ -171,7 +165,7 @@ def _mask(described: list[Plain], panels: list[Panel]) -> PixelMask | None:
     slow, fast = panels[0].shape
     active = np.ones((len(panels), slow, fast), bool)
     for part, plain in zip(active, described, strict=True):
-        for one in plain.get("mask") or []:
+        for one in a_list(plain, "mask", " of a panel"):
             left, top, right, bottom = (max(0, n) for n in checks.whole_numbers("mask of a panel", one, 4))
             part[top:bottom, left:right] = False
     return PixelMask(active.reshape(-1, fast))
@@ -184,7 +178,7 @@ def _unread(beam: Plain | None, images: Plain | None, described: list[Plain], na
         notes.append(f"{name} has no beam; the incident beam is taken along -z, as DIALS has it")
     elif str(beam.get("probe", "x-ray")) != "x-ray":
         notes.append(f"{name}: the probe of its beam is {str(beam['probe'])[:20]}; X-rays are simulated")
-    if beam and (sources := beam.get("s0_at_scan_points")):
+    if beam and (sources := a_list(beam, "s0_at_scan_points", " of a beam")):
         waves = [norm(checks.direction("s0_at_scan_points of a beam", source)) for source in sources]
         if max(waves) - min(waves) > SAME * max(waves):
             notes.append(f"{name}: the wavelength of its beam changes along the scan; that for all of it is taken")

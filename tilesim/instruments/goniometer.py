@@ -8,13 +8,14 @@ and S of those behind it, each at its angle.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.instruments.plain import Plain, a_list
 from tilesim.model import checks
 from tilesim.model.vectors import Vector, rotate_about, unit
 
@@ -43,14 +44,15 @@ class Goniometer:
         return turned
 
 
-def read_goniometer(plain: Mapping[str, Any]) -> Goniometer:
+def read_goniometer(plain: Plain) -> Goniometer:
     """The goniometer of a DIALS model. Raises InputError."""
     points = tuple(
         _rotation("setting_rotation_at_scan_points of a goniometer", matrix)
-        for matrix in plain.get("setting_rotation_at_scan_points") or ()
+        for matrix in a_list(plain, "setting_rotation_at_scan_points", " of a goniometer")
     )
     if "axes" in plain:
-        axes, angles = plain["axes"], plain.get("angles") or [0.0] * len(plain["axes"])
+        axes = a_list(plain, "axes", " of a goniometer")
+        angles = a_list(plain, "angles", " of a goniometer") or [0.0] * len(axes)
         number = checks.whole_number("scan_axis of a goniometer", plain.get("scan_axis", 0), at_least=0)
         if len(angles) != len(axes) or number >= len(axes):
             raise InputError(

@@ -84,9 +84,14 @@ def broken_link(group: Hdf5, key: str) -> str | None:
     return f"{place} in {file}" if file else str(place)
 
 
+def names(group: Hdf5) -> list[str]:
+    """The names in a group; those that are no text are of a damaged file."""
+    return [key for key in group if isinstance(key, str)]
+
+
 def children(group: Hdf5, kind: str) -> Iterator[Hdf5]:
     """The groups of a class right within another, by name."""
-    for key in group:
+    for key in names(group):
         item = member(group, key)
         if item is not None and hasattr(item, "keys") and text(item.attrs.get("NX_class", "")) == kind:
             yield item
@@ -97,7 +102,7 @@ def within(group: Hdf5, kind: str) -> list[Hdf5]:
     found, seen = [], {group}
 
     def descend(parent: Hdf5, depth: int) -> None:
-        for key in parent:
+        for key in names(parent):
             item = member(parent, key)
             if item is None or not hasattr(item, "keys") or item in seen:
                 continue

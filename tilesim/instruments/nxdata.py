@@ -10,7 +10,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.libraries import Hdf5
-from tilesim.instruments.nexus import broken_link, children, member, numbers, text, within
+from tilesim.instruments.nexus import broken_link, children, member, names, numbers, text, within
 from tilesim.model.mask import PixelMask
 
 Place = tuple[slice, ...]
@@ -81,7 +81,7 @@ def _shapes(entry: Hdf5, detector: Hdf5, dimensions: int) -> dict[str, tuple[int
     """Shapes of an image by what in the file shows them: data, or else masks, or else counts of pixels."""
     found: dict[str, tuple[int, ...]] = {}
     for group in (*within(entry, "NXdata"), detector):
-        parts = sorted(key for key in group if re.match(r"data_\d+$", key))
+        parts = sorted(key for key in names(group) if re.match(r"data_\d+$", key))
         for key in (text(group.attrs.get("signal", "data")), "data", *parts):
             item = member(group, key)
             shape = getattr(item, "shape", None) or ()
@@ -108,36 +108,37 @@ def _number_in_name(group: Hdf5) -> tuple[str, int]:
 
 def pixel_mask(detector: Hdf5, modules: Modules, notes: list[str]) -> PixelMask | None:
     """Pixels whose words are zero in all masks; None where those of all pixels are. Raises InputError."""
-    keys = [key for key in detector if re.match(r"pixel_mask(_\d+)?$", key)]
+    keys = [key for key in names(detector) if re.match(r"pixel_mask(_\d+)?$", key)]
+    if not keys and not any("pixel_mask" in module for module, _ in modules):
+        return None
     parts = []
     for module, place in modules:
-        active = np.ones(tuple(part.stop - part.start for part in place[-2:]), bool)
-        for key in keys:
-            active &= _active(detector, key, place, notes)
+        own = tuple(slice(0, part.stop - part.start) for part in place[-2:])
+        found = [_active(detector, key, place, notes) for key in keys]
         if "pixel_mask" in module:
-            active &= _active(module, "pixel_mask", tuple(slice(0, n) for n in active.shape), notes)
-        parts.append(active)
+            found.append(_active(module, "pixel_mask", own, notes))
+        active = [one for one in found if one is not None]
+        parts.append(np.logical_and.reduce(active) if active else np.ones([part.stop for part in own], bool))
     if all(part.all() for part in parts):
         return None
     return PixelMask(np.concatenate(parts))
 
 
-def _active(group: Hdf5, key: str, place: Place, notes: list[str]) -> np.ndarray:
-    """True where a mask has no word for a module's pixels."""
+def _active(group: Hdf5, key: str, place: Place, notes: list[str]) -> np.ndarray | None:
+    """True where a mask has no word for a module's pixels; None for a mask that says nothing."""
     shape = tuple(part.stop - part.start for part in place)
-    everything = np.ones(shape[-2:], bool)
     name = f"{group.name}/{key}"
     words = member(group, key)
     if words is None:
         notes.append(f"{name} is a link to {broken_link(group, key)}, which is not there; no pixel is masked by it")
-        return everything
+        return None
     if not words.size:
-        return everything
+        return None
     frames = words.ndim - len(place)
     if frames not in (0, 1) or any(part.stop > n for part, n in zip(place, words.shape[frames:], strict=True)):
         if tuple(reversed(words.shape[-2:])) == shape[-2:] and not any(part.start for part in place):
             notes.append(f"{name} is fast before slow; no pixel is masked by it")
-            return everything
+            return None
         raise InputError(f"{name} has {words.shape} words, which are not the modules' pixels")
     if frames and words.shape[0] > 1:
         notes.append(f"{name} differs from frame to frame; that of frame 0 is taken")

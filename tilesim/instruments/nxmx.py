@@ -43,7 +43,7 @@ def read_nxmx(path: str | os.PathLike[str], name: str) -> Instrument:
     with file:
         try:
             return _instrument(file, name)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, UnicodeError) as error:
             raise InputError(f"the HDF5 file is damaged; {' '.join(str(error).split())[:80]}") from None
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.instruments.goniometer import Goniometer
+from tilesim.instruments.plain import Plain, a_list, an_object
 from tilesim.model import checks
 from tilesim.model.instrument import ScanPoint
 from tilesim.model.vectors import Matrix, Vector, unit
 
-Plain = Mapping[str, Any]
+LONGEST = 1e6
+"""Angstrom; a longer edge of a cell is taken for a mistake."""
 
 
 def scan_points(
@@ -26,8 +27,8 @@ def scan_points(
 
     Raises InputError where there is no scan that says at which angles they are.
     """
-    stars = (crystal or {}).get("A_at_scan_points") or ()
-    sources = (beam or {}).get("s0_at_scan_points") or ()
+    stars = a_list(crystal or {}, "A_at_scan_points", " of a crystal")
+    sources = a_list(beam or {}, "s0_at_scan_points", " of a beam")
     settings = goniometer.settings if goniometer else ()
     counts = {
         name: len(values)
@@ -56,9 +57,9 @@ def _edges(scan: Plain) -> list[float]:
     """Angles at the edges of the images, radians; none where the scan does not turn."""
     first, last = checks.whole_numbers("image_range of a scan", scan.get("image_range"), 2)
     count = last - first + 1
-    properties = scan.get("properties") or {}
-    starts = properties.get("oscillation") or scan.get("oscillation") or ()
-    widths = properties.get("oscillation_width") or ()
+    properties = an_object(scan, "properties", " of a scan")
+    starts = a_list(properties, "oscillation", " of a scan") or a_list(scan, "oscillation", " of a scan")
+    widths = a_list(properties, "oscillation_width", " of a scan")
     # Older files have start and width only.
     legacy = "oscillation" not in properties or (count == 1 and not widths)
     if len(starts) == 0 or (len(starts) < 2 and not widths):
@@ -73,7 +74,16 @@ def real_cell(crystal: Plain | None) -> np.ndarray | None:
     if not crystal:
         return None
     names = [f"real_space_{axis}" for axis in "abc"]
-    return np.array([checks.three_vector(f"{name} of a crystal", crystal.get(name)) for name in names]) * 1e-10
+    rows = [checks.three_vector(f"{name} of a crystal", crystal.get(name)) for name in names]
+    return _checked(rows, "real_space_a, _b, _c")
+
+
+def _checked(rows: Any, name: str) -> np.ndarray:
+    """a, b, c in metres, of rows in angstrom. Raises InputError where they make no cell."""
+    cell = np.array(rows, float)
+    if not (np.abs(cell).max() <= LONGEST and abs(np.linalg.det(cell)) > 0.0):
+        raise InputError(f"{name} of a crystal make no cell; expected vectors in angstrom that are not in one plane")
+    return cell * 1e-10
 
 
 def as_matrix(rows: np.ndarray) -> Matrix:
@@ -84,6 +94,6 @@ def as_matrix(rows: np.ndarray) -> Matrix:
 def _cell(star: Any) -> np.ndarray:
     """a, b, c as rows, of a setting matrix with the reciprocal axes (1/angstrom) as columns."""
     matrix = np.array(checks.numbers("A_at_scan_points of a crystal", star, 9)).reshape(3, 3)
-    if not abs(np.linalg.det(matrix)) > 0.0:
-        raise InputError("A_at_scan_points of a crystal holds a singular matrix; expected a cell")
-    return np.linalg.inv(matrix) * 1e-10
+    if not (abs(np.linalg.det(matrix)) > 1.0 / LONGEST**3 and np.abs(matrix).max() < LONGEST):
+        raise InputError("A_at_scan_points of a crystal make no cell; expected reciprocal axes, 1/angstrom")
+    return _checked(np.linalg.inv(matrix), "A_at_scan_points")
