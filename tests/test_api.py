@@ -111,5 +111,5 @@ def test_what_is_no_experiment_or_has_panels_of_two_kinds_is_refused(simulate):
     with pytest.raises(InputError, match=r"experiment is '-cell 50.*; expected an Experiment"):
         simulate("-cell 50 -default_F 1")
     panel = plain().detector.panels[0]
-    with pytest.raises(PlanError, match=r"panel 1 has 3 x 4 pixels .*; expected panels of one kind"):
+    with pytest.raises(PlanError, match=r"panel 1 has 3 x 4 pixels .*; expected one shape"):
         simulate(plain(detector=tilesim.Detector([panel, panel.replace(shape=(3, 4))])))

@@ -144,11 +144,10 @@ def _check_panels(experiment: Experiment) -> None:
     """Raise PlanError unless the panels can share an array."""
     first, *others = experiment.detector.panels
     for number, panel in enumerate(others, 1):
-        if (panel.shape, panel.pixel_size) != (first.shape, first.pixel_size):
+        if panel.shape != first.shape:
             raise PlanError(
-                f"panel {number} has {panel.shape[0]} x {panel.shape[1]} pixels (slow x fast) of "
-                f"{panel.pixel_size * 1e3:g} mm, panel 0 has {first.shape[0]} x {first.shape[1]} of "
-                f"{first.pixel_size * 1e3:g} mm; expected panels of one kind"
+                f"panel {number} has {panel.shape[0]} x {panel.shape[1]} pixels (slow x fast), panel 0 has "
+                f"{first.shape[0]} x {first.shape[1]}; expected one shape, as an Instrument makes it"
             )
     if others and experiment.sampling.strict_c:
         raise PlanError(f"the detector has {1 + len(others)} panels; with --strict-c expected one, as nanoBragg has")

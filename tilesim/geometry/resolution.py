@@ -52,6 +52,23 @@ def beam_centre(panel: Panel, beam: Beam) -> tuple[float, float] | None:
     return (float(slow / panel.pixel_size), float(fast / panel.pixel_size)) if path > 0 else None
 
 
+def nearest_distance(panel: Panel) -> float:
+    """Metres from the sample to the nearest point of the panel, which may lie on its border."""
+    if panel.curved_radius is not None:
+        return abs(panel.curved_radius)
+    origin = np.array(panel.origin)
+    slow, fast = (
+        np.array(axis) * panel.pixel_size * count
+        for axis, count in zip((panel.slow, panel.fast), panel.shape, strict=True)
+    )
+    sides = [(origin, slow), (origin, fast), (origin + slow, fast), (origin + fast, slow)]
+    points = [start + step * np.clip(-start @ step / (step @ step), 0.0, 1.0) for start, step in sides]
+    foot = np.linalg.lstsq(np.column_stack([slow, fast]), -origin, rcond=None)[0]
+    if ((foot >= 0.0) & (foot <= 1.0)).all():
+        points.append(origin + foot[0] * slow + foot[1] * fast)
+    return float(min(np.linalg.norm(point) for point in points))
+
+
 def resolution_limits(panel: Panel, beam: Beam) -> tuple[float | None, float]:
     """d-spacing, in metres, of the last ring that is complete on the panel, and the smallest on it.
 

@@ -1,176 +1,205 @@
-"""CrystFEL geometry files (.geom): the part of their grammar that says where panels are and which pixels are bad."""
+"""CrystFEL geometry files (.geom): where panels are, as crystfel_geometry(5) has it."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tilesim.errors import InputError
+from tilesim.instruments.crystfellines import Line, Lines, nearest, read_lines
+from tilesim.instruments.crystfelmask import BadRegion, PanelMask, mask_of
 from tilesim.model.detector import Panel
-from tilesim.model.instrument import Instrument, flat_panel
-from tilesim.model.mask import PixelMask
+from tilesim.model.instrument import UNEQUAL, Instrument, of_one_shape, stepped_panel
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
-from tilesim.model.vectors import norm
+from tilesim.model.vectors import Vector, norm
 
 EDGES = ("min_fs", "max_fs", "min_ss", "max_ss")
-PLACED = ("corner_x", "corner_y", "fs", "ss", "res", "clen", "coffset")
-TERM = re.compile(r"([+-]?)\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)?\s*([xyz])\s*")
-UNITS = {"m": 1.0, "mm": 1e-3, "": 1.0}
-ENERGIES = {"": 1e-3, "ev": 1e-3, "kev": 1.0, "mev": 1e3}
-SQUARE = 1e-3
-"""How far the step along an axis may be from one pixel."""
+PLACED = (*EDGES, "corner_x", "corner_y", "fs", "ss", "res", "clen", "coffset")
+MASKED = ("no_index", "mask_edge_pixels", "mask", "mask_file", "mask_good", "mask_bad")
+MASKS = re.compile(r"mask[0-7]_(data|file|goodbits|badbits)")
+DIMENSIONS = re.compile(r"dim[0-9]+")
+WITHOUT_EFFECT = ("adu_per_eV", "adu_per_photon", "data", "max_adu", "saturation_map", "saturation_map_file",
+                  "flag_equal", "flag_lessthan", "flag_morethan", "badrow_direction", "integr_radius")  # fmt: skip
+"""What CrystFEL does with the values of pixels, or no longer."""
 
-Edges = tuple[int, int, int, int]
-"""First and last pixel along fs, then along ss, in the data."""
+WAVELENGTH = ("photon_energy", "wavelength", "electron_voltage")
+BANDWIDTH = ("bandwidth", "photon_energy_bandwidth")
+WHOLE = ("detector_shift_x", "detector_shift_y", *WAVELENGTH, *BANDWIDTH)
+WHOLE_WITHOUT_EFFECT = ("peak_list", "peak_list_type", "peak_info_location")
+GROUPS = ("rigid_group", "group_")
+"""Beginnings of the names of groups, which only refinement moves."""
+
+METRES = {"m": 1.0, "mm": 1e-3, "": 1.0}
+UNITS = {
+    "photon_energy": {"eV": 1e-3, "keV": 1.0, "MeV": 1e3, "": 1e-3},
+    "wavelength": {"m": 1.0, "A": 1e-10},
+    "electron_voltage": {"V": 1.0, "kV": 1e3, "MV": 1e6},
+}
+PLANCK, LIGHT, CHARGE, ELECTRON = 6.62607015e-34, 299792458.0, 1.602176634e-19, 9.1093837015e-31
+"""Planck's constant, speed of light, charge and mass of the electron; SI units."""
+
+SIZE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+TERM = re.compile(rf"\s*([+-]?)\s*({SIZE})?\s*([xyz])\s*")
+
+
+@dataclass
+class _PanelLines:
+    """What stands in the file of one panel: the defaults above its first line, then its own."""
+
+    name: str
+    lines: Lines
+
+
+@dataclass
+class _GeomLines:
+    """The lines of a file by what they are about."""
+
+    whole: Lines = field(default_factory=dict)
+    defaults: Lines = field(default_factory=dict)
+    panels: dict[str, _PanelLines] = field(default_factory=dict)
+    regions: dict[str, Lines] = field(default_factory=dict)
+    unused: Line | None = None
+    """The first default below the first line of the last panel"""
 
 
 def parse_geom(content: bytes, name: str) -> Instrument:
     """The instrument: incident beam along +z, y up; panels in the order of the file. Raises InputError."""
-    shared: dict[str, str] = {}
-    panels: dict[str, dict[str, str]] = {}
-    bad: dict[str, dict[str, str]] = {}
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
-        text = line.partition(";")[0].strip()
-        if not text:
-            continue
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or not key:
-            raise InputError(f"line {number}: expected key = value; found {text[:60]!r}")
-        owner, slash, field = key.rpartition("/")
-        if not slash:
-            shared[key] = value
-        elif owner.startswith("bad"):
-            bad.setdefault(owner, {})[field] = value
-        else:
-            # What stands above a panel goes for it.
-            panels.setdefault(owner, dict(shared))[field] = value
-    if not panels:
+    file = _sorted(content)
+    if not file.panels:
         raise InputError("expected panels such as p0/min_fs = 0; found none")
-    places = {key: _edges(key, panel) for key, panel in panels.items()}
-    made = tuple(_panel(key, panel, places[key]) for key, panel in panels.items())
-    return Instrument(name, made, wavelength=_wavelength(shared), mask=_mask(bad, list(places), places, made))
+    if file.unused is not None:
+        raise file.unused.wrong("it above the panels that it is for; here it has no effect")
+    shift = [line.number_in(METRES) if (line := file.whole.get(f"detector_shift_{axis}")) else 0.0 for axis in "xy"]
+    made = [_placed(panel, file.whole, shift) for panel in file.panels.values()]
+    masks = [PanelMask(panel.name, placed, _edges(panel), panel.lines)
+             for panel, placed in zip(file.panels.values(), made, strict=True)]  # fmt: skip
+    regions = [BadRegion(owner, lines) for owner, lines in file.regions.items()]
+    active, notes = mask_of(masks, regions, name)
+    panels, mask = of_one_shape(made, active)
+    notes += tuple(
+        f"{file.whole[key].text} is not used; -dispersion gives the beam a spread of wavelengths"
+        for key in BANDWIDTH
+        if key in file.whole
+    )
+    return Instrument(name, panels, wavelength=_wavelength(file.whole), mask=mask, notes=notes)
 
 
-def _number(where: str, text: str, units: dict[str, float] | None = None) -> float:
-    """A number, with one of `units` behind it where there are any."""
-    word, _, unit = text.partition(" ")
-    unit = unit.strip()
-    try:
-        value = float(word)
-        factor = 1.0 if units is None and not unit else (units or {})[unit if unit in (units or {}) else unit.lower()]
-    except (ValueError, KeyError):
-        expected = "a number" + (" in " + " or ".join(filter(None, units)) if units else "")
-        hint = "; the value stands in the data, write it here" if text.startswith(("/", "%")) else ""
-        raise InputError(f"{where} = {text[:60]}: expected {expected}{hint}") from None
-    return value * factor
+def _sorted(content: bytes) -> _GeomLines:
+    """The lines, each checked to be one that CrystFEL knows, or knew."""
+    file = _GeomLines()
+    for line in read_lines(content):
+        owner, slash, key = line.key.partition("/")
+        if not slash:
+            _whole(file, line)
+        elif owner.startswith("bad"):
+            file.regions.setdefault(owner, {})[key] = line
+        else:
+            if not _is_panels(key) and key not in WITHOUT_EFFECT:
+                raise line.unknown(f"there is no {key[:40]!r} of a panel", nearest(key, _known()))
+            if owner not in file.panels:
+                file.panels[owner] = _PanelLines(owner, dict(file.defaults))
+                file.unused = None
+            file.panels[owner].lines[key] = line
+    return file
 
 
-def _need(key: str, panel: dict[str, str], field: str) -> str:
-    if field not in panel:
-        raise InputError(f"{key}/{field} is missing")
-    return panel[field]
+def _whole(file: _GeomLines, line: Line) -> None:
+    """A line that names no panel: of the whole detector, or a default of the panels below."""
+    key = line.key
+    if key in WHOLE or key == "clen":
+        for other in WAVELENGTH if key in WAVELENGTH else (key,):
+            before = file.whole.get(other)
+            if before is not None and before.text != line.text:
+                raise line.wrong(f"it once; line {before.number} says {before.text}")
+        file.whole[key] = line
+    elif _is_panels(key):
+        file.defaults[key] = line
+        if file.panels and file.unused is None and not DIMENSIONS.fullmatch(key):
+            file.unused = line
+    elif not (key in WITHOUT_EFFECT or key in WHOLE_WITHOUT_EFFECT or key.startswith(GROUPS)):
+        raise line.unknown(f"there is no {key[:40]!r}", nearest(key, (*_known(), *WHOLE, *WHOLE_WITHOUT_EFFECT)))
 
 
-def _edges(key: str, panel: dict[str, str]) -> Edges:
-    """Where a panel is in the data."""
-    values = [_number(f"{key}/{field}", _need(key, panel, field)) for field in EDGES]
-    if not all(float(value).is_integer() for value in values) or values[1] < values[0] or values[3] < values[2]:
-        raise InputError(f"{key}: min_fs, max_fs, min_ss, max_ss are {values}; expected whole numbers, min up to max")
+def _is_panels(key: str) -> bool:
+    """Whether it says something of a panel that decides pixels."""
+    return key in PLACED or key in MASKED or bool(MASKS.fullmatch(key) or DIMENSIONS.fullmatch(key))
+
+
+def _known() -> tuple[str, ...]:
+    return (*PLACED, *MASKED, *(f"mask0_{part}" for part in ("data", "file", "goodbits", "badbits")), *WITHOUT_EFFECT)
+
+
+def _need(panel: _PanelLines, key: str, whole: Mapping[str, Line] | None = None) -> Line:
+    line = panel.lines.get(key) or (whole or {}).get(key)
+    if line is None:
+        raise InputError(f"{panel.name}/{key} is missing")
+    return line
+
+
+def _edges(panel: _PanelLines) -> tuple[int, int, int, int]:
+    """First and last pixel along fs, then along ss, in the data."""
+    values = [_need(panel, key).number_in() for key in EDGES]
+    if not all(value.is_integer() and value >= 0 for value in values) or values[1] < values[0] or values[3] < values[2]:
+        raise InputError(
+            f"{panel.name}: min_fs, max_fs, min_ss, max_ss are {values}; expected whole numbers, min up to max"
+        )
     left, right, top, bottom = (int(value) for value in values)
     return left, right, top, bottom
 
 
-def _direction(key: str, field: str, text: str) -> tuple[float, float, float]:
-    """`+1.0x -0.002y` as a vector."""
-    found, end = [0.0, 0.0, 0.0], 0
-    for match in TERM.finditer(text):
-        if match.start() != end:
+def _direction(line: Line) -> Vector:
+    """`+1.0x -0.002y` as a vector, about as long as one pixel."""
+    found, end, text = [0.0, 0.0, 0.0], 0, line.value
+    while end < len(text):
+        match = TERM.match(text, end)
+        if match is None or (end > 0 and not match[1]):
             break
         sign, size, axis = match.groups()
         found["xyz".index(axis)] += float(size or 1.0) * (-1.0 if sign == "-" else 1.0)
         end = match.end()
     if end != len(text) or not any(found):
-        raise InputError(f"{key}/{field} = {text[:60]}: expected a vector such as +1.0x -0.002y")
-    if abs(norm(found) - 1.0) > SQUARE:
-        raise InputError(f"{key}/{field} has length {norm(found):g}; expected one pixel, of square pixels")
+        raise line.wrong("a vector such as +1.0x -0.002y")
+    if not abs(norm(found) - 1.0) <= UNEQUAL:
+        raise line.wrong(f"the step of one pixel, within {UNEQUAL:.0%}; it has length {norm(found):g}")
     x, y, z = found
     return (x, y, z)
 
 
-def _panel(key: str, panel: dict[str, str], edges: Edges) -> Panel:
-    corner = [_number(f"{key}/{field}", _need(key, panel, field)) for field in ("corner_x", "corner_y")]
-    per_metre = _number(f"{key}/res", _need(key, panel, "res"))
+def _placed(panel: _PanelLines, whole: Mapping[str, Line], shift: list[float]) -> Panel:
+    """Its first pixel's corner at (corner_x, corner_y) pixels and the shift, clen + coffset along the beam."""
+    corner = [_need(panel, key).number_in() for key in ("corner_x", "corner_y")]
+    resolution = _need(panel, "res")
+    per_metre = resolution.number_in()
     if not per_metre > 0.0:
-        raise InputError(f"{key}/res = {per_metre:g}: expected pixels per metre, above 0")
-    away = _number(f"{key}/clen", _need(key, panel, "clen"), UNITS)
-    away += _number(f"{key}/coffset", panel.get("coffset", "0"), UNITS)
-    fast, slow = (_direction(key, field, _need(key, panel, field)) for field in ("fs", "ss"))
-    left, right, top, bottom = edges
+        raise resolution.wrong("pixels per metre, above 0")
+    away = _need(panel, "clen", whole).number_in(METRES)
+    if "coffset" in panel.lines:
+        away += panel.lines["coffset"].number_in(METRES)
+    fast, slow = (_direction(_need(panel, key)) for key in ("fs", "ss"))
+    left, right, top, bottom = _edges(panel)
+    x, y = (pixels / per_metre + by for pixels, by in zip(corner, shift, strict=True))
     try:
-        return flat_panel(
-            (corner[0] / per_metre, corner[1] / per_metre, away),
-            fast,
-            slow,
-            1.0 / per_metre,
-            (bottom - top + 1, right - left + 1),
-        )
+        return stepped_panel((x, y, away), fast, slow, 1.0 / per_metre, (bottom - top + 1, right - left + 1))
     except InputError as error:
-        raise InputError(f"{key}: {error}") from None
+        raise InputError(f"{panel.name}: {error}") from None
 
 
-def _wavelength(shared: dict[str, str]) -> float | None:
-    """Metres; None where the data say it."""
-    if (text := shared.get("photon_energy", "/")).startswith("/") is False:
-        return ENERGY_TIMES_WAVELENGTH / _number("photon_energy", text, ENERGIES)
-    if (text := shared.get("wavelength", "/")).startswith("/") is False:
-        return _number("wavelength", text, {"m": 1.0, "A": 1e-10})
-    return None
-
-
-def _mask(
-    bad: dict[str, dict[str, str]], names: list[str], places: dict[str, Edges], panels: Sequence[Panel]
-) -> PixelMask | None:
-    """Pixels in no bad region: of the data (fs, ss), or of the laboratory (x, y, in pixels)."""
-    if not bad:
+def _wavelength(whole: Mapping[str, Line]) -> float | None:
+    """Metres; None where the data say it, or nothing does."""
+    line = next((whole[key] for key in WAVELENGTH if key in whole), None)
+    if line is None or line.in_data:
         return None
-    slow, fast = panels[0].shape
-    if any(panel.shape != (slow, fast) for panel in panels):
-        return None  # which the instrument refuses
-    active = np.ones((len(panels), slow, fast), bool)
-    for key, region in bad.items():
-        limits = {
-            field: _number(f"{key}/{field}", text) for field, text in region.items() if field[:4] in ("min_", "max_")
-        }
-        only = region.get("panel")
-        if only is not None and only not in names:
-            raise InputError(f"{key}/panel = {only[:40]}: there is no such panel")
-        for part, name, panel in zip(active, names, panels, strict=True):
-            if only not in (None, name):
-                continue
-            if "min_x" in limits:
-                part[_inside(key, panel, limits)] = False
-            else:
-                left, _, top, _ = places[name]
-                columns, rows = np.arange(fast) + left, np.arange(slow) + top
-                low_fs, high_fs, low_ss, high_ss = (_limit(key, limits, field) for field in EDGES)
-                part[np.ix_((rows >= low_ss) & (rows <= high_ss), (columns >= low_fs) & (columns <= high_fs))] = False
-    return PixelMask(active.reshape(-1, fast))
+    value = line.number_in(UNITS[line.key])
+    if not value > 0.0:
+        raise line.wrong("a number above 0")
+    if line.key == "electron_voltage":
+        return electron_wavelength(value)
+    return ENERGY_TIMES_WAVELENGTH / value if line.key == "photon_energy" else value
 
 
-def _limit(key: str, limits: dict[str, float], field: str) -> float:
-    if field not in limits:
-        raise InputError(f"{key}/{field} is missing")
-    return limits[field]
-
-
-def _inside(key: str, panel: Panel, limits: dict[str, float]) -> np.ndarray:
-    """Which pixels (slow, fast) of a panel have their centre in a rectangle of the laboratory."""
-    slow, fast = ((np.arange(count) + 0.5) * panel.pixel_size for count in panel.shape)
-    inside = np.ones(panel.shape, bool)
-    for axis, name in enumerate("xy"):
-        where = panel.origin[axis] + slow[:, None] * panel.slow[axis] + fast * panel.fast[axis]
-        where = where / panel.pixel_size
-        inside &= (where >= _limit(key, limits, f"min_{name}")) & (where <= _limit(key, limits, f"max_{name}"))
-    return inside
+def electron_wavelength(voltage: float) -> float:
+    """de Broglie wavelength, metres, of electrons that `voltage` volts have accelerated from rest."""
+    energy = CHARGE * voltage
+    return PLANCK / math.sqrt(2.0 * ELECTRON * energy * (1.0 + energy / (2.0 * ELECTRON * LIGHT**2)))

@@ -11,7 +11,6 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.libraries import Hdf5
 from tilesim.instruments.nexus import broken_link, children, member, numbers, text, within
-from tilesim.model.mask import PixelMask
 
 Place = tuple[slice, ...]
 """Place of a module in an image, slow before fast."""
@@ -106,8 +105,8 @@ def _number_in_name(group: Hdf5) -> tuple[str, int]:
     return (name[: digits.start()], int(digits.group())) if digits else (name, -1)
 
 
-def pixel_mask(detector: Hdf5, modules: Modules, notes: list[str]) -> PixelMask | None:
-    """Pixels whose words are zero in all masks; None where those of all pixels are. Raises InputError."""
+def active_pixels(detector: Hdf5, modules: Modules, notes: list[str]) -> list[np.ndarray]:
+    """Pixels of each module (slow, fast), True where their words are zero in all masks. Raises InputError."""
     keys = [key for key in detector if re.match(r"pixel_mask(_\d+)?$", key)]
     parts = []
     for module, place in modules:
@@ -117,9 +116,7 @@ def pixel_mask(detector: Hdf5, modules: Modules, notes: list[str]) -> PixelMask 
         if "pixel_mask" in module:
             active &= _active(module, "pixel_mask", tuple(slice(0, n) for n in active.shape), notes)
         parts.append(active)
-    if all(part.all() for part in parts):
-        return None
-    return PixelMask(np.concatenate(parts))
+    return parts
 
 
 def _active(group: Hdf5, key: str, place: Place, notes: list[str]) -> np.ndarray:

@@ -11,8 +11,7 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.detector import Panel
-from tilesim.model.instrument import Instrument, flat_panel, sensor_of
-from tilesim.model.mask import PixelMask
+from tilesim.model.instrument import Instrument, flat_panel, of_one_shape, sensor_of
 from tilesim.model.vectors import unit
 
 TOP = (
@@ -59,7 +58,8 @@ def parse_toml(content: bytes, name: str) -> Instrument:
     if "thickness" in plain:
         material = checks.text("material", _need(plain, "material"))
         known["sensor"] = sensor_of(checks.not_negative("thickness", plain["thickness"]) * 1e-3, material)
-    return Instrument(name, tuple(panels), mask=_mask(panels, regions), **known)
+    same, mask = of_one_shape(panels, [_active(*one) for one in zip(panels, regions, strict=True)])
+    return Instrument(name, same, mask=mask, **known)
 
 
 def _only(table: Any, keys: tuple[str, ...], where: str) -> None:
@@ -82,13 +82,11 @@ def _panel(table: dict[str, Any]) -> Panel:
     return flat_panel(origin, _need(table, "fast"), _need(table, "slow"), pixel, (slow, fast))
 
 
-def _mask(panels: Sequence[Panel], regions: Sequence[Sequence[tuple[int, ...]]]) -> PixelMask | None:
-    """Pixels in none of the rectangles (first slow, end of slow, first fast, end of fast)."""
-    if not any(regions):
+def _active(panel: Panel, regions: Sequence[tuple[int, ...]]) -> np.ndarray | None:
+    """Pixels in none of the rectangles (first slow, end of slow, first fast, end of fast); None: all."""
+    if not regions:
         return None
-    slow, fast = panels[0].shape
-    active = np.ones((len(panels), slow, fast), bool)
-    for part, bad in zip(active, regions, strict=True):
-        for top, bottom, left, right in bad:
-            part[top:bottom, left:right] = False
-    return PixelMask(active.reshape(-1, fast))
+    active = np.ones(panel.shape, bool)
+    for top, bottom, left, right in regions:
+        active[top:bottom, left:right] = False
+    return active

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.detector import Detector, Panel, Sensor
@@ -57,16 +59,27 @@ class ScanPoint(Noun):
         return rows | {"beam": f"beam along {vector(self.beam)}", "spindle": f"spindle along {vector(self.spindle)}"}
 
 
+UNEQUAL = 0.1
+"""How far a step of one pixel may be from the edge that is stated, relative to it."""
+SKEW = 0.05
+"""How far the axes of a panel may be from a right angle, as a cosine."""
+EXACT = 1e-9
+"""Steps that differ from the edge by less are the edge: 1e-5 pixel across ten thousand."""
+MAX_MASK = 2**31
+"""More pixels than this, with those that panels of unequal size are filled up with, are taken for a mistake."""
+
+
 @dataclass(frozen=True, repr=False)
 class Instrument(Noun):
     """Panels, incident beam and spindle in one laboratory frame, the file's own.
 
-    `detector` makes one by name, `read_detector` reads one (docs/detectors.md).
+    `detector` makes one by name, `read_detector` reads one (docs/detectors.md). Panels of unequal size are given the
+    largest shape of all; the mask leaves out the pixels that they gain, which do not exist.
 
     Raises
     ------
     InputError
-        Where there is no panel, panels differ in shape or pixel size, or a direction is no unit vector.
+        Where there is no panel, a mask goes with panels of unequal size, or a direction is no unit vector.
 
     Examples
     --------
@@ -117,14 +130,11 @@ class Instrument(Noun):
         )
         if not self.panels:
             raise InputError("no panel; expected at least one")
-        first = self.panels[0]
-        for number, panel in enumerate(self.panels):
-            if (panel.shape, panel.pixel_size) != (first.shape, first.pixel_size):
-                raise InputError(
-                    f"panel {number} has {panel.shape[0]} x {panel.shape[1]} pixels (slow x fast) of "
-                    f"{panel.pixel_size * 1e3:g} mm, panel 0 has {first.shape[0]} x {first.shape[1]} of "
-                    f"{first.pixel_size * 1e3:g} mm; expected panels of one kind"
-                )
+        if len({panel.shape for panel in self.panels}) > 1:
+            if self.mask is not None:
+                raise InputError("a mask with panels of unequal size; expected panels of one shape (slow, fast)")
+            panels, mask = of_one_shape(self.panels, [None] * len(self.panels))
+            checks.coerce(self, panels=panels, mask=mask)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -214,8 +224,46 @@ def flat_panel(
     return Panel(corner, along_fast, along_slow, normal, pixel_size, shape)
 
 
-def square_pixel(fast: float, slow: float) -> float:
-    """The edge of a pixel, from both. Raises InputError where it is not square."""
-    if not math.isclose(fast, slow, rel_tol=1e-4):
-        raise InputError(f"pixels of {fast * 1e3:g} x {slow * 1e3:g} mm; expected square ones")
-    return fast
+def stepped_panel(
+    origin: Sequence[float], fast: Sequence[float], slow: Sequence[float], edge: float, shape: tuple[int, int]
+) -> Panel:
+    """A panel from its outer corner and the steps of one pixel along its axes, in units of `edge` (metres).
+
+    Steps count as they are: pixels that are not quite square, or axes not quite at right angles, keep corners and area.
+    Raises InputError where they are no such pixels.
+    """
+    fast, slow = checks.direction("fast axis of a panel", fast), checks.direction("slow axis of a panel", slow)
+    across, down, area = norm(fast), norm(slow), norm(cross(fast, slow))
+    if not all(abs(length - 1.0) <= UNEQUAL for length in (across, down)):
+        raise InputError(
+            f"pixels of {across * edge * 1e3:g} x {down * edge * 1e3:g} mm (fast x slow); expected square ones of "
+            f"{edge * 1e3:g} mm, within {UNEQUAL:.0%}"
+        )
+    panel = flat_panel(origin, fast, slow, edge, shape)
+    if abs(cosine := dot(panel.fast, panel.slow)) > SKEW:
+        degrees = math.degrees(math.acos(cosine))
+        raise InputError(f"fast and slow axis are {degrees:.4g} degrees apart; expected a right angle, within 2.8")
+    if max(abs(across - 1.0), abs(down - 1.0), abs(area - 1.0)) <= EXACT:
+        return panel
+    mean = math.sqrt(area)
+    return panel.replace(fast=scale(fast, 1.0 / mean), slow=scale(slow, 1.0 / mean), pixel_size=edge * mean)
+
+
+def of_one_shape(
+    panels: Sequence[Panel], active: Sequence[np.ndarray | None]
+) -> tuple[tuple[Panel, ...], PixelMask | None]:
+    """The panels, all of the largest shape, and the mask of what is `active` on each, (slow, fast); None: all of it.
+
+    Pixels that a panel gains lie beyond its last row and column and are not active. Raises InputError.
+    """
+    slow, fast = (max(panel.shape[axis] for panel in panels) for axis in (0, 1))
+    if all(panel.shape == (slow, fast) for panel in panels) and all(one is None or one.all() for one in active):
+        return tuple(panels), None
+    if len(panels) * slow * fast > MAX_MASK:
+        raise InputError(
+            f"a mask of {len(panels)} panels of {slow} x {fast} pixels (slow x fast); expected at most 2^31 pixels"
+        )
+    whole = np.zeros((len(panels), slow, fast), bool)
+    for part, panel, one in zip(whole, panels, active, strict=True):
+        part[: panel.shape[0], : panel.shape[1]] = True if one is None else one
+    return tuple(panel.replace(shape=(slow, fast)) for panel in panels), PixelMask(whole.reshape(-1, fast))

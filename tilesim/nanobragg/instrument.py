@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -158,11 +157,13 @@ def instrument_geometry(instrument: Instrument) -> Geometry:
     """What headers and the report say of an instrument: its first panel, with the pixels of all of them."""
     panel, b = instrument.panels[0], instrument.beam
     f, s, o = panel.fast, panel.slow, panel.normal
-    near_fast, near_slow, close = -dot(panel.origin, f), -dot(panel.origin, s), dot(panel.origin, o)
-    ratio = dot(b, o) or sys.float_info.min
-    distance = close / ratio
+    # Steps of a pixel need not have length 1.
+    near_fast, near_slow = (-dot(panel.origin, axis) / dot(axis, axis) for axis in (f, s))
+    close, ratio = dot(panel.origin, o), dot(b, o)
+    # A panel beside the sample or behind it is not met by the beam.
+    distance = close / ratio if ratio > 1e-6 else close
     hit = tuple(distance * x - y for x, y in zip(b, panel.origin, strict=True))
-    at_fast, at_slow = dot(f, hit), dot(s, hit)
+    at_fast, at_slow = (dot(axis, hit) / dot(axis, axis) for axis in (f, s))
     slow, fast = instrument.shape
     pixel = panel.pixel_size
     return Geometry(

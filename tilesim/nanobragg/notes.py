@@ -45,6 +45,7 @@ def applied_corrections(
         "K12": outputs.int_file is not None or outputs.noise_file is not None,
         "K13": setup.factors_from is FactorsFrom.DUMP,
         "K14": not any((settings.float_file, settings.int_file, outputs.noise_file, outputs.pgm_file)),
+        "K15": setup.sample.corrected or (setup.flagged and setup.geometry.close_distance < 0.0),
     }
     return tuple(number for number, yes in affected.items() if yes)
 

@@ -71,16 +71,18 @@ def _size_matters(setup: Setup) -> bool:
     return used and settings.beamsize > 0.0
 
 
-def panel_of(settings: Settings, g: Geometry) -> Panel:
+def panel_of(settings: Settings, g: Geometry, strict_c: bool) -> Panel:
     """The panel that the flags describe; its sensor comes with the experiment."""
+    # K15: where the reference's normal points towards the sample, solid angles are negative.
+    side = -1.0 if g.close_distance < 0.0 and not strict_c else 1.0
     return Panel(
         origin=g.pix0,
         fast=g.fdet,
         slow=g.sdet,
-        normal=g.odet,
+        normal=scale(g.odet, side) if side < 0.0 else g.odet,
         pixel_size=g.pixel_size,
         shape=(g.pixels_slow, g.pixels_fast),
-        close_distance=g.close_distance,
+        close_distance=side * g.close_distance,
         curved_radius=g.distance if settings.curved else None,
     )
 

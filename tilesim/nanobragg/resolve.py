@@ -42,7 +42,7 @@ from tilesim.nanobragg.notes import applied_corrections, surprises
 from tilesim.nanobragg.nouns import cache_of, experiment_of, outputs_of, panel_of
 from tilesim.nanobragg.options import NOTHING, Options, check_strict, split_options
 from tilesim.nanobragg.report import setup_lines
-from tilesim.nanobragg.sample import clip_to_beam, fluence, resolve_sample
+from tilesim.nanobragg.sample import clip_to_beam, fluence, pixel_reach, resolve_sample
 from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 from tilesim.nanobragg.sources import SourceList, resolve_sources
@@ -277,7 +277,7 @@ def _setup(
         panels = chosen.instrument.panels
     else:
         geometry = detector_geometry(settings, watch)
-        panels = (panel_of(settings, geometry),)
+        panels = (panel_of(settings, geometry, strict_c),)
         if chosen is not None:
             panels, geometry = chosen.layout.panels(panels[0]), stacked(chosen, geometry)
     interpolate = settings.interpolate
@@ -298,7 +298,10 @@ def _setup(
     cell = resolve_cell(
         placed, misset, random=settings.misset == "random", strict_c=strict_c, watch=watch, given=oriented
     )
-    sample = resolve_sample(settings, size, cell.real, geometry.distance)
+    own = geometry.distance / geometry.pixel_size  # the reference's
+    reach = own if strict_c else pixel_reach(panels, geometry.beam)
+    flagged = chosen is None or chosen.instrument is None
+    sample = resolve_sample(settings, size, cell.real, reach, own if flagged else None)
     background = resolve_background(slab, settings, strict_c)
     stol_differs = background is None and _check_stol(settings, strict_c)
     steps = len(sources.sources) * mosaic.domains * phi.count * sample.oversample**2
@@ -337,6 +340,7 @@ def _setup(
         roi=_roi(settings, geometry),
         mask=both(_mask(settings, geometry, strict_c), chosen),
         panels=panels,
+        flagged=flagged,
         background=background,
         seed=clock if settings.seed is None else settings.seed,
         read_differently=table.differs or stol_differs or sources.read_differently,

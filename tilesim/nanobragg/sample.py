@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
-from tilesim.model.vectors import Vector, norm, scale
+from tilesim.geometry.resolution import nearest_distance
+from tilesim.model import Panel
+from tilesim.model.vectors import Vector, dot, norm, scale
 from tilesim.nanobragg.settings import Settings
+
+SAME = 1e-9
+"""Relative difference of distances that only rounding makes."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +26,14 @@ class Sample:
     extent: tuple[float, float, float]
     """Metres along a, b, c."""
     reciprocal_pixel: float
-    """Metres; lambda times distance over pixel size."""
+    """Metres; lambda times distance over pixel size, the smallest of all panels."""
     recommended: int
     """Sub-pixels per edge that resolve the largest dimension."""
     oversample: int
     automatic: bool
     """Nobody set the oversampling."""
+    corrected: bool = False
+    """The reference would choose, or recommend, another oversampling (K15)."""
 
 
 def clip_to_beam(settings: Settings) -> tuple[tuple[float, float, float], tuple[str, ...]]:
@@ -52,11 +60,16 @@ def fluence(settings: Settings) -> float:
 
 
 def resolve_sample(
-    settings: Settings, size: tuple[float, float, float], real: tuple[Vector, Vector, Vector], distance: float
+    settings: Settings,
+    size: tuple[float, float, float],
+    real: tuple[Vector, Vector, Vector],
+    reach: float,
+    reference: float | None = None,
 ) -> Sample:
     """Cells and oversampling (command-line 4.4, 4.10).
 
-    `size` in metres after clipping, `real` in angstrom, `distance` the recomputed one in metres.
+    `size` in metres after clipping, `real` in angstrom; `reach` is distance over pixel size, `reference` the one that
+    the reference has, where it has one.
     """
     axes = tuple(scale(v, 1e-10) for v in real)
     cells = tuple(
@@ -64,13 +77,36 @@ def resolve_sample(
         for extent, axis, count in zip(size, axes, settings.cells, strict=True)
     )
     extent = tuple(norm(axis) * n for axis, n in zip(axes, cells, strict=True))
-    reciprocal_pixel = settings.wavelength * distance / settings.pixel_size
-    ratio = 3.0 * max(extent) / reciprocal_pixel if reciprocal_pixel else math.inf
-    recommended = max(1, math.ceil(ratio)) if math.isfinite(ratio) else 1
-    automatic = settings.oversample <= 0
+    recommended, automatic = _recommended(settings, extent, reach), settings.oversample <= 0
     return Sample(
-        axes, cells, extent, reciprocal_pixel, recommended, recommended if automatic else settings.oversample, automatic
+        axes,
+        cells,
+        extent,
+        settings.wavelength * reach,
+        recommended,
+        recommended if automatic else settings.oversample,
+        automatic,
+        automatic and reference is not None and _recommended(settings, extent, reference) != recommended,
     )
+
+
+def _recommended(settings: Settings, extent: Sequence[float], reach: float) -> int:
+    """Sub-pixels per edge that resolve the crystal at distance over pixel size `reach`."""
+    reciprocal_pixel = settings.wavelength * reach
+    ratio = 3.0 * max(extent) / reciprocal_pixel if reciprocal_pixel else math.inf
+    return max(1, math.ceil(ratio)) if math.isfinite(ratio) else 1
+
+
+def pixel_reach(panels: Sequence[Panel], beam: Vector) -> float:
+    """Distance over pixel size of the panel whose pixels take up most of reciprocal space (K15)."""
+    return min(_distance(panel, beam) / panel.pixel_size for panel in panels)
+
+
+def _distance(panel: Panel, beam: Vector) -> float:
+    """The reference's, along the beam to the panel's plane, unless a point of the panel is nearer."""
+    nearest, towards = nearest_distance(panel), dot(beam, panel.normal)
+    along = dot(panel.origin, panel.normal) / towards if towards > 0.0 else math.inf
+    return min(along, nearest) if nearest < along * (1.0 - SAME) else along
 
 
 def _ceil(cells: float) -> int:

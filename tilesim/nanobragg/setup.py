@@ -70,6 +70,8 @@ class Setup:
     mask: PixelMask | None
     panels: tuple[Panel, ...]
     """Without sensor"""
+    flagged: bool
+    """Flags have placed the detector, and no file."""
     background: Background | None
     seed: int
     """Seed of the noise, internal sign."""
