@@ -291,3 +291,25 @@ def test_a_mask_that_is_none_is_refused_naming_the_file(read):
         file.write(b"nothing")
     with pytest.raises(InputError, match=r"m\.h5: /m: expected an HDF5 mask, which line 1 needs"):
         read(lines)
+
+
+def test_what_is_exported_of_unequal_panels_is_read_again(read, tmp_path):
+    text = HEAD + panel(fs="0.998x +0.01y") + panel("p1", edges=(10, 18, 0, 5), corner=(6, -4), ss="1.001y -0.02z")
+    made = tilesim.from_nanobragg(
+        "-default_F 100 -cell 50 60 70 90 90 90 -N 2 -oversample 1".split(), instrument=read(text)
+    )
+    tilesim.run(made, store=str(tmp_path / "a.zarr"))
+    tilesim.export(tmp_path / "a.zarr", tmp_path / "a.nxs")
+    again = read_detector(tmp_path / "a.nxs")
+    assert again.mask == made.mask and again.mask.active.sum() == 80 + 54
+    wanted = tilesim.simulate_now(made)
+    with h5py.File(tmp_path / "a.nxs") as file:
+        data, words = file["entry/data/data"][0], file["entry/instrument/detector/pixel_mask"][()]
+    np.testing.assert_array_equal(data.reshape(wanted.shape), wanted)
+    np.testing.assert_array_equal(words == 0, made.mask.active)
+    for one, other in zip(made.detector.panels, again.panels, strict=True):
+        # The two frames differ by a half turn about y at most.
+        lengths = [abs(np.array(x)) for x in (far_corner(one), far_corner(other))]
+        np.testing.assert_allclose(*lengths, atol=1e-10)
+        area = np.linalg.norm(np.cross(other.fast, other.slow))
+        assert other.pixel_size * area**0.5 == pytest.approx(one.pixel_size, rel=1e-9)

@@ -173,7 +173,7 @@ REFUSED = {
     "empty": ("", "expected panels such as"),
     "an .expt without detector": ("{}", "expected the key detector"),
     "half an .expt": (json.dumps(expt())[:200], "expected a DIALS .expt"),
-    "an .expt of numbers": ('{"detector": [1]}', "expected a DIALS .expt"),
+    "an .expt of numbers": ('{"detector": [1]}', "detector 0 is '1'; expected an object, as DIALS writes it"),
     "flat pixels": (json.dumps(expt()).replace("[0.5, 0.5]", "[0.5, 0.4]"), "expected square ones"),
     "an .expt of NaN": (json.dumps(expt()).replace("-3.5", "NaN"), "origin of a panel"),
 }

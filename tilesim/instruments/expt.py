@@ -14,8 +14,7 @@ from tilesim.instruments.plain import Plain, a_list, an_object, objects
 from tilesim.instruments.scans import as_matrix, real_cell, scan_points
 from tilesim.model import checks
 from tilesim.model.detector import Panel, Sensor
-from tilesim.model.instrument import Instrument, flat_panel, sensor_of, square_pixel
-from tilesim.model.mask import PixelMask
+from tilesim.model.instrument import Instrument, of_one_shape, sensor_of, stepped_panel
 from tilesim.model.materials import known_material
 from tilesim.model.vectors import Vector, cross, norm, scale, unit
 
@@ -54,9 +53,8 @@ def parse_expt(content: bytes, name: str, experiment: int | None = None) -> Inst
     known["scan_points"] = scan_points(beam, goniometer, crystal, models["scan"], light)
     described = detector["panels"]
     notes += _unread(beam, _model(plain, chosen, "imageset"), described, name)
-    return Instrument(
-        name, alike(panels), sensor=_sensor(described[0]), mask=_mask(described, panels), notes=tuple(notes), **known
-    )
+    same, mask = of_one_shape(alike(panels), [_active(*one) for one in zip(described, panels, strict=True)])
+    return Instrument(name, same, sensor=_sensor(described[0]), mask=mask, notes=tuple(notes), **known)
 
 
 def _chosen(plain: Plain, experiment: int | None, name: str) -> tuple[Plain, list[str]]:
@@ -146,9 +144,12 @@ def _panel(plain: Plain, frame: tuple[np.ndarray, np.ndarray]) -> Panel:
         axes @ np.array(checks.direction(f"{axis} axis of a panel", plain.get(f"{axis}_axis")))
         for axis in ("fast", "slow")
     )
-    pixel = square_pixel(*(size * 1e-3 for size in checks.numbers("pixel_size of a panel", plain.get("pixel_size"), 2)))
+    across, down = checks.numbers("pixel_size of a panel", plain.get("pixel_size"), 2)
+    if not (across > 0.0 and down > 0.0):
+        raise InputError(f"pixel_size of a panel is {[across, down]}; expected mm, above 0")
     columns, rows = checks.whole_numbers("image_size of a panel", plain.get("image_size"), 2)
-    return flat_panel(corner.tolist(), fast.tolist(), slow.tolist(), pixel, (rows, columns))
+    steps = unit(fast.tolist()), scale(unit(slow.tolist()), down / across)
+    return stepped_panel(corner.tolist(), *steps, across * 1e-3, (rows, columns))
 
 
 def _sensor(plain: Plain) -> Sensor | None:
@@ -158,17 +159,16 @@ def _sensor(plain: Plain) -> Sensor | None:
     return sensor_of(thickness, material, mu if mu > 0.0 else None)
 
 
-def _mask(described: list[Plain], panels: list[Panel]) -> PixelMask | None:
-    """Rectangles that are not trusted: first fast, first slow, last fast, last slow, the last ones left out."""
-    if not any(panel.get("mask") for panel in described):
+def _active(plain: Plain, panel: Panel) -> np.ndarray | None:
+    """Pixels outside of rectangles that are not trusted: first fast, first slow, last fast, last slow, the last ones
+    left out; None: all."""
+    if not plain.get("mask"):
         return None
-    slow, fast = panels[0].shape
-    active = np.ones((len(panels), slow, fast), bool)
-    for part, plain in zip(active, described, strict=True):
-        for one in a_list(plain, "mask", " of a panel"):
-            left, top, right, bottom = (max(0, n) for n in checks.whole_numbers("mask of a panel", one, 4))
-            part[top:bottom, left:right] = False
-    return PixelMask(active.reshape(-1, fast))
+    active = np.ones(panel.shape, bool)
+    for one in a_list(plain, "mask", " of a panel"):
+        left, top, right, bottom = (max(0, n) for n in checks.whole_numbers("mask of a panel", one, 4))
+        active[top:bottom, left:right] = False
+    return active
 
 
 def _unread(beam: Plain | None, images: Plain | None, described: list[Plain], name: str) -> list[str]:

@@ -11,7 +11,6 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.libraries import Hdf5
 from tilesim.instruments.nexus import broken_link, children, member, names, numbers, text, within
-from tilesim.model.mask import PixelMask
 
 Place = tuple[slice, ...]
 """Place of a module in an image, slow before fast."""
@@ -106,11 +105,9 @@ def _number_in_name(group: Hdf5) -> tuple[str, int]:
     return (name[: digits.start()], int(digits.group())) if digits else (name, -1)
 
 
-def pixel_mask(detector: Hdf5, modules: Modules, notes: list[str]) -> PixelMask | None:
-    """Pixels whose words are zero in all masks; None where those of all pixels are. Raises InputError."""
+def active_pixels(detector: Hdf5, modules: Modules, notes: list[str]) -> list[np.ndarray]:
+    """Pixels of each module (slow, fast), True where their words are zero in all masks. Raises InputError."""
     keys = [key for key in names(detector) if re.match(r"pixel_mask(_\d+)?$", key)]
-    if not keys and not any("pixel_mask" in module for module, _ in modules):
-        return None
     parts = []
     for module, place in modules:
         own = tuple(slice(0, part.stop - part.start) for part in place[-2:])
@@ -119,9 +116,7 @@ def pixel_mask(detector: Hdf5, modules: Modules, notes: list[str]) -> PixelMask 
             found.append(_active(module, "pixel_mask", own, notes))
         active = [one for one in found if one is not None]
         parts.append(np.logical_and.reduce(active) if active else np.ones([part.stop for part in own], bool))
-    if all(part.all() for part in parts):
-        return None
-    return PixelMask(np.concatenate(parts))
+    return parts
 
 
 def _active(group: Hdf5, key: str, place: Place, notes: list[str]) -> np.ndarray | None:

@@ -22,7 +22,7 @@ from tilesim.instruments.nexus import (
     vector,
 )
 from tilesim.model.detector import Panel
-from tilesim.model.instrument import flat_panel, square_pixel
+from tilesim.model.instrument import stepped_panel
 
 NOWHERE = 1e-9
 """Metres from the sample: the plane of a panel that nobody has placed."""
@@ -52,7 +52,7 @@ class PanelFrame:
     def panel(self) -> Panel:
         """The panel. Raises InputError."""
         corner, fast, slow = (v.tolist() for v in (self.corner, self.fast, self.slow))
-        return flat_panel(corner, fast, slow, self.pixel, self.shape)
+        return stepped_panel(corner, fast, slow, self.pixel, self.shape)
 
     def hit_at(self, place: np.ndarray, hit: tuple[float, float]) -> PanelFrame:
         """The frame moved, so that its pixels (fast, slow) are at a place."""
@@ -78,8 +78,12 @@ def module_frame(detector: Hdf5, module: Hdf5, place: tuple[slice, ...], notes: 
     shift = offset(slow) if offset(fast) is None else offset(fast)
     corner = matrices[0] @ np.array([*(np.zeros(3) if shift is None else shift), 1.0])
     steps = [_step(axis) for axis in (fast, slow)]
-    pixel = square_pixel(*(size for _, size in steps))
-    across, down = (matrix[:3, :3] @ along for matrix, (along, _) in zip(matrices, steps, strict=True))
+    pixel = steps[0][1]
+    if not pixel > 0.0:
+        raise InputError(f"fast_pixel_direction of {module.name} is 0; expected the edge of a pixel")
+    across, down = (
+        matrix[:3, :3] @ along * (size / pixel) for matrix, (along, size) in zip(matrices, steps, strict=True)
+    )
     rows, columns = (part.stop - part.start for part in place)
     frame = PanelFrame(corner[:3], across, down, pixel, (rows, columns))
     if abs(frame.normal @ frame.corner) < NOWHERE:

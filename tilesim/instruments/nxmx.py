@@ -22,10 +22,10 @@ from tilesim.instruments.nexus import (
     within,
 )
 from tilesim.instruments.nxbeam import read_beam
-from tilesim.instruments.nxdata import module_slices, pixel_mask
+from tilesim.instruments.nxdata import active_pixels, module_slices
 from tilesim.instruments.nxmodules import module_frame, toward_beam
 from tilesim.model.detector import Sensor
-from tilesim.model.instrument import Instrument, sensor_of
+from tilesim.model.instrument import Instrument, of_one_shape, sensor_of
 from tilesim.model.materials import known_material
 from tilesim.model.vectors import Vector, unit
 
@@ -65,9 +65,9 @@ def _instrument(file: Hdf5, name: str) -> Instrument:
         spindle = _spindle(chain(text(sample["depends_on"][()]), sample), notes)
         if spindle is not None:
             known["spindle"] = spindle
-    mask = pixel_mask(detector, slices, notes)
+    same, mask = of_one_shape(alike(panels), active_pixels(detector, slices, notes))
     shown = tuple(dict.fromkeys(f"{name}: {note}" for note in notes))
-    return Instrument(name, alike(panels), sensor=_sensor(detector, notes), mask=mask, notes=shown, **known)
+    return Instrument(name, same, sensor=_sensor(detector, notes), mask=mask, notes=shown, **known)
 
 
 def _entry(file: Hdf5, notes: list[str]) -> Hdf5:

@@ -267,10 +267,3 @@ def of_one_shape(
     for part, panel, one in zip(whole, panels, active, strict=True):
         part[: panel.shape[0], : panel.shape[1]] = True if one is None else one
     return tuple(panel.replace(shape=(slow, fast)) for panel in panels), PixelMask(whole.reshape(-1, fast))
-
-
-def square_pixel(fast: float, slow: float) -> float:
-    """The edge of a pixel, from both. Raises InputError where it is not square."""
-    if not math.isclose(fast, slow, rel_tol=1e-4):
-        raise InputError(f"pixels of {fast * 1e3:g} x {slow * 1e3:g} mm; expected square ones")
-    return fast
