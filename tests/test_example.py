@@ -85,7 +85,7 @@ def test_our_readers_read_it(folder, reflections):
     indices, amplitudes = reflections
     assert factors.reflections == len(indices)
     np.testing.assert_allclose(factors.grid[tuple((indices - factors.minimum).T)], amplitudes, atol=0.00501)
-    stars = np.array(read_matrix(folder / "A.mat")).reshape(3, 3).T / example.WAVELENGTH
+    stars = np.array(read_matrix(folder / "A.mat")[0]).reshape(3, 3).T / example.WAVELENGTH
     lengths = np.linalg.norm(stars, axis=1)
     assert 1 / lengths == pytest.approx([example.CELL_A, example.CELL_A, example.CELL_C], rel=1e-5)
     assert stars @ stars.T == pytest.approx(np.diag(lengths**2), abs=1e-8)

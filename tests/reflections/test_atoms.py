@@ -194,3 +194,78 @@ def test_non_crystallographic_mates_are_made_and_further_models_left_out(tmp_pat
     two.write_pdb(str(tmp_path / "two.pdb"))
     found = model_reflections(Model(str(tmp_path / "two.pdb"), 3.0, 1.0))
     assert any("holds 2 models; the first is taken" in note for note in found.notes)
+
+
+def with_codes(text):
+    """A PDB file as it was before 1996: entry code and line number in columns 73 to 80."""
+    return "".join(f"{line[:72]:72}1ABC{place:4}\n" for place, line in enumerate(text.splitlines(), 1))
+
+
+def test_entry_codes_of_old_pdb_files_are_not_read(tmp_path):
+    path = tmp_path / "m.pdb"
+    models.write_pdb(path, elements="C N O S")
+    new = model_reflections(Model(str(path), 2.5, 1.0))
+    path.write_text(with_codes(path.read_text()))
+    old = model_reflections(Model(str(path), 2.5, 1.0))
+    np.testing.assert_array_equal(old.plus, new.plus)
+    assert old.notes == (f"columns 73 to 80 of {path} hold an entry code and line numbers; they are not read",)
+
+
+@pytest.mark.parametrize(
+    "columns, text, complaint",
+    [
+        ((30, 38), "   xxxxx", r"m\.pdb line \d+: expected x in columns 31 to 38, found 'xxxxx'"),
+        ((38, 46), "        ", r"line \d+: expected y in columns 39 to 46, found ''"),
+        ((46, 54), "   1.2.3", "expected z in columns 47 to 54, found '1.2.3'"),
+        ((46, 54), "   1e-03", "expected z in columns 47 to 54, found '1e-03'"),
+        ((46, 54), "     nan", "expected z in columns 47 to 54"),
+        ((54, 60), "      ", "expected the occupancy in columns 55 to 60, found ''"),
+        ((60, 99), "\n", "expected the B factor in columns 61 to 66, found ''"),
+        ((54, 60), "  1_0 ", "expected the occupancy in columns 55 to 60, found '1_0'"),
+        ((60, 66), " ***** ", r"expected the B factor in columns 61 to 66, found '\*\*\*\*\*"),
+    ],
+)
+def test_fields_that_are_no_numbers_are_named_with_their_line(tmp_path, columns, text, complaint):
+    path = tmp_path / "m.pdb"
+    models.write_pdb(path)
+    lines = path.read_text().splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if line.startswith(("ATOM", "HETATM")))
+    start, end = columns
+    lines[place] = lines[place][:start] + text + lines[place][end:]
+    path.write_text("".join(lines))
+    with pytest.raises(InputError, match=complaint):
+        factors(path)
+
+
+def test_numbers_of_mmcif_atoms_are_checked_too(tmp_path):
+    path = tmp_path / "m.cif"
+    models.structure(elements="C").make_mmcif_document().write_file(str(path))
+    values = gemmi.cif.read(str(path))[0].find_values("_atom_site.Cartn_y")
+    text = path.read_text()
+    path.write_text(text.replace(values[3], "1_0"))
+    with pytest.raises(InputError, match=r"m\.cif: expected a number for _atom_site\.Cartn_y of atom 4, found '1_0'"):
+        factors(path)
+
+
+def test_atoms_on_special_positions_are_warned_of_where_they_count_more_than_once(tmp_path):
+    made = models.structure("I 2 3", atoms=3)
+    on_axis, off_axis, shared = (cra.atom for cra in made[0].all())
+    on_axis.pos = shared.pos = made.cell.orthogonalize(gemmi.Fractional(0.2, 0.2, 0.2))
+    shared.occ, off_axis.pos = 1 / 3, made.cell.orthogonalize(gemmi.Fractional(0.1, 0.2, 0.37))
+    made.write_pdb(str(tmp_path / "m.pdb"))
+    [note] = model_reflections(Model(str(tmp_path / "m.pdb"), 3.0, 1.0)).notes
+    assert "an atom lies on special positions" in note and note.endswith("with 1; expected at most 1/3 there")
+    on_axis.occ = 1 / 3
+    made.write_pdb(str(tmp_path / "m.pdb"))
+    assert model_reflections(Model(str(tmp_path / "m.pdb"), 3.0, 1.0)).notes == ()
+
+
+def test_hybrid_serials_and_deuterium_are_read(tmp_path):
+    path = tmp_path / "m.pdb"
+    models.write_pdb(path, elements="C D", atoms=2)
+    text = path.read_text()
+    plain = model_reflections(Model(str(path), 3.0, 1.0)).plus
+    for serial in ("A0000", "*****"):
+        path.write_text(text.replace("HETATM    1", f"HETATM{serial}").replace("ATOM      1", f"ATOM  {serial}"))
+        assert path.read_text() != text
+        np.testing.assert_array_equal(model_reflections(Model(str(path), 3.0, 1.0)).plus, plain)

@@ -112,6 +112,131 @@ def test_columns_become_amplitudes_of_h_and_of_minus_h(tmp_path, columns, column
     assert at(table, -INDICES).tolist() == (plus if minus is None else minus)
 
 
+def write_sets(path, sets, indices=None, **header):
+    """An MTZ file of {crystal/dataset: {label: (type, values)}}."""
+    mtz = gemmi.Mtz(with_base=True)
+    mtz.spacegroup, mtz.cell = gemmi.SpaceGroup("P 21 21 21"), gemmi.UnitCell(*models.CELLS["P 21 21 21"])
+    columns = []
+    for name, labels in sets.items():
+        made = mtz.add_dataset("x")
+        made.crystal_name, made.dataset_name = name.split("/")
+        made.cell = mtz.cell
+        for label, (kind, values) in labels.items():
+            mtz.add_column(label, kind)
+            columns.append(values)
+    mtz.set_data(np.column_stack([INDICES if indices is None else indices, *columns]).astype(np.float32))
+    mtz.write_to_file(str(path))
+
+
+ONE, TWO = ("F", [10, 20, 30, 40]), ("F", [11, 21, 31, 41])
+FOUR, ZERO = ("D", [4, 4, 4, 0]), ("D", [0, 0, 0, 0])
+ISYM = ("Y", [0, 0, 0, 0])
+PLUS, MINUS = ("G", [12, 22, 32, 42]), ("G", [8, 18, 28, 42])
+
+
+@pytest.mark.parametrize(
+    "sets, column, labels",
+    [
+        # of another data set or of another name
+        ({"n/n": {"FP": ONE}, "p/p": {"DANO": FOUR, "I": ("J", [1, 2, 3, 4])}}, None, ("FP",)),
+        ({"n/n": {"F_native": ONE, "DANO_peak": FOUR}}, None, ("F_native",)),
+        # not by order
+        ({"n/n": {"DANO": FOUR, "SIGF": ("Q", [1, 1, 1, 1]), "F": ONE}}, None, ("F", "DANO")),
+        ({"n/n": {"FP": ONE, "DANO2": FOUR, "DANO": ZERO}}, None, ("FP", "DANO")),
+        ({"n/n": {"DPEAK": FOUR, "FPEAK": ONE, "FC": TWO, "PHIC": ("P", [0, 0, 0, 0])}}, None, ("FPEAK", "DPEAK")),
+        ({"n/n": {"G-": MINUS, "F(-)": MINUS, "SIGF(-)": ("L", [1] * 4), "F(+)": PLUS}}, "F(-)", ("F(+)", "F(-)")),
+        ({"n/n": {"Fminus": MINUS, "Fplus": PLUS}}, None, ("Fplus", "Fminus")),
+        ({"n/n": {"F-obs-": MINUS, "F-obs+": PLUS}}, None, ("F-obs+", "F-obs-")),
+        # measured before computed, whatever comes first
+        ({"c/c": {"FWT": TWO, "PHWT": ("P", [0] * 4), "F-model": TWO}, "n/n": {"FP": ONE}}, None, ("FP",)),
+        ({"c/c": {"X": TWO, "PX": ("P", [0] * 4)}, "n/n": {"I": ("J", [1, 4, 9, 16])}}, None, ("X",)),
+        # as named
+        ({"n/n": {"F": ONE, "D": FOUR}, "p/p": {"F": TWO, "D": ZERO}}, "p/F,p/D", ("F", "D")),
+        ({"n/n": {"F": ONE}, "p/q": {"F": TWO}}, "/p/q/F", ("F",)),
+        ({"n/n": {"A": PLUS, "B": MINUS}}, "A,B", ("A", "B")),
+        ({"n/n": {"F(+)": PLUS}, "p/p": {"F(-)": MINUS}}, "F(+)", ("F(+)",)),
+        # of type Y, in merged files of ctruncate, iotbx and reciprocalspaceship
+        (
+            {"n/n": {"F": ONE, "DANO": FOUR, "F(+)": PLUS, "F(-)": MINUS, "ISYM": ("Y", [0] * 4)}},
+            None,
+            ("F(+)", "F(-)"),
+        ),
+        ({"n/n": {"F": ONE, "M/ISYM": ("Y", [1] * 4)}}, None, ("F",)),
+    ],
+)
+def test_columns_belong_together_by_data_set_and_name(tmp_path, sets, column, labels):
+    write_sets(tmp_path / "f.mtz", sets)
+    table = read(tmp_path / "f.mtz", column=column)
+    assert f": {' and '.join(labels)} (" in table.lines[0]
+    every = {label: values for one in sets.values() for label, (_, values) in one.items()}
+    first, *second = (np.array(every[label], dtype=float) for label in labels)
+    kind = next(one[label][0] for one in sets.values() for label in labels[-1:] if label in one)
+    plus, minus = (
+        (first + second[0] / 2, first - second[0] / 2) if kind == "D" else (first, second[0] if second else first)
+    )
+    assert at(table, INDICES)[:3].tolist() == plus[:3].tolist()
+    assert at(table, -INDICES)[:3].tolist() == minus[:3].tolist()
+
+
+@pytest.mark.parametrize(
+    "sets, column, candidates",
+    [
+        ({"n/n": {"FP": ONE}, "p/p": {"FPH": TWO}}, None, "FP or FPH"),
+        ({"n/n": {"F": ONE}, "p/p": {"F": TWO}}, None, "n/F or p/F"),
+        ({"n/n": {"F": ONE}, "p/p": {"F": TWO}}, "F", "n/n/F or p/p/F"),
+        ({"n/n": {"F1": ONE, "F2": TWO, "DANO": FOUR}}, None, "F1 or F2"),
+        ({"n/n": {"FP": ONE, "D1": FOUR, "D2": ZERO}}, None, "FP,D1 or FP,D2"),
+        ({"n/n": {"F1(+)": PLUS, "F1(-)": MINUS, "F2(+)": PLUS, "F2(-)": MINUS}}, None, r"F1\(\+\),F1\(-\) or F2"),
+        ({"n/n": {"A": PLUS, "B": MINUS}}, None, r"PLUS,MINUS, or one of .*A \(G\), B \(G\)"),
+        ({"n/n": {"F(+)": PLUS}, "p/p": {"F(-)": MINUS}}, None, "PLUS,MINUS"),
+        ({"n/n": {"I": ("J", [1] * 4), "IMEAN": ("J", [4] * 4)}}, None, "I or IMEAN"),
+    ],
+)
+def test_what_could_be_meant_is_listed_and_not_guessed(tmp_path, sets, column, candidates):
+    write_sets(tmp_path / "f.mtz", sets)
+    with pytest.raises(InputError, match=rf"f\.mtz.* --column .*{candidates}"):
+        read(tmp_path / "f.mtz", column=column)
+
+
+def test_files_without_batches_that_list_a_reflection_twice_are_not_merged(tmp_path):
+    twice = np.array([[1, 2, 3], [2, 2, 1], [1, 2, 3]])
+    models.write_mtz(tmp_path / "f.mtz", twice, {"F": ("F", [10, 20, 12]), "M/ISYM": ("Y", [1, 1, 2])})
+    with pytest.raises(InputError, match=r"f\.mtz lists 1 2 3 twice, with different values \(1 such\)"):
+        read(tmp_path / "f.mtz")
+    models.write_mtz(tmp_path / "f.mtz", twice, {"F": ("F", [10, 20, 10])})
+    assert at(read(tmp_path / "f.mtz"), twice).tolist() == [10, 20, 10]
+
+
+def test_values_that_are_none_are_named_and_unknown_ones_are_missing(tmp_path):
+    models.write_sf_cif(tmp_path / "f.cif", INDICES, {"F_meas_au": [77, 2.5, NAN, 3]})
+    text = (tmp_path / "f.cif").read_text()
+    (tmp_path / "f.cif").write_text(text.replace("2.5", "2.5(3)"))
+    assert at(read(tmp_path / "f.cif", 9.0), INDICES).tolist() == [77, 2.5, 9, 3]
+    (tmp_path / "f.cif").write_text(text.replace("77", "xyz"))
+    with pytest.raises(
+        InputError, match=r"f\.cif: expected a number for _refln\.F_meas_au of reflection 1, found 'xyz"
+    ):
+        read(tmp_path / "f.cif")
+    mtz = gemmi.Mtz(with_base=True)
+    mtz.spacegroup, mtz.valm = gemmi.SpaceGroup("P 21 21 21"), -1e10
+    mtz.set_cell_for_all(gemmi.UnitCell(*models.CELLS["P 21 21 21"]))
+    mtz.add_dataset("x")
+    mtz.add_column("F", "F")
+    mtz.set_data(np.column_stack([INDICES, [1, 3, -1e10, NAN]]).astype(np.float32))
+    mtz.write_to_file(str(tmp_path / "f.mtz"))
+    assert at(read(tmp_path / "f.mtz", 9.0), INDICES).tolist() == [1, 3, 9, 9]
+
+
+def test_one_block_of_several_can_be_named(tmp_path):
+    models.write_sf_cif(tmp_path / "a.cif", INDICES, {"F_meas_au": [1, 2, 3, 4]})
+    text = (tmp_path / "a.cif").read_text()
+    other = text.replace("data_sf", "data_two").replace("F_meas_au", "F_calc_au")
+    (tmp_path / "b.cif").write_bytes(b"\xef\xbb\xbf" + (text + other).encode())
+    table = read(tmp_path / "b.cif")
+    assert "F_meas_au" in table.lines[0] and "2 blocks of reflections; sf is taken" in table.notes[0]
+    assert "F_calc_au" in read(tmp_path / "b.cif", column="two/F_calc_au").lines[0]
+
+
 def test_a_half_sphere_listed_twice_keeps_both_values(tmp_path):
     both = np.array([[1, 2, 3], [-1, -2, -3]])
     models.write_mtz(tmp_path / "f.mtz", both, {"F": ("F", [10, 12])}, "P 1", (20, 24, 28, 90, 90, 90))
@@ -164,7 +289,7 @@ def test_files_that_are_no_merged_amplitudes_are_refused(tmp_path, hkl):
     assert "expected a column of amplitudes" in complaint({"PHI": ("P", [5, 6, 7, 8])})
     assert "holds no value" in complaint({"F": ("F", [NAN] * 4)})
     assert "found infinity" in complaint({"F": ("F", [1, np.inf, 2, 3])})
-    assert "unmerged" in complaint({"M/ISYM": ("Y", [1, 1, 1, 1]), "I": ("J", [1, 2, 3, 4])})
+    assert "unmerged" in complaint({"M/ISYM": ("Y", [1, 1, 1, 1]), "BATCH": ("B", [1, 1, 1, 1]), "I": ("J", [1] * 4)})
     (tmp_path / "no.cif").write_text("data_x\n_cell.length_a 3\n")
     with pytest.raises(InputError, match=r"expected a loop of _refln\.index_h"):
         read(tmp_path / "no.cif")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tilesim.errors import InputError
 from tilesim.files.cnumbers import atof
-from tilesim.files.reading import number, printable, quoted, read_bytes, uncommented
+from tilesim.files.reading import fields, number, plain_text, printable, quoted, read_bytes, uncommented
 
 LONGEST_LINE = 10239
 """Characters after which the reference starts another line."""
@@ -18,7 +18,7 @@ LONGEST_LINE = 10239
 _DELIMITERS = re.compile(rb"[ \t,;:!]*")
 _NUMBER_CHARACTERS = re.compile(rb"[0-9\-+.EGeg]*")
 _OTHERS = re.compile(rb"[^ \t,;:!]*")
-_SEPARATOR = re.compile(rb"[ \t\v\f,;:!]+")
+_SEPARATORS = bytes.maketrans(b",;:!", b"    ")
 
 
 def read_columns(
@@ -29,11 +29,11 @@ def read_columns(
     Numbers stand between spaces, tabs, commas, semicolons, colons or exclamation marks; further fields of a row
     are ignored, and so are blank lines and `#` comments. `strict` reads as the reference does, for which a
     comment is a row of zeros and a CR or a missing final newline a column of them. Raises InputError with file
-    and line where a field is no number, and where there is no row.
+    and line where a field is no finite number, and where there is no row.
     """
     data = read_bytes(path)
     reference = list(_strict_rows(data, columns))
-    rows = reference if strict else _rows(data, columns, printable(path))
+    rows = reference if strict else _rows(plain_text(data, printable(path)), columns, printable(path))
     if not rows:
         raise InputError(f"{printable(path)}: expected rows of up to {columns} numbers, found none")
     # repr, so that a missing value equals another
@@ -43,12 +43,11 @@ def read_columns(
 def _rows(data: bytes, columns: int, name: str) -> list[tuple[float, ...]]:
     rows = []
     for place, line in enumerate(uncommented(data), 1):
-        fields = [field for field in _SEPARATOR.split(line) if field][:columns]
         try:
-            values = [number(field) for field in fields]
+            values = [number(field) for field in fields(line.translate(_SEPARATORS))[:columns]]
         except ValueError:
-            values = [math.inf]
-        if math.inf in map(abs, values):
+            values = [math.nan]
+        if not all(map(math.isfinite, values)):
             raise InputError(f"{name} line {place}: expected up to {columns} numbers, found {quoted(line)}")
         if values:
             rows.append((*values, *[math.nan] * (columns - len(values))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tilesim.errors import InputError
@@ -19,6 +19,10 @@ Triple = tuple[float, float, float]
 
 _TOLERATED = 1.0000001
 """Sines and cosines beyond this draw the reference's "oddball" warning."""
+
+
+_FLAT = 1e-5
+"""Volume over the product of the edges below which a cell is flat."""
 
 
 class NoCell(InputError):
@@ -41,6 +45,8 @@ class Cell:
     """The reference's lines while it set the cell up, in order."""
     corrected: bool = False
     """K6 made a difference."""
+    read_differently: bool = False
+    """The reference would have read other numbers from the matrix file (K10)."""
     inverted: bool = False
     """A left-handed matrix with -cell: the direct vectors point the other way."""
 
@@ -61,7 +67,7 @@ def resolve_cell(
     Raises InputError where no cell comes out.
     """
     messages: list[str] = []
-    basis, lengths, volume, corrected = None, None, None, False
+    basis, lengths, volume, corrected, differently = None, None, None, False, False
     if settings.cell is not None:
         basis, lengths, volume, corrected = _default_orientation(settings.cell, messages, strict_c, watch)
     elif settings.matrix_file is None and given is not None:
@@ -69,7 +75,7 @@ def resolve_cell(
     elif settings.matrix_file is None:
         raise NoCell("no unit cell; expected -cell a b c alpha beta gamma or -mat FILE")
     if settings.matrix_file is not None:
-        oriented = _with_matrix(basis, settings, messages, strict_c, watch)
+        oriented, differently = _with_matrix(basis, settings, messages, strict_c, watch)
         corrected = corrected and oriented is basis
         basis = oriented
     if random:
@@ -80,7 +86,10 @@ def resolve_cell(
         watch("misset_deg", *(x * RTD for x in misset))
         basis = tuple(rotate_xyz(v, *misset) for v in basis)
         _watch_basis(watch, "{}_star_after_misset", basis)
-    return _oriented_cell(basis, lengths, volume, messages, corrected, watch)
+    cell = _oriented_cell(basis, lengths, volume, messages, corrected, watch)
+    if not strict_c:
+        _check_solid(cell, settings)
+    return replace(cell, read_differently=differently)
 
 
 def _watch_basis(watch: Watch, name: str, vectors: Sequence[Sequence[float]], factor: float = 1.0) -> None:
@@ -97,6 +106,8 @@ def _default_orientation(
     b = b if b > 0.0 else a
     c = c if c > 0.0 else a
     al, be, ga = (x if x > 0.0 else math.pi / 2 for x in angles)
+    if not strict_c:
+        _check_angles((al, be, ga))
     half = (al + be + ga) / 2
     skew = math.sin(half) * math.sin(half - al) * math.sin(half - be) * math.sin(half - ga)
     volume = 2.0 * a * b * c * math.sqrt(abs(skew))
@@ -136,15 +147,29 @@ def _default_orientation(
     return basis, (a, b, c), volume, not math.isclose(as_reference, third, rel_tol=1e-9)
 
 
-def _with_matrix(basis: Basis | None, settings: Settings, messages: list[str], strict_c: bool, watch: Watch) -> Basis:
-    """The matrix file's vectors, freed of the wavelength (spec geometry 10.2, files 2).
+def _check_angles(angles: Triple) -> None:
+    """Raise InputError unless three edges can enclose the angles, radians."""
+    largest, total = max(angles), sum(angles)
+    shown = " ".join(f"{x * RTD:g}" for x in angles)
+    if not largest < math.pi * (1 - _FLAT):
+        raise InputError(f"the angles of -cell are {shown}; expected each below 180 degrees")
+    if not total < 2 * math.pi * (1 - _FLAT**2):
+        raise InputError(f"the angles of -cell are {shown}; expected a sum below 360 degrees: such a cell is flat")
+    if not 2 * largest < total * (1 - _FLAT**2):
+        raise InputError(f"the angles of -cell are {shown}; expected each below the sum of the others")
+
+
+def _with_matrix(
+    basis: Basis | None, settings: Settings, messages: list[str], strict_c: bool, watch: Watch
+) -> tuple[Basis, bool]:
+    """The matrix file's vectors, freed of the wavelength (spec geometry 10.2, files 2), and whether K10 changed them.
 
     Strict: a missing file or number leaves what `-cell` made, as far as it made something.
     """
     path = settings.matrix_file
     if strict_c and basis is not None and not Path(path).is_file():
-        return basis
-    numbers = read_matrix(path, strict=strict_c)
+        return basis, False
+    numbers, differently = read_matrix(path, strict=strict_c)
     messages.append(f"reading {path}")
     rows = list(numbers)
     if len(rows) < 9:
@@ -157,7 +182,16 @@ def _with_matrix(basis: Basis | None, settings: Settings, messages: list[str], s
     watch("lambda0_angstroms", settings.wavelength * 1e10)
     watch("matrix_scale", factor)
     _watch_basis(watch, "{}_star_scaled", scaled)
-    return scaled
+    return scaled, differently
+
+
+def _check_solid(cell: Cell, settings: Settings) -> None:
+    """Raise InputError where the cell's edges, or those of the reciprocal cell, lie in a plane but for rounding."""
+    for edges, volume in ((cell.lengths, cell.volume), (cell.reciprocal_lengths, 1.0 / cell.volume)):
+        if abs(volume) < _FLAT * math.prod(edges):
+            where = "-cell" if settings.matrix_file is None else settings.matrix_file
+            shape = " ".join(f"{x:g}" for x in (*cell.lengths, *(x * RTD for x in cell.angles)))
+            raise InputError(f"{where}: the unit cell is flat ({shape}); expected three edges that span space")
 
 
 def _oriented_cell(

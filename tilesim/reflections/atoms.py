@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -14,6 +13,7 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.libraries import need
 from tilesim.files.reading import printable
+from tilesim.reflections.coordinates import read_coordinates, special_positions
 from tilesim.reflections.merged import Reflections, merged
 from tilesim.reflections.mtz import checked_cell, one_line
 from tilesim.tiling.budget import available_memory
@@ -59,13 +59,14 @@ def model_reflections(model: Model) -> Reflections:
     """
     gemmi = need("gemmi", "computing structure factors of a model")
     name = printable(model.path)
-    structure, notes = _read(gemmi, model.path, name)
+    structure, notes = read_coordinates(gemmi, model.path)
     cell = checked_cell(name, structure.cell)
     with one_line(name, "a model"):
         spacegroup = structure.find_spacegroup()
         if spacegroup is None:
             raise InputError(f"{name}: unknown space group {structure.spacegroup_hm!r}; expected one of gemmi's table")
         elements = _elements(structure[0], name)
+        notes += special_positions(structure, name)
     _check_memory(model, name, cell.volume)
     d_min = model.d_min * (1 - 1e-6)  # gemmi leaves out what lies on the limit itself
     energy = gemmi.hc / model.wavelength
@@ -105,21 +106,6 @@ def model_reflections(model: Model) -> Reflections:
         notes=tuple(notes),
         d_min=model.d_min,
     )
-
-
-def _read(library: ModuleType, path: str | os.PathLike[str], name: str) -> tuple[gemmi.Structure, list[str]]:
-    """The structure with atoms of its first model, non-crystallographic mates made, and notes."""
-    with one_line(name, "a model (PDB or mmCIF)"):
-        structure = library.read_structure(os.fspath(path), format=library.CoorFormat.Detect)
-        notes = []
-        if len(structure) == 0 or structure[0].count_atom_sites() == 0:
-            raise InputError(f"{name}: expected a model with atoms, found none")
-        if len(structure) > 1:
-            notes.append(f"{name} holds {len(structure)} models; the first is taken")
-        if any(not operator.given for operator in structure.ncs):
-            structure.expand_ncs(library.HowToNameCopiedChain.Short)
-        structure.setup_cell_images()
-    return structure, notes
 
 
 def _elements(model: gemmi.Model, name: str) -> list[gemmi.Element]:

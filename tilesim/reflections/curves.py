@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.reading import number, printable, quoted, read_bytes, uncommented
+from tilesim.files.reading import fields, number, printable, quoted, read_text, uncommented
 from tilesim.model import ScatteringCurve
 
 FOLDER = Path(__file__).with_name("materials")
@@ -73,12 +73,12 @@ def read_curve(path: str | os.PathLike[str], unit: float = PER_ANGSTROM, source:
     name = printable(path)
     stol: list[float] = []
     electrons: list[float] = []
-    for place, line in enumerate(uncommented(read_bytes(path)), 1):
-        fields = line.translate(_SEPARATORS).split()
-        if not fields:
+    for place, line in enumerate(uncommented(read_text(path)), 1):
+        row = fields(line.translate(_SEPARATORS))
+        if not row:
             continue
         try:
-            angle, amplitude = (number(field) for field in fields[:2])
+            angle, amplitude = (number(field) for field in row[:2])
         except ValueError:
             angle = amplitude = math.nan
         if not (math.isfinite(angle) and math.isfinite(amplitude)):

@@ -21,6 +21,8 @@ def read_fdump(path: str | os.PathLike[str], default: float = 0.0) -> StructureF
     The values begin just after the form feed, also where the reference would skip a byte of the first one.
     Raises InputError where the file is not exactly a cache.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{printable(path)}: expected a regular file (structure factors), found none")
     data = read_bytes(path)
     name = printable(path)
     ranges = _RANGES.match(data[:128])

@@ -11,7 +11,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.cnumbers import scan_records
-from tilesim.files.reading import number, printable, quoted, read_bytes, uncommented
+from tilesim.files.reading import fields, number, plain_text, printable, quoted, read_bytes, uncommented
 from tilesim.model.factors import StructureFactors
 from tilesim.tiling.budget import available_memory
 
@@ -19,6 +19,8 @@ MAX_INDEX = 10**9
 """Larger Miller indices are taken for a mistake; the reference cannot hold them either."""
 MAX_POINTS = 2 * 10**9
 """More grid points than this are taken for a mistake in an index."""
+MOST_COLUMNS = 12
+"""Further columns of a line, such as sigmas and flags, are ignored; more than this is no line of one reflection."""
 
 _PLAIN = b"0123456789+-.eE \t\r\n"
 _ROW = np.dtype([("h", np.int64), ("k", np.int64), ("l", np.int64), ("f", np.float64)])
@@ -67,7 +69,7 @@ def read_hkl(
         return _table(*clean, clean[0], len(clean[0]), default, path), False
     if strict:
         return _table(*_strict_table(data, name), default, path), False
-    indices, values = _careful_table(data, name)
+    indices, values = _careful_table(plain_text(data, name), name)
     factors = _table(indices, values, indices, len(indices), default, path)
     return factors, _reference_differs(data, factors)
 
@@ -95,21 +97,30 @@ def _careful_table(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """As `_clean_table`, with comments, blank lines, extra columns and integral floats; else InputError."""
     indices, values = [], []
     for place, line in enumerate(uncommented(data), 1):
-        fields = line.split(None, 4)[:4]
-        if not fields:
+        row = fields(line)
+        if not row:
             continue
         try:
-            h, k, l, f = map(number, fields)
+            h, k, l, f = map(number, row[:4])
         except ValueError:
             h = k = l = f = math.nan
         integral = all(abs(x) <= MAX_INDEX and x == round(x) for x in (h, k, l))
         if not integral or not math.isfinite(f):
             raise InputError(f"{name} line {place}: expected h k l F, found {quoted(line)}")
+        if len(row) > MOST_COLUMNS or _two_records(row):
+            raise InputError(
+                f"{name} line {place}: expected h k l F of one reflection, found {len(row)} columns: {quoted(line)}"
+            )
         indices.append((int(h), int(k), int(l)))
         values.append(f)
     if not indices:
         raise InputError(f"{name}: expected lines of h k l F, found none")
     return np.array(indices, dtype=np.int64), np.array(values)
+
+
+def _two_records(row: list[bytes]) -> bool:
+    """Whether h k l F seem to stand there twice, which the reference reads as two reflections."""
+    return len(row) == 8 and all(field.lstrip(b"+-").isdigit() for field in row[4:7])
 
 
 def _strict_table(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:

@@ -67,12 +67,26 @@ def merged(
     if not known.any():
         raise InputError(f"{name}: {fields['what']} holds no value; expected amplitudes or intensities")
     indices, plus, minus = indices[known], np.abs(plus[known]), np.abs(minus[known])
+    _check_merged(name, indices, plus, minus)
     if np.abs(indices.astype(np.int64)).max() > MAX_INDEX:
         raise InputError(f"{name}: expected indices of at most {MAX_INDEX:g}, found larger ones")
     centric = spacegroup.operations().centric_flag_array(indices)
     mean = (plus + minus) / 2
     plus, minus = np.where(centric, mean, plus), np.where(centric, mean, minus)
     return Reflections(indices, plus, minus, spacegroup=spacegroup, **fields)
+
+
+def _check_merged(name: str, indices: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> None:
+    """Raise InputError where a reflection is listed twice with different values: the file is not merged."""
+    order = np.lexsort(indices.T)
+    same = (np.diff(indices[order], axis=0) == 0).all(axis=1)
+    unlike = same & ((np.diff(plus[order]) != 0) | (np.diff(minus[order]) != 0))
+    if unlike.any():
+        h, k, l = indices[order[int(np.argmax(unlike))]].tolist()
+        raise InputError(
+            f"{name} lists {h} {k} {l} twice, with different values ({int(unlike.sum())} such); expected merged"
+            " reflections"
+        )
 
 
 def expand(reflections: Reflections, default: float = 0.0) -> tuple[StructureFactors, np.ndarray]:

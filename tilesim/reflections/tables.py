@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, unreadable
+from tilesim.files.reading import BYTE_ORDER_MARK, GZIP, printable, unreadable
 from tilesim.model.factors import StructureFactors
 from tilesim.reflections.hkl import read_hkl
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 2**16
 """Bytes at the start of a file that show its kind."""
-GZIP = b"\x1f\x8b"
 MTZ, CIF, TEXT = "an MTZ file", "a CIF", "text"
 
 
@@ -96,7 +95,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         raise unreadable(path, error) from error
     if start.startswith(b"MTZ "):
         return MTZ
-    for line in start.splitlines():
+    for line in start.removeprefix(BYTE_ORDER_MARK).splitlines():
         if line.strip() and not line.lstrip().startswith(b"#"):
             return CIF if line.lstrip()[:5].lower() == b"data_" else TEXT
     return TEXT
