@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -12,12 +14,41 @@ EXAMPLES = (
     "-hkl P1.hkl -mat A.mat -osc 1 -phisteps 10 -N 5 --zarr out.zarr",
     "--model model.pdb -lambda 0.98 -distance 200 -misset 10 20 30 -N 10 -floatfile out.bin",
 )
+LONGEST = 60
+"""Characters of a word that an error shows."""
 EXIT_STATUSES = (
     ("0", "done"),
     ("1", "something is missing: a tile failed, the cluster was lost, standard output could not be written"),
     ("2", "bad input, or an output that cannot be written"),
     ("130, 143", "interrupted (Ctrl-C), terminated; no file is half written, and a store can be resumed"),
 )
+
+
+_SPELLED = re.compile(r" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|inf|nan)(?:e[+-]?[0-9]+)? *", re.IGNORECASE | re.ASCII)
+"""Numbers as everybody spells them; Python would take 1_0 and digits of other scripts, too."""
+
+
+def plainly_spelled(command: click.Command) -> click.Command:
+    """The command, whose options refuse numbers that only Python understands, and show a bad one in part."""
+    for parameter in command.params:
+        convert = parameter.type.convert
+        numeric = isinstance(parameter.type, click.types.IntParamType | click.types.FloatParamType)
+        if numeric and not isinstance(convert, _Plainly):
+            parameter.type.convert = _Plainly(convert)
+    return command
+
+
+class _Plainly:
+    """A conversion that is tried on numbers of a plain spelling only."""
+
+    def __init__(self, convert: Callable[[Any, Any, Any], Any]) -> None:
+        self._convert = convert
+
+    def __call__(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and (len(value) > LONGEST or not _SPELLED.fullmatch(value)):
+            shown = value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
+            raise click.BadParameter(f"{shown!r}; expected a number", ctx, parameter)
+        return self._convert(value, parameter, ctx)
 
 
 class MixedCommand(click.Command):
@@ -36,7 +67,9 @@ class MixedCommand(click.Command):
         super().parse_args(ctx, own)
         unknown = [word for word in others if word.startswith("--")]
         if unknown and not ctx.params.get("strict_c"):
-            raise click.NoSuchOption(unknown[0], possibilities=_similar(unknown[0], self._options()), ctx=ctx)
+            name = unknown[0].partition("=")[0][:LONGEST]
+            near = _flag_meant(name) or _similar(name, self._options())
+            raise click.NoSuchOption(name, possibilities=near, ctx=ctx)
         ctx.args = others
         return others
 
@@ -86,7 +119,9 @@ class MixedCommand(click.Command):
                 value = next(words, "")
                 # The next flag is no value: nobody wants a file of that name.
                 if value.startswith("-") and value != "-" and not _is_number(value):
-                    raise click.BadOptionUsage(name, f"{name} needs {_many(options[name])}; found {value!r}", ctx=ctx)
+                    raise click.BadOptionUsage(
+                        name, f"{name} needs {_many(options[name])}; found {value[:LONGEST]!r}", ctx=ctx
+                    )
                 own.append(value)
                 values.append(value)
                 if not value:
@@ -119,13 +154,21 @@ def _similar(word: str, options: dict[str, int]) -> list[str]:
     return get_close_matches(word, options)
 
 
+def _flag_meant(word: str) -> list[str]:
+    """The flag of nanoBragg's, which have one dash, that somebody wrote with two."""
+    from tilesim.nanobragg.flags import FLAGS
+
+    flag = word[1:]
+    return [flag] if any(flag == name for row in FLAGS for name in row.names) else []
+
+
 def parse_tile(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
     """`256` or `128x512` (slow x fast) pixels."""
     if value is None:
         return None
     edges = value.lower().split("x")
-    if len(edges) not in (1, 2) or not all(e.isdecimal() and int(e) > 0 for e in edges):
-        raise click.BadParameter(f"{value!r}; expected pixels such as 512 or 256x1024 (slow x fast)")
+    if len(edges) not in (1, 2) or not all(e.isascii() and e.isdecimal() and int(e) > 0 for e in edges):
+        raise click.BadParameter(f"{value[:LONGEST]!r}; expected pixels such as 512 or 256x1024 (slow x fast)")
     return (int(edges[0]), int(edges[-1]))
 
 

@@ -72,6 +72,8 @@ def render(launch: Launch, options: Mapping[str, Any]) -> Results:
     silent = options["quiet"] or options["json_file"] == "-"
     with progress(launch.tiles, launch.steps, not options["quiet"]) as on_tile:
         results = launch.render(on_tile, warn=warn)
+    for warning in results.warnings:
+        warn(warning)
     for result in () if silent else results.frames:
         if result.summary is not None:
             click.echo(frame_line(result))

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
+LONGEST = 2000
+"""Characters of a message, which may hold what somebody typed."""
 REFUSED = ("failed to map segment from shared object", "Cannot allocate memory", "Too many open files")
 """Ends of the dynamic linker's messages where a limit of the system kept it from loading a library."""
 
@@ -41,6 +43,9 @@ def _links(error: BaseException) -> Iterator[BaseException]:
 
 def complain(message: str) -> None:
     """Print one line, where there is a standard error that takes it."""
+    line = " ".join(message.split())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
-            print("tilesim: " + " ".join(message.split()), file=sys.stderr, flush=True)
+            print(f"tilesim: {line}", file=sys.stderr, flush=True)

@@ -36,7 +36,11 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return import_module(f"tilesim_cli.{name}").command if name in COMMANDS else None
+        if name not in COMMANDS:
+            return None
+        from tilesim_cli.arguments import plainly_spelled
+
+        return plainly_spelled(import_module(f"tilesim_cli.{name}").command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

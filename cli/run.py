@@ -26,6 +26,7 @@ def command(ctx: click.Context, **options: Any) -> None:
 
     Options with two dashes are tilesim's and may stand anywhere among the flags.
     """
+    from tilesim.nanobragg.sense import on_detector
     from tilesim_cli.launch import access_of, frames_of, launched, read, telling_when_done, warn
     from tilesim_cli.summary import complain_of_missing, summary, write_json
 
@@ -43,10 +44,11 @@ def command(ctx: click.Context, **options: Any) -> None:
         say: Say = (lambda line: None) if options["quiet"] or options["json_file"] == "-" else click.echo
         for line in (*prepared.report, *prepared.completeness_lines):
             say(line)
-        if prepared.settings.trace_pixel is not None:
+        pixel = prepared.settings.trace_pixel
+        if pixel is not None and on_detector(prepared.experiment, pixel):
             from tilesim_cli.trace import trace_lines
 
-            trace_lines(prepared.experiment, prepared.settings.trace_pixel, say, stages=prepared.stages)
+            trace_lines(prepared.experiment, pixel, say, stages=prepared.stages)
         results = render(launch, options, say)
         done()
     for warning in results.warnings:

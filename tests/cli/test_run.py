@@ -33,6 +33,69 @@ def contents(folder, names):
     return {name: (folder / name).read_bytes() for name in names}
 
 
+# --- pixels that are no counts
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        ("-fluence 1e80", "144 of 144 pixels are NaN or infinite; the fluence is 1e+80 photons/m^2 (-fluence"),
+        ("-default_F 1e160 -hkl P1.hkl -distance 5", "a structure factor is 1e+160 electrons (-hkl, -default_F)"),
+        ("-gauss_xtal -fudge -1e6", "the fudge factor of the spots is -1e+06 (-fudge)"),
+    ],
+)
+def test_an_image_with_pixels_that_are_no_counts_is_an_error_and_not_written(tilesim, made, flags, said):
+    result = tilesim("run", *BASE, *NAMED, *flags.split())
+    assert result.status == 1 and said in result.err and "Warning" not in result.err and made() == []
+    result = tilesim("run", *BASE, *flags.split(), "--zarr", "x.zarr", "-floatfile", "f.bin")
+    assert result.status == 1 and said in result.err and "f.bin" not in made()
+    assert tilesim("verify", "x.zarr").status == 1
+
+
+def test_strictly_such_an_image_is_written_with_a_warning(tilesim, folder):
+    for flags in ((), ("--zarr", "x.zarr")):
+        result = tilesim("run", *BASE, *NAMED, "-fluence", "1e80", "-polar", "3", "--strict-c", *flags)
+        assert result.status == 0 and not np.isfinite(floats(folder / "f.bin")).all()
+        assert re.search(
+            "WARNING: .*pixels are NaN or infinite; the Kahn factor is 3 .* and the fluence is", result.err
+        )
+
+
+def test_a_pixel_to_trace_that_is_none_is_warned_of(tilesim, folder):
+    result = tilesim("run", *BASE, "-floatfile", "f.bin", "-trace_pixel", "12", "0")
+    assert result.status == 0 and "no pixel is traced" in result.err and "TRACE" not in result.out
+    assert floats(folder / "f.bin").any()
+
+
+def test_masked_pixels_count_in_no_figure_and_strictly_in_rmsd(tilesim, folder):
+    words = np.ones((SIZE, SIZE), "<u2")
+    words[:, :5] = 0
+    keys = f"HEADER_BYTES=512;\nSIZE1={SIZE};\nSIZE2={SIZE};\nPIXEL_SIZE=1;\nBYTE_ORDER=little_endian;\n"
+    (folder / "m.img").write_bytes(f"{{\n{keys}}}\f".encode().ljust(512) + words.tobytes())
+
+    def printed(*flags):
+        result = tilesim("run", *BASE, "-mask", "m.img", "-floatfile", "f.bin", "-pgmfile", "p.pgm", *flags)
+        found = re.search(r"rmsd= (\S+)\n(?:.*\n)*pgm_scale = (\S+)", result.out)
+        return result.note, *map(float, found.groups())
+
+    note, rmsd, scale = printed()
+    rendered = floats(folder / "f.bin")[:, 5:].astype(float)
+    assert note == ["K16"] and rmsd == pytest.approx(rendered.std(ddof=1), rel=1e-5)
+    assert scale == pytest.approx(50 / rmsd, rel=1e-5)
+    everything = np.concatenate([rendered.ravel(), np.zeros(5 * SIZE)])
+    note, rmsd, _ = printed("--strict-c", "-nonoise", "-intfile", "i.img")
+    assert note == [] and rmsd == pytest.approx(
+        np.sqrt(((everything - rendered.mean()) ** 2).sum() / (SIZE * SIZE - 1)), rel=1e-5
+    )
+
+
+def test_strictly_the_end_of_interpolation_is_said_in_a_table_too_small_for_any(tilesim, folder):
+    (folder / "small.hkl").write_text("0 0 0 10\n1 1 1 20\n")
+    result = tilesim("run", *BASE, "-hkl", "small.hkl", "-interpolate", "--strict-c")
+    [line] = [line for line in result.out.splitlines() if "out of range for three point interpolation" in line]
+    assert re.fullmatch(r"WARNING: out of range .*: h,k,l,h0,k0,l0: (\S+,){3}-?\d+,-?\d+,-?\d+ ", line)
+
+
 # --- which files are written
 
 
@@ -148,12 +211,12 @@ def test_detectors_of_one_row_or_column_work(tilesim, folder, fast, slow):
         "-oversample 30",
         "-N 100000 -oversample 2",
         "-lambda 100",
-        "-lambda 1e-6",
+        "-lambda 1e-3",
         "-water 1000",
         "-fluence 0",
         "-distance -100",
         "-dmin 1e200",
-        "-twotheta 180",
+        "-twotheta 80",
         "-fudge 0 -gauss_xtal",
         "-adc -1e9 -scale 1e200",
         "-seed -2147483647",

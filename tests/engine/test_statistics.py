@@ -36,10 +36,15 @@ def test_statistics_follow_the_definitions_for_any_tiling(tile):
     assert found.mean == pytest.approx(rendered.mean(), rel=1e-12)
     squares = (IMAGE[inside & EXPERIMENT.mask.active] ** 2).sum(dtype=np.float64)
     assert found.rms == pytest.approx(math.sqrt(squares / (rendered.size - 1)), rel=1e-12)
-    # Masked pixels count as zeros in rmsd only.
+    assert found.rmsd == pytest.approx(rendered.std(ddof=1), rel=1e-12)
+    # In the reference masked pixels count as zeros in rmsd alone (K16).
     everything = np.concatenate([rendered, np.zeros(region.pixels - rendered.size)])
     rmsd = math.sqrt(((everything - rendered.mean()) ** 2).sum() / (region.pixels - 1))
-    assert found.rmsd == pytest.approx(rmsd, rel=1e-12)
+    strict = EXPERIMENT.replace(sampling=EXPERIMENT.sampling.replace(strict_c=True))
+    statistics = Statistics()
+    for report in run_inline(make_job(EXPERIMENT, tile, "mixed", "cpu", "eager"), []):
+        statistics = statistics.merge(report.figures)
+    assert summarize(strict, statistics).rmsd == pytest.approx(rmsd, rel=1e-12) != found.rmsd
     assert found.max_I == IMAGE.max()
     assert found.brightest == tuple(np.unravel_index(IMAGE.argmax(), IMAGE.shape))
 

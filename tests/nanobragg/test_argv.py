@@ -62,6 +62,7 @@ EFFECTS = [
     ("-mosaic -mosaici -mosaicity -mosaic_spr -mosaic_spread", "2", {"mosaic_spread": 2 / RTD}),
     ("-mosaic_dom -mosaic_domains", "9", {"mosaic_domains": 9}),
     ("-mosaic_seed", "9", {"mosaic_seed": -9}),
+    ("-hdiv -vdiv -dispstep", "9", {}),
     ("-density -sample_den -sample_density -MW -molec -molecular_weight", "9", {}),
     ("-lambda -wave -wavelength", "0.98", {"wavelength": 0.98 / 1e10}),
     ("-energy", "11123", {"wavelength": (12398.42 / 11123) / 1e10}),
@@ -324,6 +325,12 @@ def test_curved_detector_needs_no_value():
     assert read("-curved_det -1 -N 3").cells == [3, 3, 3]
 
 
+@pytest.mark.parametrize("word", ["5\x1f", "5\n", "\x0b5", "\u00a05"])
+def test_control_characters_are_no_part_of_a_number(word):
+    with pytest.raises(InputError, match="-N expects"):
+        read_settings(["-N", word])
+
+
 def test_whole_numbers_may_be_spelled_as_reals():
     assert read("-Na 1e3 -Nb 7.0 -Nc +3").cells == [1000, 7, 3]
 
@@ -336,7 +343,12 @@ def test_the_cell_ends_at_a_flag():
     "text, parts",
     [
         ("-lamda 3", ["'-lamda'", "-lambda"]),
-        ("-hdiv 3", ["'-hdiv'", "-hdivrange"]),
+        ("-hdivs 3", ["'-hdivs'", "-hdivstep"]),
+        ("-polar 1.5", ["-polar expects a number from -1 to 1", "'1.5'"]),
+        ("-lambda 1e-10", ["-lambda expects", "0.0001 to 100000 [angstrom]"]),
+        ("-energy 0.0124", ["-energy expects", "[eV]"]),
+        ("-N \u0665", ["-N expects"]),
+        ("-N 1_0", ["-N expects", "'1_0'"]),
         ("--lambda 3", ["'--lambda'", "-lambda"]),
         ("-detsize_x 3", ["'-detsize_x'", "-detsize_f"]),
         ("-detector_thickness 3", ["'-detector_thickness'", "-detector_thick"]),

@@ -23,6 +23,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = VECTORS["files"]["A.mat"]["rows"]
     Path("A.mat").write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+    Path("C.mat").write_text("# a* b* c*\n" + Path("A.mat").read_text())
+    head = b"{\nHEADER_BYTES=512;\nSIZE1=4;\nSIZE2=4;\nPIXEL_SIZE=1;\nBYTE_ORDER=little_endian;\n}\f".ljust(512)
+    Path("m.img").write_bytes(head + bytes([0, 0] + 15 * [1, 0]))
+    Path("all.img").write_bytes(head + bytes(16 * [1, 0]))
     indices = range(-8, 9)
     Path("formula.hkl").write_text(
         "".join(
@@ -175,15 +179,13 @@ def test_k7_weights():
     assert "K7" not in command.corrections
 
 
-@pytest.mark.parametrize("weights", ["0 0", "1 -1"])
+@pytest.mark.parametrize("weights", ["0 0", "1 -1", "-1 -1", "1e308 1e308"])
 def test_weights_that_cannot_be_scaled(weights):
     first, second = weights.split()
     Path("s.txt").write_text(f"-10 0 0 {first} 1e-10\n-10 1 0 {second} 1e-10\n")
-    if first == second:
-        assert [s.weight for s in tiny("-sourcefile s.txt").experiment.beam.waves] == [1, 1]
-    else:
-        with pytest.raises(InputError, match="weights"):
-            tiny("-sourcefile s.txt")
+    with pytest.raises(InputError, match=r"s\.txt: .*weight.* expected .*zero or more"):
+        tiny("-sourcefile s.txt")
+    assert [s.weight for s in tiny("-sourcefile s.txt", strict_c=True).experiment.beam.waves] == [1, 1]
 
 
 def test_k9_nopolar():
@@ -206,6 +208,8 @@ def test_k9_nopolar():
         ("-misset_seed 1 -seed 2 -adc 3", "K8"),
         ("-intfile x.img", "K12"),
         ("", "K14"),
+        ("-mat C.mat", "K10"),
+        ("-mask m.img", "K16"),
     ],
 )
 def test_corrections_that_matter(text, number):
@@ -222,6 +226,8 @@ def test_corrections_that_matter(text, number):
         ("-oversample_omega", "K2"),
         ("-water 5", "K5"),
         ("-floatfile x.bin", "K14"),
+        ("-mat A.mat", "K10"),
+        ("-mask all.img", "K16"),
     ],
 )
 def test_corrections_that_do_not_matter(text, number):
@@ -405,8 +411,8 @@ def test_an_unlikely_matrix_is_said(folder, strict_c):
     assert "left-handed" in line and "volume of -125000 A^3" in line
     (line,) = warnings("4 0 0\n0 0.02 0\n0 0 0.02\n")
     assert "a = 0.25" in line and "-lambda" in line
-    (line,) = warnings(right, "-lambda 1000")
-    assert "a = 50000, b = 50000, c = 50000" in line
+    line, unusual = warnings(right, "-lambda 1000")
+    assert "a = 50000, b = 50000, c = 50000" in line and unusual == "the wavelength is 1000 A"
     assert not any("taken as one" in line for line in tiny("-N 0 -samplesize 0.001", strict_c=strict_c).warnings)
 
 

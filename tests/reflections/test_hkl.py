@@ -1,5 +1,7 @@
 """Structure-factor text: default and strict readings, and errors that say where."""
 
+import gzip
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -139,3 +141,30 @@ def test_only_input_errors_come_out(tmp_path_factory, data):
             assert "\n" not in str(error)
         else:
             assert factors.reflections > 0 and (not differs or not strict)
+
+
+@pytest.mark.parametrize(
+    "data, differs",
+    [
+        (b"-10-20 -3   20.00\n   1   0   0   10.00\n", False),
+        (gzip.compress(b"-10 -20 -3 20\n1 0 0 10\n"), True),
+        (b"\xef\xbb\xbf-10 -20 -3 20\r\n1 0 0 10\r\n", True),
+    ],
+)
+def test_fixed_columns_gzip_and_marks(tmp_path, data, differs):
+    (tmp_path / "f.hkl").write_bytes(data)
+    factors, differently = read_hkl(tmp_path / "f.hkl")
+    assert (factors.minimum, factors.maximum, factors.reflections) == ((-10, -20, -3), (1, 0, 0), 2)
+    assert factors.grid[0, 0, 0] == 20 and factors.grid[-1, -1, -1] == 10 and differently == differs
+
+
+@pytest.mark.parametrize("line", ["1 2 3 40 " * 2, "1 2 3 40 " + "5 " * 9, "1 2 3 40 " * 1000])
+def test_a_line_of_many_numbers_is_not_one_reflection(tmp_path, line):
+    (tmp_path / "f.hkl").write_text(f"0 0 1 2\n{line}\n")
+    with pytest.raises(
+        InputError, match=r"f\.hkl line 2: expected h k l F of one reflection, found \d+ columns"
+    ) as error:
+        read_hkl(tmp_path / "f.hkl")
+    assert len(str(error.value)) < 300
+    (tmp_path / "f.hkl").write_text("1 2 3 40.0 1.5 180.0 0.99 1\n")
+    assert read_hkl(tmp_path / "f.hkl")[0].reflections == 1

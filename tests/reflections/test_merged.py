@@ -82,6 +82,14 @@ def test_files_are_known_by_content_compressed_ones_too(tmp_path, hkl):
     assert len({table.digest for table in tables}) == 1
 
 
+def test_a_damaged_gzip_file_is_one_line(tmp_path):
+    whole = gzip.compress(bytes(range(256)) * 40)
+    for data in (whole[:30], whole[:40] + b"\xff" * 8 + whole[48:]):
+        (tmp_path / "f.mtz.gz").write_bytes(data)
+        with pytest.raises(InputError, match=r"f\.mtz\.gz: "):
+            read(tmp_path / "f.mtz.gz")
+
+
 PAIR = {"F(+)": ("G", [10, 20, NAN, 40]), "F(-)": ("G", [12, NAN, 30, 44])}
 INDICES = np.array([[1, 2, 3], [2, 2, 1], [1, 1, 1], [0, 2, 1]])
 """The last is centric in P212121."""

@@ -57,6 +57,32 @@ def test_a_list_is_run_at_every_point_of_the_grid_whose_last_key_varies_fastest(
     assert (batch.entries[6].frames, batch.entries[6].frame_osc) == (10, 0.5)
 
 
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ('zarr = ""', "zarr is ''; expected a name"),
+        ('floatfile = " "', "floatfile is ' '; expected a name"),
+        ("a = " + 5000 * "[", "nested less deeply"),
+        ("a = " + 5000 * "{a = ", "nested less deeply"),
+        ("a = " + 5000 * "1", "a number of thousands of digits"),
+        (5000 * "a" + " = {}", "aaaa ... a"),
+        ("[grid]\nN = '" + 5000 * "x" + "'", "grid.N is 'xxx"),
+    ],
+)
+def test_hostile_files_are_one_short_line(read, text, said):
+    with pytest.raises(InputError) as error:
+        read(text)
+    assert said in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 700
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "b.toml").write_bytes(b'zarr = "\xff"')
+    with pytest.raises(InputError, match=r"b\.toml: expected TOML in UTF-8, found something else at byte 9"):
+        read_batch(tmp_path / "b.toml")
+    (tmp_path / "b.toml").write_bytes(b"\xef\xbb\xbf" + FULL.encode())
+    assert read_batch(tmp_path / "b.toml").zarr == "grid.zarr"
+
+
 def test_a_file_without_list_and_grid_is_one_experiment(read):
     [entry] = read('flags = "-N 5"\nfloatfile = "a.bin"\nframes = 3\n').entries
     assert (entry.arguments, entry.frames, entry.frame_osc, entry.parameters) == (("-N", "5"), 3, None, {})

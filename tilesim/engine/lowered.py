@@ -11,6 +11,7 @@ import numpy as np
 from tilesim.compute import Kernel, known_tile, simulate_tile
 from tilesim.engine.backend import kernels
 from tilesim.engine.job import Job, lower_job
+from tilesim.engine.soundness import check_sound
 from tilesim.engine.statistics import tile_statistics
 from tilesim.engine.task import TileResult
 from tilesim.tiling.tile import Tile
@@ -33,10 +34,12 @@ class JobRunner:
         return JobRunner, (self.job,)  # kernels are made where they are used
 
     def __call__(self, tile: Tile, known: np.ndarray | None = None) -> TileResult:
-        """The pixels of a tile, float32 photons, with their statistics."""
+        """The pixels of a tile, float32 photons, with their statistics. Raises TileError where they are none."""
         kernel = self.kernel(tile)
         image = simulate_tile(kernel, tile) if known is None else known_tile(kernel, tile, known)
-        return TileResult(image.photons, tile_statistics(kernel.experiment, image), kernel.device, kernel.dtype)
+        figures = tile_statistics(kernel.experiment, image)
+        check_sound(kernel.experiment, tile, figures)
+        return TileResult(image.photons, figures, kernel.device, kernel.dtype)
 
     def kernel(self, tile: Tile) -> Kernel:
         """The kernel of the tile's panel and frame."""

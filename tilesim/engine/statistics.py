@@ -28,6 +28,10 @@ class Statistics:
     """(slow, fast) of the first pixel in the image that has it."""
     solid_angle: float = 0.0
     """Sum over pixels, layers and sub-pixels, steradian."""
+    not_finite: int = 0
+    """Pixels that are NaN or infinite."""
+    negative: int = 0
+    """Pixels below zero."""
 
     @property
     def total(self) -> float:
@@ -52,6 +56,8 @@ class Statistics:
             top.maximum,
             top.brightest,
             self.solid_angle + other.solid_angle,
+            self.not_finite + other.not_finite,
+            self.negative + other.negative,
         )
 
 
@@ -98,6 +104,8 @@ def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
             maximum=float(values[top]) if positive else 0.0,
             brightest=_place(image, within, active, top, experiment.shape[0]) if positive else None,
             solid_angle=image.solid_angle,
+            not_finite=len(values) - int(np.isfinite(values).sum()),
+            negative=int((values < 0).sum()),
         )
 
 
@@ -112,8 +120,12 @@ def _place(
 
 
 def summarize(experiment: Experiment, statistics: Statistics) -> Summary:
-    """The figures that the reference prints; rmsd counts masked pixels of the region, the others do not."""
-    n, m = statistics.pixels, experiment.region.pixels
+    """The figures that the reference prints, of the rendered pixels.
+
+    Strictly, rmsd counts masked pixels of the region as well, each as the square of the mean (K16).
+    """
+    n = statistics.pixels
+    m = experiment.region.pixels if experiment.sampling.strict_c else n
     oversample = experiment.sampling.oversample
     edge = experiment.detector.panels[0].pixel_size / oversample
     slow, fast = statistics.brightest or (0, 0)

@@ -116,9 +116,10 @@ def _until_end(file: BinaryIO, name: str) -> bytes:
     while part := file.read(CHUNK):
         parts.append(part)
         length += len(part)
-        if length > MOST or (len(part) == CHUNK and not part.strip(b"\0")):
-            what = "zero bytes" if not part.strip(b"\0") else f"more than {MOST} bytes"
-            raise InputError(f"{name}: expected a file that ends, found one that gives {what}")
+        if b"\0" in part and not parts[0].startswith(GZIP):
+            raise InputError(f"{name}: expected text, found zero bytes")
+        if length > MOST:
+            raise InputError(f"{name}: expected at most {MOST} bytes of text, found no end")
     return b"".join(parts)
 
 

@@ -64,7 +64,9 @@ def block_of(device: str) -> int:
 def lower_table(factors: StructureFactors, summed: str, device: str = "cpu") -> PaddedTable:
     """The structure factors ready for look-up; `summed` is the type of their squares."""
     values = np.pad(factors.grid, 1, constant_values=factors.default)
-    return PaddedTable(values, np.square(values).astype(summed), tuple(m - 1 for m in factors.minimum))
+    with np.errstate(over="ignore"):  # infinite pixels are refused
+        squares = np.square(values).astype(summed)
+    return PaddedTable(values, squares, tuple(m - 1 for m in factors.minimum))
 
 
 class FusedKernel:

@@ -145,10 +145,11 @@ def lower_table(factors: StructureFactors, summed: str, device: str | torch.devi
 def find_latch(experiment: Experiment) -> int | None:
     """Number of the first evaluation of the image that cannot be interpolated, in raster order (spec intensity 8.2).
 
-    None where interpolation is off or all evaluations have their neighbours in the table.
+    None where interpolation is off or all evaluations have their neighbours in the table. In a table that is too small
+    for any, only the reference gives interpolation up; the image is the same.
     """
     lowered = lower(experiment, "double")
-    if not lowered.setup.interpolate:
+    if not (lowered.setup.interpolate or (experiment.sampling.strict_c and experiment.sampling.interpolate)):
         return None
     for numbers in raster(experiment):
         if numbers[0] == lowered.first_pixel:

@@ -15,6 +15,8 @@ from tilesim.nanobragg.settings import RTD, Settings
 from tilesim.nanobragg.values import Kind, Read, Value, as_reference, checked, checked_or_as_reference, usable
 
 _QUOTED = 60
+WAVELENGTHS = (0.999e-14, 1.001e-5)
+"""Metres."""
 
 Firing = tuple[Flag, tuple[Value, ...]]
 """A flag and its values in internal units."""
@@ -245,8 +247,12 @@ def _check_detector(settings: Settings) -> None:
     """Refuse what no single flag shows: a header's senseless numbers, a detector beyond all sizes (K11)."""
     if not settings.pixel_size > 0.0:
         raise InputError(f"the image header's PIXEL_SIZE is {settings.pixel_size * 1e3:g}; expected -pixel above 0")
-    if settings.wavelength <= 0.0:  # NaN is one that is still to be asked for
-        raise InputError(f"the image header's WAVELENGTH is {settings.wavelength * 1e10:g}; expected -lambda above 0")
+    # NaN is one that is still to be asked for.
+    if settings.wavelength < WAVELENGTHS[0] or settings.wavelength > WAVELENGTHS[1]:
+        raise InputError(
+            f"the image header's WAVELENGTH is {settings.wavelength * 1e10:g}; expected -lambda above 0, from 0.0001 to"
+            " 100000 angstrom"
+        )
     if settings.close_distance == 0.0 or (settings.close_distance is None and settings.distance == 0.0):
         raise InputError("the image header's distance is 0; expected -distance or -close_distance other than 0")
     fast = settings.pixels_fast or settings.detsize_fast / settings.pixel_size

@@ -73,6 +73,9 @@ class Limit:
 
 POSITIVE = Limit(" above 0", lambda x: x > 0)
 NOT_NEGATIVE = Limit(" of 0 or more", lambda x: x >= 0)
+KAHN = Limit(" from -1 to 1", lambda x: -1 <= x <= 1)
+ANGSTROMS = Limit(" above 0, from 0.0001 to 100000", lambda x: 1e-4 <= x <= 1e5)
+ELECTRONVOLTS = Limit(" above 0, from 0.124 to 1.2e+08", lambda x: 0.1239 <= x <= 1.24e8)
 NOT_ZERO = Limit(" other than 0", lambda x: x != 0)
 DIRECTION = Limit(", not all 0", lambda *xyz: any(xyz))
 CELL = Limit(", none negative, the first above 0", lambda a, *others: a > 0 and all(x >= 0 for x in others))
@@ -122,6 +125,9 @@ def flag_help() -> list[tuple[str, list[tuple[str, str]]]]:
         groups[flag.group].append((spelling, flag.help + (f" [{units}]" if units else "")))
     return list(groups.items())
 
+
+UNREAD = {"-hdiv": "-hdivrange", "-vdiv": "-vdivrange", "-dispstep": "-dispsteps"}
+"""Flags of nanoBragg's documentation that its program does not read, and those that it does."""
 
 _XYZ = (NUMBER, NUMBER, NUMBER)
 
@@ -230,15 +236,15 @@ FLAGS: tuple[Flag, ...] = (
     Flag(DETECTOR, "-curved_det[ector]", (), switch(curved=True), "spherical detector", form=Form.CURVED),
     Flag(DETECTOR, "-pixel[size]", (MM,), put("pixel_size"), "pixel size", POSITIVE),
     Flag(DETECTOR, "-point_pixel", (), switch(point_pixel=True), "solid angle 1/R^2"),
-    Flag(BEAM, "-polar", (NUMBER,), put("kahn_factor", nopolar=False), "Kahn polarisation factor", exact=True),
+    Flag(BEAM, "-polar", (NUMBER,), put("kahn_factor", nopolar=False), "Kahn polarisation factor", KAHN, exact=True),
     Flag(BEAM, "-nopolar", (), switch(nopolar=True), "no polarisation factor"),
     Flag(DETECTOR, "-oversample_thick", (), switch(oversample_thick=True), "absorption for sub-pixels", last=True),
     Flag(DETECTOR, "-oversample_polar", (), switch(oversample_polar=True), "polarisation for sub-pixels", last=True),
     Flag(DETECTOR, "-oversample_omega", (), switch(oversample_omega=True), "solid angle for sub-pixels", last=True),
     Flag(DETECTOR, "-oversample", (INTEGER,), put("oversample"), "sub-pixels per pixel edge; 0 is automatic"),
     Flag(DETECTOR, "-roi", (INTEGER,) * 4, region, "first and last fast, first and last slow pixel; -1 is the default"),
-    Flag(BEAM, "-lambda -wave[length]", (WAVELENGTH,), put("wavelength"), "wavelength", POSITIVE),
-    Flag(BEAM, "-energy", (ENERGY,), put("wavelength"), "photon energy, for the wavelength", POSITIVE),
+    Flag(BEAM, "-lambda -wave[length]", (WAVELENGTH,), put("wavelength"), "wavelength", ANGSTROMS),
+    Flag(BEAM, "-energy", (ENERGY,), put("wavelength"), "photon energy, for the wavelength", ELECTRONVOLTS),
     Flag(BEAM, "-fluence", (FLUENCE,), put("fluence"), "fluence", NOT_NEGATIVE),
     Flag(BEAM, "-flux", (FLUX,), put("flux"), "with -exposure and -beamsize, for the fluence", NOT_NEGATIVE),
     Flag(BEAM, "-exposure", (SECONDS,), put("exposure"), "exposure time"),
@@ -256,6 +262,10 @@ FLAGS: tuple[Flag, ...] = (
     Flag(BEAM, "-vdivstep", (MRAD,), put("vdiv_step"), "step of the vertical divergence", exact=True),
     Flag(BEAM, "-vdivsteps", (INTEGER,), put("vdiv_steps"), "steps of the vertical divergence"),
     Flag(BEAM, "-divsteps", (INTEGER,), put("hdiv_steps vdiv_steps"), "steps of the divergence, both ways"),
+    # nanoBragg's own documentation has them, its program reads none.
+    Flag(BEAM, "-hdiv", (NUMBER,), nothing, "no effect; see -hdivrange", exact=True),
+    Flag(BEAM, "-vdiv", (NUMBER,), nothing, "no effect; see -vdivrange", exact=True),
+    Flag(BEAM, "-dispstep", (NUMBER,), nothing, "no effect; see -dispsteps", exact=True),
     Flag(BEAM, "-round_div", (), switch(round_div=True), "cut the corners of the divergence (default)"),
     Flag(BEAM, "-square_div", (), switch(round_div=False), "keep the corners of the divergence"),
     Flag(OUTPUT, "-adc[offset]", (NUMBER,), put("adc"), "offset of the SMV images"),

@@ -9,6 +9,7 @@ from tilesim.model import Experiment
 from tilesim.model.vectors import norm
 from tilesim.nanobragg.background import background_surprises
 from tilesim.nanobragg.factors import cell_warnings
+from tilesim.nanobragg.sense import oddities
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 
 USUAL_EDGE = (1.0, 10_000.0)
@@ -46,13 +47,16 @@ def applied_corrections(
         "K13": setup.factors_from is FactorsFrom.DUMP,
         "K14": not any((settings.float_file, settings.int_file, outputs.noise_file, outputs.pgm_file)),
         "K15": setup.sample.corrected or (setup.flagged and setup.geometry.close_distance < 0.0),
+        "K16": settings.mask_file is not None and experiment.rendered_pixels < experiment.region.pixels,
     }
     return tuple(number for number, yes in affected.items() if yes)
 
 
 def surprises(setup: Setup, experiment: Experiment, arguments: Sequence[str]) -> tuple[str, ...]:
     """One line for every flag that does not do what it seems to say, in both modes."""
-    return (*setup.detector_notes, *_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
+    odd = oddities(setup, experiment, arguments)
+    own = (*_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
+    return (*setup.detector_notes, *own, *odd)
 
 
 def _placement(setup: Setup, arguments: Sequence[str]) -> list[str]:

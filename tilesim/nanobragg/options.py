@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tilesim.errors import InputError
+from tilesim.files.structured import shown_value
 from tilesim.nanobragg.values import Kind, checked
 
 FINEST = 0.1
@@ -138,7 +139,7 @@ def _typed(option: str, value: Any) -> str | float | int:
         return int(text)
     if option not in BOUNDS:
         if not isinstance(value, str) or not value or value.startswith("-"):
-            raise InputError(f"{option} needs a value; found {value!r}")
+            raise InputError(f"{option} needs a value; found {shown_value(value)}")
         return value
     expected, holds = BOUNDS[option]
     try:
@@ -146,5 +147,5 @@ def _typed(option: str, value: Any) -> str | float | int:
     except (ValueError, TypeError):
         number = math.nan
     if not holds(number):
-        raise InputError(f"{option} expects {expected}; found {value!r}")
+        raise InputError(f"{option} expects {expected}; found {shown_value(value)}")
     return number

@@ -43,6 +43,7 @@ from tilesim.nanobragg.nouns import cache_of, experiment_of, outputs_of, panel_o
 from tilesim.nanobragg.options import NOTHING, Options, check_strict, split_options
 from tilesim.nanobragg.report import setup_lines
 from tilesim.nanobragg.sample import clip_to_beam, fluence, pixel_reach, resolve_sample
+from tilesim.nanobragg.sense import check_axes
 from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 from tilesim.nanobragg.sources import SourceList, resolve_sources
@@ -277,6 +278,8 @@ def _setup(
         panels = chosen.instrument.panels
     else:
         geometry = detector_geometry(settings, watch)
+        if not strict_c:
+            check_axes(geometry)
         panels = (panel_of(settings, geometry, strict_c),)
         if chosen is not None:
             panels, geometry = chosen.layout.panels(panels[0]), stacked(chosen, geometry)
@@ -343,7 +346,7 @@ def _setup(
         flagged=flagged,
         background=background,
         seed=clock if settings.seed is None else settings.seed,
-        read_differently=table.differs or stol_differs or sources.read_differently,
+        read_differently=table.differs or stol_differs or sources.read_differently or cell.read_differently,
     )
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
+from tilesim.files.reading import printable
 from tilesim.model.beam import Source
 from tilesim.model.vectors import Vector, rotate_about, scale, unit
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.steps import Sweep, check_count
 
+WAVELENGTHS = (1e-14, 1e-5)
+"""Metres: those of a source file."""
 SOURCE_DISTANCE = 10.0
 """Metres; only the direction matters."""
 
@@ -88,6 +92,10 @@ def _from_grid(settings: Settings, geometry: Geometry, hdiv: Sweep, vdiv: Sweep,
     wavelengths = tuple(
         settings.wavelength * (1.0 + dispersion.step * k - dispersion.range / 2.0) for k in range(dispersion.count)
     )
+    if not min(wavelengths) > 0.0:
+        raise InputError(
+            f"-dispersion is {dispersion.range * 100:g} percent; expected less than 200: no wavelength is 0"
+        )
     weight = 1.0 / (len(deviations) * len(wavelengths))
     towards = scale(geometry.beam, -SOURCE_DISTANCE)
     origins = []
@@ -108,18 +116,28 @@ def _from_file(settings: Settings, geometry: Geometry, strict_c: bool) -> Source
     origins = tuple(Origin(row[:3], row[3], row[4]) for row in filled)
     weights = [o.intensity for o in origins]
     unequal = any(w != weights[0] for w in weights)
-    if strict_c or not unequal:
-        factors = [1.0] * len(weights)
-    else:
-        total = sum(weights)
-        if not (min(weights) >= 0.0 and 0.0 < total < math.inf):
-            raise InputError(f"{path}: weights sum to {total:g}; expected weights of zero or more, not all zero")
-        factors = [w * len(weights) / total for w in weights]  # K7
+    total = sum(weights)
+    if not strict_c:
+        _check_rows(printable(path), filled, total)
+    factors = [w * len(weights) / total for w in weights] if unequal and not strict_c else [1.0] * len(weights)  # K7
     try:
         sources = tuple(_source(o, w) for o, w in zip(origins, factors, strict=True))
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{printable(path)}: {error}") from None
     return SourceList(origins, sources, (), (), unequal, differently)
+
+
+def _check_rows(name: str, rows: Sequence[Sequence[float]], total: float) -> None:
+    """Raise InputError where weights or wavelengths, the last two of a row, make no beam."""
+    for number, (*_, weight, wavelength) in enumerate(rows, 1):
+        if weight < 0.0:
+            raise InputError(f"{name}: the weight of source {number} is {weight:g}; expected zero or more")
+        if not WAVELENGTHS[0] <= wavelength <= WAVELENGTHS[1]:
+            meant = wavelength * 1e-10
+            hint = f"; did you mean {meant:g}?" if WAVELENGTHS[0] <= meant <= WAVELENGTHS[1] else ""
+            raise InputError(f"{name}: the wavelength of source {number} is {wavelength:g} m; expected metres{hint}")
+    if not 0.0 < total < math.inf:
+        raise InputError(f"{name}: weights sum to {total:g}; expected weights of zero or more, not all zero")
 
 
 def _source(origin: Origin, weight: float) -> Source:

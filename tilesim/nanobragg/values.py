@@ -58,7 +58,7 @@ def checked(kind: Kind, token: str) -> Value:
         return _accept(token, token in ("sample", "beam"))
     if kind is Kind.DEPTH and token.lower() in ("inf", "+inf", "infinite", "infinity"):
         return None
-    word = token.strip()
+    word = token.strip(" \t")
     number = float(_accept(word, _DECIMAL.fullmatch(word) is not None))
     _accept(token, usable(number))
     if kind is Kind.INTEGER:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.files.structured import shown_value
 
 AMPLITUDE, AMPLITUDE_OF_MATE, DIFFERENCE = "F", "G", "D"
 INTENSITY, INTENSITY_OF_MATE = "J", "K"
@@ -214,8 +215,8 @@ def _named(name: str, columns: Sequence[Column], wanted: str) -> Choice:
         case ("J" | "K", "J" | "K"):
             return Choice(_ordered(*chosen), INTENSITY_OF_MATE)
     raise InputError(
-        f"{name}: --column {wanted} is of type {','.join(kinds)}; expected an amplitude (F, G, R), an intensity (J, K),"
-        f" a pair of them, or F and D: {_listed(columns)}"
+        f"{name}: --column {wanted[:100]} is of type {','.join(kinds)}; expected an amplitude (F, G, R), an intensity"
+        f" (J, K), a pair of them, or F and D: {_listed(columns)}"
     )
 
 
@@ -224,11 +225,11 @@ def _called(name: str, columns: Sequence[Column], label: str, *, needed: bool = 
     found = [column for column in columns if column.called(label)]
     if len(found) > 1:
         raise InputError(
-            f"{name} has {len(found)} columns {label!r}; expected --column with one of"
+            f"{name} has {len(found)} columns {shown_value(label)}; expected --column with one of"
             f" {' or '.join(f'{c.group}/{c.label}' for c in found)}"
         )
     if needed and not found:
-        raise InputError(f"{name} has no column {label!r}; expected --column with one of {_listed(columns)}")
+        raise InputError(f"{name} has no column {shown_value(label)}; expected --column with one of {_listed(columns)}")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         if start.startswith(GZIP):
             with gzip.open(path) as file:
                 start = file.read(LOOKED_AT)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise unreadable(path, error) from error
     if start.startswith(b"MTZ "):
         return MTZ

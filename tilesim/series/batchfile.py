@@ -6,7 +6,6 @@ import itertools
 import math
 import os
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,7 +13,8 @@ from typing import Any
 
 from tilesim.errors import InputError
 from tilesim.files.outputs import Outputs
-from tilesim.files.reading import printable, unreadable
+from tilesim.files.reading import printable, read_text
+from tilesim.files.structured import parse_toml, shown_value
 
 KEYS = {
     "float_file": "floatfile",
@@ -26,6 +26,8 @@ KEYS = {
 """Fields of `Outputs`, and the key of each, whose value is a template of file names."""
 FILES = tuple(KEYS.values())
 TOP = ("flags", "zarr", *FILES, "frames", "frame_osc", "grid", "experiment")
+LONGEST = 400
+"""Characters of a message, which may hold the names of keys."""
 MOST_FRAMES = 100_000
 """Frames of one job."""
 OPTIONS = {
@@ -78,17 +80,13 @@ def check_count(where: str, frames: int) -> None:
 def read_batch(path: str | os.PathLike[str]) -> Batch:
     """The experiments of a TOML file (docs/batch.md). Raises InputError, naming the file, and the line or the key."""
     shown = printable(path)
-    try:
-        with open(path, "rb") as file:
-            plain = tomllib.load(file)
-    except (OSError, ValueError) as error:
-        if isinstance(error, tomllib.TOMLDecodeError | UnicodeDecodeError):
-            raise InputError(f"{shown}: expected TOML; {error}") from None
-        raise unreadable(path, error) from error
+    plain = parse_toml(read_text(path), shown)
     try:
         return _batch(os.fspath(path), plain)
     except InputError as error:
-        raise InputError(f"{shown}: {error}") from None
+        said = str(error)
+        short = said if len(said) <= LONGEST else f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}"
+        raise InputError(f"{shown}: {short}") from None
 
 
 def _batch(path: str, plain: dict[str, Any]) -> Batch:
@@ -96,13 +94,13 @@ def _batch(path: str, plain: dict[str, Any]) -> Batch:
     for key, values in grid.items():
         _check_flag(f"grid.{key}", key, ("frames", "frame_osc", "flags", "name", "zarr", *FILES))
         if not isinstance(values, list) or not values:
-            raise InputError(f"grid.{key} is {values!r}; expected a list of the values to take")
+            raise InputError(f"grid.{key} is {shown_value(values)}; expected a list of the values to take")
     listed = plain.get("experiment", [{}])
     if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
         raise InputError("experiment: expected one or more tables [[experiment]]")
-    names: dict[str, Any] = {field: _text(key, plain[key]) for field, key in KEYS.items() if key in plain}
+    names: dict[str, Any] = {field: _named(key, plain[key]) for field, key in KEYS.items() if key in plain}
     outputs = Outputs(**names)
-    zarr = _text("zarr", plain["zarr"]) if "zarr" in plain else None
+    zarr = _named("zarr", plain["zarr"]) if "zarr" in plain else None
     common = [*_split("flags", plain.get("flags", "")), *_common_flags(plain)]
     entries = tuple(
         entry
@@ -112,7 +110,7 @@ def _batch(path: str, plain: dict[str, Any]) -> Batch:
     called = [one["name"] for one in listed if one.get("name")]
     if len(set(called)) < len(called):
         twice = next(name for name in called if called.count(name) > 1)
-        raise InputError(f"two experiments have the name {twice!r}; expected names of their own")
+        raise InputError(f"two experiments have the name {shown_value(twice)}; expected names of their own")
     return Batch(path, entries, outputs, zarr)
 
 
@@ -133,13 +131,13 @@ def _entries(
         _flags(f"{where}, {key}", key, value)
     frames = one.get("frames", plain.get("frames", 1))
     if not isinstance(frames, int) or isinstance(frames, bool) or frames < 1:
-        raise InputError(f"{where}, frames is {frames!r}; expected a whole number, at least 1")
+        raise InputError(f"{where}, frames is {shown_value(frames)}; expected a whole number, at least 1")
     advance = one.get("frame_osc", plain.get("frame_osc"))
     if advance is not None and not _is_number(advance):
-        raise InputError(f"{where}, frame_osc is {advance!r}; expected degrees")
+        raise InputError(f"{where}, frame_osc is {shown_value(advance)}; expected degrees")
     name = _text(f"{where}, name", one["name"]) if "name" in one else ""
     if any(mark in name for mark in ("/", "\0", "\n")):
-        raise InputError(f"{where}, name is {name!r}; expected no path, for it becomes a part of file names")
+        raise InputError(f"{where}, name is {shown_value(name)}; expected no path, for it becomes a part of file names")
     text = _split(f"{where}, flags", one.get("flags", ""))
     check_count(where, frames * math.prod(map(len, grid.values())))
     for values in itertools.product(*grid.values()):
@@ -167,14 +165,14 @@ def _flags(where: str, flag: str, value: Any) -> list[str]:
     """A flag and its values as a shell would pass them; nothing for a flag that is false, or no flag of nanoBragg's."""
     if flag in OPTIONS:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InputError(f"{where} is {value!r}; expected one text or number")
+            raise InputError(f"{where} is {shown_value(value)}; expected one text or number")
         return []
     if isinstance(value, bool):
         return [f"-{flag}"] if value else []
     values = value if isinstance(value, list) else [value]
     for one in values:
         if not (isinstance(one, str) or (_is_number(one) and one == one)):  # NaN is no value
-            raise InputError(f"{where} holds {one!r}; expected numbers, texts, or a list of them")
+            raise InputError(f"{where} holds {shown_value(one)}; expected numbers, texts, or a list of them")
     return [f"-{flag}", *map(str, values)]
 
 
@@ -195,13 +193,20 @@ def _split(where: str, text: Any) -> list[str]:
 
 def _text(where: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{where} is {value!r}; expected text in quotes")
+        raise InputError(f"{where} is {shown_value(value)}; expected text in quotes")
     return value
+
+
+def _named(where: str, value: Any) -> str:
+    """The name of an output."""
+    if not _text(where, value).strip() or "\0" in value:
+        raise InputError(f"{where} is {shown_value(value)}; expected a name")
+    return str(value)
 
 
 def _table(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InputError(f"{where} is {value!r}; expected a table [{where}]")
+        raise InputError(f"{where} is {shown_value(value)}; expected a table [{where}]")
     return value
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tilesim.engine.inline import run_inline
 from tilesim.engine.job import Job
+from tilesim.engine.soundness import unsound
 from tilesim.engine.statistics import Statistics, summarize
 from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileReport
@@ -52,7 +53,8 @@ def render(
         seconds = perf_counter() - start
         summary = summarize(job.experiment, tally.total)
         lines = report_frame(frame, job.latches[0], summary, say)
-        warnings = write_caches([frame.command] if frame.command else [])
+        fault = unsound(job.experiment, tally.total)
+        warnings = ((fault,) if fault else ()) + write_caches([frame.command] if frame.command else [])
         lines += report_files(frame, make_files(frame, image, summary))
         if frame.outputs.float_file is not None:
             image.commit()

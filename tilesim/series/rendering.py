@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 
+from tilesim.engine.soundness import unsound
 from tilesim.engine.statistics import Statistics, Summary, summarize
 from tilesim.engine.work import Engine, compute_here
 from tilesim.images.stored import StoredImage
@@ -36,6 +37,8 @@ class _Rendered(Filling):
 
     rendering: Rendering
     results: Sequence[FrameResult]
+    faults: list[str] = field(default_factory=list)
+    """Pixels that are no counts of photons, one line for each frame; strict only."""
 
 
 def render_all(
@@ -72,7 +75,8 @@ def render_all(
         unmade = finisher.wait()
         for filling in running:
             _end(filling, filled.missing, bool(unmade))
-        warnings = write_caches([command for one in renderings for command in one.frames.commands])
+        faults = tuple(line for filling in running for line in filling.faults)
+        warnings = faults + write_caches([command for one in renderings for command in one.frames.commands])
     restored = sum(one.restored for one in running)
     return Results(
         frames=tuple(result for one in running for result in one.results),
@@ -108,6 +112,9 @@ def _begin(rendering: Rendering, resume: bool, overwrite: bool) -> _Rendered:
 def _finish_frame(filling: _Rendered, place: int, figures: Statistics, maker: Maker, finisher: Finisher) -> None:
     """Begin the files of a complete frame."""
     job, result = filling.rendering.job, filling.results[place]
+    fault = unsound(job.series[place], figures)
+    if fault is not None:
+        filling.faults.append(f"frame {result.frame.number}: {fault}")
     result.summary = summary = summarize(job.series[place], figures)
     image, latch, frame = StoredImage(filling.store, place, None, sound=True), job.latches[place], result.frame
 

@@ -81,8 +81,10 @@ def _from_json(path: str | os.PathLike[str], data: bytes) -> list[Traced]:
             )
             for number, entry in enumerate(json.loads(data)["trace"], 1)
         ]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{printable(path)}: expected the JSON of `tilesim trace` ({error})") from None
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        raise InputError(
+            f"{printable(path)}: expected the JSON of `tilesim trace`, found another or a damaged one"
+        ) from None
 
 
 _PREFIXED = re.compile(rb"(?:^|\s)(TRACE\w*):\s*(.*?)\s*$")
