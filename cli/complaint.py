@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 LONGEST = 2000
-"""Characters of a line, which may hold what somebody typed."""
+"""Characters of a message, which may hold what somebody typed."""
 REFUSED = ("failed to map segment from shared object", "Cannot allocate memory", "Too many open files")
 """Ends of the dynamic linker's messages where a limit of the system kept it from loading a library."""
 

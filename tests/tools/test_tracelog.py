@@ -133,7 +133,7 @@ def test_what_is_written_is_read_again(log):
         (b"TRACE: polar 1\n\0\0\0\n", "line 2: found bytes that are no text"),
         (b"TRACE: polar " + b"1" * 70000, "line 1 is longer than 65536 bytes"),
         (b"{HEADER_BYTES=512;\n\xff", "expected the JSON of `tilesim trace`"),
-        (b'{"trace": [{"name": 1}]}', "expected the JSON of `tilesim trace` ('values')"),
+        (b'{"trace": [{"name": 1}]}', "expected the JSON of `tilesim trace`, found another"),
         (b'{"trace": 5}', "expected the JSON of `tilesim trace`"),
         (b"[" * 5, "holds no TRACE lines"),
     ],

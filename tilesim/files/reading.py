@@ -20,6 +20,8 @@ from tilesim.errors import InputError
 
 QUOTED = 60
 """Characters of a bad line that an error shows."""
+LONGEST_SHOWN = 240
+"""Characters of a name that an error shows."""
 MOST = 2**30
 """Bytes of a text, and of anything that has no size of its own, such as a pipe."""
 CHUNK = 2**20
@@ -40,10 +42,6 @@ _NUMBER = re.compile(
 )
 _GLUE = re.compile(rb"(?<=[0-9.])(?=[+-])")
 _LOG = logging.getLogger(__name__)
-
-
-LONGEST_SHOWN = 240
-"""Characters of a name that an error shows."""
 
 
 def read_bytes(path: str | os.PathLike[str], start: int = 0, size: int = -1) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
@@ -248,7 +247,8 @@ def _check_detector(settings: Settings) -> None:
     """Refuse what no single flag shows: a header's senseless numbers, a detector beyond all sizes (K11)."""
     if not settings.pixel_size > 0.0:
         raise InputError(f"the image header's PIXEL_SIZE is {settings.pixel_size * 1e3:g}; expected -pixel above 0")
-    if not (WAVELENGTHS[0] <= settings.wavelength <= WAVELENGTHS[1] or math.isnan(settings.wavelength)):
+    # NaN is one that is still to be asked for.
+    if settings.wavelength < WAVELENGTHS[0] or settings.wavelength > WAVELENGTHS[1]:
         raise InputError(
             f"the image header's WAVELENGTH is {settings.wavelength * 1e10:g}; expected -lambda above 0, from 0.0001 to"
             " 100000 angstrom"

@@ -54,9 +54,9 @@ def applied_corrections(
 
 def surprises(setup: Setup, experiment: Experiment, arguments: Sequence[str]) -> tuple[str, ...]:
     """One line for every flag that does not do what it seems to say, in both modes."""
-    placed = (*setup.detector_notes, *_placement(setup, arguments))
     odd = oddities(setup, experiment, arguments)
-    return (*placed, *_sampling(setup), *_content(setup, experiment), *odd)
+    own = (*_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
+    return (*setup.detector_notes, *own, *odd)
 
 
 def _placement(setup: Setup, arguments: Sequence[str]) -> list[str]:

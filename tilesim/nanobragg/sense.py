@@ -48,7 +48,7 @@ def _wavelengths(setup: Setup, arguments: Sequence[str]) -> list[str]:
     settings, lines = setup.settings, []
     central = settings.wavelength
     low, high = USUAL_WAVELENGTHS
-    if not low <= central <= high:
+    if central < low or central > high:
         hint = ""
         if any(argument.startswith("-energy") for argument in arguments):
             hint = f"; -energy is in eV: did you mean {12398.42 / (central * 1e10) * 1000:g}?"
