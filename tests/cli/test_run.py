@@ -216,7 +216,7 @@ def test_detectors_of_one_row_or_column_work(tilesim, folder, fast, slow):
         "-fluence 0",
         "-distance -100",
         "-dmin 1e200",
-        "-twotheta 80",
+        "-twotheta 180",
         "-fudge 0 -gauss_xtal",
         "-adc -1e9 -scale 1e200",
         "-seed -2147483647",

@@ -140,11 +140,15 @@ def test_misuse_gets_one_line_and_status_2(tilesim, folder, made, words, complai
     assert made() == ["a.log", "other.log"]
 
 
-def test_a_pixel_outside_stops_a_run_before_it_writes(tilesim, folder, made):
-    result = tilesim("run", *BASE, "-trace_pixel", 12, 0, "--zarr", "out.zarr")
+def test_a_pixel_outside_is_an_error_of_trace_and_a_warning_of_run(tilesim, folder, made):
+    result = tilesim("trace", *BASE, "-trace_pixel", 12, 0)
     assert result.status == 2
     assert "pixel 12 0 (slow fast) is none of the detector's 12 x 12" in result.err
     assert made() == []
+    result = tilesim("run", *BASE, "-trace_pixel", 12, 0, "--zarr", "out.zarr")
+    assert result.status == 0 and "TRACE" not in result.out
+    assert "-trace_pixel 12 0 (slow fast) is none of the detector's 12 x 12 pixels" in result.err
+    assert "out.zarr" in made()
 
 
 def test_help_says_the_pixel_first(tilesim):
