@@ -127,8 +127,8 @@ def summarize(experiment: Experiment, statistics: Statistics) -> Summary:
     n = statistics.pixels
     m = experiment.region.pixels if experiment.sampling.strict_c else n
     oversample = experiment.sampling.oversample
-    edge = experiment.detector.panels[0].pixel_size / oversample
     slow, fast = statistics.brightest or (0, 0)
+    edge = experiment.detector.panels[slow // experiment.panel_shape[0]].pixel_size / oversample
     at = [edge * (i * oversample + oversample - 1) + edge / 2 if statistics.brightest else 0.0 for i in (fast, slow)]
     deviation = statistics.deviation + (m - n) * statistics.mean**2
     return Summary(

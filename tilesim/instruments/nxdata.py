@@ -105,8 +105,8 @@ def _number_in_name(group: Hdf5) -> tuple[str, int]:
     return (name[: digits.start()], int(digits.group())) if digits else (name, -1)
 
 
-def active_pixels(detector: Hdf5, modules: Modules, notes: list[str]) -> list[np.ndarray]:
-    """Pixels of each module (slow, fast), True where their words are zero in all masks. Raises InputError."""
+def active_pixels(detector: Hdf5, modules: Modules, notes: list[str]) -> list[np.ndarray | None]:
+    """Pixels (slow, fast) of each module whose words are zero in all masks; None: all. Raises InputError."""
     keys = [key for key in names(detector) if re.match(r"pixel_mask(_\d+)?$", key)]
     parts = []
     for module, place in modules:
@@ -115,7 +115,7 @@ def active_pixels(detector: Hdf5, modules: Modules, notes: list[str]) -> list[np
         if "pixel_mask" in module:
             found.append(_active(module, "pixel_mask", own, notes))
         active = [one for one in found if one is not None]
-        parts.append(np.logical_and.reduce(active) if active else np.ones([part.stop for part in own], bool))
+        parts.append(np.logical_and.reduce(active) if active else None)
     return parts
 
 

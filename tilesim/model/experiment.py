@@ -51,7 +51,7 @@ class Experiment(Noun):
     crystal: Crystal | None
     """None: nothing diffracts; background and water still scatter."""
     detector: Detector
-    """Panels; those of a job must be of one kind."""
+    """Panels; those of a job must be of one shape."""
     factors: StructureFactors
     """Amplitudes in electrons; without a crystal zero."""
     scan: Scan = Scan()
