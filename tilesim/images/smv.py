@@ -14,6 +14,7 @@ from tilesim.errors import InputError
 from tilesim.files.cnumbers import atof
 from tilesim.files.reading import printable, unreadable
 from tilesim.geometry.axes import Axes, rotation_to
+from tilesim.images.absent import Marks, usual_marks
 from tilesim.images.banded import Bands
 from tilesim.images.facing import Facing, facing, facing_experiment
 from tilesim.images.flat import write_banded
@@ -139,6 +140,15 @@ def read_smv_layout(path: str | os.PathLike[str]) -> tuple[tuple[int, int], np.d
     except OSError as error:
         raise unreadable(path, error) from error
     return (slow, fast), dtype, begin
+
+
+def smv_marks(path: str | os.PathLike[str], dtype: np.dtype) -> Marks:
+    """Numbers of pixels without a value: where dark pixels are above 0, 0 is one. The largest is an overload."""
+    if dtype.kind != "u":
+        return usual_marks(dtype)
+    header = read_smv_header(path)
+    dark = [header.value(key) for key in ("ADC_OFFSET", "IMAGE_PEDESTAL")]
+    return Marks(blank=0 if any(one is not None and one > 0 for one in dark) else None)
 
 
 def smv_experiment(header: SmvHeader, shape: tuple[int, int]) -> Experiment:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.libraries import Hdf5, need
+from tilesim.files.hdf5 import opened
+from tilesim.files.libraries import Hdf5
 from tilesim.instruments.alike import alike
 from tilesim.instruments.nexus import (
     Transformation,
@@ -25,8 +26,7 @@ from tilesim.instruments.nxbeam import read_beam
 from tilesim.instruments.nxdata import active_pixels, module_slices
 from tilesim.instruments.nxmodules import module_frame, toward_beam
 from tilesim.model.detector import Sensor
-from tilesim.model.instrument import Instrument, of_one_shape, sensor_of
-from tilesim.model.materials import known_material
+from tilesim.model.instrument import Instrument, of_one_shape
 from tilesim.model.vectors import Vector, unit
 
 THINNEST = 1e-8
@@ -34,17 +34,12 @@ THINNEST = 1e-8
 
 
 def read_nxmx(path: str | os.PathLike[str], name: str) -> Instrument:
-    """The instrument of the first detector: incident beam along +z, as NXmx has it. Raises InputError."""
-    h5py = need("h5py", "reading NXmx files")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"the HDF5 file cannot be opened; {' '.join(str(error).split())[:80]}") from None
-    with file:
-        try:
-            return _instrument(file, name)
-        except (OSError, RuntimeError, UnicodeError) as error:
-            raise InputError(f"the HDF5 file is damaged; {' '.join(str(error).split())[:80]}") from None
+    """The instrument of the first detector: incident beam along +z, as NXmx has it; to be called by `read_hdf5`.
+
+    Raises InputError.
+    """
+    with opened(os.fspath(path)) as file:
+        return _instrument(file, name)
 
 
 def _instrument(file: Hdf5, name: str) -> Instrument:
@@ -132,9 +127,14 @@ def _sensor(detector: Hdf5, notes: list[str]) -> Sensor | None:
     thickness = quantity(detector["sensor_thickness"], "length")
     if not thickness > THINNEST:
         return None
-    named = member(detector, "sensor_material")
-    said = "" if named is None else text(named[()])
-    found = sensor_of(thickness, known_material(said))
-    if found is None:
-        notes.append(f"the sensor of {detector.name} is of {said[:20] or 'no material'}; it absorbs every photon")
-    return found
+    words = detector["pixel_mask"]
+    check_sources(words)
+    slow, fast = panels[0].shape
+    if words.ndim < 2 or any(panel.shape != (slow, fast) for panel in panels):
+        return None
+    lead = (0,) * (words.ndim - 2)
+    parts = [words[(*lead, slice(top, top + slow), slice(left, left + fast))] == 0 for top, left in places]
+    if any(part.shape != (slow, fast) for part in parts):
+        raise InputError(f"{words.name} has {words.shape} words, which are not the modules' pixels")
+    active = np.concatenate(parts)
+    return None if active.all() else PixelMask(active)
