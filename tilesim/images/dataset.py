@@ -216,7 +216,10 @@ class Dataset:
     @cached_property
     def offset(self) -> float | None:
         """Value of a dark pixel, where the image states it: then it was measured; None for photons or unknown."""
-        return self._header("ADC_OFFSET") if self.format == Format.SMV else self._noise("offset")
+        if self.format != Format.SMV:
+            return self._noise("offset")
+        own = self._header("ADC_OFFSET")
+        return self._header("IMAGE_PEDESTAL") if own is None else own
 
     @cached_property
     def gain(self) -> float:

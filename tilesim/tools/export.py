@@ -27,7 +27,7 @@ from tilesim.images.nxmx import nxmx_counts, write_nxmx
 from tilesim.images.packed import packed, packed_plain
 from tilesim.images.pixels import Image, NumberImage, StackedImage
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format
-from tilesim.images.smv import write_plain_smv, write_smv
+from tilesim.images.smv import SWAPPED, write_plain_smv, write_smv
 from tilesim.images.tiff import write_tiff
 from tilesim.model import Experiment
 
@@ -155,6 +155,11 @@ class _Writer:
             self.counts.append(cbf_counts(self.chosen.scale))
             write_cbf(path, self._bands(image, 1, self.counts[-1]), about, experiment, self.chosen.material)
         else:
+            if image.shape == SWAPPED:
+                self.result.remarks.append(
+                    "BEAM_CENTER_X and Y of SMV images of this size are in DIALS' convention for simulated images; "
+                    "other programs need what the header states beside them, or another format (docs/export.md)"
+                )
             write_smv(path, *self._smv_bands(image), experiment, about)
 
     def _write_plain_smv(self, path: str, image: Image) -> None:
