@@ -85,23 +85,35 @@ def _check(dataset: Hdf5, wanted: Sequence[tuple[int, int]], depth: int) -> None
     if not dataset.is_virtual:
         return
     for source in dataset.virtual_sources():
-        low, high = source.vspace.get_select_bounds()
+        low, high = bounds_of(source.vspace, dataset.shape)
         held = [(max(a, x), min(b, y + 1)) for (a, b), x, y in zip(wanted, low, high, strict=True)]
         if any(start >= stop for start, stop in held):
             continue
         name, inner = _named(source, held)
         if name == ".":
-            _check_part(dataset.file, inner, where, source, held, depth)
+            _check_part(dataset.file, inner, where, source, (low, high), held, depth)
             continue
         found = next((path for path in _candidates(dataset.file.filename, name) if os.path.exists(path)), None)
         if found is None:
             raise InputError(f"{where} is made of {printable(name)}, which is not there")
         with opened(found) as file:
-            _check_part(file, inner, where, source, held, depth)
+            _check_part(file, inner, where, source, (low, high), held, depth)
 
 
-def _check_part(file: Hdf5, name: str, where: str, source: Hdf5, held: Sequence[tuple[int, int]], depth: int) -> None:
-    """Raise InputError unless a source is in its file, large enough, and whole itself."""
+def _check_part(
+    file: Hdf5,
+    name: str,
+    where: str,
+    source: Hdf5,
+    outer: tuple[Sequence[int], Sequence[int]],
+    held: Sequence[tuple[int, int]],
+    depth: int,
+) -> None:
+    """Raise InputError unless a source is in its file, large enough, and whole itself.
+
+    outer  first and last index of where it is put
+    held   the part of this that is wanted, (start, stop) along every dimension
+    """
     missing = f"{where} is made of {name} in {printable(file.filename)}, which is not there"
     try:
         part = file.get(name)
@@ -109,15 +121,25 @@ def _check_part(file: Hdf5, name: str, where: str, source: Hdf5, held: Sequence[
         part = None
     if part is None or not hasattr(part, "shape"):
         raise InputError(missing)
-    low, high = source.src_space.get_select_bounds()
-    if len(low) != len(part.shape) or any(top >= size for top, size in zip(high, part.shape, strict=True)):
+    low, high = bounds_of(source.src_space, part.shape)
+    # All of a source is as much as its place holds.
+    room = math.prod(b - a + 1 for a, b in zip(*outer, strict=True))
+    short = math.prod(part.shape) < min(room, source.vspace.get_select_npoints())
+    if short or len(low) != len(part.shape) or any(top >= size for top, size in zip(high, part.shape, strict=True)):
         raise InputError(f"{where} is made of more than {name} in {printable(file.filename)} holds: {part.shape}")
-    outer = source.vspace.get_select_bounds()
     alike = [b - a for a, b in zip(*outer, strict=True)] == [b - a for a, b in zip(low, high, strict=True)]
     bounds = [(a, b + 1) for a, b in zip(low, high, strict=True)]
     if alike:
         bounds = [(start - x + a, stop - x + a) for (start, stop), x, a in zip(held, outer[0], low, strict=True)]
     _check(part, bounds, depth + 1)
+
+
+def bounds_of(space: Hdf5, shape: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """First and last index of a selection along every dimension of an array."""
+    if space.get_select_type() == need("h5py", "reading HDF5 files").h5s.SEL_ALL:
+        return [0] * len(shape), [size - 1 for size in shape]
+    low, high = space.get_select_bounds()
+    return low, high
 
 
 def _named(source: Hdf5, held: Sequence[tuple[int, int]]) -> tuple[str, str]:

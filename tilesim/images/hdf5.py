@@ -15,7 +15,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files import apart
-from tilesim.files.hdf5 import check_sources, opened, read_hdf5
+from tilesim.files.hdf5 import bounds_of, check_sources, opened, read_hdf5
 from tilesim.files.libraries import Hdf5
 from tilesim.files.reading import printable
 from tilesim.images.absent import Marks, blank_marks, unsigned_marks
@@ -168,7 +168,7 @@ def _read_unwritten(name: str, dataset: str, place: tuple[int, ...], module: Mod
         if stored.is_virtual:
             unwritten[:] = True
             for source in stored.virtual_sources():
-                low, high = source.vspace.get_select_bounds()
+                low, high = bounds_of(source.vspace, stored.shape)
                 if all(a <= number <= b for a, number, b in zip(low, place, high, strict=False)):
                     (top, left), (bottom, right) = (
                         [max(0, edge - corner) for edge, corner in zip(bound[-2:], module.corner, strict=True)]

@@ -11,8 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, read_into, unreadable
+from tilesim.files.reading import printable, read_bytes, read_into, unreadable
 from tilesim.images.absent import Marks, as_numbers, usual_marks
+
+
+SPARE = 512
+"""Bytes behind the pixels that may be anything."""
+MOST_PADDING = 2**16
+"""Bytes behind them that may be padding, all alike."""
 
 
 class Image(Protocol):
@@ -283,6 +289,17 @@ def file_size(path: str | os.PathLike[str]) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{printable(path)}: expected a file, found a folder, a pipe or a device")
     return status.st_size
+
+
+def check_rest(path: str | os.PathLike[str], end: int) -> None:
+    """Raise InputError where more than padding follows byte `end`, where the last pixels of a header end.
+
+    Up to a block of anything is left alone, as readers of such files do.
+    """
+    rest = file_size(path) - end
+    if rest <= SPARE or (rest <= MOST_PADDING and len(set(read_bytes(path, end, rest))) == 1):
+        return
+    raise InputError(f"{printable(path)}: expected {end} bytes, as its header has it, found {rest} more")
 
 
 def check_number(path: str | os.PathLike[str], what: str, number: int, count: int) -> None:

@@ -19,6 +19,7 @@ from tilesim.images.banded import Bands
 from tilesim.images.facing import Facing, facing, facing_experiment
 from tilesim.images.flat import write_banded
 from tilesim.images.packed import KEY, packed
+from tilesim.images.pixels import check_rest
 from tilesim.model import Experiment
 from tilesim.model.vectors import dot
 
@@ -141,6 +142,7 @@ def read_smv_layout(path: str | os.PathLike[str]) -> tuple[tuple[int, int], np.d
             begin = len(start) if text and text.end() == len(start) else begin
     except OSError as error:
         raise unreadable(path, error) from error
+    check_rest(path, begin + fast * slow * dtype.itemsize)
     return (slow, fast), dtype, begin
 
 
