@@ -14,7 +14,6 @@ from tilesim.errors import InputError
 from tilesim.files.reading import printable, read_bytes, read_into, unreadable
 from tilesim.images.absent import Marks, as_numbers, usual_marks
 
-
 SPARE = 512
 """Bytes behind the pixels that may be anything."""
 MOST_PADDING = 2**16

@@ -127,14 +127,9 @@ def _sensor(detector: Hdf5, notes: list[str]) -> Sensor | None:
     thickness = quantity(detector["sensor_thickness"], "length")
     if not thickness > THINNEST:
         return None
-    words = detector["pixel_mask"]
-    check_sources(words)
-    slow, fast = panels[0].shape
-    if words.ndim < 2 or any(panel.shape != (slow, fast) for panel in panels):
-        return None
-    lead = (0,) * (words.ndim - 2)
-    parts = [words[(*lead, slice(top, top + slow), slice(left, left + fast))] == 0 for top, left in places]
-    if any(part.shape != (slow, fast) for part in parts):
-        raise InputError(f"{words.name} has {words.shape} words, which are not the modules' pixels")
-    active = np.concatenate(parts)
-    return None if active.all() else PixelMask(active)
+    named = member(detector, "sensor_material")
+    said = "" if named is None else text(named[()])
+    found = sensor_of(thickness, known_material(said))
+    if found is None:
+        notes.append(f"the sensor of {detector.name} is of {said[:20] or 'no material'}; it absorbs every photon")
+    return found
