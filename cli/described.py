@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-SERIES = ("--frames", "--frame-osc")
-"""Options of a run that an image has an answer of its own to."""
 
 if TYPE_CHECKING:
     from tilesim.images.dataset import Dataset
+
+SERIES = ("--frames", "--frame-osc")
+"""Options of a run that an image has an answer of its own to."""
 
 
 def opened(path: str, flags: Sequence[str], options: Mapping[str, Any]) -> Dataset:
