@@ -26,7 +26,8 @@ from tilesim.instruments.nxbeam import read_beam
 from tilesim.instruments.nxdata import active_pixels, module_slices
 from tilesim.instruments.nxmodules import module_frame, toward_beam
 from tilesim.model.detector import Sensor
-from tilesim.model.instrument import Instrument, of_one_shape
+from tilesim.model.instrument import Instrument, of_one_shape, sensor_of
+from tilesim.model.materials import known_material
 from tilesim.model.vectors import Vector, unit
 
 THINNEST = 1e-8
