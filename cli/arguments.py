@@ -63,7 +63,7 @@ class MixedCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args == ["-h"]:
             args = ["--help"]
-        own, others = self._split(ctx, args)
+        own, others = self.split(ctx, args)
         super().parse_args(ctx, own)
         unknown = [word for word in others if word.startswith("--")]
         if unknown and not ctx.params.get("strict_c"):
@@ -105,7 +105,8 @@ class MixedCommand(click.Command):
                 }
         return options
 
-    def _split(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
+    def split(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
+        """The words that are ours, with their values, and nanoBragg's. Raises UsageError."""
         options, own, others = self._options(), [], []
         words = iter(args)
         for word in words:

@@ -169,11 +169,13 @@ def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
 
 def _two_files(words: Sequence[str], options: dict) -> tuple[dict, tuple]:
     """What was given, and both images."""
-    from tilesim.images.image import open_image
+    from tilesim.images.dataset import open_dataset
+    from tilesim.images.pixels import Image, MaskedImage
     from tilesim.images.registry import format_of
 
     kinds = [format_of(word) for word in words]
-    images: dict[int, object] = {}
+    images: dict[int, Image] = {}
+    outside = {}
     # What has a header gives the shape to what has none.
     for n in sorted((0, 1), key=lambda n: kinds[n] == "float"):
         shape = options["shape"] if kinds[n] == "float" else None
@@ -181,7 +183,15 @@ def _two_files(words: Sequence[str], options: dict) -> tuple[dict, tuple]:
         if kinds[n] == "float" and shape is None and other is not None:
             pixels = other.shape[0] * other.shape[1]
             shape = other.shape if os.path.getsize(words[n]) == 4 * pixels else None
-        images[n] = open_image(words[n], shape=shape, frame=options["frames"][n], panel=options["panels"][n])
+        data, panel = open_dataset(words[n], shape=shape), options["panels"][n]
+        # Panels in one picture are compared as one.
+        place = (options["frames"][n], None if data.stacked and not panel else panel)
+        images[n], outside[n] = data.pixels(*place), data.outside(*place)
+    for n, image in images.items():
+        # What one of them knows to be masked is no difference.
+        masked = outside[1 - n]
+        if masked is not None and masked.shape == tuple(image.shape):
+            images[n] = MaskedImage(image, masked)
     accounts = [
         {"file": word, "format": kind, "frame": options["frames"][n], "panel": options["panels"][n]}
         for n, (word, kind) in enumerate(zip(words, kinds, strict=True))

@@ -11,12 +11,16 @@ import click
 if TYPE_CHECKING:
     from tilesim.images.dataset import Dataset
 
+SERIES = ("--frames", "--frame-osc")
+"""Options of a run that an image has an answer of its own to."""
+
 
 def opened(path: str, flags: Sequence[str], options: Mapping[str, Any]) -> Dataset:
     """The dataset at a path, with what flags and options say of its experiments; warnings go to standard error."""
     from tilesim.images.dataset import open_dataset
     from tilesim_cli.launch import warn
 
+    flags = _describing(flags)
     described = {name: options.get(name) for name in ("geometry", "experiment", "detector")}
     if not flags and all(value is None for value in described.values()):
         data = open_dataset(path, shape=options["shape"])
@@ -29,6 +33,24 @@ def opened(path: str, flags: Sequence[str], options: Mapping[str, Any]) -> Datas
     for line in data.warnings:
         warn(line)
     return data
+
+
+def _describing(words: Sequence[str]) -> list[str]:
+    """The words of a run without those that say where it goes and who computes it. Raises UsageError."""
+    from tilesim.nanobragg.options import OPTIONS
+    from tilesim_cli.run import command as run
+
+    own, flags = run.split(click.Context(run, info_name="run"), list(words))
+    kept: list[str] = []
+    keeping = False
+    for word in own:
+        name = word.partition("=")[0]
+        if word.startswith("--"):
+            if name in SERIES:
+                raise click.UsageError(f"{name} stands behind --; expected frames to follow each other by their -osc")
+            keeping = name in OPTIONS
+        kept += [word] if keeping else []
+    return [*kept, *flags]
 
 
 def chosen_frames(data: Dataset, text: str | None) -> tuple[int, ...]:

@@ -90,7 +90,9 @@ def test_smv_is_the_image_that_run_writes(tilesim, folder, store):
     assert tilesim("export", "z.zarr", "x.img", "--scale", "7").status == 0
     assert np.array_equal(fabio.open("x.img").data, fabio.open("i.img").data)
     ours, theirs = (read_smv_header(name).text.decode().split("\n") for name in ("x.img", "i.img"))
-    same = [line for line in theirs if "=" in line and not line.startswith("HEADER_BYTES")]
+    # What DIALS reads is in ADSC's convention, and the file is not taken for one of nanoBragg's.
+    other = ("HEADER_BYTES", "BEAM_CENTER", "BEAMLINE")
+    same = [line for line in theirs if "=" in line and not line.startswith(other)]
     assert [line for line in ours if line in same] == same
     assert (folder / "x.img").stat().st_size % 512 == 2 * 144 % 512
     assert all(line.count("=") <= 1 for line in ours) and fabio.open("x.img").header["ADC_OFFSET"] == "40"

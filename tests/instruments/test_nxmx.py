@@ -39,7 +39,7 @@ def axis(where, name, value, vector, depends_on, kind="translation", units="m", 
 @pytest.fixture
 def file(tmp_path):
     """One module of 60 x 100 pixels (slow x fast) of 0.1 mm, with three frames of data."""
-    with h5py.File(tmp_path / "x.h5", "w") as made:
+    with h5py.File(tmp_path / "x.h5", "w", locking=False) as made:
         group(made, "entry", "NXentry")["definition"] = "NXmx"
         group(made, "entry/instrument", "NXinstrument")
         beam, detector = group(made, BEAM, "NXbeam"), group(made, DETECTOR, "NXdetector")
@@ -58,7 +58,7 @@ def file(tmp_path):
 
 
 def read(file):
-    """The instrument of an open file, which stays open."""
+    """The instrument of an open file, which stays open, and not locked."""
     file.flush()
     return read_detector(file.filename)
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
+from tilesim.errors import InputError
+from tilesim.files.hdf5 import opened, read_hdf5
 from tilesim.files.libraries import Hdf5, need
 from tilesim.files.reading import read_bytes
 
@@ -30,14 +32,16 @@ def linked_files(path: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(os.path.join(folder, name) for name in names if name not in ("", ".")))
 
 
-def _opened(path: str) -> Hdf5:
-    return need("h5py", "reading HDF5 files").File(path, "r")
-
-
 def _of_hdf5(path: str) -> list[str]:
-    names: list[str] = []
     # What was read of it is sound; another part of it may be damaged, which is nothing to complain of here.
-    with suppress(OSError, RuntimeError, KeyError, ValueError, TypeError), _opened(path) as file:
+    with suppress(InputError):
+        return read_hdf5(_names, path)
+    return []
+
+
+def _names(path: str) -> list[str]:
+    names: list[str] = []
+    with suppress(InputError), opened(path) as file:
         names.extend(_named_in(file, [MOST], DEEPEST))
     return names
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.images.absent import as_numbers
 from tilesim.images.counts import Counts
 from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
@@ -18,7 +19,7 @@ class Bands:
 
     image: Image
     counts: Counts | None = None
-    """None: the pixels as they are."""
+    """None: the pixels as they are, and NaN among floats where they have no value."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -33,7 +34,11 @@ class Bands:
     def bands(self) -> Iterator[tuple[int, np.ndarray]]:
         """First row and pixels (rows, fast), from top to bottom; some megabytes at a time."""
         for first, band in self.image.bands(band_rows(self.shape)):
-            yield first, self.counts.convert(first, band) if self.counts else band
+            absent = self.image.absent(band, first)
+            if self.counts is not None:
+                yield first, self.counts.convert(first, band, absent)
+            else:
+                yield first, as_numbers(band, absent) if band.dtype.kind == "f" else band
 
 
 def regrouped(bands: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.images.absent import mark_of, usual_marks
 
 ADC_OFFSET = 40.0
 """Added to the pixels of SMV images, as in nanoBragg's."""
@@ -14,40 +15,29 @@ TOP_16 = 65535
 class Counts:
     """Turns bands of one image after the other into whole numbers of type `dtype`.
 
-    Where whole numbers come in already, negative ones and the two largest of 32 bits are marks of missing pixels.
-
     scale   what pixels are multiplied by before they are rounded; None: they must be whole numbers
     least   smaller values become this
     top     larger values become this
-    absent  what a pixel without a number (NaN, of a tile that is missing) becomes
+    absent  what a pixel without a value becomes
     """
 
     def __init__(self, what: str, scale: float | None, dtype: str, least: int, top: int, absent: int) -> None:
         self.what, self.scale, self.dtype = what, scale, np.dtype(dtype)
         self.least, self.top, self.absent = least, top, absent
         self.cut = self.gaps = 0
-        """Pixels cut off at `least` or `top`, and pixels without a number."""
+        """Pixels cut off at `least` or `top`, and pixels without a value."""
 
-    def convert(self, first: int, band: np.ndarray) -> np.ndarray:
-        """Pixels (rows, fast) of the band that begins at row `first`. Raises InputError on a fraction without scale."""
-        missing = self._missing(band)
+    def convert(self, first: int, band: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        """Pixels (rows, fast) of the band that begins at row `first`, some of them without a value.
+
+        Raises InputError on a fraction without scale.
+        """
         values = np.where(missing, 0.0, band).astype(np.float64)
         if self.scale is not None:
             values *= self.scale
         elif band.dtype.kind == "f":
             self._check_whole(first, values)
         return self._fitted(values, missing)
-
-    def _missing(self, band: np.ndarray) -> np.ndarray:
-        """Pixels that hold no number but a mark: NaN, negative counts, the two largest of 32 bits."""
-        missing: np.ndarray
-        if band.dtype.kind == "f":
-            missing = np.isnan(band)
-        elif band.dtype.kind == "i":
-            missing = band < 0
-        else:
-            missing = band >= 2**32 - 2 if band.dtype.itemsize >= 4 else np.zeros(band.shape, bool)
-        return missing
 
     def _fitted(self, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
         values = np.rint(values)
@@ -74,6 +64,29 @@ class Counts:
         if self.gaps:
             lines.append(f"{self.gaps} pixels are missing in the input; they are {self.absent}")
         return lines
+
+
+class SameCounts(Counts):
+    """Whole numbers as they are, in a file that says of no pixel whether it has a value but by the usual marks."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        mark = mark_of(dtype)
+        top = usual_marks(dtype).most if dtype.kind == "u" else np.iinfo(dtype).max
+        super().__init__("an image of counts", None, dtype.str, 0, int(top or 0), int(mark))
+
+    def convert(self, first: int, band: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        """The band, changed only where its own marks are not the usual ones."""
+        marked = usual_marks(band.dtype).found(band)
+        if np.array_equal(marked, missing):
+            return band
+        band, alike = band.copy(), marked & ~missing
+        self.gaps += int(np.count_nonzero(missing))
+        band[missing & ~marked] = self.absent
+        # Negative numbers that count are what they are; an overload must not become a mark.
+        if band.dtype.kind == "u":
+            self.cut += int(np.count_nonzero(alike))
+            band[alike] = self.top
+        return band
 
 
 class SmvCounts(Counts):

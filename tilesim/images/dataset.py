@@ -14,9 +14,10 @@ from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile
 from tilesim.files.linked import linked_files
 from tilesim.files.reading import printable
+from tilesim.images.absent import outside
 from tilesim.images.flatfloat import sidecar_of
 from tilesim.images.image import open_image
-from tilesim.images.pixels import Image, ImagePart, StackedImage, check_number
+from tilesim.images.pixels import Image, ImagePart, MaskedImage, NumberImage, StackedImage, check_number
 from tilesim.images.registry import Format, format_of
 from tilesim.images.stored import StoredImage
 from tilesim.model import Experiment, Series, checks
@@ -124,7 +125,46 @@ class Dataset:
     # --- pixels
 
     def pixels(self, frame: int, panel: int | None = 0) -> Image:
-        """One panel of a frame, read where it is wanted; None stacks all panels along the slow axis."""
+        """One panel of a frame, read where it is wanted; None stacks all panels along the slow axis.
+
+        Numbers as they are stored; `absent` of the image says which of them are none.
+        """
+        return self.masked(self._stored(frame, panel), frame, panel)
+
+    def numbers(self, frame: int, panel: int | None = 0) -> Image:
+        """The same as floats, NaN where a pixel has no value."""
+        return NumberImage(self.pixels(frame, panel))
+
+    def masked(self, image: Image, frame: int, panel: int | None = 0) -> Image:
+        """An image of a panel of a frame, which has no value where the experiment says so."""
+        where = self.outside(frame, panel)
+        return image if where is None else MaskedImage(image, where)
+
+    def outside(self, frame: int, panel: int | None = 0) -> np.ndarray | None:
+        """Where (slow, fast) the experiment says that there is no value: mask and region; None for nowhere."""
+        where = None if self.unknown else self._outside(frame if self._varied else 0)
+        if where is not None and panel is not None:
+            heights = [one.shape[0] for one in self.series.base.detector.panels]
+            where = where[sum(heights[:panel]) : sum(heights[: panel + 1])]
+        return where if where is not None and where.any() else None
+
+    @cached_property
+    def _varied(self) -> bool:
+        """Whether frames may differ in what is masked."""
+        return any(name.startswith(("sampling", "detector", "mask")) for name in self.series.columns)
+
+    def _outside(self, frame: int) -> np.ndarray | None:
+        """Where the experiment says that there is no value; that of one frame is kept."""
+        kept = self._kept.get("outside")
+        if kept is None or kept[0] != frame:
+            kept = self._kept["outside"] = (frame, outside(self.experiment(frame)))
+        return kept[1]
+
+    @cached_property
+    def _kept(self) -> dict[str, tuple[int, np.ndarray | None]]:
+        return {}
+
+    def _stored(self, frame: int, panel: int | None) -> Image:
         check_number(self.path, "frame", frame, len(self))
         if panel is not None:
             check_number(self.path, "panel", panel, self.panels)
@@ -176,7 +216,10 @@ class Dataset:
     @cached_property
     def offset(self) -> float | None:
         """Value of a dark pixel, where the image states it: then it was measured; None for photons or unknown."""
-        return self._header("ADC_OFFSET") if self.format == Format.SMV else self._noise("offset")
+        if self.format != Format.SMV:
+            return self._noise("offset")
+        own = self._header("ADC_OFFSET")
+        return self._header("IMAGE_PEDESTAL") if own is None else own
 
     @cached_property
     def gain(self) -> float:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
+from collections.abc import Mapping
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.guarded import guarded
 from tilesim.files.libraries import need
-from tilesim.files.reading import printable
+from tilesim.files.reading import printable, quoted
 from tilesim.images.banded import Bands
 from tilesim.images.flat import write_banded
 from tilesim.images.packed import KEY
-from tilesim.images.pixels import RawImage, check_number
+from tilesim.images.pixels import RawImage, check_number, check_rest
 
 BLOCK = 512
 TYPES = {
@@ -72,4 +75,20 @@ def open_edf_image(path: str | os.PathLike[str], frame: int) -> RawImage:
             raise InputError(
                 f"{printable(path)}: expected an EDF image of two dimensions, not compressed, in the file itself"
             )
-    return RawImage(path, shape, dtype, start, image.nframes)
+    opened = RawImage(path, shape, dtype, start, image.nframes)
+    _check_size(path, header, math.prod(shape) * dtype.itemsize)
+    if frame == image.nframes - 1:
+        check_rest(path, start + math.prod(shape) * dtype.itemsize)
+    return opened
+
+
+def _check_size(path: str | os.PathLike[str], header: Mapping[str, str], needed: int) -> None:
+    """Raise InputError where a header states another size than dimensions and type make, padding allowed for."""
+    for key in ("SIZE", "EDF_BINARYSIZE"):
+        text = header.get(key, str(needed)).strip()
+        stated = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else -1
+        if stated != needed and not (stated % BLOCK == 0 and 0 < stated - needed < BLOCK):
+            raise InputError(
+                f"{printable(path)}: expected {key} = {needed} bytes, which its dimensions and type make, found"
+                f" {quoted(text.encode())}"
+            )

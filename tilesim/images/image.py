@@ -52,9 +52,10 @@ def _open_file(path: str | os.PathLike[str], form: Format, shape: tuple[int, int
         return open_edf_image(path, frame)
     check_number(path, "frame", frame, 1)
     if form == Format.SMV:
-        from tilesim.images.smv import read_smv_layout
+        from tilesim.images.smv import read_smv_layout, smv_marks
 
-        return RawImage(path, *read_smv_layout(path))
+        shape, dtype, begin = read_smv_layout(path)
+        return RawImage(path, shape, dtype, begin, marks=smv_marks(path, dtype))
     if form == Format.CBF:
         from tilesim.images.cbf import open_cbf_image
 

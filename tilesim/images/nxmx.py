@@ -19,6 +19,7 @@ from tilesim.files.libraries import Hdf5, need
 from tilesim.files.replace import replacing_path
 from tilesim.geometry.axes import Axes, rotation_to, turned
 from tilesim.geometry.resolution import beam_centre
+from tilesim.images.absent import mark_of, outside
 from tilesim.images.banded import Bands, regrouped
 from tilesim.images.counts import Counts
 from tilesim.images.facing import sensor_material
@@ -283,7 +284,9 @@ def _write_pixels(
     row = fast * pixels.dtype.itemsize
     rows = slow if slow * row <= CHUNK_BYTES else max(1, BAND_PIXELS // fast)
     shape = (frames, slow, fast)
-    stored = data.create_dataset("data", shape, pixels.dtype, chunks=(1, rows, fast), **compression)
+    # The mark of pixels without a value is that of what nobody wrote, too.
+    blank = mark_of(pixels.dtype)
+    stored = data.create_dataset("data", shape, pixels.dtype, chunks=(1, rows, fast), fillvalue=blank, **compression)
     stored.attrs["units"] = "counts" if pixels.dtype.kind in "iu" else "photons"
     for frame in range(frames):
         bands = (band for number in range(len(panels)) for _, band in image(frame, number).bands())
@@ -294,23 +297,15 @@ def _write_pixels(
 
 
 def _write_mask(group: Hdf5, experiment: Experiment, compression: Mapping[str, Any]) -> None:
-    """Which pixels were not simulated: outside the region of interest or masked, on the first panel."""
-    region, (slow, fast) = experiment.region, experiment.shape
-    whole = region.pixels == slow * fast
-    if whole and experiment.mask is None:
+    """Which pixels have no value in any frame: outside the region of interest or masked."""
+    where = outside(experiment)
+    if where is None:
         return
-    total = sum(panel.shape[0] for panel in experiment.detector.panels)
-    rows = max(1, min(total, BAND_PIXELS // fast))
-    mask = group.create_dataset("pixel_mask", (total, fast), "<u4", chunks=(rows, fast), fillvalue=0, **compression)
-    for top in range(0, slow, rows):
-        below = min(top + rows, slow)
-        band = np.full((below - top, fast), OUTSIDE, "<u4")
-        first, last = max(region.slow_start, top), min(region.slow_stop, below)
-        if first < last:
-            band[first - top : last - top, region.fast_start : region.fast_stop] = 0
-        if experiment.mask is not None:
-            band[~experiment.mask.active[top:below]] = OUTSIDE
-        mask[top:below] = band
+    rows = max(1, min(len(where), BAND_PIXELS // where.shape[1]))
+    chunks = (rows, where.shape[1])
+    mask = group.create_dataset("pixel_mask", where.shape, "<u4", chunks=chunks, fillvalue=0, **compression)
+    for top in range(0, len(where), rows):
+        mask[top : top + rows] = np.where(where[top : top + rows], OUTSIDE, 0)
 
 
 def _write_notes(entry: Hdf5, series: Series, experiment: Experiment, notes: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tilesim.errors import InputError
-from tilesim.files.libraries import need
+from tilesim.files.hdf5 import opened, read_hdf5
 from tilesim.files.reading import printable
 from tilesim.images.packed import packed_plain, unpacked_plain
 from tilesim.instruments.nxmx import read_nxmx
@@ -42,12 +42,7 @@ def read_nxmx_series(path: str, frames: int) -> tuple[Series, bool, tuple[str, .
 
     Raises InputError where it does not state them.
     """
-    h5py = need("h5py", "reading NXmx files")
-    try:
-        with h5py.File(path, "r") as file:
-            text = file[PLACE][()] if PLACE in file else None
-    except (OSError, KeyError, RuntimeError) as error:
-        raise InputError(f"the HDF5 file cannot be read ({' '.join(str(error).split())[:80]})") from None
+    text = read_hdf5(_text, path)
     if text is not None:
         try:
             return plain_as_series(json.loads(text), printable(path)), True, ()
@@ -57,8 +52,14 @@ def read_nxmx_series(path: str, frames: int) -> tuple[Series, bool, tuple[str, .
     return series, False, notes
 
 
+def _text(path: str) -> Any:
+    """What tilesim wrote of the experiments; None in other programs' files."""
+    with opened(path) as file:
+        return file[PLACE][()] if PLACE in file else None
+
+
 def _instrument_series(path: str, frames: int) -> tuple[Series, tuple[str, ...]]:
-    found = read_nxmx(path, printable(path))
+    found = read_hdf5(read_nxmx, path, printable(path))
     if found.wavelength is None:
         raise InputError("it states no wavelength")
     beam = Beam(found.beam, found.wavelength, polarization_axis=found.polarization_axis, kahn_factor=found.kahn_factor)

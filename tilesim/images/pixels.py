@@ -11,7 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, read_into, unreadable
+from tilesim.files.reading import printable, read_bytes, read_into, unreadable
+from tilesim.images.absent import Marks, as_numbers, usual_marks
+
+SPARE = 512
+"""Bytes behind the pixels that may be anything."""
+MOST_PADDING = 2**16
+"""Bytes behind them that may be padding, all alike."""
 
 
 class Image(Protocol):
@@ -55,6 +61,10 @@ class Image(Protocol):
         """First row and pixels (up to `rows`, fast) of one band of the image after the other."""
         ...
 
+    def absent(self, pixels: np.ndarray, row: int = 0, column: int = 0) -> np.ndarray:
+        """Which pixels of a block, which begins at a row and a column, have no value."""
+        ...
+
 
 class BlockImage:
     """Bands, for images that know blocks."""
@@ -67,9 +77,15 @@ class BlockImage:
     panels = 1
     border = 0
     """A row at which a chunk begins."""
+    marks: Marks | None = None
+    """Numbers that stand for no value; None: the usual ones."""
 
     def block(self, rows: slice, columns: slice) -> np.ndarray:
         raise NotImplementedError
+
+    def absent(self, pixels: np.ndarray, row: int = 0, column: int = 0) -> np.ndarray:
+        """Which pixels of a block, which begins at a row and a column, have no value."""
+        return (self.marks or usual_marks(self.dtype)).found(pixels)
 
     def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
         """First row and pixels (up to `rows`, fast) of one band of the image after the other; each chunk is read once.
@@ -103,6 +119,57 @@ class ImagePart(BlockImage):
         inner = (self._rows[rows], self._columns[columns])
         return self._image.block(*(slice(part.start, part.stop) for part in inner))
 
+    def absent(self, pixels: np.ndarray, row: int = 0, column: int = 0) -> np.ndarray:
+        """Which pixels of a block have no value."""
+        return self._image.absent(pixels, self._rows.start + row, self._columns.start + column)
+
+
+class MaskedImage(BlockImage):
+    """An image of which some pixels have no value, whatever number they hold."""
+
+    def __init__(self, image: Image, masked: np.ndarray) -> None:
+        """masked  (slow, fast) bool"""
+        self._image, self._masked = image, masked
+        self.shape, self.dtype, self.chunk = image.shape, image.dtype, image.chunk
+        self.complete, self.frames, self.panels = image.complete, image.frames, image.panels
+        self.border = getattr(image, "border", 0)
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part, as they are."""
+        return self._image.block(rows, columns)
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast), from top to bottom."""
+        return self._image.bands(rows)
+
+    def absent(self, pixels: np.ndarray, row: int = 0, column: int = 0) -> np.ndarray:
+        """Which pixels of a block have no value."""
+        part = self._masked[row : row + pixels.shape[0], column : column + pixels.shape[1]]
+        absent: np.ndarray = self._image.absent(pixels, row, column) | part
+        return absent
+
+
+class NumberImage(BlockImage):
+    """An image as floats, NaN where a pixel has no value: what figures and pictures are made of."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self.shape, self.chunk = image.shape, image.chunk
+        self.dtype = as_numbers(np.empty((0, 0), image.dtype), np.empty((0, 0), bool)).dtype
+        self.complete, self.frames, self.panels = image.complete, image.frames, image.panels
+        self.border = getattr(image, "border", 0)
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The pixels of a part."""
+        pixels = self._image.block(rows, columns)
+        corner = (part.indices(size)[0] for part, size in zip((rows, columns), self.shape, strict=True))
+        return as_numbers(pixels, self._image.absent(pixels, *corner))
+
+    def bands(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and pixels (up to `rows`, fast), from top to bottom."""
+        for first, band in self._image.bands(rows):
+            yield first, as_numbers(band, self._image.absent(band, first))
+
 
 class StackedImage(BlockImage):
     """Images of one width, one below the other: what a flat file holds of a detector of several panels."""
@@ -132,11 +199,22 @@ class StackedImage(BlockImage):
                 yield top + first, band
             top += image.shape[0]
 
+    def absent(self, pixels: np.ndarray, row: int = 0, column: int = 0) -> np.ndarray:
+        """Which pixels of a block have no value."""
+        parts, top, stop = [np.zeros((0, pixels.shape[1]), bool)], 0, row + len(pixels)
+        for image in self._images:
+            first, last = max(row, top), min(stop, top + image.shape[0])
+            if first < last:
+                parts.append(image.absent(pixels[first - row : last - row], first - top, column))
+            top += image.shape[0]
+        return np.concatenate(parts)
+
 
 class ArrayImage(BlockImage):
     """An image that was unpacked into memory."""
 
     def __init__(self, pixels: np.ndarray, frames: int = 1) -> None:
+        """pixels  (slow, fast)"""
         self.shape = pixels.shape
         self.dtype = pixels.dtype
         self.frames = frames
@@ -151,13 +229,20 @@ class RawImage(BlockImage):
     """Pixels that lie in a file as they are, slow axis first, from byte `offset` on; read where they are wanted."""
 
     def __init__(
-        self, path: str | os.PathLike[str], shape: tuple[int, int], dtype: np.dtype, offset: int = 0, frames: int = 1
+        self,
+        path: str | os.PathLike[str],
+        shape: tuple[int, int],
+        dtype: np.dtype,
+        offset: int = 0,
+        frames: int = 1,
+        marks: Marks | None = None,
     ) -> None:
         """Raises InputError, naming the file, where its pixels would not fit into it."""
         self.path = os.fspath(path)
         self.shape = (int(shape[0]), int(shape[1]))
         self.dtype = np.dtype(dtype).newbyteorder("=")
         self.frames = frames
+        self.marks = marks
         self._stored = np.dtype(dtype)
         self._offset = offset
         needed = self.shape[0] * self.shape[1] * self._stored.itemsize
@@ -203,6 +288,17 @@ def file_size(path: str | os.PathLike[str]) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{printable(path)}: expected a file, found a folder, a pipe or a device")
     return status.st_size
+
+
+def check_rest(path: str | os.PathLike[str], end: int) -> None:
+    """Raise InputError where more than padding follows byte `end`, where the last pixels of a header end.
+
+    Up to a block of anything is left alone, as readers of such files do.
+    """
+    rest = file_size(path) - end
+    if rest <= SPARE or (rest <= MOST_PADDING and len(set(read_bytes(path, end, rest))) == 1):
+        return
+    raise InputError(f"{printable(path)}: expected {end} bytes, as its header has it, found {rest} more")
 
 
 def check_number(path: str | os.PathLike[str], what: str, number: int, count: int) -> None:

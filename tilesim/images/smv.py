@@ -14,10 +14,12 @@ from tilesim.errors import InputError
 from tilesim.files.cnumbers import atof
 from tilesim.files.reading import printable, unreadable
 from tilesim.geometry.axes import Axes, rotation_to
+from tilesim.images.absent import Marks, usual_marks
 from tilesim.images.banded import Bands
 from tilesim.images.facing import Facing, facing, facing_experiment
 from tilesim.images.flat import write_banded
 from tilesim.images.packed import KEY, packed
+from tilesim.images.pixels import check_rest
 from tilesim.model import Experiment
 from tilesim.model.vectors import dot
 
@@ -27,6 +29,8 @@ Items = tuple[tuple[str, str], ...]
 MAGIC = b"{\nHEADER_BYT"
 BLOCK = 512
 """Bytes of the smallest header."""
+SWAPPED = (2527, 2463)
+"""Pixels (slow, fast) of images of ADSC's kind in which DIALS exchanges the two, because another program did."""
 MAX_HEADER = 2**24
 """A larger header is taken for a mistake."""
 MAX_SIDE = 2**31 - 1
@@ -138,7 +142,17 @@ def read_smv_layout(path: str | os.PathLike[str]) -> tuple[tuple[int, int], np.d
             begin = len(start) if text and text.end() == len(start) else begin
     except OSError as error:
         raise unreadable(path, error) from error
+    check_rest(path, begin + fast * slow * dtype.itemsize)
     return (slow, fast), dtype, begin
+
+
+def smv_marks(path: str | os.PathLike[str], dtype: np.dtype) -> Marks:
+    """Numbers of pixels without a value: where dark pixels are above 0, 0 is one. The largest is an overload."""
+    if dtype.kind != "u":
+        return usual_marks(dtype)
+    header = read_smv_header(path)
+    dark = [header.value(key) for key in ("ADC_OFFSET", "IMAGE_PEDESTAL")]
+    return Marks(blank=0 if any(one is not None and one > 0 for one in dark) else None)
 
 
 def smv_experiment(header: SmvHeader, shape: tuple[int, int]) -> Experiment:
@@ -181,31 +195,36 @@ def stacked_header(experiment: Experiment, offset: float, scale: float) -> bytes
 
 
 def smv_items(experiment: Experiment, about: Facing) -> Items:
-    """Keys and values as in `tilesim.nanobragg.headers`; BEAM_CENTER_X and Y are those of MOSFLM's convention.
+    """Keys and values that readers place the detector by, each in its own convention (docs/export.md).
 
-    A beam centre is where the beam arrives, also where a two-theta swing led the reference's own astray.
+    BEAM_CENTER_X and Y are as ADSC's are read: along slow and fast, mm from the outer corner of pixel (0, 0). What
+    nanoBragg reads stands behind them. A beam centre is where the beam arrives, also where a two-theta swing led the
+    reference's own astray.
     """
     panel = about.panel
     slow, fast = panel.shape
     pixel = panel.pixel_size * 1000.0
     sbeam, fbeam = (centre * pixel for centre in about.centre)
-    x, y, z = 1000.0 * rotation_to(Axes.IMGCIF, experiment) @ np.array(panel.origin) + 0.0
+    origin = 1000.0 * rotation_to(Axes.IMGCIF, experiment) @ np.array(panel.origin) + 0.0
     half = 0.5 * pixel
     near_fast, near_slow = -dot(panel.origin, panel.fast), -dot(panel.origin, panel.slow)
     tilt = np.degrees(np.arccos(np.clip(dot(panel.normal, experiment.beam.direction), -1.0, 1.0)))
+    swapped = (slow, fast) == SWAPPED
     numbers = {
         "PIXEL_SIZE": pixel,
         "DISTANCE": about.distance * 1000.0,
         "WAVELENGTH": about.wavelength * 1e10,
-        "BEAM_CENTER_X": sbeam - half,
-        "BEAM_CENTER_Y": fbeam - half,
+        "BEAM_CENTER_X": fbeam - pixel if swapped else sbeam,
+        "BEAM_CENTER_Y": slow * pixel - sbeam + pixel if swapped else fbeam,
+        "NANOBRAGG_BEAM_CENTER_X": sbeam - half,
+        "NANOBRAGG_BEAM_CENTER_Y": fbeam - half,
         "ADXV_CENTER_X": fbeam,
         "ADXV_CENTER_Y": slow * pixel - sbeam,
         "MOSFLM_CENTER_X": sbeam - half,
         "MOSFLM_CENTER_Y": fbeam - half,
         "DENZO_X_BEAM": sbeam,
         "DENZO_Y_BEAM": fbeam,
-        "DIALS_ORIGIN": f"{x:g},{y:g},{z:g}",
+        "DIALS_ORIGIN": ",".join(_digits(x) for x in origin),
         "XDS_ORGX": near_fast / panel.pixel_size + 0.5,
         "XDS_ORGY": near_slow / panel.pixel_size + 0.5,
         "CLOSE_DISTANCE": panel.distance * 1000.0,
@@ -214,11 +233,17 @@ def smv_items(experiment: Experiment, about: Facing) -> Items:
         "OSC_RANGE": about.oscillation,
         "TWOTHETA": tilt if tilt > 1e-6 else 0.0,
     }
-    return described_items((slow, fast), numbers)
+    values = ((key, value if isinstance(value, str) else _digits(value)) for key, value in numbers.items())
+    return (*_layout((slow, fast)), *values, ("DETECTOR_SN", "000"), *((("BEAMLINE", "fake"),) if swapped else ()))
+
+
+def _digits(value: float) -> str:
+    """As many digits as a series of fine slices needs to be one, and no noise of the last ones."""
+    return f"{value:.12g}"
 
 
 def described_items(shape: tuple[int, int], described: Mapping[str, float | str]) -> Items:
-    """The items of an image of 16-bit pixels (slow, fast), in the reference's order, without HEADER_BYTES.
+    """The items of an image of nanoBragg's own (slow, fast), in the reference's order, without HEADER_BYTES.
 
     described  what stands between the layout of the pixels and the detector's name; numbers as %g
     """
@@ -237,7 +262,9 @@ def _layout(shape: tuple[int, int]) -> Items:
 
 
 def _scaling(offset: float, scale: float) -> Items:
-    return (("ADC_OFFSET", f"{offset:g}"), ("PHOTON_SCALE", f"{scale:g}"))
+    """Offset and detector units of a photon, under the names of nanoBragg's world and of ADSC's."""
+    dark, units = _digits(offset), _digits(scale)
+    return (("ADC_OFFSET", dark), ("IMAGE_PEDESTAL", dark), ("PHOTON_SCALE", units), ("GAIN", units))
 
 
 def header_block(items: Iterable[tuple[str, str]], size: int = BLOCK) -> bytes:

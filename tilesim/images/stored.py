@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tilesim.errors import StoreError
+from tilesim.images.absent import blank_marks
 from tilesim.images.pixels import BlockImage
 from tilesim.store.place import store_errors
 from tilesim.store.store import UNREADABLE, Store
@@ -28,6 +29,7 @@ class StoredImage(BlockImage):
         self.panels = store.plan.panels
         self.shape = (slow * (self.panels if panel is None else 1), fast)
         self.dtype = store.array.dtype
+        self.marks = blank_marks(store.array.fill_value)
         self.chunk: tuple[int, int] = store.layout.chunk
         self.frames = store.array.shape[0]
         self.complete = store.complete

@@ -68,6 +68,13 @@ def open_tiff_image(path: str | os.PathLike[str], frame: int) -> RawImage | Arra
         check_number(path, "frame", frame, frames)
         page = opened.pages.get(frame)
         _check(path, page)
+        packed = page.compression not in (0, 1)
+        stated, needed = sum(page.databytecounts), math.prod(page.shape) * page.dtype.itemsize
+        if not packed and not page.is_tiled and stated != needed:
+            raise InputError(
+                f"{printable(path)}: expected {needed} bytes for {page.shape[1]} x {page.shape[0]} pixels (fast x"
+                f" slow), found strips of {stated} bytes in all"
+            )
         if page.is_final and not (page.is_lsm or page.is_stk):
             dtype = page.dtype.newbyteorder(opened.byteorder)
             return RawImage(path, page.shape, dtype, page.dataoffsets[0], frames)

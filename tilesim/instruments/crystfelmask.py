@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.libraries import Hdf5, need
+from tilesim.files.hdf5 import check_sources, opened, read_hdf5
+from tilesim.files.libraries import Hdf5
 from tilesim.files.reading import printable
 from tilesim.instruments.crystfellines import Line, Lines, nearest
 from tilesim.model.detector import Panel
@@ -193,25 +194,29 @@ class _MaskFiles:
 
 def _words(path: str, one: PanelMask, place: Line) -> np.ndarray:
     """The words of a panel's pixels in a mask file. Raises InputError."""
-    h5py = need("h5py", "reading mask files")
     shown = f"{printable(path)}: {place.value[:60]}"
     try:
-        with h5py.File(path, "r") as file:
-            found: Hdf5 = file[place.value]
-            if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iufb":
-                raise InputError(f"{shown} is no mask; expected an array of numbers")
-            cut = _cut(one, found.shape, shown)
-            words = np.asarray(found[cut])
-    except KeyError:
-        raise InputError(
-            f"{printable(path)}: there is no {place.value[:60]}, which line {place.number} names"
-        ) from None
-    except (OSError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:80]
-        raise InputError(f"{shown}: expected an HDF5 mask, which line {place.number} needs; {said}") from None
+        words = read_hdf5(_read_words, path, one, place)
+    except InputError as error:
+        if "HDF5" not in str(error):
+            raise
+        raise InputError(f"{shown}: expected an HDF5 mask, which line {place.number} needs; {error}") from None
     if words.dtype.kind == "f" and not np.isfinite(words).all():
         raise InputError(f"{shown} holds NaN or infinity; expected whole numbers")
     return words.astype(np.int64)
+
+
+def _read_words(path: str, one: PanelMask, place: Line) -> np.ndarray:
+    """The same as they are stored."""
+    shown = f"{printable(path)}: {place.value[:60]}"
+    with opened(path) as file:
+        if place.value not in file:
+            raise InputError(f"{printable(path)}: there is no {place.value[:60]}, which line {place.number} names")
+        found: Hdf5 = file[place.value]
+        if not hasattr(found, "dtype") or found.dtype.kind not in "iufb":
+            raise InputError(f"{shown} is no mask; expected an array of numbers")
+        check_sources(found)
+        return np.asarray(found[_cut(one, found.shape, shown)])
 
 
 def _cut(one: PanelMask, shape: tuple[int, ...], shown: str) -> tuple[slice | int, ...]:

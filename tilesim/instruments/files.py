@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tilesim.errors import InputError
+from tilesim.files.hdf5 import read_hdf5
 from tilesim.files.reading import printable, read_bytes, unreadable
 from tilesim.model.instrument import Instrument
 
@@ -83,7 +84,8 @@ def read_detector(path: str | os.PathLike[str], experiment: int | None = None) -
             raise InputError("--experiment goes with a DIALS .expt; expected no such option")
         return read(os.fspath(path), experiment)
     except InputError as error:
-        raise InputError(f"{shown}: {error}") from None
+        said = str(error)
+        raise InputError(said if said.startswith(f"{shown}: ") else f"{shown}: {said}") from None
     except WRONG as error:
         said = " ".join(str(error).split())[:80]
         raise InputError(f"{shown}: expected {kind}; {type(error).__name__}: {said}") from None
@@ -93,7 +95,7 @@ def _nxmx(path: str | os.PathLike[str]) -> tuple[str, Callable[..., Instrument]]
     """What is expected, and the reader, which takes a name for messages; of .expt the number of an experiment too."""
     from tilesim.instruments.nxmx import read_nxmx
 
-    return "an NXmx file with NXdetector_module groups", partial(read_nxmx, path)
+    return "an NXmx file with NXdetector_module groups", lambda name: read_hdf5(read_nxmx, path, name)
 
 
 def _text(content: bytes, name: str) -> tuple[str, Callable[..., Instrument]]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.files.hdf5 import check_sources
 from tilesim.files.libraries import Hdf5
 from tilesim.instruments.nexus import broken_link, children, member, names, numbers, text, within
 
@@ -137,5 +138,6 @@ def _active(group: Hdf5, key: str, place: Place, notes: list[str]) -> np.ndarray
         raise InputError(f"{name} has {words.shape} words, which are not the modules' pixels")
     if frames and words.shape[0] > 1:
         notes.append(f"{name} differs from frame to frame; that of frame 0 is taken")
+    check_sources(words, [*(slice(0, 1),) * frames, *place])
     found: np.ndarray = np.asarray(words[(*(0,) * frames, *place)]).reshape(shape[-2:]) == 0
     return found

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.libraries import Hdf5, need
+from tilesim.files.hdf5 import opened
+from tilesim.files.libraries import Hdf5
 from tilesim.instruments.alike import alike
 from tilesim.instruments.nexus import (
     Transformation,
@@ -34,17 +35,12 @@ THINNEST = 1e-8
 
 
 def read_nxmx(path: str | os.PathLike[str], name: str) -> Instrument:
-    """The instrument of the first detector: incident beam along +z, as NXmx has it. Raises InputError."""
-    h5py = need("h5py", "reading NXmx files")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"the HDF5 file cannot be opened; {' '.join(str(error).split())[:80]}") from None
-    with file:
-        try:
-            return _instrument(file, name)
-        except (OSError, RuntimeError, UnicodeError) as error:
-            raise InputError(f"the HDF5 file is damaged; {' '.join(str(error).split())[:80]}") from None
+    """The instrument of the first detector: incident beam along +z, as NXmx has it; to be called by `read_hdf5`.
+
+    Raises InputError.
+    """
+    with opened(os.fspath(path)) as file:
+        return _instrument(file, name)
 
 
 def _instrument(file: Hdf5, name: str) -> Instrument:

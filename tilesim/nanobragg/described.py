@@ -12,6 +12,7 @@ from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile
 from tilesim.files.reading import printable
 from tilesim.images.dataset import Dataset, open_dataset
+from tilesim.images.registry import Format, format_of
 from tilesim.model import Detector, Experiment, StructureFactors
 from tilesim.model.factors import AbsentFactors
 from tilesim.nanobragg.cell import NoCell
@@ -39,16 +40,19 @@ def open_described(
     Raises InputError, also where the flags contradict what tilesim itself has kept with the image. Where they
     contradict another program's header they win, and the dataset warns.
     """
-    own = open_dataset(path, shape=shape)
     if not flags and not options.given:
-        return own
+        return open_dataset(path, shape=shape)
     experiment, warnings, read = described_experiment(flags, options, strict_c)
+    name = os.fspath(path)
+    if shape is None and format_of(path) == Format.FLOAT and not os.path.exists(f"{name}.json"):
+        shape = experiment.shape
+    own = open_dataset(path, shape=shape)
     if not own.unknown:
         differs = contradictions(own.experiment(0), experiment)
         if own.exact:
             if differs:
                 raise InputError(
-                    f"{printable(os.fspath(path))} states its experiment itself, and the flags behind -- contradict "
+                    f"{printable(name)} states its experiment itself, and the flags behind -- contradict "
                     f"it: {', '.join(differs)}; expected no flags, or the same"
                 )
             return replace(own, read=read)

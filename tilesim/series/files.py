@@ -8,6 +8,7 @@ from dataclasses import asdict
 from tilesim.engine.statistics import Summary
 from tilesim.errors import StoreError
 from tilesim.files.replace import all_together
+from tilesim.images.absent import as_numbers, outside
 from tilesim.images.flat import band_rows, write_banded
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.report import result_lines, scale_lines
@@ -54,7 +55,9 @@ def make_files(frame: Frame, image: FinishedImage, summary: Summary) -> Scales:
     if frame.outputs.preview is not None:
         from tilesim.pictures.picture import draw_preview
 
-        draw_preview(frame.outputs.preview, image.bands(band_rows(image.shape)), frame.experiment)
+        bands, where = image.bands(band_rows(image.shape)), outside(frame.experiment)
+        shown = bands if where is None else ((n, as_numbers(band, where[n : n + len(band)])) for n, band in bands)
+        draw_preview(frame.outputs.preview, shown, frame.experiment)
     return scales
 
 

@@ -35,6 +35,8 @@ class Agreement:
     """Pixels that are NaN or infinite, in the first and in the second image: missing tiles are."""
     first_not_finite: tuple[int, int] | None
     """(slow, fast) of the first of them."""
+    unlike: int
+    """Those that have a value in one image alone, or are infinite."""
     correlation: float | None
     """Pearson's; None where an image is constant."""
     mean_square: float
@@ -53,8 +55,8 @@ class Agreement:
         return self.sums[0] / self.sums[1] if self.sums[1] else None
 
     def within(self, tolerance: float) -> bool:
-        """Whether the images are the same: every pixel a number, the golden metric no larger than `tolerance`."""
-        return self.pixels > 0 and not any(self.not_finite) and self.golden.value <= tolerance
+        """Whether the images are the same: no value in the same pixels, the golden metric at most `tolerance`."""
+        return self.pixels > 0 and not self.unlike and self.golden.value <= tolerance
 
 
 def agreement(a: Image, b: Image, corner: tuple[int, int] = (0, 0)) -> Agreement:
@@ -65,7 +67,7 @@ def agreement(a: Image, b: Image, corner: tuple[int, int] = (0, 0)) -> Agreement
     Raises InputError where the shapes differ, and what reading raises.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        pixels, bad, first_bad, sums, brightest = _first_pass(a, b)
+        pixels, bad, first_bad, unlike, sums, brightest = _first_pass(a, b)
         means = [total / max(pixels, 1) for total in sums]
         squares = np.zeros(4)
         tops = {"absolute": Largest(), "relative": Largest(), "golden": Largest()}
@@ -88,6 +90,7 @@ def agreement(a: Image, b: Image, corner: tuple[int, int] = (0, 0)) -> Agreement
         pixels=pixels,
         not_finite=bad,
         first_not_finite=(first_bad[0] + corner[0], first_bad[1] + corner[1]) if first_bad else None,
+        unlike=unlike,
         correlation=float(min(1.0, max(-1.0, squares[2] / spread))) if spread > 0 else None,
         mean_square=float(squares[3] / max(pixels, 1)),
         sums=sums,
@@ -96,20 +99,21 @@ def agreement(a: Image, b: Image, corner: tuple[int, int] = (0, 0)) -> Agreement
 
 
 def _first_pass(a: Image, b: Image):
-    """Pixels that are numbers in both, others in each, the first of those, both sums, and the largest |b|."""
-    pixels, bad, first_bad, sums, brightest = 0, [0, 0], None, [0.0, 0.0], 0.0
+    """Pixels that are numbers in both, others in each, the first of those, the unlike, both sums, the largest |b|."""
+    pixels, bad, first_bad, unlike, sums, brightest = 0, [0, 0], None, 0, [0.0, 0.0], 0.0
     for first, one, other in paired(a, b):
         good = np.isfinite(one), np.isfinite(other)
         both = good[0] & good[1]
         if not both.all():
             bad = [count + int((~part).sum()) for count, part in zip(bad, good, strict=True)]
+            unlike += int((~both & ~(np.isnan(one) & np.isnan(other))).sum())
             place = np.unravel_index(np.argmin(both), both.shape)
             first_bad = first_bad or (first + int(place[0]), int(place[1]))
             one, other = one[both], other[both]
         pixels += one.size
         sums = [sums[0] + float(one.sum()), sums[1] + float(other.sum())]
         brightest = max(brightest, float(np.abs(other).max(initial=0.0)))
-    return pixels, tuple(bad), first_bad, tuple(sums), brightest
+    return pixels, tuple(bad), first_bad, unlike, tuple(sums), brightest
 
 
 def _larger(top: Largest, figures: np.ndarray, a: np.ndarray, b: np.ndarray, corner: tuple[int, int]) -> Largest:

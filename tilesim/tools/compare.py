@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.errors import InputError
-from tilesim.images.pixels import Image, ImagePart
+from tilesim.images.pixels import Image, ImagePart, NumberImage
 from tilesim.tools.agreement import Agreement, Largest, agreement
 from tilesim.tools.peaks import PeakMatch, compare_peaks
 from tilesim.tools.resample import ResampledImage, common_shape
@@ -61,8 +61,11 @@ def compare(
     peaks     brightest local maxima of each that are matched
     resample  whether images of different shapes are brought to the coarser grid along each axis
 
+    Pixels without a value are left out.
+
     Raises InputError on different shapes and on regions outside the image, and what reading raises.
     """
+    a, b = NumberImage(a), NumberImage(b)
     shape = common_shape(a.shape, b.shape) if resample else tuple(a.shape)
     resampled = tuple(resample and tuple(image.shape) != shape for image in (a, b))
     a, b = (ResampledImage(image, shape) if other else image for image, other in zip((a, b), resampled, strict=True))
@@ -122,6 +125,7 @@ def agreement_as_plain(found: Agreement) -> dict:
     return {
         "pixels": found.pixels,
         "not_finite": list(found.not_finite),
+        "unlike": found.unlike,
         "first_not_finite": _pixel(found.first_not_finite),
         "correlation": found.correlation,
         "mean_square_difference": found.mean_square,

@@ -17,7 +17,7 @@ from tilesim.files.templates import FIELD, check_template, fill, one_for_many
 from tilesim.geometry.axes import Axes
 from tilesim.images.banded import Bands
 from tilesim.images.cbf import cbf_counts, write_cbf
-from tilesim.images.counts import ADC_OFFSET, Counts, SmvCounts
+from tilesim.images.counts import ADC_OFFSET, Counts, SameCounts, SmvCounts
 from tilesim.images.dataset import Dataset
 from tilesim.images.edf import write_edf
 from tilesim.images.expt import ModelImages, write_expt
@@ -25,9 +25,9 @@ from tilesim.images.facing import Facing, facing
 from tilesim.images.flatfloat import float_files, write_float
 from tilesim.images.nxmx import nxmx_counts, write_nxmx
 from tilesim.images.packed import packed, packed_plain
-from tilesim.images.pixels import Image, StackedImage
+from tilesim.images.pixels import Image, NumberImage, StackedImage
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format
-from tilesim.images.smv import write_plain_smv, write_smv
+from tilesim.images.smv import SWAPPED, write_plain_smv, write_smv
 from tilesim.images.tiff import write_tiff
 from tilesim.model import Experiment
 
@@ -125,8 +125,10 @@ class _Writer:
     def write_image(self, path: str, frame: int, panels: tuple[int, ...]) -> None:
         """One panel of one frame, or several in one picture."""
         data, form = self.data, self.chosen.format
-        images = [data.pixels(frame, panel) for panel in panels]
-        image = images[0] if len(images) == 1 else StackedImage(images)
+        images: list[Image] = [data.pixels(frame, panel) for panel in panels]
+        image: Image = images[0] if len(images) == 1 else StackedImage(images)
+        if form in (Format.FLOAT, Format.PNG):
+            image = NumberImage(image)
         if form == Format.FLOAT:
             self.result.files += write_float(path, self._bands(image, len(panels)), self._sidecar(frame, panels))
             return
@@ -136,7 +138,7 @@ class _Writer:
             number = f"frame {data.frames[frame]}"
             number += f" panel {', '.join(map(str, panels))}" if data.panels > 1 else ""
             known = None if data.unknown else packed(self._view(frame, panels))
-            write(path, self._bands(image, len(panels), self._whole(form)), number, known)
+            write(path, self._bands(image, len(panels), self._whole(form, image)), number, known)
             return
         if form == Format.SMV and data.unknown and len(panels) == 1:
             self._write_plain_smv(path, image)
@@ -153,6 +155,11 @@ class _Writer:
             self.counts.append(cbf_counts(self.chosen.scale))
             write_cbf(path, self._bands(image, 1, self.counts[-1]), about, experiment, self.chosen.material)
         else:
+            if image.shape == SWAPPED:
+                self.result.remarks.append(
+                    "BEAM_CENTER_X and Y of SMV images of this size are in DIALS' convention for simulated images; "
+                    "other programs need what the header states beside them, or another format (docs/export.md)"
+                )
             write_smv(path, *self._smv_bands(image), experiment, about)
 
     def _write_plain_smv(self, path: str, image: Image) -> None:
@@ -214,10 +221,13 @@ class _Writer:
             return self.chosen.offset
         return 0.0 if self.data.offset is not None or image.dtype.kind in "iu" else ADC_OFFSET
 
-    def _whole(self, form: Format) -> Counts | None:
-        """Signed 32-bit numbers where rounding was asked for."""
-        if self.chosen.scale is None:
+    def _whole(self, form: Format, image: Image) -> Counts | None:
+        """Signed 32-bit numbers where rounding was asked for; whole numbers as they are; None for floats."""
+        if self.chosen.scale is None and image.dtype.kind == "f":
             return None
+        if self.chosen.scale is None:
+            self.counts.append(SameCounts(image.dtype))
+            return self.counts[-1]
         what = f"{form} with --round or --scale"
         self.counts.append(Counts(what, self.chosen.scale, "<i4", -SIGNED_LIMIT - 1, SIGNED_LIMIT, -1))
         return self.counts[-1]

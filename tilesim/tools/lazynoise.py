@@ -7,6 +7,7 @@ from itertools import pairwise
 import dask.array as da
 import numpy as np
 
+from tilesim.images.absent import as_numbers, usual_marks
 from tilesim.model.noise import Noise
 from tilesim.model.sampling import Region
 from tilesim.physics.spread import BLOCK, needed
@@ -28,7 +29,8 @@ def noisy_array(
     image         expected photons (slow, fast), such as `tilesim.simulate` gives or an array of a store
     frame, panel  numbers that the noise belongs to
     dtype         "float32", "int32" or "uint16"
-    region        that was simulated, None for all: the rest has no value (NaN, -1, 0), like pixels that are NaN
+    region        that was simulated, None for all: the rest has no value (NaN, -1, 65535), like pixels that are NaN or
+                  hold the mark of their type
 
     Chunks smaller than the point spread reaches are joined first. Raises InputError.
     """
@@ -80,8 +82,9 @@ def _measured_block(
     corner = (max(0, top - depth[0]), max(0, left - depth[1]))
 
     def read(rows: slice, columns: slice) -> np.ndarray:
-        return around[
+        pixels = around[
             rows.start - corner[0] : rows.stop - corner[0], columns.start - corner[1] : columns.stop - corner[1]
         ]
+        return as_numbers(pixels, usual_marks(pixels.dtype).found(pixels))
 
     return measured(measurement, read, Tile(frame, panel, top, bottom, left, right))

@@ -40,8 +40,8 @@ class Subject:
 
     @cached_property
     def image(self) -> Image:
-        """Its pixels."""
-        return self.data.pixels(self.place, self.panel_number)
+        """Its pixels; NaN where they have no value."""
+        return self.data.numbers(self.place, self.panel_number)
 
     @cached_property
     def experiment(self) -> Experiment | None:

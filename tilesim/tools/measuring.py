@@ -36,7 +36,8 @@ MARKED = 2.0**31 - 3
 """Largest count of formats whose readers take larger ones for marks of pixels without a value."""
 FIXED = {
     Format.FLOAT: PIXEL_TYPES["float32"],
-    Format.SMV: PIXEL_TYPES["uint16"],
+    # As nanoBragg writes them: the largest number is an overload.
+    Format.SMV: PixelType("uint16", 65535.0, 0.0),
     Format.CBF: PixelType("int32", MARKED, -1.0),
     Format.NXMX: PixelType("uint32", MARKED, 2.0**32 - 1),
 }

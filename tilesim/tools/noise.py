@@ -38,10 +38,11 @@ class PixelType:
 
 
 PIXEL_TYPES = {
-    "uint16": PixelType("uint16", 65535.0, 0.0),
+    "uint16": PixelType("uint16", 65534.0, 65535.0),
     "int32": PixelType("int32", 2.0**31 - 1, -1.0),
     "float32": PixelType("float32", math.inf, math.nan),
 }
+"""The mark is that of `tilesim.images.absent`; what is measured stays below it."""
 
 
 @dataclass(frozen=True)

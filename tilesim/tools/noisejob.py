@@ -153,7 +153,7 @@ class Measuring:
         job, place = self._job, (tile.frame, tile.panel)
         with self._lock:
             if place not in self._images:
-                self._images[place] = job.source.pixels(job.frames[tile.frame], job.panels[tile.panel])
+                self._images[place] = job.source.numbers(job.frames[tile.frame], job.panels[tile.panel])
             self._images.move_to_end(place)
             while len(self._images) > KEPT_IMAGES:
                 self._images.popitem(last=False)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilesim.errors import InputError, StoreError
+from tilesim.images.absent import blank_marks
+from tilesim.images.dataset import open_dataset
 from tilesim.store.layout import IMAGE_PATH
 from tilesim.store.levels import (
     Level,
@@ -71,7 +73,10 @@ def build_pyramid(
 
     Raises InputError where `path` is no store, StoreError where it is damaged or cannot be written.
     """
-    store = Store.open(path)
+    data = open_dataset(path)
+    store = data.store
+    if store is None:
+        raise InputError(f"{data.path}: expected a store, found a {data.format} file")
     if store.status == CREATING:
         raise InputError(f"{store.name} is being created; expected a store that a run has filled")
     there, attributes = levels_there(store)[1:], store.attributes
@@ -85,7 +90,8 @@ def build_pyramid(
     try:
         missing = 0
         for lead in np.ndindex(*store.array.shape[:-2]):
-            missing += sum(_computed(_tasks(store, lead, levels_of(store.array)), client, on_tile, tiles))
+            tasks = _tasks(store, lead, levels_of(store.array), data.outside(*lead))
+            missing += sum(_computed(tasks, client, on_tile, tiles))
         list_levels(store, levels, before, missing)
     except BaseException as error:
         if isinstance(error, StoreError):
@@ -116,13 +122,18 @@ def _computed(tasks: list[Any], client: Client | None, on_tile: Callable[[], Non
     return found
 
 
-def _tasks(store: Store, lead: tuple[int, ...], levels: Sequence[Level]) -> list:
-    """Lazy numbers of missing tiles, of one frame: what remains when all chunks of all levels are written."""
+def _tasks(store: Store, lead: tuple[int, ...], levels: Sequence[Level], outside: np.ndarray | None) -> list:
+    """Lazy numbers of missing tiles, of one frame: what remains when all chunks of all levels are written.
+
+    outside  where pixels have no value, besides those that are marked
+    """
     from dask import delayed
 
     read, fill = delayed(_read, pure=False, nout=2), delayed(_fill, pure=False, nout=2)
     image = levels[0]
-    below = {at: read(store, lead, image, *at) for at in np.ndindex(*image.grid)}
+    # A key of its own, so that it travels once.
+    masked = None if outside is None else delayed(outside, pure=False)
+    below = {at: read(store, lead, image, *at, masked) for at in np.ndindex(*image.grid)}
     for level in levels[1:]:
         groups: dict[tuple[int, int], list] = {}
         for (row, column), part in below.items():
@@ -132,7 +143,9 @@ def _tasks(store: Store, lead: tuple[int, ...], levels: Sequence[Level]) -> list
     return [missing for _, missing in below.values()]
 
 
-def _read(store: Store, lead: tuple[int, ...], image: Level, row: int, column: int) -> tuple[Sums | None, int]:
+def _read(
+    store: Store, lead: tuple[int, ...], image: Level, row: int, column: int, masked: np.ndarray | None
+) -> tuple[Sums | None, int]:
     """One tile on its way into level 1, and whether it is missing. Raises StoreError where it is damaged."""
     top, left = row * image.tile[0], column * image.tile[1]
     with store_errors(store.name, "read"):
@@ -145,7 +158,9 @@ def _read(store: Store, lead: tuple[int, ...], image: Level, row: int, column: i
             raise StoreError(
                 f"cannot read {store.name}: {name} is damaged ({error}); `tilesim verify` says more"
             ) from error
-    there = measured(pixels, store.array.fill_value)
+    there = ~blank_marks(store.array.fill_value).found(pixels)
+    if masked is not None:
+        there &= ~masked[top : top + pixels.shape[0], left : left + pixels.shape[1]]
     # Few images have gaps within a tile.
     return halved(pixels if there.all() else np.where(there, pixels, 0), there, top, left), 0
 
@@ -178,13 +193,6 @@ def _fill(
         array[(*lead, slice(top, top + shape[0]), slice(left, left + shape[1]))] = means
     missing = sum(count for _, count in parts)
     return (None if last else halved(sums, counts, top, left)), missing
-
-
-def measured(pixels: np.ndarray, blank: float) -> np.ndarray:
-    """Where there is a number: not NaN, and in images of counts not the one that stands for none."""
-    if pixels.dtype.kind == "f":
-        return ~np.isnan(pixels)
-    return pixels != blank if blank else np.ones(pixels.shape, bool)
 
 
 def halved(sums: np.ndarray, counts: np.ndarray, top: int, left: int) -> Sums:

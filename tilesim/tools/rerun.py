@@ -19,6 +19,7 @@ from tilesim.model.serial import from_plain
 from tilesim.store.store import Store
 from tilesim.tiling.tile import Tile
 from tilesim.tools.agreement import FLOOR
+from tilesim.tools.noise import PixelType
 from tilesim.tools.noisejob import identity, noise_job
 
 
@@ -77,10 +78,11 @@ def measuring_again(store: Store, places: Sequence[int], source: Dataset) -> Til
         raise InputError(f"{source.path} is not the source of {store.name}, or was changed since")
     fields = {name: value for name, value in about["noise"].items() if name in Noise.__dataclass_fields__}
     frames = [source.place(store.numbers[place]) for place in places]
-    panels = about.get("panels")
-    return noise_job(
-        source, from_plain(Noise, fields), about["noise"]["dtype"], frames=frames, panels=panels, tile=store.plan.tile
-    )
+    panels, noise = about.get("panels"), from_plain(Noise, fields)
+    kind: PixelType | str = about["noise"]["dtype"]
+    if kind == "uint16" and store.array.fill_value == 0:
+        kind = PixelType("uint16", 65535.0, 0.0)  # of stores that had no mark of their own
+    return noise_job(source, noise, kind, frames=frames, panels=panels, tile=store.plan.tile)
 
 
 def compare_again(

@@ -429,7 +429,8 @@ def radial_average(image: Any, experiment: Experiment, shells: int = SHELLS) -> 
     Parameters
     ----------
     image : array_like or dask.array.Array
-        Pixels (slow, fast), or (panel, slow, fast) of several panels; those that are not finite are left out.
+        Pixels (slow, fast), or (panel, slow, fast) of several panels. Those without a value are left out: not finite,
+        marked in an image of whole numbers, masked by the experiment or outside of its region.
     experiment : Experiment
         Beam and detector.
     shells : int
@@ -453,12 +454,17 @@ def radial_average(image: Any, experiment: Experiment, shells: int = SHELLS) -> 
     >>> len(spacing), bool(mean[0] > mean[-1])
     (20, True)
     """
+    from tilesim.images.absent import as_numbers, outside, usual_marks
+
     stars = 1.0 / resolution(experiment)
-    pixels = np.asarray(image, dtype=np.float64)
+    given = np.asarray(image)
+    marked = usual_marks(given.dtype).found(given) if given.dtype.kind in "iu" else np.zeros(given.shape, bool)
+    pixels = as_numbers(np.asarray(given, None if marked.any() else np.float64), marked).astype(np.float64)
     if pixels.shape != stars.shape:
         raise InputError(f"an image of shape {pixels.shape} on a detector of {stars.shape}; expected the same")
     edges = np.linspace(0.0, float(stars.max()), shells + 1)
-    there = np.isfinite(pixels)
+    masked = outside(experiment)
+    there = np.isfinite(pixels) if masked is None else np.isfinite(pixels) & ~masked.reshape(pixels.shape)
     place = np.clip(np.digitize(stars[there], edges) - 1, 0, shells - 1)
     counts = np.bincount(place, minlength=shells)
     with np.errstate(invalid="ignore"):
