@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test docs format clean
+.PHONY: demo test fuzz docs format clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,10 @@ test: $(VENV)/ready
 	$(VENV)/bin/python -m mypy
 	$(MAKE) --no-print-directory docs
 	$(VENV)/bin/python -m pytest -n 2
+
+# Thousands of hostile calls; those that fail are listed, with how to repeat each.
+fuzz: $(VENV)/ready
+	PYTHONPATH=tests $(VENV)/bin/python -m fuzz --cases 3000
 
 # All pages anew: those that Sphinx believes to be up to date are not warned of again.
 docs: $(VENV)/ready

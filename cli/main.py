@@ -43,9 +43,10 @@ def _leave(status: int) -> None:
 
     if threading.active_count() == 1:
         sys.exit(status)
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.flush()
-    os._exit(status or 0)
+    # Standard output was flushed where that can be told of; standard error takes what it can.
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from tilesim_cli.complaint import complain, shortage, with_notes
+from tilesim_cli.streams import flush_output, steady_streams
 
 COMMANDS = {
     "run": "simulate an image from a nanoBragg command line",
@@ -74,13 +75,21 @@ def tilesim() -> None:
 
 def run() -> int:
     """Run the command that the arguments name, and give its exit status; errors become one line."""
+    steady_streams()
+    status = _status()
+    try:
+        flush_output()
+    except OSError as error:
+        status = status or _output_failed(error)
+    return status
+
+
+def _status() -> int:
+    """The exit status of the command; an error is one line on standard error."""
     from tilesim.errors import ClusterError, TileError, TilesimError
 
     try:
-        status = tilesim(standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return status or 0
+        return tilesim(standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
@@ -98,14 +107,18 @@ def run() -> int:
         complain(with_notes(str(error), error))
         return EXIT_INPUT
     except OSError as error:
-        # Outputs have errors of their own: without a name it is standard output, full or without a reader.
-        if not isinstance(error, BrokenPipeError):
-            complain(f"{error.filename or 'cannot write standard output'}: {error.strerror or error}")
-        # Nor may Python try again at its end.
-        sys.stdout = None
-        return EXIT_FAILURE
+        return _output_failed(error)
     except (MemoryError, ImportError, RuntimeError) as error:
         if not (reason := shortage(error)):
             raise
         complain(with_notes(reason, error))
         return EXIT_FAILURE
+
+
+def _output_failed(error: OSError) -> int:
+    """Say that standard output is full, where it has a reader; outputs have errors of their own, which name them."""
+    if not isinstance(error, BrokenPipeError):
+        complain(f"{error.filename or 'cannot write standard output'}: {error.strerror or error}")
+    # Nor may Python try again at its end.
+    sys.stdout = None
+    return EXIT_FAILURE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import click
 
@@ -27,7 +26,6 @@ def command(ctx: click.Context, store: str, as_json: bool, quiet: bool) -> None:
     elif not quiet:
         for line in lines(store, found):
             click.echo(line)
-    sys.stdout.flush()
     ctx.exit(0 if found.intact else 1)
 
 

@@ -129,6 +129,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         real = os.path.realpath(name)
         if not name or name.endswith(os.sep) or os.path.isdir(real):
             raise StoreError(f"cannot write {printable(path)}: expected the name of a file, found that of a folder")
+        if os.path.islink(real):
+            raise StoreError(f"cannot write {printable(path)}: it is a link that leads back to itself")
         if os.path.exists(name):
             if not os.access(name, os.W_OK):
                 raise PermissionError(13, "Permission denied")
