@@ -9,8 +9,9 @@ import numpy as np
 from tilesim.errors import StoreError
 from tilesim.images.absent import blank_marks
 from tilesim.images.pixels import BlockImage
+from tilesim.store.metadata import UNREADABLE
 from tilesim.store.place import store_errors
-from tilesim.store.store import UNREADABLE, Store
+from tilesim.store.store import Store
 from tilesim.tiling.tile import Tile
 
 

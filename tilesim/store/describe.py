@@ -9,9 +9,10 @@ from typing import Any
 from tilesim.errors import InputError
 from tilesim.geometry.resolution import beam_centre, resolution_limits
 from tilesim.model import Experiment
-from tilesim.store.experiments import COLUMNS, GROUP, group_in
+from tilesim.store.experiments import COLUMNS, GROUP, group_in, names_of
 from tilesim.store.finish import count_present
 from tilesim.store.layout import FrameCoordinate
+from tilesim.store.metadata import check_attributes
 from tilesim.store.place import is_url
 from tilesim.store.store import CREATING, Store, read_attributes
 
@@ -90,6 +91,7 @@ def stored_choices(place: str) -> dict[str, Any]:
     attributes = read_attributes(place)
     if attributes is None or attributes.get("status") == CREATING:
         return {}
+    check_attributes(attributes, place)
     tile = attributes.get("tile")
     chosen = {"tile": tuple(tile) if tile else Store.open(place).plan.tile}
     return chosen | {name: attributes[name] for name in ("backend",) if name in attributes}
@@ -137,11 +139,11 @@ def _experiments(store: Store) -> dict[str, Any] | None:
     """Whether the store can compute its frames again, and what varies between them."""
     if store.format == 1:
         return None
-    if GROUP not in store.group:
+    if GROUP not in names_of(store.group):
         return None
-    group = group_in(store.group, GROUP)
-    columns = sorted(group_in(group, COLUMNS).array_keys()) if COLUMNS in group else []
-    return {"tables": bool(group.attrs["tables"]), "columns": columns}
+    group = group_in(store.group, GROUP, store.name)
+    columns = names_of(group_in(group, COLUMNS, store.name)) if COLUMNS in names_of(group) else []
+    return {"tables": group.attrs.get("tables") is True, "columns": columns}
 
 
 def _bytes_below(path: str) -> int:

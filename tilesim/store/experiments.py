@@ -21,6 +21,8 @@ from tilesim.model.experiment import PARTS
 from tilesim.model.factors import AbsentFactors
 from tilesim.model.serial import from_plain, to_plain
 from tilesim.model.series import WHOLE
+from tilesim.store.metadata import is_extent, open_array, open_group
+from tilesim.store.place import ROOT, names_beside
 
 GROUP = "experiments"
 COLUMNS, FACTORS, MASKS, CURVES = "columns", "factors", "masks", "curves"
@@ -54,15 +56,30 @@ def read_series(root: zarr.Group, numbers: Iterable[int], names: Iterable[str] =
 
     Raises InputError where it does not hold what it takes, and what reading raises.
     """
-    group = group_in(root, GROUP)
+    try:
+        group = group_in(root, GROUP, where)
+        base = array_in(group, "base", where)
+    except KeyError as error:
+        raise InputError(f"its {error.args[0]} is gone") from None
     found = {kind: _Tables(group, kind, where) for kind in _READ}
-    base = _experiment(_read_json(array_in(group, "base")), found)
+    first = _experiment(_read_json(base), found)
     columns: dict[str, Any] = {}
-    for name, array in group_in(group, COLUMNS).arrays() if COLUMNS in group else ():
+    arrays = _arrays(group_in(group, COLUMNS, where), where) if COLUMNS in names_of(group) else {}
+    for name, array in arrays.items():
         part, _, field = name.partition(".")
-        values = array[...] if "json" not in array.attrs else [_value(part, field, v, found) for v in _read_json(array)]
-        columns[name] = values
-    return Series(base, columns, numbers=list(map(int, numbers)), names=tuple(names))
+        columns[name] = array[...] if "json" not in array.attrs else _values(array, part, field, found)
+    return Series(first, columns, numbers=list(map(int, numbers)), names=tuple(names))
+
+
+def _arrays(group: zarr.Group, where: str) -> dict[str, zarr.Array[Any]]:
+    return {name: array_in(group, name, where) for name in names_of(group)}
+
+
+def _values(array: zarr.Array[Any], part: str, field: str, tables: Mapping[str, _Tables]) -> list[Any]:
+    plain = _read_json(array)
+    if not isinstance(plain, list):
+        raise InputError(f"its {array.path} holds {plain!r:.40}; expected a list of values")
+    return [_value(part, field, value, tables) for value in plain]
 
 
 class _Tables:
@@ -73,10 +90,12 @@ class _Tables:
         self._found: dict[str, Any] = {}
 
     def __getitem__(self, described: Mapping[str, Any]) -> Any:
-        digest = described["digest"]
+        digest = described.get("digest") if isinstance(described, dict) else None
+        if not isinstance(digest, str):
+            raise InputError(f"its {self._kind} are {described!r:.40}; expected an object with their digest")
         if digest not in self._found:
             try:
-                array = array_in(group_in(self._group, self._kind), digest)
+                array = array_in(group_in(self._group, self._kind, self._where), digest, self._where)
                 self._found[digest] = _READ[self._kind](array)
             except KeyError:
                 if self._kind != FACTORS:
@@ -86,6 +105,10 @@ class _Tables:
 
 
 def _experiment(plain: Mapping[str, Any], tables: Mapping[str, _Tables]) -> Experiment:
+    if not isinstance(plain, dict):
+        raise InputError(f"its {GROUP}/base is {plain!r:.40}; expected an object")
+    if gone := [name for name in ("factors", "mask", "background") if name not in plain]:
+        raise InputError(f"its {GROUP}/base has no {gone[0]}")
     mask, background = plain["mask"], plain["background"]
     whole = {
         "factors": tables[FACTORS][plain["factors"]],
@@ -96,6 +119,8 @@ def _experiment(plain: Mapping[str, Any], tables: Mapping[str, _Tables]) -> Expe
 
 
 def _background(plain: Mapping[str, Any], tables: Mapping[str, _Tables]) -> Background:
+    if not isinstance(plain, dict) or "curve" not in plain:
+        raise InputError(f"its background is {plain!r:.40}; expected an object with its curve")
     return from_plain(Background, {**plain, "curve": tables[CURVES][plain["curve"]]})
 
 
@@ -133,20 +158,20 @@ def _of(series: Series, part: str) -> list[Any]:
 # --- groups and arrays
 
 
-def group_in(parent: zarr.Group, name: str) -> zarr.Group:
-    """A group by name. Raises KeyError where there is none, InputError where it is an array."""
-    found = parent[name]
-    if not isinstance(found, zarr.Group):
-        raise InputError(f"its {name} is an array; expected a group")
-    return found
+def group_in(parent: zarr.Group, name: str, where: str = "it") -> zarr.Group:
+    """A group by name, its metadata checked. Raises KeyError where there is none, InputError where it is no group."""
+    return open_group(parent.store, f"{parent.path}/{name}".strip("/"), where)
 
 
-def array_in(parent: zarr.Group, name: str) -> zarr.Array[Any]:
-    """An array by name. Raises KeyError where there is none, InputError where it is a group."""
-    found = parent[name]
-    if not isinstance(found, zarr.Array):
-        raise InputError(f"its {name} is a group; expected an array")
-    return found
+def array_in(parent: zarr.Group, name: str, where: str = "it") -> zarr.Array[Any]:
+    """An array by name, to be read whole. Raises KeyError where there is none, InputError where it is no array."""
+    return open_array(parent.store, f"{parent.path}/{name}".strip("/"), where, whole=True)
+
+
+def names_of(group: zarr.Group) -> list[str]:
+    """Names of what is in a group, sound or not."""
+    names = (name.strip("/") for name in names_beside(group.store, group.path))
+    return sorted(name for name in names if name != ROOT)
 
 
 def _write(group: zarr.Group, name: str, values: np.ndarray, dimensions: tuple[str, ...], **about: Any) -> None:
@@ -170,7 +195,10 @@ def _write_json(group: zarr.Group, name: str, plain: Any) -> None:
 
 
 def _read_json(array: zarr.Array[Any]) -> Any:
-    return json.loads(np.asarray(array[...]).tobytes())
+    try:
+        return json.loads(np.asarray(array[...]).tobytes())
+    except (ValueError, RecursionError):
+        raise InputError(f"its {array.path} is damaged; expected JSON") from None
 
 
 def _write_table(group: zarr.Group, digest: str, value: StructureFactors | PixelMask | ScatteringCurve) -> None:
@@ -186,22 +214,37 @@ def _write_table(group: zarr.Group, digest: str, value: StructureFactors | Pixel
 
 
 def _read_factors(array: zarr.Array[Any]) -> StructureFactors:
-    about: dict[str, Any] = dict(array.attrs)
-    grid = np.asarray(array[...])
+    about, grid = _about(array, "minimum", "default", "reflections", "source"), np.asarray(array[...])
+    minimum = about["minimum"]
+    if grid.ndim != 3 or not isinstance(minimum, list) or len(minimum) != 3:
+        raise InputError(f"its {array.path} has {grid.ndim} axes from {minimum!r:.40}; expected three, h k l")
     grid.setflags(write=False)
     given = {name: about[name] for name in ("default", "reflections", "source")}
-    return StructureFactors(grid, tuple(about["minimum"]), **given)
+    return StructureFactors(grid, tuple(minimum), **given)
 
 
 def _read_mask(array: zarr.Array[Any]) -> PixelMask:
-    about: dict[str, Any] = dict(array.attrs)
-    width = about["shape"][1]
+    shape = _about(array, "shape")["shape"]
+    packed = isinstance(shape, list) and len(shape) == 2 and all(map(is_extent, shape)) and array.ndim == 2
+    if not packed or array.shape != (shape[0], -(-shape[1] // 8)):
+        raise InputError(f"its {array.path} has shape {shape!r:.40} of {array.shape} bytes; expected two numbers")
+    width = shape[1]
     return PixelMask(np.unpackbits(np.asarray(array[...]), axis=1, count=width).astype(bool))
 
 
 def _read_curve(array: zarr.Array[Any]) -> ScatteringCurve:
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise InputError(f"its {array.path} has the shape {array.shape}; expected two columns")
     stol, amplitude = np.asarray(array[...]).T
-    return ScatteringCurve(stol, amplitude, str(array.attrs["source"]))
+    return ScatteringCurve(stol, amplitude, str(_about(array, "source")["source"]))
+
+
+def _about(array: zarr.Array[Any], *names: str) -> dict[str, Any]:
+    """The attributes of a table. Raises InputError where one is gone."""
+    about: dict[str, Any] = dict(array.attrs)
+    if gone := [name for name in names if name not in about]:
+        raise InputError(f"its {array.path} has no attribute {gone[0]}")
+    return about
 
 
 _READ = {FACTORS: _read_factors, MASKS: _read_mask, CURVES: _read_curve}

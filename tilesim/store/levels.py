@@ -12,8 +12,9 @@ import zarr
 
 from tilesim.errors import StoreError
 from tilesim.store.create import stored_compression, write_coordinate
-from tilesim.store.experiments import array_in
+from tilesim.store.experiments import array_in, group_in, names_of
 from tilesim.store.layout import IMAGE, LEVEL, PHOTONS
+from tilesim.store.metadata import UNREADABLE
 from tilesim.store.place import (
     ROOT,
     Plain,
@@ -26,7 +27,7 @@ from tilesim.store.place import (
     write_object,
 )
 from tilesim.store.stale import drop_levels, write_root
-from tilesim.store.store import UNREADABLE, Store, dimension_names, edges, read_attributes
+from tilesim.store.store import Store, dimension_names, edges, read_attributes
 
 MEANS = "float32"
 """Type of coarser levels, of counts too."""
@@ -94,10 +95,10 @@ def open_level(store: Store, level: Level) -> zarr.Array[Any]:
     if level.number == 0:
         return image
     try:
-        array = zarr.open_array(store.files, path=level.path, mode="r+")
+        array = store.open_array(level.path, mode="r+")
         # A chunk that is all NaN is stored too: an object that is not there is damage.
         array = array.with_config({"write_empty_chunks": True})
-    except UNREADABLE as error:
+    except (*UNREADABLE, StoreError) as error:
         raise StoreError(
             f"{place}: its {level.path} cannot be opened; `tilesim pyramid --overwrite` repairs it"
         ) from error
@@ -115,11 +116,13 @@ def create_levels(store: Store) -> tuple[Level, ...]:
 
     Levels that are there are removed first. Raises StoreError where the place cannot be written.
     """
+    pixel = _pixel_mm(store.place)
     drop_levels(store.place)
     image, levels = store.array, levels_of(store.array)[1:]
     compression = stored_compression(store.place)
     names = dimension_names(image)
-    source = zarr.open_group(store.files, path=LEVEL, mode="r", use_consolidated=False)
+    source = group_in(store.group, LEVEL, store.name)
+    there = names_of(source)
     with store_errors(store.place):
         for level in levels:
             group = zarr.create_group(store.files, path=str(level.number))
@@ -138,10 +141,9 @@ def create_levels(store: Store) -> tuple[Level, ...]:
                 },
             )
             for name in names[:-2]:
-                if name in source:
-                    there = array_in(source, name)
-                    write_coordinate(group, name, np.asarray(there[...]), (name,), dict(there.attrs))
-            pixel = _pixel_mm(store.place)
+                if name in there:
+                    found = array_in(source, name, store.name)
+                    write_coordinate(group, name, np.asarray(found[...]), (name,), dict(found.attrs))
             for name, count in zip(names[-2:], level.shape, strict=bool(names)):
                 centres = (np.arange(count) + 0.5) * level.factor * pixel
                 about = {
@@ -162,8 +164,7 @@ def list_levels(store: Store, levels: tuple[Level, ...], before: Plain, missing:
     """
     check_unchanged(store, before)
     plain, entries = read_root(store.place), _entries(store.place, levels)
-    multiscale = plain["attributes"]["ome"]["multiscales"][0]
-    base = multiscale["datasets"][0]
+    multiscale, base = _multiscale(store.place, plain)
     multiscale["datasets"] = [base, *(_dataset(base, level) for level in levels)]
     about = {"levels": len(levels), "job_digest": before.get("job_digest"), "missing": missing}
     plain["attributes"]["tilesim"]["pyramid"] = about
@@ -227,9 +228,26 @@ def _entries(place: str, levels: tuple[Level, ...]) -> dict[str, Plain]:
 
 def _pixel_mm(place: str) -> float:
     """Edge of a pixel, millimetres, as the store's metadata has it."""
+    _, base = _multiscale(place, read_root(place))
+    return float(next(one["scale"] for one in base["coordinateTransformations"] if one["type"] == "scale")[-1])
+
+
+def _multiscale(place: str, root: Plain) -> tuple[Plain, Plain]:
+    """The multiscale image of OME-Zarr and its first dataset, that of the image, checked. Raises StoreError."""
     try:
-        dataset = read_root(place)["attributes"]["ome"]["multiscales"][0]["datasets"][0]
-        [scale] = [t["scale"] for t in dataset["coordinateTransformations"] if t["type"] == "scale"]
-        return float(scale[-1])
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise StoreError(f"{place}: its attribute ome names no pixel size; expected OME-Zarr 0.5 metadata") from error
+        multiscale = root["attributes"]["ome"]["multiscales"][0]
+        base = multiscale["datasets"][0]
+        listed = [(one["type"], one[one["type"]]) for one in base["coordinateTransformations"]]
+    except (KeyError, TypeError, IndexError):
+        listed = []
+    numbers = [kind for kind, values in listed if _are_numbers(values)]
+    if sorted(numbers) != ["scale", "translation"] or len(listed) != len(numbers):
+        raise StoreError(f"{place}: its attribute ome names no pixel size; expected OME-Zarr 0.5 metadata")
+    return multiscale, base
+
+
+def _are_numbers(values: object) -> bool:
+    """Whether values are numbers along two axes or more."""
+    if not isinstance(values, list) or len(values) < 2:
+        return False
+    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)

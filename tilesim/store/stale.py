@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 
+from tilesim.errors import StoreError
 from tilesim.store.layout import IMAGE_PATH
+from tilesim.store.metadata import listed_members
 from tilesim.store.place import (
     ROOT,
     Plain,
@@ -29,7 +31,10 @@ def drop_levels(place: str, stale_only: bool = False) -> None:
     Raises StoreError where the place cannot be written.
     """
     plain = read_root(place)
-    attributes = plain["attributes"]["tilesim"]
+    holder = plain.get("attributes")
+    attributes = holder.get("tilesim") if isinstance(holder, dict) else None
+    if not isinstance(attributes, dict):
+        raise StoreError(f"{place}: its {ROOT} is damaged; expected that of a store")
     pyramid = attributes.get("pyramid")
     if stale_only and is_whole(pyramid, attributes.get("job_digest")):
         return
@@ -38,7 +43,7 @@ def drop_levels(place: str, stale_only: bool = False) -> None:
         with contextlib.suppress(KeyError, TypeError, IndexError):
             multiscale = plain["attributes"]["ome"]["multiscales"][0]
             multiscale["datasets"] = [d for d in multiscale["datasets"] if d["path"] == IMAGE_PATH]
-        listed = (plain.get("consolidated_metadata") or {}).get("metadata", {})
+        listed = listed_members(plain)
         for key in [key for key in listed if _is_level(key.partition("/")[0])]:
             del listed[key]
         write_root(place, plain)

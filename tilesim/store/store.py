@@ -6,7 +6,7 @@ import contextlib
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -15,14 +15,16 @@ from zarr.abc.store import Store as Files
 from tilesim.errors import InputError, StoreError
 from tilesim.model import Series
 from tilesim.store.earlier import earlier_series
-from tilesim.store.experiments import group_in, read_series
-from tilesim.store.layout import FORMATS, IMAGE_PATH, LEVEL, FrameCoordinate, Layout
+from tilesim.store.experiments import read_series
+from tilesim.store.layout import FORMATS, IMAGE, IMAGE_PATH, LEVEL, FrameCoordinate, Layout, dimensions
+from tilesim.store.metadata import UNREADABLE, check_attributes, is_whole, open_array, open_group, read_member
 from tilesim.store.place import (
     ROOT,
     delete_object,
     has_object,
     is_taken,
     is_url,
+    names_beside,
     normal_place,
     open_place,
     read_json,
@@ -31,8 +33,6 @@ from tilesim.store.place import (
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
-UNREADABLE = (ValueError, RuntimeError, TypeError, EOFError, OSError, KeyError)
-"""What zarr raises on a chunk that is truncated or has another checksum, and on metadata that is gone."""
 CREATING = "creating"
 """Status of a store that has no room for tiles yet."""
 
@@ -80,6 +80,7 @@ class Store:
             raise StoreError(f"there is no store at {self.place} as seen from {where}; expected {expected}")
         if self._expected is not None and found.get("job_digest") != self._expected:
             raise StoreError(f"{self.place} holds another job as seen from {where}")
+        check_attributes(found, self.name)
         return found
 
     @property
@@ -109,26 +110,42 @@ class Store:
     @cached_property
     def array(self) -> zarr.Array[Any]:
         """Its image (frame, slow, fast) or (frame, panel, slow, fast). Raises StoreError where it is damaged."""
-        with store_errors(self.place):
-            try:
-                array = zarr.open_array(self.files, path=IMAGE_PATH, mode="r+")
-            except UNREADABLE as error:
-                if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-                    raise
-                raise StoreError(
-                    f"{self.name}: the store is damaged, its {IMAGE_PATH} cannot be opened; --resume repairs it"
-                ) from error
+        try:
+            array = self.open_array(IMAGE_PATH, mode="r+")
+        except InputError as error:
+            raise StoreError(f"{error}; --resume repairs it") from error
         # Tiles equal to the fill value are stored too, and so count as written.
         return array.with_config({"write_empty_chunks": True})
 
+    def open_array(self, path: str, mode: Literal["r", "r+"] = "r", whole: bool = False) -> zarr.Array[Any]:
+        """An array by its path, its metadata checked. Raises InputError where it is gone or damaged, StoreError.
+
+        whole  whether it will be read whole
+        """
+        with store_errors(self.place, "read"):
+            try:
+                return open_array(self.files, path, self.name, mode, whole)
+            except KeyError:
+                raise InputError(f"{self.name}: the store is damaged, its {path} is gone") from None
+
     def check_image(self) -> None:
-        """Raise InputError unless its image is one."""
+        """Raise InputError unless its image is one, as large as its coordinates say."""
+        self.attributes  # noqa: B018
         try:
             array = self.array
         except StoreError as error:
             raise InputError(str(error)) from error
         if array.ndim not in (3, 4) or min(array.shape) < 1:
             raise InputError(f"{self.name}: expected an image of (frame, slow, fast), found {array.ndim} dimensions")
+        # One that is gone is damage that may be repaired; of one that is damaged those who read it will tell.
+        with contextlib.suppress(KeyError):
+            for name, count in zip(dimensions(array.ndim), array.shape, strict=True):
+                found = read_member(self.files, f"{LEVEL}/{name}", self.name).get("shape")
+                if found != [count]:
+                    raise InputError(
+                        f"{self.name}: its {IMAGE_PATH} has {count} along {name}, but its {LEVEL}/{name} has the shape "
+                        f"{found}; expected the same"
+                    )
 
     @cached_property
     def layout(self) -> Layout:
@@ -141,41 +158,67 @@ class Store:
 
     @cached_property
     def group(self) -> zarr.Group:
-        """Its root, read as it is now and not as it was consolidated."""
+        """Its root, read as it is now and not as it was consolidated. Raises InputError where it is damaged."""
         with store_errors(self.place, "read"):
-            return zarr.open_group(self.files, mode="r", use_consolidated=False)
+            return open_group(self.files, "", self.name)
 
     @cached_property
     def coordinates(self) -> tuple[FrameCoordinate, ...]:
         """Values of every frame, their numbers first. Raises StoreError where one of them is damaged."""
-        names = ("frame", *str(self.array.attrs.get("coordinates", "")).split())
+        listed = self.array.attrs.get("coordinates", "")
+        if not isinstance(listed, str) or any("/" in name or name.startswith(".") for name in listed.split()):
+            raise StoreError(f"{self.name}: its {IMAGE_PATH} has coordinates {listed!r:.40}; expected names")
+        names = ("frame", *listed.split())
         return tuple(self._coordinate(name) for name in names)
 
     @cached_property
     def figures(self) -> tuple[FrameCoordinate, ...]:
         """Statistics of every frame, where a series was finished. Raises StoreError where one of them is damaged."""
         known = {one.name for one in self.coordinates}
-        found = (
-            name for name, array in group_in(self.group, LEVEL).arrays() if _of_frames(array) and name not in known
-        )
-        return tuple(self._coordinate(name) for name in sorted(found))
+        with store_errors(self.place, "read"):
+            there = sorted(name.strip("/") for name in names_beside(self.files, LEVEL))
+        found = (name for name in there if name not in (ROOT, IMAGE) and name not in known)
+        return tuple(self._coordinate(name) for name in found if self._is_of_frames(name))
+
+    def _is_of_frames(self, name: str) -> bool:
+        """Whether an array has values of every frame, and is not the image."""
+        try:
+            plain = read_member(self.files, f"{LEVEL}/{name}", self.name)
+        except KeyError:
+            return False
+        names: list[str | None] = plain.get("dimension_names") or [None]
+        return plain["node_type"] == "array" and names[0] == "frame"
 
     def _coordinate(self, name: str) -> FrameCoordinate:
+        where = f"cannot read {self.name}: its coordinate {name}"
         try:
-            array = zarr.open_array(self.files, path=f"{LEVEL}/{name}", mode="r")
+            array = self.open_array(f"{LEVEL}/{name}", whole=True)
             values = np.asarray(array[...]).tolist()
+        except InputError as error:
+            raise StoreError(f"{where} is damaged or gone ({str(error).removeprefix(f'{self.name}: ')})") from error
         except UNREADABLE as error:
-            raise StoreError(f"cannot read {self.name}: its coordinate {name} is damaged or gone ({error})") from error
+            raise StoreError(f"{where} is damaged or gone") from error
         about: dict[str, Any] = dict(array.attrs)
+        if array.ndim < 1 or len(values) != self.array.shape[0]:
+            raise StoreError(f"{where} has the shape {array.shape}; expected a value for each of {self.array.shape[0]}")
+        for key in ("units", "long_name"):
+            if not isinstance(about.get(key), str | None):
+                raise StoreError(f"{where} has {key} {about[key]!r:.40}; expected text")
         if "meanings" in about:  # texts of format 1
-            values = [about["meanings"][number] for number in values]
+            meanings = about["meanings"]
+            if not isinstance(meanings, list) or not all(number in range(len(meanings)) for number in values):
+                raise StoreError(f"{where} has meanings {meanings!r:.40}; expected a text for each number")
+            values = [meanings[number] for number in values]
         values = [tuple(value) if isinstance(value, list) else value for value in values]
         return FrameCoordinate(name, values, about.get("units"), about.get("long_name"))
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
         """Number of every frame."""
-        return tuple(map(int, self.coordinates[0].values))
+        values = self.coordinates[0].values
+        if not all(is_whole(value) for value in values):
+            raise StoreError(f"{self.name}: its {LEVEL}/frame is {values!r:.40}; expected whole numbers")
+        return tuple(values)
 
     @cached_property
     def series(self) -> Series:
@@ -188,8 +231,9 @@ class Store:
         except InputError as error:
             raise InputError(f"{self.name}: {error}") from None
         except UNREADABLE as error:
-            said = " ".join(str(error).split())
-            raise InputError(f"{self.name}: the experiments in the store cannot be read ({said[:200]})") from error
+            raise InputError(
+                f"{self.name}: the experiments in the store are damaged; expected what a run wrote"
+            ) from error
 
     # --- tiles
 
@@ -261,15 +305,12 @@ def read_attributes(place: str) -> dict[str, Any] | None:
 
     Raises InputError for a format that is not known: that of a newer version.
     """
-    plain = read_json(place, ROOT)
-    try:
-        attributes: dict[str, Any] = (plain or {})["attributes"]["tilesim"]
-        known = "format" in attributes and (plain or {})["node_type"] == "group"
-    except (KeyError, TypeError):
+    plain = read_json(place, ROOT) or {}
+    holder = plain.get("attributes")
+    attributes = holder.get("tilesim") if isinstance(holder, dict) else None
+    if not isinstance(attributes, dict) or "format" not in attributes or plain.get("node_type") != "group":
         return None
-    if not known:
-        return None
-    if attributes["format"] not in FORMATS:
+    if not is_whole(attributes["format"]) or attributes["format"] not in FORMATS:
         raise InputError(
             f"{place}: its format is {attributes['format']!r:.40}; expected one of {', '.join(map(str, FORMATS))}, "
             "which this version of tilesim reads"
@@ -291,11 +332,6 @@ def edges(shape: tuple[int, ...]) -> tuple[int, int]:
 def dimension_names(array: zarr.Array[Any]) -> tuple[str, ...]:
     """Names of the axes of an array, empty where it has none."""
     return tuple(name or "" for name in getattr(array.metadata, "dimension_names", None) or ())
-
-
-def _of_frames(array: zarr.Array[Any]) -> bool:
-    """Whether an array has values of every frame, and is not the image."""
-    return dimension_names(array)[:1] == ("frame",) and array.ndim < 3
 
 
 def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:

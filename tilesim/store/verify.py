@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-import zarr
-
 from tilesim.store.experiments import GROUP
 from tilesim.store.layout import IMAGE, LEVEL, dimensions
 from tilesim.store.levels import damaged_levels
-from tilesim.store.place import ROOT, has_object, names_beside, names_in, read_json, store_errors
-from tilesim.store.store import UNREADABLE, Store
+from tilesim.store.metadata import UNREADABLE, listed_members, read_member
+from tilesim.store.place import ROOT, Plain, has_object, names_beside, names_in, read_json, store_errors
+from tilesim.store.store import Store
 from tilesim.tiling.tile import Tile
 
 
@@ -56,7 +55,7 @@ def verify_store(
         elif found == "damaged":
             damaged.append(tile)
         on_tile(tile)
-    unreadable = (*_unreadable_coordinates(store), *_unreadable_experiments(store))
+    unreadable = (*_unreadable_coordinates(store), *_unreadable_experiments(store), *_wrongly_listed(store))
     return Verification(
         len(store.plan), tuple(missing), tuple(damaged), store.status, unreadable, tuple(damaged_levels(store))
     )
@@ -79,18 +78,36 @@ def _checked(store: Store, threads: int) -> Iterator[tuple[Tile, str]]:
             yield result
 
 
+def _wrongly_listed(store: Store) -> Iterator[str]:
+    """Members whose metadata are others than the root, or their group, lists; other programs read these."""
+    for group in ("", f"{LEVEL}/"):
+        for name, listed in listed_members(read_json(store.place, f"{group}{ROOT}") or {}).items():
+            judged = (group or name).split("/")[0] in (LEVEL, GROUP)  # of coarser levels others know
+            there = read_json(store.place, f"{group}{name}/{ROOT}") if judged else None
+            if there is not None and not _same(listed, there):
+                yield f"{group}{name} in {group}{ROOT}"
+
+
+def _same(listed: Plain, there: Plain) -> bool:
+    """Whether metadata agree, apart from those of members."""
+    inside = "consolidated_metadata"
+    return {**listed, inside: None} == {**there, inside: None}
+
+
 def _unreadable_experiments(store: Store) -> Iterator[str]:
     """Arrays of the experiments that are damaged or gone."""
     if store.format == 1:
         return
-    listed = (read_json(store.place, ROOT) or {}).get("consolidated_metadata") or {}
+    listed = listed_members(read_json(store.place, ROOT) or {})
     with store_errors(store.place, "read"):
         there = {name.removesuffix(f"/{ROOT}") for name in names_in(store.files, GROUP) if name.endswith(f"/{ROOT}")}
-        wanted = {key for key in listed.get("metadata", {}) if key.split("/")[0] == GROUP} | there
+        wanted = {key for key in listed if key.split("/")[0] == GROUP} | there
         for path in sorted(wanted):
             try:
-                node = store.group[path]
-                if isinstance(node, zarr.Array) and node.size:
+                if read_member(store.files, path, store.name)["node_type"] == "group":
+                    continue
+                node = store.open_array(path, whole=True)
+                if node.size:
                     node[...]
                     chunk = "/".join("0" * node.ndim)
                     if not has_object(store.files, f"{path}/c/{chunk}"):
@@ -103,19 +120,15 @@ def _unreadable_coordinates(store: Store) -> Iterator[str]:
     """Arrays beside the image that are damaged or gone; what belongs there is known from several sources."""
     place, image = store.place, store.array
     with store_errors(place, "read"):
-        listed = (read_json(place, ROOT) or {}).get("consolidated_metadata") or {}
+        listed = listed_members(read_json(place, ROOT) or {})
         names = {*dimensions(image.ndim), *str(image.attrs.get("coordinates", "")).split()}
         if (read_json(place, f"{LEVEL}/{ROOT}") or {}).get("node_type") != "group":
             yield LEVEL
-        names |= {
-            key.split("/")[1]
-            for key in listed.get("metadata", {})
-            if key.count("/") == 1 and key.startswith(f"{LEVEL}/")
-        }
+        names |= {key.split("/")[1] for key in listed if key.count("/") == 1 and key.startswith(f"{LEVEL}/")}
         names |= {name.strip("/") for name in names_beside(store.files, LEVEL)} - {ROOT}
         for name in sorted(names - {IMAGE}):
             try:
-                array = zarr.open_array(store.files, path=f"{LEVEL}/{name}", mode="r")
+                array = store.open_array(f"{LEVEL}/{name}", whole=True)
                 array[...]
                 present = has_object(store.files, f"{LEVEL}/{name}/c/{'/'.join('0' * array.ndim)}")
             except UNREADABLE:

@@ -22,8 +22,8 @@ from tilesim.pictures.labels import Label, brightest
 from tilesim.pictures.rings import Ring, rings_on
 from tilesim.pictures.view import MAXIMUM, MEAN, View, block_maxima
 from tilesim.store.levels import Level, levels_there, open_level
+from tilesim.store.metadata import UNREADABLE
 from tilesim.store.place import store_errors
-from tilesim.store.store import UNREADABLE
 
 BAND_PIXELS = 2**21
 """Pixels that are in memory at a time."""

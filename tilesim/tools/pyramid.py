@@ -22,9 +22,10 @@ from tilesim.store.levels import (
     list_levels,
     open_level,
 )
+from tilesim.store.metadata import UNREADABLE
 from tilesim.store.place import has_object, store_errors
 from tilesim.store.stale import drop_levels, is_whole
-from tilesim.store.store import CREATING, UNREADABLE, Store
+from tilesim.store.store import CREATING, Store
 
 if TYPE_CHECKING:
     from distributed import Client
