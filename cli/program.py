@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 
 import click
 
-from tilesim_cli.complaint import complain, shortage, with_notes
+from tilesim_cli.complaint import complain, obstacle, with_notes
 
 COMMANDS = {
     "run": "simulate an image from a nanoBragg command line",
@@ -100,8 +101,9 @@ def run() -> int:
         # Nor may Python try again at its end.
         sys.stdout = None
         return EXIT_FAILURE
-    except (MemoryError, ImportError, RuntimeError) as error:
-        if not (reason := shortage(error)):
+    except (MemoryError, ImportError, RuntimeError, ValueError) as error:
+        if not (reason := obstacle(error)):
             raise
+        warnings.simplefilter("ignore")  # of what was begun and cannot be finished now
         complain(with_notes(reason, error))
         return EXIT_FAILURE

@@ -94,7 +94,7 @@ def open_level(store: Store, level: Level) -> zarr.Array[Any]:
     if level.number == 0:
         return image
     try:
-        array = zarr.open_array(store.files, path=level.path, mode="r+")
+        array = zarr.open_array(store.files, path=level.path, mode="r+", zarr_format=3)
         # A chunk that is all NaN is stored too: an object that is not there is damage.
         array = array.with_config({"write_empty_chunks": True})
     except UNREADABLE as error:
@@ -119,10 +119,10 @@ def create_levels(store: Store) -> tuple[Level, ...]:
     image, levels = store.array, levels_of(store.array)[1:]
     compression = stored_compression(store.place)
     names = dimension_names(image)
-    source = zarr.open_group(store.files, path=LEVEL, mode="r", use_consolidated=False)
+    source = zarr.open_group(store.files, path=LEVEL, mode="r", use_consolidated=False, zarr_format=3)
     with store_errors(store.place):
         for level in levels:
-            group = zarr.create_group(store.files, path=str(level.number))
+            group = zarr.create_group(store.files, path=str(level.number), zarr_format=3)
             group.create_array(
                 IMAGE,
                 shape=(*image.shape[:-2], *level.shape),

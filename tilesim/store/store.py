@@ -111,7 +111,7 @@ class Store:
         """Its image (frame, slow, fast) or (frame, panel, slow, fast). Raises StoreError where it is damaged."""
         with store_errors(self.place):
             try:
-                array = zarr.open_array(self.files, path=IMAGE_PATH, mode="r+")
+                array = zarr.open_array(self.files, path=IMAGE_PATH, mode="r+", zarr_format=3)
             except UNREADABLE as error:
                 if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
                     raise
@@ -143,7 +143,7 @@ class Store:
     def group(self) -> zarr.Group:
         """Its root, read as it is now and not as it was consolidated."""
         with store_errors(self.place, "read"):
-            return zarr.open_group(self.files, mode="r", use_consolidated=False)
+            return zarr.open_group(self.files, mode="r", use_consolidated=False, zarr_format=3)
 
     @cached_property
     def coordinates(self) -> tuple[FrameCoordinate, ...]:
@@ -162,7 +162,7 @@ class Store:
 
     def _coordinate(self, name: str) -> FrameCoordinate:
         try:
-            array = zarr.open_array(self.files, path=f"{LEVEL}/{name}", mode="r")
+            array = zarr.open_array(self.files, path=f"{LEVEL}/{name}", mode="r", zarr_format=3)
             values = np.asarray(array[...]).tolist()
         except UNREADABLE as error:
             raise StoreError(f"cannot read {self.name}: its coordinate {name} is damaged or gone ({error})") from error

@@ -115,7 +115,7 @@ def _unreadable_coordinates(store: Store) -> Iterator[str]:
         names |= {name.strip("/") for name in names_beside(store.files, LEVEL)} - {ROOT}
         for name in sorted(names - {IMAGE}):
             try:
-                array = zarr.open_array(store.files, path=f"{LEVEL}/{name}", mode="r")
+                array = zarr.open_array(store.files, path=f"{LEVEL}/{name}", mode="r", zarr_format=3)
                 array[...]
                 present = has_object(store.files, f"{LEVEL}/{name}/c/{'/'.join('0' * array.ndim)}")
             except UNREADABLE:
