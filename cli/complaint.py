@@ -19,8 +19,11 @@ def with_notes(text: str, error: BaseException, otherwise: str = "") -> str:
     return "; ".join(filter(None, (text, *notes)))
 
 
-def shortage(error: BaseException) -> str:
-    """What the system refused and so ended the run: memory, threads, open files; empty where it is something else."""
+def obstacle(error: BaseException) -> str:
+    """What ended a run from outside: a limit of memory, threads or open files, a malformed file of settings.
+
+    Empty where it is something else.
+    """
     if isinstance(error, MemoryError):
         return (
             f"memory does not suffice{f' ({error})' if str(error) else ''}; free some, or raise its limit (ulimit -v)"
@@ -30,7 +33,12 @@ def shortage(error: BaseException) -> str:
     if isinstance(error, ImportError):
         reasons = [line for link in _links(error) for line in str(link).splitlines() if line.endswith(REFUSED)]
         return f"cannot load what it takes: {reasons[-1]}" if reasons else ""
-    return ""
+    # dask's and zarr's words of a file in ~/.config
+    return (
+        str(error).splitlines()[0].partition(", original")[0]
+        if isinstance(error, ValueError) and "config file at" in str(error)
+        else ""
+    )
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -6,6 +6,7 @@ import os
 import sys
 
 from tilesim_cli import signals
+from tilesim_cli.environment import settle
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -14,6 +15,7 @@ EXIT_TERMINATED = 143
 def main() -> None:
     """Run the command line; never shows a traceback for what a user can repair."""
     signals.obey()
+    settle()
     try:
         try:
             from tilesim_cli.program import run

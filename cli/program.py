@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 
 import click
 
-from tilesim_cli.complaint import complain, shortage, with_notes
+from tilesim_cli.complaint import complain, obstacle, with_notes
 from tilesim_cli.streams import flush_output, steady_streams
 
 COMMANDS = {
@@ -108,9 +109,10 @@ def _status() -> int:
         return EXIT_INPUT
     except OSError as error:
         return _output_failed(error)
-    except (MemoryError, ImportError, RuntimeError) as error:
-        if not (reason := shortage(error)):
+    except (MemoryError, ImportError, RuntimeError, ValueError) as error:
+        if not (reason := obstacle(error)):
             raise
+        warnings.simplefilter("ignore")  # of what was begun and cannot be finished now
         complain(with_notes(reason, error))
         return EXIT_FAILURE
 

@@ -17,6 +17,7 @@ from tilesim.errors import ClusterError
 from tilesim.kernels import library
 
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
+KEYS = ("key", "cert")
 UNUSED = ("torch", "triton", "dask.array", "dask.dataframe", "pandas", "matplotlib", "bokeh", "numpy.testing", "gemmi")
 
 
@@ -75,6 +76,23 @@ def test_workers_that_are_always_killed_while_they_start_end_the_run(dying):
     assert "\n" not in str(told.value)
     assert dying.count() >= 3
     assert multiprocessing.active_children() == []
+
+
+def test_settings_for_a_cluster_elsewhere_are_not_for_this_one():
+    tls = {
+        f"distributed.comm.tls.{who}.{what}": "/no.pem" for who in ("scheduler", "worker", "client") for what in KEYS
+    }
+    elsewhere = {
+        **tls,
+        "distributed.comm.tls.ca-file": "/no.pem",
+        "distributed.comm.require-encryption": True,
+        "distributed.comm.default-scheme": "tls",
+        "distributed.client.security-loader": "no.such.loader",
+        "distributed.scheduler.idle-timeout": "1ms",
+    }
+    with dask.config.set(elsewhere), ready(1) as found:
+        found.await_workers()
+        assert found.address.startswith("tcp://127.0.0.1:")
 
 
 def test_who_is_there_does_not_depend_on_the_timer_of_the_client():

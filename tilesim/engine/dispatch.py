@@ -29,6 +29,8 @@ LOOK_SECONDS = 2.0
 """Seconds between two times that the scheduler is asked who is there."""
 ATTEMPTS = 3
 """Times that a tile is tried which fails without harm to its worker."""
+MOST_ATTEMPTS = 100
+"""Times that a tile is sent whose answers are lost with their workers, or by the way."""
 LEAD_SECONDS = 0.3
 """Work that is sent ahead for each thread, so that none waits for the client."""
 LEAD_TILES = (2, 64)
@@ -187,8 +189,11 @@ class _Run:
                 done.append(self._finished.get_nowait())
         if self._cluster.lost:
             raise ClusterError(f"the scheduler at {self._cluster.address} was lost")
-        results = self._fetch({future.key: future for future in done if future.status == "finished"})
-        return [(self._flight.pop(future.key), results.get(future.key)) for future in done]
+        # dask calls back from a thread, which it may not get where memory is short.
+        done = done or [item.future for item in self._flight.values() if item.future and item.future.done()]
+        answered = {future.key: future for future in done if future.key in self._flight}
+        results = self._fetch({key: future for key, future in answered.items() if future.status == "finished"})
+        return [(self._flight.pop(key), results.get(key)) for key in answered]
 
     def _fetch(self, futures: dict[Key, Future[Any]]) -> dict[Key, Answer]:
         """Results by key. One that was lost with its worker is left out, and its tile is sent again.
@@ -221,6 +226,9 @@ class _Run:
             return None
         if future.status == "error":
             return self._broken(item, future.exception())
+        if item.attempt >= MOST_ATTEMPTS:
+            tile = self._works[item.work].function.plan[item.number]
+            return item.work, TileFailure(tile, f"{tile}: sent {item.attempt} times, and no answer arrives")
         self._again.append(item)
         return None
 

@@ -28,6 +28,18 @@ STARTS = 3
 """Attempts to have all processes up: one may be killed while it starts."""
 SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver",
+    # Of a cluster elsewhere: these processes speak plain TCP on loopback, and stay for as long as the run does.
+    "distributed.comm.default-scheme": "tcp",
+    "distributed.comm.require-encryption": False,
+    "distributed.client.security-loader": None,
+    "distributed.scheduler.idle-timeout": None,
+    "distributed.scheduler.no-workers-timeout": None,
+    "distributed.comm.tls.ca-file": None,
+    **{
+        f"distributed.comm.tls.{who}.{what}": None
+        for who in ("scheduler", "worker", "client")
+        for what in ("key", "cert")
+    },
     # The rest is for who watches a status page, which there is none of. Stacks of every process are sampled a
     # hundred times a second otherwise, event loops fifty times, and all disks of the machine twice.
     "distributed.worker.profile.enabled": False,

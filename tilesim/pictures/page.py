@@ -17,6 +17,7 @@ import numpy as np
 from tilesim.files.replace import replacing
 from tilesim.model import Beam, Panel
 from tilesim.pictures.picture import Drawing, draw_curves
+from tilesim.pictures.style import own_style
 from tilesim.pictures.view import View
 
 TILE = 512
@@ -142,6 +143,7 @@ def _geometry(panel: Panel, beam: Beam) -> dict:
     }
 
 
+@own_style()
 def _curves(drawing: Drawing) -> str:
     """Profile and histogram as an embedded picture that can be opened; nothing where there are none."""
     figure = draw_curves(drawing.curves, drawing.view.units)

@@ -19,6 +19,7 @@ from tilesim.pictures.curves import Curves
 from tilesim.pictures.grey import Grey, bar_ticks, grey_of
 from tilesim.pictures.labels import Label, placed, reach
 from tilesim.pictures.rings import Ring, stacked_rings
+from tilesim.pictures.style import own_style
 from tilesim.pictures.view import View, block_maxima
 
 LONG_EDGE = 1000
@@ -84,6 +85,7 @@ def draw_preview(
     save_picture(path_png, drawing)
 
 
+@own_style()
 def save_picture(path_png: str | os.PathLike, drawing: Drawing) -> None:
     """Write a drawing as a PNG, whole or not at all. Raises StoreError."""
     figure = draw(drawing)
@@ -119,6 +121,7 @@ def border_of(region: Region, shape: tuple[int, int]) -> Region | None:
     return None if (rows, columns) == shape or min(rows, columns) < 1 else region
 
 
+@own_style()
 def draw(drawing: Drawing):
     """A matplotlib Figure in which every block is a whole number of pixels; it touches nothing of pyplot's state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -148,6 +151,7 @@ def draw(drawing: Drawing):
     return figure
 
 
+@own_style()
 def draw_curves(curves: Curves, units: str):
     """A Figure of the curves alone; None where there are none."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -206,7 +206,7 @@ def _write_metadata(place: str, layout: Layout, contents: Contents, files: Files
         "ome": ome_attributes(pixel, Path(place).stem, len(layout.shape)),
         "tilesim": tilesim_attributes(provenance, CREATING),
     }
-    root = zarr.create_group(open_place(place) if files is None else files, attributes=attributes)
+    root = zarr.create_group(open_place(place) if files is None else files, attributes=attributes, zarr_format=3)
     level = root.create_group(LEVEL)
     named = [coordinate.name for coordinate in coordinates if coordinate.name not in layout.dimensions]
     level.create_array(

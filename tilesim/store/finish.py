@@ -54,8 +54,8 @@ def _finish(
     # Made while tiles were missing, or not finished.
     drop_levels(store.place, stale_only=True)
     files = open_place(store.place)
-    root = zarr.open_group(files, mode="r+", use_consolidated=False)
-    level = zarr.open_group(files, path=LEVEL, mode="r+", use_consolidated=False)
+    root = zarr.open_group(files, mode="r+", use_consolidated=False, zarr_format=3)
+    level = zarr.open_group(files, path=LEVEL, mode="r+", use_consolidated=False, zarr_format=3)
     for figure in per_frame:
         write_coordinate(level, figure.name, *figure.encoded())
     attributes: Any = root.attrs["tilesim"]
@@ -69,8 +69,8 @@ def _finish(
     with warnings.catch_warnings():
         # zarr warns that consolidation is not in the v3 specification yet; xarray warns without it.
         warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
-        zarr.consolidate_metadata(files, path=LEVEL)
-        zarr.consolidate_metadata(files)
+        zarr.consolidate_metadata(files, path=LEVEL, zarr_format=3)
+        zarr.consolidate_metadata(files, zarr_format=3)
 
 
 def _drop_unfinished(place: str) -> None:

@@ -125,7 +125,7 @@ def create_levels(store: Store) -> tuple[Level, ...]:
     there = names_of(source)
     with store_errors(store.place):
         for level in levels:
-            group = zarr.create_group(store.files, path=str(level.number))
+            group = zarr.create_group(store.files, path=str(level.number), zarr_format=3)
             group.create_array(
                 IMAGE,
                 shape=(*image.shape[:-2], *level.shape),

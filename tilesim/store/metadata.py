@@ -236,7 +236,7 @@ def open_array(
     if whole and size > MOST_BYTES:
         raise _wrong(where, f"{path}/{ROOT}", "shape", plain["shape"], f"at most {MOST_BYTES} bytes")
     with _opening(path, where):
-        return zarr.open_array(files, path=path, mode=mode)
+        return zarr.open_array(files, path=path, mode=mode, zarr_format=3)
 
 
 def open_group(files: Files, path: str, where: str) -> zarr.Group:
@@ -244,7 +244,7 @@ def open_group(files: Files, path: str, where: str) -> zarr.Group:
     if read_member(files, path, where)["node_type"] != "group":
         raise InputError(f"{where}: its {path} is an array; expected a group")
     with _opening(path, where):
-        return zarr.open_group(files, path=path, mode="r", use_consolidated=False)
+        return zarr.open_group(files, path=path, mode="r", use_consolidated=False, zarr_format=3)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
 from tilesim.pictures.grey import grey_of
 from tilesim.pictures.picture import MISSING_COLOUR, REGION_COLOUR
+from tilesim.pictures.style import own_style
 from tilesim.pictures.view import block_maxima
 from tilesim.tools.compare import Rectangle
 from tilesim.tools.paired import paired
@@ -25,6 +26,7 @@ STRONG_PERCENTILE = 99.9
 """Quantile of the sizes of the differences: what is above has the deepest colour."""
 
 
+@own_style()
 def draw_comparison(folder: str, a: Image, b: Image, names: tuple[str, str], regions: Sequence[Rectangle]) -> list[str]:
     """Write a.png, b.png, difference.png and, side by side, comparison.png; gives their paths.
 

@@ -69,7 +69,7 @@ def build_pyramid(
     OME-Zarr metadata at the end, all at once. A few tiles and chunks per thread are in memory.
 
     overwrite  make it again where it is there
-    client     of a dask cluster whose workers do the work, which must see the store; None: dask's default
+    client     of a dask cluster whose workers do the work, which must see the store; None: threads of this process
     on_tile    called for every tile of the image: as it is read, or on workers when its frame is complete
 
     Raises InputError where `path` is no store, StoreError where it is damaged or cannot be written.
@@ -117,7 +117,7 @@ def _computed(tasks: list[Any], client: Client | None, on_tile: Callable[[], Non
             on_tile()
 
     with Callback(posttask=after):
-        found = dask.compute(*tasks) if client is None else client.gather(client.compute(tasks))
+        found = dask.compute(*tasks, scheduler="threads") if client is None else client.gather(client.compute(tasks))
     for _ in range(tiles - seen):  # workers do not say when they have read one
         on_tile()
     return found

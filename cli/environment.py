@@ -1,0 +1,35 @@
+"""Settings of the libraries underneath that decide what files hold: the program's own, whatever else uses them here.
+
+The rest is the user's: how much zarr does at a time, where dask keeps its scratch files, what memory workers may use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+# As zarr has them by default. The environment has precedence over its files (~/.config/zarr), and workers inherit it.
+ZARR = {
+    "ZARR_DEFAULT_ZARR_FORMAT": "3",
+    "ZARR_JSON_INDENT": "2",
+    "ZARR_ARRAY__ORDER": "C",
+    "ZARR_BUFFER": "zarr.buffer.cpu.Buffer",
+    "ZARR_NDBUFFER": "zarr.buffer.cpu.NDBuffer",
+    "ZARR_CODEC_PIPELINE__PATH": "zarr.core.codec_pipeline.BatchedCodecPipeline",
+    "ZARR_CODECS__BLOSC": "zarr.codecs.blosc.BloscCodec",
+    "ZARR_CODECS__ZSTD": "zarr.codecs.zstd.ZstdCodec",
+    "ZARR_CODECS__BYTES": "zarr.codecs.bytes.BytesCodec",
+    "ZARR_CODECS__CRC32C": "zarr.codecs.crc32c_.Crc32cCodec",
+    "ZARR_CODECS__SHARDING_INDEXED": "zarr.codecs.sharding.ShardingCodec",
+}
+# Pictures are drawn without a window.
+MATPLOTLIB = {"MPLBACKEND": "agg"}
+
+
+def settle() -> None:
+    """Make the settings the program's own, before any of the libraries is imported."""
+    os.environ.update(ZARR | MATPLOTLIB)
+    # What standard output cannot print is escaped: a name need not end a run.
+    with suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(errors="backslashreplace")
