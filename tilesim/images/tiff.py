@@ -72,7 +72,7 @@ def open_tiff_image(path: str | os.PathLike[str], frame: int) -> RawImage | Arra
         stated, needed = sum(page.databytecounts), math.prod(page.shape) * page.dtype.itemsize
         if not packed and not page.is_tiled and stated != needed:
             raise InputError(
-                f"{printable(path)}: expected {needed} bytes of pixels for {page.shape[1]} x {page.shape[0]} pixels (fast x"
+                f"{printable(path)}: expected {needed} bytes of pixels for {page.shape[1]} x {page.shape[0]} (fast x"
                 f" slow), found strips of {stated} bytes in all"
             )
         if page.is_final and not (page.is_lsm or page.is_stk):
