@@ -234,10 +234,13 @@ def test_damage_is_one_line_and_leaves_nothing(tilesim, folder, made, store):
 @pytest.mark.parametrize(
     ("name", "value", "refused"),
     [
-        *(("experiment", value, False) for value in ([], "x", 5, {}, {"beam": None})),
+        *(("experiment", value, False) for value in ({}, {"beam": None})),
+        *(("experiment", value, True) for value in ([], "x", 5)),
         *(("noise", value, True) for value in ("x", 5, {}, {"offset": "a", "gain": 1}, {"offset": 1, "gain": [1]})),
-        *(("command_line", value, False) for value in ("x", 5, [5], ["-lambda"], ["-img", "none.img"], None)),
-        *(("strict_c", value, False) for value in ("x", [1], None)),
+        *(("command_line", value, False) for value in (["-lambda"], ["-img", "none.img"], None)),
+        *(("command_line", value, True) for value in ("x", 5, [5])),
+        ("strict_c", None, False),
+        *(("strict_c", value, True) for value in ("x", [1])),
     ],
 )
 def test_a_store_that_says_nonsense_is_one_line(tilesim, folder, made, store, name, value, refused):

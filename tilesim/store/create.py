@@ -142,10 +142,9 @@ def check_target(
         state = f"{'a complete' if found.get('status') == 'complete' else 'an incomplete'} run of"
         whose = f"holds {state} {f'another job: {differs}' if differs else 'this job'}"
         # One of other tiles is resumed with its own, where nobody asks for others.
-        same = all(
-            found.get(name) == provenance.get(name) for name in ("format", "digest", *COMPARED) if name != "tile"
-        )
-        go_on = "--resume to resume it, " if same else ""
+        names = {"digest", *COMPARED} - {"tile"}
+        same = found.get("format") == FORMAT and all(found.get(name) == provenance.get(name) for name in names)
+        go_on = "--resume to resume it, " if not differs or same else ""
         raise StoreError(f"{place} exists and {whose}; expected {go_on}--overwrite to replace it, or another name")
     if differs:
         raise StoreError(f"{place} cannot be resumed, it holds another job: {differs}")
