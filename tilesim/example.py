@@ -86,6 +86,10 @@ def write_example(folder: str | os.PathLike, *, overwrite: bool = False) -> list
     written then), and where writing fails.
     """
     place = Path(folder)
+    if not os.fspath(folder):
+        raise StoreError("the folder of the example is ''; expected a name, or . for this folder")
+    if os.path.lexists(real := os.path.realpath(folder)) and not os.path.isdir(real):
+        raise StoreError(f"{place} is a file; expected the name of a folder")
     names = ("lysozyme.hkl", "A.mat", "run.sh", "README.txt")
     taken = [name for name in names if os.path.lexists(place / name)]
     if taken and not overwrite:

@@ -147,21 +147,8 @@ class Case:
 
 def cases(seed: int) -> Iterator[Case]:
     """Cases without end, of all kinds in turn; the same for one seed."""
-    streams = [
-        _endless(seed, name, list(make()))
-        for name, make in (
-            ("flag", _flags),
-            ("option", _options),
-            ("file", _files),
-            ("member", _members),
-            ("member", _members),
-            ("output", _outputs),
-            ("file", _files),
-            ("signal", _signals),
-            ("stream", _streams),
-        )
-    ]
-    # Two streams of one kind must not be the same.
+    makers = (*2 * (_flags, _options, _files, _members, _outputs), _signals, _streams)
+    streams = [_endless(f"{seed}:{place}", list(make())) for place, make in enumerate(makers)]
     for number, group in enumerate(zip(*streams, strict=True)):
         yield from (one(Random(f"{seed}:{number}:{place}")) for place, one in enumerate(group))
 
@@ -169,9 +156,9 @@ def cases(seed: int) -> Iterator[Case]:
 Maker = Callable[[Random], Case]
 
 
-def _endless(seed: int, name: str, makers: list[Maker]) -> Iterator[Maker]:
+def _endless(seed: str, makers: list[Maker]) -> Iterator[Maker]:
     """The makers in a random order, again and again."""
-    random = Random(f"{seed}:{name}")
+    random = Random(seed)
     while True:
         random.shuffle(makers)
         yield from makers

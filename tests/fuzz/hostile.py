@@ -7,7 +7,25 @@ import os
 NUMBERS = ["nan", "inf", "-inf", "0", "-1", "1e308", "-1e308", "1e-308", "1e400", "x", "", "1_0", "0x10", "1e", "1,5"]
 NUMBERS += ["٣", "²", "1\x07", " 1", "+-1", "9" * 400, "1e5e5", "--", "1/2", "True", "None", "$(true)"]
 WHOLE = ["1.5", "-2147483649", "2147483648", "9" * 30, "-0", "1e3", *NUMBERS]
-WORDS = ["", " ", "x", "-", "--", "None", "\udcff", "\n", "a\tb", "é", "x" * 5000, "{frame}", "{", "%s", "../.."]
+WORDS = [
+    "",
+    " ",
+    "x",
+    "-",
+    "--",
+    "None",
+    "\udcff",
+    "\n",
+    "a\tb",
+    "é",
+    "x" * 5000,
+    "{frame}",
+    "{",
+    "%s",
+    "../..",
+    "$x^{",
+    "$$",
+]
 MISSING = ["nowhere", "no/where", "", " ", ".", "..", "/", "A.mat/x", "x" * 300, "y/" * 2100 + "y", "\udcff"]
 MISSING += ["loop", "dangling"]
 READ = [*MISSING, "folder", "empty", "/dev/null", "/dev/full", "/proc/self/mem", "z.zarr", "z.zarr/zarr.json", "text"]
@@ -16,7 +34,7 @@ WRITTEN = [*MISSING, "folder", "/dev/full", "z.zarr", "z.zarr/zarr.json", "z.zar
 WRITTEN += ["./A.mat", "P1.hkl", "soft", "hard", "/proc/self/cwd/A.mat", "{", "{panel}{frame}{x}", "é", "a\nb"]
 WRITTEN += ["\x1b[31m"]
 WRITTEN += ["readonly/x", "file:///nowhere/x", "nonsense://x", "b.toml", "f.bin", "i.img", "g.toml", "/dev/stdin"]
-WRITTEN += [" lead", "n" * 255, "n" * 251 + ".bin", "n" * 251 + ".png", "n" * 250 + ".zarr", "/proc/1/x", "/sys/x"]
+WRITTEN += [" lead", "n" * 255, "n" * 251 + ".bin", "n" * 251 + ".png", "n" * 250 + ".zarr"]
 
 
 def furnish(folder: str) -> None:

@@ -191,3 +191,10 @@ def test_a_curved_detector_swaps_y_and_z_as_the_reference_does():
     # 10 mm of arc at 100 mm: 0.1 rad.
     found = d_spacings(panel, beam, np.array([100.0, 0.0]), np.array([200.0, 100.0]))
     assert found == pytest.approx(1e-10 / (2 * np.sin(0.05)))
+
+
+@pytest.mark.parametrize("title", ["$x^{", "\udcff.bin", "a\nb"])
+def test_a_title_is_neither_mathematics_nor_need_it_be_characters(tmp_path, title):
+    image = IMAGES["constant"]
+    draw_preview(tmp_path / "out.png", bands(image), make_experiment(image.shape), title=title)
+    assert pixels_of(tmp_path / "out.png").std() > 0.01

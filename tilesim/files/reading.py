@@ -151,6 +151,11 @@ def printable(path: str | os.PathLike[str]) -> str:
     return name if name.isprintable() else repr(name)
 
 
+def encodable(text: str) -> str:
+    """The text with the bytes of names that are no characters escaped, for what holds characters only."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def quoted(text: bytes) -> str:
     """The start of a line in quotes, unprintable bytes escaped."""
     line = text.strip().decode("ascii", "backslashreplace")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
 from tilesim.model import Beam, Panel
 from tilesim.pictures.picture import Drawing, draw_curves
@@ -97,7 +98,7 @@ def save_page(
         "border": drawing.border and [getattr(drawing.border, n) for n in drawing.border.__dataclass_fields__],
         "geometry": geometry and _geometry(*geometry),
     }
-    title = html.escape(drawing.title or Path(path_html).stem)
+    title = html.escape(encodable(drawing.title or Path(path_html).stem))
     # In a script nothing may look like the end of it.
     text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
 from tilesim.geometry.resolution import beam_centre
 from tilesim.model import Beam, Experiment, Panel
@@ -188,7 +189,7 @@ def _draw_image(axes, drawing: Drawing):
     axes.set_xlabel("fast (pixels)")
     axes.set_ylabel("slow (pixels)")
     if drawing.title:
-        axes.set_title(drawing.title, fontsize=10, loc="left")
+        axes.set_title(encodable(drawing.title), fontsize=10, loc="left", parse_math=False)
     _draw_border(axes, drawing.border)
     _draw_rings(axes, drawing.rings)
     if drawing.centre is not None:

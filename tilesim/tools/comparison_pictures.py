@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
 from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
@@ -95,7 +96,7 @@ def _figure(panels: Sequence[tuple], factor: int, shape: tuple[int, int], region
         axes.set_ylim(slow, 0)
         axes.set_xlabel("fast (pixels)")
         axes.set_ylabel("slow (pixels)")
-        axes.set_title(title, fontsize=10)
+        axes.set_title(encodable(title), fontsize=10, parse_math=False)
         of = f"\nof {factor} x {factor} pixels" if factor > 1 else ""
         bar = figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02, extend=extend)
         bar.set_label(f"{label} (log-like scale: asinh){of}")
