@@ -83,12 +83,16 @@ def report(one, done, wrong: list[str], seed: int) -> None:
     case: Case = one.case
     print(f"--- case {one.number} ({case.kind}): {'; '.join(wrong[:4]) or 'as it should be'}")
     print(ascii(shlex.join(("tilesim", *case.words)))[1:-1][:400])
-    for what in (one.said, case.stream, case.interrupt and f"SIGINT at {case.interrupt:.3f}"):
+    for what in (one.said, case.stream, case.interrupt and f"SIGINT at {case.interrupt:.3f}", _room(case)):
         if what:
             print(f"    with {ascii(what)[1:-1][:300]}")
     tail = [line for line in done.err.splitlines() if line.strip()][-4:]
     print("\n".join(f"    | {ascii(line)[1:-1][:300]}" for line in tail))
     print(f"    repeat: PYTHONPATH=tests python -m fuzz --seed {seed} --only {one.number}", flush=True)
+
+
+def _room(case: Case) -> str:
+    return "" if case.room is None else f"a disk that takes files of {case.room} bytes"
 
 
 def repeat(seed: int, number: int, corpus: str) -> int:

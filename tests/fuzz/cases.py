@@ -143,11 +143,13 @@ class Case:
     """What is wrong with a stream"""
     interrupt: float = 0.0
     """Share of the events of the call after which SIGINT comes; 0: it does not"""
+    room: int | None = None
+    """Bytes that a file may have, as if the disk were full then; None: any"""
 
 
 def cases(seed: int) -> Iterator[Case]:
     """Cases without end, of all kinds in turn; the same for one seed."""
-    makers = (*2 * (_flags, _options, _files, _members, _outputs), _signals, _streams)
+    makers = (*2 * (_flags, _options, _files, _members, _outputs), _signals, _streams, _disks)
     streams = [_endless(f"{seed}:{place}", list(make())) for place, make in enumerate(makers)]
     for number, group in enumerate(zip(*streams, strict=True)):
         yield from (one(Random(f"{seed}:{number}:{place}")) for place, one in enumerate(group))
@@ -272,6 +274,12 @@ def _signals() -> Iterator[Maker]:
         yield lambda random, words=words, changed=changed: Case(
             "signal", words, changed=changed, interrupt=random.uniform(1e-6, 1)
         )
+
+
+def _disks() -> Iterator[Maker]:
+    for words, room in itertools.product(WRITES, (0, 10, 100, 500, 1000, 2000, 4000, 10000)):
+        changed = ("levels.zarr",) if words[0] == "pyramid" else ()
+        yield lambda random, words=words, room=room, changed=changed: Case("disk", words, changed=changed, room=room)
 
 
 def _streams() -> Iterator[Maker]:

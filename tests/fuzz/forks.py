@@ -114,6 +114,8 @@ def begin(case: Case, number: int, corpus: str) -> Call:
             _limit()
             _redirect(case, place)
             os.chdir(folder)
+            if case.room is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (case.room, case.room))
             call(case)
         except BaseException:
             traceback.print_exc()
