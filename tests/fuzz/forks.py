@@ -79,6 +79,8 @@ class Call:
     begun: float
     said: str
     before: dict
+    pipes: tuple[int, int] = (-1, -1)
+    """Where it writes instead of files, whose size is limited"""
 
 
 def prepare(case: Case, corpus: str, folder: str) -> str:
@@ -108,11 +110,12 @@ def begin(case: Case, number: int, corpus: str) -> Call:
     before = contents(folder)
     sys.stdout.flush()
     sys.stderr.flush()
+    pipes = [os.pipe() for _ in range(2)] if case.room is not None else []
     pid = os.fork()
     if pid == 0:
         try:
             _limit()
-            _redirect(case, place)
+            _redirect(case, place, [end for _, end in pipes])
             os.chdir(folder)
             if case.room is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (case.room, case.room))
@@ -121,7 +124,9 @@ def begin(case: Case, number: int, corpus: str) -> Call:
             traceback.print_exc()
         finally:
             os._exit(99)
-    return Call(case, number, place, pid, time.monotonic(), said, before)
+    for _, end in pipes:
+        os.close(end)
+    return Call(case, number, place, pid, time.monotonic(), said, before, tuple(end for end, _ in pipes) or (-1, -1))
 
 
 def ended(one: Call) -> Outcome | None:
@@ -137,7 +142,8 @@ def ended(one: Call) -> Outcome | None:
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGXCPU:
         why = f"more than {CPU_SECONDS} s of computing"
-    out, err = (_read(os.path.join(one.place, name)) for name in ("out", "err"))
+    pairs = zip(("out", "err"), one.pipes, strict=True)
+    out, err = (_read(os.path.join(one.place, name) if end < 0 else end) for name, end in pairs)
     after = contents(os.path.join(one.place, "work"))
     os.chmod(os.path.join(one.place, "work", "readonly"), 0o700) if "readonly" in after else None
     shutil.rmtree(one.place, ignore_errors=True)
@@ -199,7 +205,7 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _redirect(case: Case, place: str) -> None:
+def _redirect(case: Case, place: str, pipes: list[int]) -> None:
     """Standard input empty, standard output and error in files, or as bad as the case wants them."""
     ends = ["/dev/null", os.path.join(place, "out"), os.path.join(place, "err")]
     for name in ends[1:]:
@@ -211,6 +217,8 @@ def _redirect(case: Case, place: str) -> None:
         descriptor = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY)
         os.dup2(descriptor, number)
         os.close(descriptor)
+    for number, end in enumerate(pipes, 1):
+        os.dup2(end, number)
     encoding = {"encoding": "ascii" if case.stream == "ascii" else "utf-8"}
     sys.stdin = open(0, closefd=False)  # noqa: SIM115  (they stay open)
     sys.stdout = open(1, "w", errors="strict", closefd=False, **encoding)  # noqa: SIM115
@@ -222,7 +230,7 @@ def _redirect(case: Case, place: str) -> None:
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
 
 
-def _read(path: str) -> str:
+def _read(path: str | int) -> str:
     with open(path, "rb") as file:
         return file.read(2**20).decode("utf-8", "backslashreplace")
 
