@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.files.deferred import replacing_deferred
 from tilesim.files.libraries import Hdf5, need
-from tilesim.files.replace import replacing_path
 from tilesim.geometry.axes import Axes, rotation_to, turned
 from tilesim.geometry.resolution import beam_centre
 from tilesim.images.absent import mark_of, outside
@@ -66,7 +66,7 @@ def write_nxmx(
     h5py, plugin = need("h5py", "writing NXmx files"), need("hdf5plugin", "writing NXmx files")
     frames = in_mcstas(series)
     first, pixels = frames[0], image(0, 0)
-    with replacing_path(path) as name, h5py.File(name, "w") as file:
+    with replacing_deferred(path) as target, h5py.File(target, "w") as file:
         file.attrs.update(NX_class="NXroot", default="entry")
         entry = _group(file, "entry", "NXentry", default="data")
         entry["definition"] = "NXmx"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,21 @@ def create_store(
     work = _write_metadata if status is None else _repair_metadata
     asked = compression or default_compression(contents.pixels.dtype)
     contents = contents.compressed(asked if status is None else stored_compression(place))
-    with store_errors(place):
+    with _removed_again(place, status is None), store_errors(place):
         uninterrupted(work, place, Layout.of_plan(plan, contents.pixels.dtype), contents)
     return Store(place, name, provenance.get("job_digest")).ready()
+
+
+@contextmanager
+def _removed_again(place: str, fresh: bool) -> Iterator[None]:
+    """A fresh store that cannot be written goes: what is left of it would be no store, and in the way of the next."""
+    try:
+        yield
+    except StoreError:
+        if fresh:
+            with suppress(StoreError):
+                delete_store(place)
+        raise
 
 
 def stored_compression(place: str) -> Compression:
