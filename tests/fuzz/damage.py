@@ -33,6 +33,7 @@ def damage(path: str, random: Random, others: list[str]) -> str:
     with open(path, "rb") as file:
         data = file.read()
     ways = [_cut, _flip, _hole, _insert, _repeat, _lines] + ([_token] * 3 if _is_text(data) else [_flip, _cut])
+    others = [other for other in others if other != path]
     if random.random() < 0.06 and others:
         other = random.choice(others)
         shutil.copy(other, path)

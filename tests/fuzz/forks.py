@@ -21,6 +21,7 @@ from fuzz.verdict import Outcome, contents
 
 CPU_SECONDS, WALL_SECONDS = 20, 90
 """What a call may take; on a busy machine it waits longer."""
+LARGEST_FILE = 2**30
 ADDRESSES = 2**32
 """Bytes of addresses beyond those of the parent."""
 
@@ -203,6 +204,7 @@ def _limit() -> None:
         used = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESSES, used + ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
 
 
 def _redirect(case: Case, place: str, pipes: list[int]) -> None:
