@@ -266,9 +266,9 @@ class Cluster:
         self.stale.clear()
 
 
-def _check_port(address: object, where: str) -> None:
+def _check_port(address: str, where: str) -> None:
     """Raise InputError where the address of a scheduler has a port that is none."""
-    host, colon, port = str(address).rpartition("://")[2].partition("/")[0].rpartition(":")
+    host, colon, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
     if colon and not host.endswith(":") and not (port.isascii() and port.isdecimal() and int(port) < 2**16):
         raise InputError(f"no scheduler answers at {where}: its port is {port!r:.20}; expected a number up to 65535")
 
@@ -295,7 +295,8 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
         else:
             target = {"address": access.scheduler}
         where = access.scheduler or access.scheduler_file or "this machine"
-        _check_port(target["address"], where)
+        if not access.processes:
+            _check_port(target["address"], where)
         try:
             client = stack.enter_context(_closing(within(2 * CONNECT_SECONDS, lambda: Client(**target, **options))))
         except Exception as error:  # of an address, of its files for TLS, of what is configured for dask

@@ -86,6 +86,8 @@ def read_detector(path: str | os.PathLike[str], experiment: int | None = None) -
     except InputError as error:
         said = str(error)
         raise InputError(said if said.startswith(f"{shown}: ") else f"{shown}: {said}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown}: expected {kind} in UTF-8, found something else at byte {error.start + 1}") from None
     except WRONG as error:
         said = " ".join(str(error).split())[:80]
         raise InputError(f"{shown}: expected {kind}; {type(error).__name__}: {said}") from None

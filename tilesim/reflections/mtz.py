@@ -102,5 +102,7 @@ def one_line(name: str, what: str) -> Iterator[None]:
     except (RuntimeError, ValueError, IndexError, OSError, MemoryError, UnicodeError) as error:
         if isinstance(error, InputError):
             raise
+        if isinstance(error, UnicodeError):
+            raise InputError(f"cannot read {name} as {what}: expected text, found other bytes in it") from None
         said = re.sub("^string:", "line ", " ".join(str(error).split())) or "out of memory"
         raise InputError(f"cannot read {name} as {what}: {said[:200]}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,7 +13,10 @@ from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileFunction, TileReport
 from tilesim.engine.work import Engine, Work
 from tilesim.errors import TileError, TilesimError
+from tilesim.files.replace import HIDDEN
 from tilesim.series.results import Missing
+from tilesim.store.finish import count_present
+from tilesim.store.place import delete_store
 from tilesim.store.store import Store
 
 WAITING_FRAMES = 4
@@ -125,9 +128,22 @@ def telling_what_is_kept(names: Sequence[str], total: int, fillings: Sequence[Fi
     except BaseException as error:
         done, where = sum(one.tiles for one in fillings), ", ".join(names[:3])
         # A store that could not even be begun is no use.
-        if fillings or not isinstance(error, TilesimError):
+        if (fillings or not isinstance(error, TilesimError)) and not _removed(fillings):
             error.add_note(f"{done} of {total} tiles are kept in {where}: --resume computes the rest")
         raise
+
+
+def _removed(fillings: Sequence[Filling]) -> bool:
+    """Whether stores beside files, which nobody named, held no tile and are gone."""
+    stores = [one.store for one in fillings]
+    with suppress(TilesimError):
+        if stores and all(
+            one.place.endswith(HIDDEN) and not count_present(one.place, len(one.layout.shape)) for one in stores
+        ):
+            for one in stores:
+                delete_store(one.place)
+            return True
+    return False
 
 
 class Finisher:
