@@ -226,3 +226,11 @@ def test_urls_are_compared_by_their_text():
 
 def test_devices_may_be_both():
     check_files([NamedFile("-stol", "/dev/null")], [NamedFile("-floatfile", "/dev/null")])
+
+
+@pytest.mark.parametrize("option", ["-floatfile", "-pgmfile", "--zarr", "--json", "--preview"])
+def test_a_name_that_is_too_long_is_found_before_the_first_file_is_written(tilesim, made, option):
+    for name in ("x" * 300, "y/" * 2100 + "y"):
+        result = tilesim("run", *BASE, "-intfile", "o.img", option, f"{name}.png")
+        assert result.status == 2 and "expected at most 255 and 4095" in result.err and made() == []
+        assert len(result.err) < 1000

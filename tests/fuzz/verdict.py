@@ -77,11 +77,12 @@ def _harm(case: Any, done: Outcome) -> Iterator[str]:
         if not may_change(name) and done.after.get(name, "gone") != content:
             yield f"{name} was changed" if name in done.after else f"{name} is gone"
     new = sorted(name for name in done.after if name not in done.before and not may_change(name))
-    settled = (0,) if case.kind == "disk" else (0, 2)
+    full = case.kind == "disk" or "/dev/full" in case.words
+    settled = (0,) if full else (0, 2)
     for name in new:
         if REMAINS.search(name) or (done.status in settled and HIDDEN.search(name)):
             yield f"{name} remains"
-        elif case.kind == "disk":
+        elif full:
             # What was written before stays, and a store can be resumed.
             if name.endswith(".zarr") and f"{name}/zarr.json" not in done.after:
                 yield f"{name} is there, and no store"

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from tilesim.errors import InputError
 from tilesim.files.reading import printable
-from tilesim.files.replace import check_writable, is_special
+from tilesim.files.replace import check_name, check_writable, is_special
 
 ROOT = "zarr.json"
 """The object without which there is no store."""
@@ -77,6 +77,9 @@ def check_files(
         written |= dict.fromkeys(own, one)
     for one in files:
         check_writable(one.path)
+    for one in folders:
+        if "://" not in one.path:
+            check_name(one.path)
 
 
 def _inside(one: NamedFile, what: str) -> InputError:

@@ -106,7 +106,9 @@ def _rename(temporary: str, path: str | os.PathLike[str]) -> None:
 
 
 def check_name(path: str | os.PathLike[str]) -> None:
-    """Raise StoreError where the system does not take so long a name."""
+    """Raise StoreError where the system does not take such a name: it holds NUL bytes, or is too long."""
+    if "\0" in os.fspath(path):
+        raise StoreError(f"cannot write {printable(path)}: expected a file name without NUL bytes")
     real = os.fsencode(os.path.realpath(path))
     longest = max(map(len, real.split(b"/")))
     if longest > LONGEST or len(real) > LONGEST_PATH:
@@ -123,8 +125,6 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     name = os.fspath(path)
     with store_errors(path):
-        if "\0" in name:
-            raise StoreError(f"cannot write {printable(path)}: expected a file name without NUL bytes")
         check_name(name)
         real = os.path.realpath(name)
         if not name or name.endswith(os.sep) or os.path.isdir(real):

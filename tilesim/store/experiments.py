@@ -243,7 +243,7 @@ def _about(array: zarr.Array[Any], *names: str) -> dict[str, Any]:
     """The attributes of a table. Raises InputError where one is gone."""
     about: dict[str, Any] = dict(array.attrs)
     if gone := [name for name in names if name not in about]:
-        raise InputError(f"its {array.path} has no attribute {gone[0]}")
+        raise InputError(f"its {array.path} lacks the attribute {gone[0]}")
     return about
 
 
