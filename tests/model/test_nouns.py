@@ -80,7 +80,7 @@ CHANGES = {
         "direction": X,
         "wavelength": 2e-10,
         "fluence": 1.0,
-        "polarization_axis": X,
+        "polarization_axis": (0.0, 1.0, 0.0),
         "kahn_factor": None,
         "sources": (Source(Z, 1e-10), Source(Z, 1.1e-10)),
         "exposure": 0.1,
@@ -560,3 +560,12 @@ def test_the_beam_meets_the_middle_of_a_facing_panel_by_default():
         Panel.facing(0.1, 1e-4, (40, 50), fast=Z)
     with pytest.raises(InputError, match="beam centre"):
         Panel.facing(0.1, 1e-4, (40, 50), beam_centre=20)
+
+
+def test_the_field_is_across_the_beam_by_default_and_refused_along_it_where_it_counts(experiment):
+    assert Beam((0.0, 0.0, 1.0), 1e-10).polarization_axis == (1.0, 0.0, 0.0)
+    assert Beam((1.0, 0.0, 0.0), 1e-10).polarization_axis == (0.0, 0.0, 1.0)
+    along = Beam((0.0, 0.0, 1.0), 1e-10, polarization_axis=(0.0, 0.0, 1.0), kahn_factor=0.9)
+    with pytest.raises(InputError, match=r"Kahn factor 0.9 with a field along \(0 0 1\) in a beam along \(0 0 1\)"):
+        experiment.replace(beam=along)
+    assert experiment.replace(beam=along.replace(kahn_factor=0.0)).beam.polarization_axis == (0.0, 0.0, 1.0)

@@ -169,3 +169,11 @@ def test_a_beam_s_flux_follows_from_fluence_size_and_exposure():
     beam = Beam(Z, 1e-10, fluence=1e20, exposure=0.5, size=1e-4)
     assert beam.flux == pytest.approx(2e12)
     assert beam.replace(size=None).flux is None
+
+
+@pytest.mark.parametrize(
+    "column", [{"wavelength": [1e-10, 0.0]}, {"fluence": [1.0, 2.0, -1.0]}, {"scan_start": [0, math.nan]}]
+)
+def test_a_value_that_a_later_frame_cannot_have_is_refused_at_once(column):
+    with pytest.raises(InputError, match=r"^frame [12]: "):
+        Series(plain(), column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tilesim.errors import InputError
 from tilesim.model import checks
@@ -19,6 +19,8 @@ CLASSICAL_ELECTRON_RADIUS_SQUARED = 7.94079248018965e-30
 DEFAULT_FLUENCE = 125932015286227086360700780544.0
 """Photons/m^2; r_e^2 times this is one (spec intensity 1)."""
 
+PARALLEL = 1e-9
+"""Sine of the angle below which a field lies along the beam."""
 WAVELENGTHS = (1e-18, 1e-2)
 """Metres: wide enough for any use, narrow enough to show angstrom or nanometres."""
 
@@ -83,7 +85,7 @@ class Beam(Noun):
       wavelength    1 Å (12.3984 keV)
       direction     along (0 0 1)
       fluence       1e+24 photons/m²
-      polarization  Kahn factor 0, field along (0 0 1)
+      polarization  Kahn factor 0, field along (1 0 0)
       exposure      0.1 s
       size          100 µm
     >>> beam.flux
@@ -96,11 +98,10 @@ class Beam(Noun):
     """Central wavelength, metres, 1e-18 to 1e-2."""
     fluence: float = DEFAULT_FLUENCE
     """Photons per square metre."""
-    polarization_axis: Vector = (0.0, 0.0, 1.0)
-    """Unit vector of the electric field.
+    polarization_axis: Vector = cast(Vector, None)
+    """Unit vector of the electric field, across the beam; None: z, or x where the beam runs along z.
 
-    Zero or parallel to the beam it names no field, and the polarisation factor is what the reference's formula then
-    gives; that is allowed, as there.
+    Zero or parallel to the beam it names no field, which an experiment with a Kahn factor refuses unless it is strict.
     """
     kahn_factor: float | None = 0.0
     """Kahn polarisation factor, -1 to 1 by its meaning (any finite number is taken, as in the reference).
@@ -118,9 +119,13 @@ class Beam(Noun):
         fluence = checks.number("fluence", self.fluence)
         if not fluence >= 0:
             raise InputError(f"fluence is {fluence:g} photons/m^2; expected zero or more")
+        direction = checks.unit_vector("beam direction", self.direction, or_zero=True)
+        if self.polarization_axis is None:
+            along_z = norm(cross(direction, (0.0, 0.0, 1.0))) < PARALLEL
+            checks.coerce(self, polarization_axis=(1.0, 0.0, 0.0) if along_z else (0.0, 0.0, 1.0))
         checks.coerce(
             self,
-            direction=checks.unit_vector("beam direction", self.direction, or_zero=True),
+            direction=direction,
             wavelength=checks.number("wavelength", self.wavelength),
             fluence=fluence,
             polarization_axis=checks.three_vector("polarization axis", self.polarization_axis),
@@ -190,6 +195,11 @@ class Beam(Noun):
         checks.unit_vector("beam direction", self.direction)
         checks.length("wavelength", self.wavelength, *WAVELENGTHS, checks.ANGSTROM)
         checks.finite("fluence", self.fluence)
+        if self.kahn_factor and norm(cross(self.direction, self.polarization_axis)) < PARALLEL:
+            raise InputError(
+                f"Kahn factor {self.kahn_factor:g} with a field along {vector(self.polarization_axis)} in a beam along "
+                f"{vector(self.direction)}; expected a polarization axis across the beam"
+            )
 
 
 def _turn(before: Vector, after: Vector) -> tuple[Vector, float]:

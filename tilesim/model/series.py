@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
 
@@ -127,7 +127,8 @@ class Series(Sequence[Experiment]):
         for name in self.columns:
             _check_name(name)
         self._recent: dict[int, Experiment] = {}
-        self[0]  # a column that no frame can have shows at once
+        for frame in sorted(_extremes(self.columns.values())):  # a value that no frame can have shows at once
+            self[frame]
 
     @classmethod
     def of(
@@ -228,6 +229,18 @@ class Series(Sequence[Experiment]):
         rows = [f"Series of {counted(len(self), 'frame')}"]
         rows += [f"  {name}: {_shown(values)}" for name, values in self.columns.items()]
         return "\n".join([*rows, *repr(self.base).splitlines()])
+
+
+def _extremes(columns: Iterable[Column]) -> set[int]:
+    """The first frame, and those of the smallest, the largest and the first value that is not finite of each column."""
+    frames = {0}
+    for values in columns:
+        if isinstance(values, np.ndarray):
+            flat = values.reshape(len(values), -1)
+            if values.dtype.kind == "f" and not np.isfinite(flat).all():
+                frames.add(int(np.argmin(np.isfinite(flat).all(axis=1))))
+            frames |= {*flat.argmin(axis=0).tolist(), *flat.argmax(axis=0).tolist()}
+    return frames
 
 
 def _rebuilt(base: Experiment, columns: dict[str, Column], numbers: list[int], names: tuple[str, ...]) -> Series:

@@ -141,7 +141,10 @@ def check_target(
     if not resume:
         state = f"{'a complete' if found.get('status') == 'complete' else 'an incomplete'} run of"
         whose = f"holds {state} {f'another job: {differs}' if differs else 'this job'}"
-        go_on = "" if differs else "--resume to resume it, "
+        # One of other tiles is resumed with its own, where nobody asks for others.
+        names = {"digest", *COMPARED} - {"tile"}
+        same = found.get("format") == FORMAT and all(found.get(name) == provenance.get(name) for name in names)
+        go_on = "--resume to resume it, " if not differs or same else ""
         raise StoreError(f"{place} exists and {whose}; expected {go_on}--overwrite to replace it, or another name")
     if differs:
         raise StoreError(f"{place} cannot be resumed, it holds another job: {differs}")

@@ -475,7 +475,10 @@ def _access(workers: int | None, scheduler: str | None, scheduler_file: Path | N
     if not given:
         return None
     from tilesim.engine.access import Access
+    from tilesim.model.checks import whole_number
 
+    if workers is not None:
+        workers = whole_number("workers", workers, at_least=1)
     return Access(workers or 0, scheduler, None if scheduler_file is None else os.fspath(scheduler_file))
 
 
