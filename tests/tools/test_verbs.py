@@ -34,6 +34,15 @@ def test_an_interrupted_run_is_resumed(tmp_path):
     np.testing.assert_array_equal(np.asarray(tilesim.open(store).image(0)), tilesim.simulate_now(STILL))
 
 
+def test_a_store_of_other_tiles_is_resumed_and_one_of_another_precision_not(tmp_path):
+    store = tmp_path / "x.zarr"
+    tilesim.run(STILL, store=store, tile=16)
+    with pytest.raises(tilesim.errors.StoreError, match=r"tile \[16, 16\] instead of .* expected --resume"):
+        tilesim.run(STILL, store=store, tile=32)
+    with pytest.raises(tilesim.errors.StoreError, match="precision mixed instead of double; expected --overwrite"):
+        tilesim.run(STILL, store=store, precision="double", tile=16)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -43,6 +52,8 @@ def test_an_interrupted_run_is_resumed(tmp_path):
         (lambda: tilesim.run([STILL, 5], store="x.zarr"), "experiment is 5; expected an Experiment"),
         (lambda: tilesim.run([STILL] * 2, files=tilesim.Outputs(float_file="a.bin")), "one file for 2 frames"),
         (lambda: tilesim.run(STILL, store="x.zarr", workers=1, scheduler="tcp://x"), "exclude each other"),
+        (lambda: tilesim.run(STILL, store="x.zarr", workers=0), "workers is 0; expected at least 1"),
+        (lambda: tilesim.run(STILL, store="x.zarr", workers="2"), "workers is '2'; expected a whole number"),
         (lambda: tilesim.open("none.zarr"), "none.zarr"),
         (lambda: tilesim.add_noise("none.bin", tilesim.Noise()), "expected store="),
         (lambda: tilesim.add_noise(da.zeros((4, 4)), tilesim.Noise(), store="x.zarr"), "store= goes with a dataset"),
