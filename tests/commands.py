@@ -12,6 +12,8 @@ REFLECTIONS = "".join(
 CRYSTAL = ("-mat", "A.mat", "-hkl", "P1.hkl")
 BASE = (*CRYSTAL, *"-N 3 -lambda 1.5 -distance 100 -pixel 1 -detpixels 12 -oversample 1 -nointerpolate".split())
 """A command line that no correction affects."""
+LIMIT = 300
+"""Seconds after which what a test waits for will not come; no machine is so slow."""
 
 
 @dataclass(frozen=True)

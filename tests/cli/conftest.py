@@ -54,9 +54,9 @@ def made(folder):
     return lambda: sorted(set(os.listdir(folder)) - before)
 
 
-def start(*words, **options) -> subprocess.Popen:
-    """The program in a process of its own, which a signal for this one does not reach."""
-    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+def start(*words, first="", **options) -> subprocess.Popen:
+    """The program in a process of its own, which a signal for this one does not reach; it runs the code `first`."""
+    script = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{first}\n"
     script += "from tilesim_cli.main import main; main()"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -6,7 +6,7 @@ import os
 import resource
 
 import pytest
-from commands import BASE, REFLECTIONS
+from commands import BASE, LIMIT, REFLECTIONS
 
 NO_TABLE = tuple(word for word in BASE if word not in ("-hkl", "P1.hkl"))
 OUTPUTS = "-floatfile f.bin -intfile i.img -noisefile n.img -pgmfile p.pgm --preview v.png --json j.json".split()
@@ -333,7 +333,7 @@ def test_a_limit_of_the_file_size_is_told_and_leaves_nothing(process, folder, ma
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
     child = process("run", *BASE, "-detpixels", "16", "-floatfile", "f.bin", "-intfile", "i.img", preexec_fn=limit)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 2
     assert err.splitlines()[-1] == "tilesim: cannot write f.bin: File too large"
     assert made() == []

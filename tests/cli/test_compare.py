@@ -9,7 +9,7 @@ import time
 import fabio
 import numpy as np
 import pytest
-from commands import BASE
+from commands import BASE, LIMIT
 from matplotlib.image import imread
 from samples import smv, store
 
@@ -213,11 +213,11 @@ def test_a_program_does_not_outlive_a_comparison_that_is_terminated(process, pro
     begun = folder / "begun"
     other = program(f"import os, time; open({str(begun)!r}, 'w').write(str(os.getpid())); time.sleep(600)")
     child = process("compare", "--against", other, "--outdir", "out", "--", *BASE)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LIMIT
     while not (begun.exists() and begun.read_text()) and time.monotonic() < deadline:
         time.sleep(0.02)
     child.terminate()
-    assert child.wait(timeout=60) == 143 and "terminated" in child.stderr.read()
+    assert child.wait(timeout=LIMIT) == 143 and "terminated" in child.stderr.read()
     with pytest.raises(ProcessLookupError):
         os.kill(int(begun.read_text()), 0)
     assert made() == ["begun"]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import models
 import pytest
-from commands import BASE, CRYSTAL
+from commands import BASE, CRYSTAL, LIMIT
 
 from tilesim.series.progress import Pace, _clock, progress
 
@@ -132,7 +132,7 @@ def test_the_bar_leaves_room_for_the_echo_of_an_interrupt(process):
     child = process("run", *long, "-floatfile", "f.bin", stderr=terminal, env=environment)
     os.close(terminal)
     os.set_blocking(parent, False)
-    drawn, end, sent = b"", time.monotonic() + 60, False
+    drawn, end, sent = b"", time.monotonic() + LIMIT, False
     while time.monotonic() < end:
         try:
             piece = os.read(parent, 65536)
@@ -148,7 +148,7 @@ def test_the_bar_leaves_room_for_the_echo_of_an_interrupt(process):
             child.send_signal(signal.SIGINT)
             sent = True
     os.close(parent)
-    assert child.wait(timeout=10) == 130
+    assert child.wait(timeout=LIMIT) == 130
     lines = bars(drawn.decode())
     assert lines and max(map(len, lines)) <= 80 - 5
     assert "tiles" in lines[-1] and " left " in lines[-1]

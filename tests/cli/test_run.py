@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from commands import BASE, CRYSTAL, REFLECTIONS
+from commands import BASE, CRYSTAL, LIMIT, REFLECTIONS
 
 from tilesim.nanobragg.flags import FLAGS
 
@@ -355,7 +355,7 @@ def test_options_stand_anywhere_among_the_flags(tilesim, folder, made, words):
 
 def test_help_lists_every_flag_of_the_reference(process):
     child = process("run", "--help")
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=LIMIT)
     assert (child.returncode, err) == (0, "")
     plain = re.sub(r"[\[\]]", "", out)
     missing = [name for flag in FLAGS for name in flag.names if not re.search(rf"(?<!\S){re.escape(name)}", plain)]
@@ -391,7 +391,7 @@ def test_a_fifo_gets_the_float_image(tilesim, folder):
     reader = threading.Thread(target=lambda: read.append((folder / "pipe").read_bytes()))
     reader.start()
     assert tilesim("run", *BASE, "-floatfile", "pipe").status == 0
-    reader.join(timeout=10)
+    reader.join(timeout=LIMIT)
     assert len(read[0]) == 4 * SIZE * SIZE
     assert stat.S_ISFIFO(os.stat(folder / "pipe").st_mode)
 
@@ -419,26 +419,41 @@ def test_outputs_keep_the_mode_of_the_files_that_they_replace(tilesim, folder):
 LONG = (*CRYSTAL, *"-N 3 -pixel 1 -detpixels 64 -oversample 10 -mosaic 1 -mosaic_domains 9000 --tile 16".split())
 
 
-def wait_for(child, folder, beginnings):
-    """Until hidden files with these beginnings are there, so that tiles are being computed."""
-    end = time.monotonic() + 60
-    while child.poll() is None and time.monotonic() < end:
-        names = os.listdir(folder)
-        if all(any(name.startswith(b) for name in names) for b in beginnings):
-            return time.sleep(0.3)
-        time.sleep(0.02)
-    raise AssertionError(f"status {child.poll()}: {child.communicate(timeout=1)}")
+BEGIN = """
+from tilesim.engine import inline
+run_tile = inline.run_tile
+
+def begun(*how):
+    open({mark!r}, "w").close()
+    return run_tile(*how)
+
+inline.run_tile = begun
+"""
+
+
+@pytest.fixture
+def computing(process, tmp_path_factory):
+    """`computing(*words)` starts the program and returns its process once a tile is being computed."""
+
+    def begin(*words):
+        mark, end = tmp_path_factory.mktemp("mark") / "begun", time.monotonic() + LIMIT
+        child = process(*words, first=BEGIN.format(mark=str(mark)))
+        while not mark.exists():
+            assert child.poll() is None and time.monotonic() < end, child.communicate(timeout=1)
+            time.sleep(0.02)
+        return child
+
+    return begin
 
 
 SIGNALS = [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")]
 
 
 @pytest.mark.parametrize("sent, status, word", SIGNALS)
-def test_a_signal_ends_the_run_within_seconds_and_leaves_nothing(process, folder, made, sent, status, word):
-    child = process("run", *LONG, "-floatfile", "f.bin", "--strict-c", "-nonoise", "-nopgm")
-    wait_for(child, folder, (".tilesim-",))
+def test_a_signal_ends_the_run_within_seconds_and_leaves_nothing(computing, made, sent, status, word):
+    child = computing("run", *LONG, "-floatfile", "f.bin", "--strict-c", "-nonoise", "-nopgm")
     child.send_signal(getattr(signal, sent))
-    _, err = child.communicate(timeout=10)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == status
     assert err.splitlines()[-1] == f"tilesim: {word}; nothing was written"
     assert "Traceback" not in err
@@ -446,11 +461,10 @@ def test_a_signal_ends_the_run_within_seconds_and_leaves_nothing(process, folder
 
 
 @pytest.mark.parametrize("sent, status, word", SIGNALS)
-def test_a_signal_leaves_a_store_that_can_be_resumed(process, tilesim, folder, made, sent, status, word):
-    child = process("run", *LONG, "-floatfile", "f.bin", "--zarr", "z.zarr")
-    wait_for(child, folder, ("z.zarr",))
+def test_a_signal_leaves_a_store_that_can_be_resumed(computing, tilesim, made, sent, status, word):
+    child = computing("run", *LONG, "-floatfile", "f.bin", "--zarr", "z.zarr")
     child.send_signal(getattr(signal, sent))
-    _, err = child.communicate(timeout=10)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == status
     assert err.splitlines()[-1].startswith(f"tilesim: {word}; 0 of 16 tiles are kept in z.zarr")
     assert "Traceback" not in err
@@ -465,7 +479,7 @@ def test_a_reader_that_goes_away_is_no_traceback(process):
     os.close(reader)
     child = process("run", *BASE, "-floatfile", "f.bin", stdout=writer)
     os.close(writer)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 1
     assert "Traceback" not in err and "BrokenPipe" not in err
 
@@ -473,7 +487,7 @@ def test_a_reader_that_goes_away_is_no_traceback(process):
 def test_it_works_without_home_and_with_standard_output_closed(process, made):
     words = (*BASE, "-floatfile", "f.bin", "--preview", "v.png", "--zarr", "z.zarr")
     child = process("run", *words, env={"PATH": os.environ["PATH"]}, preexec_fn=lambda: os.close(1))
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=LIMIT)
     assert (child.returncode, "Traceback" in err) == (0, False)
     assert made() == ["f.bin", "v.png", "z.zarr"]
 
@@ -481,7 +495,7 @@ def test_it_works_without_home_and_with_standard_output_closed(process, made):
 def test_a_full_standard_output_is_one_line(process, made):
     with open("/dev/full", "w") as full:
         child = process("run", *BASE, "-floatfile", "f.bin", stdout=full)
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 1
     assert err.splitlines()[1:] == ["tilesim: cannot write standard output: No space left on device"]
     assert made() == []

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import BASE
+from commands import BASE, LIMIT
 from distribution import QUIET, certificates, free_port, session
 
 from tilesim.kernels import library
@@ -20,7 +20,24 @@ from tilesim.kernels import library
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 
-LONG = (*BASE, *"-detpixels 96 -oversample 4 -mosaic 1 -mosaic_domains 1500 --tile 8 -noprogress".split())
+LONG = (*BASE, *"-detpixels 96 --tile 8 -noprogress".split())
+"""144 tiles, which take a moment."""
+ENDLESS = (*BASE, *"-detpixels 4096 --tile 8 -noprogress".split())
+"""262144 tiles: whatever is done to them, some are left."""
+HOLD = """
+import threading
+from tilesim.engine import worker
+
+left, run_tile = 8, worker.run_tile
+
+def held(*how):
+    global left
+    left -= 1
+    return run_tile(*how) if left >= 0 else threading.Event().wait()
+
+worker.run_tile = held
+"""
+"""Preloaded by a worker process, which then computes eight tiles and holds on for ever over the ninth."""
 SERIES = (*BASE, *"-osc 1 -phisteps 2 --frames 4 --tile 5 -noprogress".split())
 NOISY = ("-floatfile", "s{frame}.bin", "-noisefile", "n{frame}.img", "-seed", "3")
 
@@ -143,14 +160,22 @@ def test_options_that_exclude_each_other_are_refused(tilesim, made):
     assert made() == []
 
 
+@pytest.fixture
+def hold(folder):
+    """The path of HOLD, for dask to preload."""
+    path = folder.parent / "hold.py"
+    path.write_text(HOLD)
+    return str(path)
+
+
 def some_tiles(store: Path, count: int, child) -> None:
     """Wait until so many tiles are stored."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT
     while time.monotonic() < end and child.poll() is None:
         if sum(path.is_file() for path in (store / "0" / "intensity" / "c").rglob("*")) >= count:
             return
         time.sleep(0.02)
-    raise AssertionError(child.communicate(timeout=5))
+    raise AssertionError(child.communicate(timeout=LIMIT))
 
 
 @pytest.fixture
@@ -160,13 +185,16 @@ def whole(tilesim, folder):
     return (folder / "whole.bin").read_bytes()
 
 
-def test_a_run_whose_scheduler_was_killed_goes_on_with_another(tilesim, process, scheduler, folder, whole):
-    first, address = scheduler(2)
+def test_a_run_whose_scheduler_was_killed_goes_on_with_another(tilesim, process, dask, hold, folder, whole):
+    address = f"tcp://127.0.0.1:{(port := free_port())}"
+    first = dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    for _ in range(2):
+        dask("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--preload", hold)
     words = (*LONG, "-floatfile", "f.bin", "--zarr", "z.zarr")
     child = process("run", *words, "--scheduler", address)
     some_tiles(folder / "z.zarr", 10, child)
     os.killpg(first.pid, signal.SIGKILL)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 1
     assert "was lost" in err.splitlines()[-1] and "--resume" in err.splitlines()[-1]
     assert "Traceback" not in err and not (folder / "f.bin").exists()
@@ -178,12 +206,12 @@ def test_a_run_whose_scheduler_was_killed_goes_on_with_another(tilesim, process,
 
 
 @pytest.mark.parametrize("sent, status", [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
-def test_a_client_that_ends_leaves_a_store_that_can_be_resumed(tilesim, process, folder, whole, sent, status):
-    words = (*LONG, "-floatfile", "f.bin", "--workers", "2")
-    child = process("run", *words)
+def test_a_client_that_ends_leaves_a_store_that_can_be_resumed(tilesim, process, hold, folder, whole, sent, status):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([hold])}
+    child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", env=environment)
     some_tiles(folder / ".f.bin.tiles.zarr", 10, child)
     child.send_signal(getattr(signal, sent))
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == status and "Traceback" not in err
     if status > 0:
         assert "144 tiles are kept in" in err.splitlines()[-1]
@@ -201,36 +229,36 @@ def left_after(seconds, leader):
 
 
 def test_ctrl_c_at_a_terminal_reaches_workers_too_and_is_told_in_one_line(process, folder):
-    child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", "--zarr", "z.zarr", "--quiet")
+    child = process("run", *ENDLESS, "-floatfile", "f.bin", "--workers", "2", "--zarr", "z.zarr", "--quiet")
     some_tiles(folder / "z.zarr", 3, child)
     os.killpg(child.pid, signal.SIGINT)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 130
     [line] = [line for line in err.splitlines() if line and not line.startswith(("NOTE", "WARNING"))]
     assert line.startswith("tilesim: interrupted; ")
-    assert left_after(2, child.pid) == []
+    assert left_after(LIMIT, child.pid) == []
 
 
 def test_ctrl_c_while_workers_start_is_told_in_one_line(process):
-    child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", "--quiet")
-    end = time.monotonic() + 60
+    child = process("run", *ENDLESS, "-floatfile", "f.bin", "--workers", "2", "--quiet")
+    end = time.monotonic() + LIMIT
     while len(session(child.pid)) < 3 and time.monotonic() < end:  # the helper of multiprocessing, what is forked
         time.sleep(0.01)
     os.killpg(child.pid, signal.SIGINT)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 130
     # Where the machine is slow to send it, tiles are there already.
     [line] = [line for line in err.splitlines() if line]
-    assert re.fullmatch(r"tilesim: interrupted; (nothing was written|\d+ of 144 tiles are kept in .*)", line)
-    assert left_after(10, child.pid) == []
+    assert re.fullmatch(r"tilesim: interrupted; (nothing was written|\d+ of 262144 tiles are kept in .*)", line)
+    assert left_after(LIMIT, child.pid) == []
 
 
 def test_workers_of_a_dead_client_are_gone(process, folder):
-    child = process("run", *LONG, "-floatfile", "f.bin", "--workers", "2", "--zarr", "z.zarr")
+    child = process("run", *ENDLESS, "-floatfile", "f.bin", "--workers", "2", "--zarr", "z.zarr")
     some_tiles(folder / "z.zarr", 3, child)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    assert left_after(30, child.pid) == []
+    assert left_after(LIMIT, child.pid) == []
 
 
 def limited(soft, hard):
@@ -240,7 +268,7 @@ def limited(soft, hard):
 
 def test_a_limit_of_open_files_that_stops_workers_is_told_in_one_line(process, made):
     child = process("run", *BASE, "-floatfile", "f.bin", "--workers", "2", "--quiet", preexec_fn=limited(64, 64))
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=LIMIT)
     [line] = err.splitlines()
     assert child.returncode == 1 and line.endswith("need up to 120 open files, the limit is 64 (ulimit -n)")
     assert made() == []
@@ -248,7 +276,7 @@ def test_a_limit_of_open_files_that_stops_workers_is_told_in_one_line(process, m
 
 def test_a_low_limit_of_open_files_that_may_be_raised_is(process, made):
     child = process("run", *BASE, "-floatfile", "f.bin", "--workers", "2", "--quiet", preexec_fn=limited(64, 1024))
-    assert child.communicate(timeout=60) == ("", "") and child.returncode == 0
+    assert child.communicate(timeout=LIMIT) == ("", "") and child.returncode == 0
     assert made() == ["f.bin"]
 
 
@@ -256,7 +284,7 @@ def test_workers_that_do_not_start_are_told_in_one_line(process, folder, made):
     (folder.parent / "die.py").write_text("raise RuntimeError('no such thing')\n")
     environment = {**os.environ, "DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([str(folder.parent / "die.py")])}
     child = process("run", *BASE, "-floatfile", "f.bin", "--workers", "2", "--quiet", env=environment)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=LIMIT)
     [line] = err.splitlines()
     assert child.returncode == 1 and line.startswith("tilesim: worker processes do not start, tried 3 times")
     assert made() == []

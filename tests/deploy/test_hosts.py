@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import BASE, MATRIX, REFLECTIONS
+from commands import BASE, LIMIT, MATRIX, REFLECTIONS
 from distribution import QUIET, certificates, free_port, session
 
 distributed = pytest.importorskip("distributed")
@@ -50,8 +50,8 @@ def script(tmp_path, dask):
 def ends(child) -> None:
     """SIGTERM ends the script and all that it started."""
     child.send_signal(signal.SIGTERM)
-    child.wait(30)
-    end = time.monotonic() + 15
+    child.wait(LIMIT)
+    end = time.monotonic() + LIMIT
     while session(child.pid) and time.monotonic() < end:
         time.sleep(0.1)
     assert session(child.pid) == []
@@ -79,11 +79,11 @@ def test_scheduler_and_workers_run_what_they_are_sent_on_loopback_and_end(script
     address = f"tcp://127.0.0.1:{(port := free_port())}"
     first = script("scheduler.sh", PORT=port)
     workers = script("workers.sh", address, GPUS="", CORES=4, THREADS=2)
-    with distributed.Client(address, timeout=30, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
+    with distributed.Client(address, timeout=LIMIT, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=LIMIT)
         found = client.scheduler_info(n_workers=-1)["workers"].values()
         assert sorted(worker["nthreads"] for worker in found) == [2, 2]
-        assert client.submit(sum, [1, 2, 3]).result(timeout=30) == 6
+        assert client.submit(sum, [1, 2, 3]).result(timeout=LIMIT) == 6
         assert set(client.run(lambda: os.environ["OMP_NUM_THREADS"]).values()) == {"1"}
     assert listening(first) == {LOOPBACK} and listening(workers) == {LOOPBACK}
     ends(workers)
@@ -94,8 +94,8 @@ def test_a_worker_for_each_gpu_declares_it_and_sees_it_alone(script):
     address = f"tcp://127.0.0.1:{(port := free_port())}"
     script("scheduler.sh", PORT=port)
     script("workers.sh", address, GPUS="0 3")
-    with distributed.Client(address, timeout=30, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
+    with distributed.Client(address, timeout=LIMIT, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=LIMIT)
         found = client.scheduler_info(n_workers=-1)["workers"].values()
         assert [(worker["nthreads"], worker["resources"]) for worker in found] == [(1, {"GPU": 1.0})] * 2
         assert sorted(client.run(lambda: os.environ["CUDA_VISIBLE_DEVICES"]).values()) == ["0", "3"]
@@ -111,7 +111,7 @@ def test_the_program_finds_them_by_the_scheduler_file_and_by_tls(script, tmp_pat
     (tmp_path / "P1.hkl").write_text(REFLECTIONS)
     words = ["--scheduler-file", file, "--tls-ca", authority, "--tls-cert", certificate, "--tls-key", key]
     command = [sys.executable, "-m", "tilesim_cli.main", "run", *BASE, "-floatfile", "f.bin", "--json", "-", *words]
-    done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["workers"] == 1
     assert json.loads(file.read_text())["address"].startswith("tls://127.0.0.1:")
@@ -161,7 +161,7 @@ def test_a_worker_on_another_host_computes_into_the_shared_folder(two_hosts, scr
     script("workers.sh", f"tcp://{scheduler}:8786", HOST=worker, GPUS="", CORES=1, DASK=on(b))
     command = ["ip", "netns", "exec", a, sys.executable, "-m", "tilesim_cli.main", "run", *BASE]
     command += ["-floatfile", "f.bin", "--scheduler", f"tcp://{scheduler}:8786", "--json", "-"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["workers"] == 1
     assert (tmp_path / "f.bin").stat().st_size == 4 * 12 * 12

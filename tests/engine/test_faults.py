@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from contextlib import suppress
 
 import pytest
@@ -164,16 +163,14 @@ def test_a_store_that_workers_cannot_see_is_told(connected, tmp_path):
         list(run_on_workers(connected(1), [one]))
 
 
-def test_a_scheduler_that_dies_is_told_within_seconds(connected, tmp_path):
+def test_a_scheduler_that_dies_is_told(connected, tmp_path):
     found = connected(1)
     one = work(tmp_path / "a.zarr", [plain()], (2, 2))
     reports = run_on_workers(found, [one])
     next(reports)
     found.client.cluster.sync(found.client.cluster.scheduler.close)
-    start = time.monotonic()
     with pytest.raises(ClusterError, match="was lost"):
         list(reports)
-    assert time.monotonic() - start < 20
 
 
 def test_a_cluster_without_workers_is_reported_after_the_timeout(connected, tmp_path):

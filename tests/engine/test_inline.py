@@ -21,7 +21,7 @@ def test_no_sink_is_at_work_once_the_run_has_failed():
 
     def sink(tile, values):
         if first.acquire(blocking=False):
-            failed.wait(1)
+            failed.wait(60)
             raise StoreError("full")
         failed.set()
         time.sleep(0.2)
