@@ -27,8 +27,9 @@ ENDLESS = (*BASE, *"-detpixels 4096 --tile 8 -noprogress".split())
 HOLD = """
 import threading
 from tilesim.engine import worker
+from tilesim.engine.task import run_tile  # dask loads this twice
 
-left, run_tile = 8, worker.run_tile
+left = 8
 
 def held(*how):
     global left
@@ -175,7 +176,8 @@ def some_tiles(store: Path, count: int, child) -> None:
         if sum(path.is_file() for path in (store / "0" / "intensity" / "c").rglob("*")) >= count:
             return
         time.sleep(0.02)
-    raise AssertionError(child.communicate(timeout=LIMIT))
+    child.kill()
+    raise AssertionError(child.communicate())
 
 
 @pytest.fixture
