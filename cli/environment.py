@@ -23,6 +23,8 @@ ZARR = {
     "ZARR_CODECS__CRC32C": "zarr.codecs.crc32c_.Crc32cCodec",
     "ZARR_CODECS__SHARDING_INDEXED": "zarr.codecs.sharding.ShardingCodec",
 }
+# What zarr takes as it is: another would end in the middle of a run, or wait for ever.
+AT_A_TIME = ("ZARR_ASYNC__CONCURRENCY", "ZARR_THREADING__MAX_WORKERS")
 # Pictures are drawn without a window.
 MATPLOTLIB = {"MPLBACKEND": "agg"}
 
@@ -33,3 +35,13 @@ def settle() -> None:
     # What standard output cannot print is escaped: a name need not end a run.
     with suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def check_settings() -> None:
+    """Check the settings that are the user's: raise InputError for one that zarr could not run with."""
+    from tilesim.errors import InputError
+
+    for name in AT_A_TIME:
+        text = os.environ.get(name, "None").strip()
+        if text != "None" and not (text.isdecimal() and int(text) > 0):
+            raise InputError(f"the environment has {name}={text}; expected a whole number of at least 1")

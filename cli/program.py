@@ -88,8 +88,10 @@ def run() -> int:
 def _status() -> int:
     """The exit status of the command; an error is one line on standard error."""
     from tilesim.errors import ClusterError, TileError, TilesimError
+    from tilesim_cli.environment import check_settings
 
     try:
+        check_settings()
         return tilesim(standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)

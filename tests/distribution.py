@@ -6,16 +6,19 @@ from pathlib import Path
 
 from tilesim.engine.job import Job, make_job
 from tilesim.engine.work import Work, compute_here
+from tilesim.kernels import library
 from tilesim.store.create import Contents, create_store
 from tilesim.store.place import normal_place
 
 QUIET = ("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 """Of dask's clusters, not of ours."""
+BACKEND = "eager" if library.compiler() is None else "fused"
+"""With the fused kernel workers load no torch, which takes longer than the tiles of these tests."""
 
 
 def work(path, experiments, tile=(7, 11), known=False, **options) -> Work:
     """A job of some experiments and an empty store for it; with `known` the store may be there."""
-    settings = {"precision": "mixed", "device": "cpu", "backend": "eager", **options}
+    settings = {"precision": "mixed", "device": "cpu", "backend": BACKEND, **options}
     return stored(path, make_job(experiments, tile, **settings), known)
 
 

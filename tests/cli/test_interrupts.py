@@ -47,8 +47,10 @@ def test_a_termination_during_an_import_is_one_line(folder):
 
 @pytest.fixture
 def handlers():
-    """What is done with signals is as before when the test ends."""
+    """Signals are not ignored, also where the tests run in the background, and are treated as before when a test ends."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

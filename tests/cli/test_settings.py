@@ -87,3 +87,13 @@ def test_a_malformed_file_of_settings_is_one_line(folder, tmp_path_factory, word
 def test_a_name_that_standard_output_cannot_print_is_escaped(folder):
     done = run(folder, "plan", *BASE, "-floatfile", "α\udcff.bin", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0 and r"\u03b1\udcff.bin" in done.stdout
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-1", "1.5", ""])
+def test_a_setting_that_zarr_could_not_run_with_is_named(tilesim, made, monkeypatch, value):
+    monkeypatch.setenv("ZARR_ASYNC__CONCURRENCY", value)
+    result = tilesim(*WORDS)
+    assert result.status == 2 and made() == []
+    assert result.err == (
+        f"tilesim: the environment has ZARR_ASYNC__CONCURRENCY={value}; expected a whole number of at least 1\n"
+    )

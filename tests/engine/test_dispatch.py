@@ -86,7 +86,7 @@ def test_every_field_of_the_job_reaches_the_workers(connected, tmp_path):
 
 def test_reports_name_worker_device_and_backend(connected, tmp_path):
     found = connected(2)
-    done = carried_out(found, [work(tmp_path / "a.zarr", [plain()])])
+    done = carried_out(found, [work(tmp_path / "a.zarr", [plain()], backend="eager")])
     assert {event.worker for event in done.values()} <= set(found.compatible)
     assert {(event.device, event.backend, event.restored) for event in done.values()} == {("cpu", "eager", False)}
 
@@ -94,7 +94,7 @@ def test_reports_name_worker_device_and_backend(connected, tmp_path):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_workers_killed_at_seeded_moments_cost_only_their_tiles(connected, tmp_path, seed):
     found = connected(3)
-    one = work(tmp_path / "a.zarr", turned(4), (5, 6))
+    one = work(tmp_path / "a.zarr", turned(4), (8, 8))
     rng, count = random.Random(seed), 0
     pids = list(found.client.run(os.getpid).values())
     moments = sorted(rng.sample(range(3, len(one.function.plan) // 2), 2))
@@ -109,10 +109,11 @@ def test_workers_killed_at_seeded_moments_cost_only_their_tiles(connected, tmp_p
 
 def test_a_late_joiner_gets_the_job_and_takes_part(cluster, connected, tmp_path):
     found = connected(1)
-    one = work(tmp_path / "a.zarr", turned(6), (4, 4))
+    one = work(tmp_path / "a.zarr", turned(3), (4, 4))
     reports = run_on_workers(found, [one])
     workers = [next(reports)[1].worker]
     found.client.cluster.scale(2)
+    found.client.wait_for_workers(2, timeout=60)
     workers += [event.worker for _, event in reports]
     assert len(workers) == len(one.function.plan)
     assert len(set(workers)) == 2
@@ -175,6 +176,6 @@ def test_a_bounded_number_of_tiles_is_in_flight(connected, tmp_path, monkeypatch
         most.append(len(self._flight))
 
     monkeypatch.setattr(dispatch._Run, "_send", counting)
-    one = work(tmp_path / "a.zarr", turned(4), (2, 4))
+    one = work(tmp_path / "a.zarr", [plain()], (2, 4))
     carried_out(found, [one])
     assert max(most) <= dispatch.window(found.threads)[1] < len(one.function.plan)

@@ -9,7 +9,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from spotty import make_experiment, spots
@@ -94,6 +94,7 @@ def test_the_page_needs_nothing_else(tmp_path):
 @given(
     st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), min_size=1, max_size=30),
 )
+@example([0.0, 4.4e13, 8.7e13, 1.6e9])
 def test_any_number_is_coded_in_order_and_near(values):
     blocks = np.array([values], float)
     coding = Coding.of(blocks)

@@ -51,7 +51,7 @@ class Coding:
         least = (high - low) * FINE
         if least < np.finfo(float).tiny or (high - low <= CODES and (values == np.rint(values)).all()):
             return cls("linear", low, 1.0, 0.0)
-        width = max((float(np.median(values)) - low) / 100, least)
+        width = max(float((values[values > low] - low).min()), least)
         return cls("asinh", low, width, math.asinh((high - low) / width))
 
     def encode(self, blocks: np.ndarray) -> np.ndarray:
