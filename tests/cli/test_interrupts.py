@@ -47,7 +47,7 @@ def test_a_termination_during_an_import_is_one_line(folder):
 
 @pytest.fixture
 def handlers():
-    """Signals are not ignored, also where the tests run in the background, and are treated as before when a test ends."""
+    """Signals are not ignored, also of tests in the background, and are treated as before at the end."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, signal.SIG_DFL)
