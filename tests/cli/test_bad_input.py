@@ -344,3 +344,10 @@ def test_strict_mode_goes_on_where_the_reference_does(tilesim, folder):
     words = "--strict-c -unknown stray --lambda 1.4 -floatfile f.bin -detpixels 5x -distance".split()
     assert tilesim("run", *BASE, *words).status == 0
     assert (folder / "f.bin").stat().st_size == 4 * 5 * 5
+
+
+@pytest.mark.parametrize("words", [("-img", "pipe"), ("-mask", "pipe"), ("--geometry", "pipe")])
+def test_a_pipe_where_a_file_is_read_in_parts_is_named(tilesim, folder, words):
+    os.mkfifo(folder / "pipe")
+    result = tilesim("run", *BASE, *words)
+    assert (result.status, result.err) == (2, "tilesim: pipe: expected a file, found a folder, a pipe or a device\n")

@@ -44,6 +44,17 @@ _GLUE = re.compile(rb"(?<=[0-9.])(?=[+-])")
 _LOG = logging.getLogger(__name__)
 
 
+def file_size(path: str | os.PathLike[str]) -> int:
+    """Bytes of a regular file. Raises InputError where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{printable(path)}: expected a file, found a folder, a pipe or a device")
+    return status.st_size
+
+
 def read_bytes(path: str | os.PathLike[str], start: int = 0, size: int = -1) -> bytes:
     """The whole file, or up to `size` bytes from `start`. Raises InputError, naming it and why it cannot be read.
 

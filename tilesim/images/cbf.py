@@ -18,13 +18,13 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.libraries import need
-from tilesim.files.reading import printable, read_bytes
+from tilesim.files.reading import file_size, printable, read_bytes
 from tilesim.files.replace import replacing
 from tilesim.images.banded import Bands
 from tilesim.images.counts import Counts
 from tilesim.images.facing import Facing, facing_experiment, sensor_material
 from tilesim.images.packed import KEY, packed
-from tilesim.images.pixels import ArrayImage, file_size
+from tilesim.images.pixels import ArrayImage
 from tilesim.model import Experiment
 from tilesim.model.detector import Sensor
 from tilesim.model.instrument import sensor_of

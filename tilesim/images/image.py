@@ -7,8 +7,8 @@ import os
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable
-from tilesim.images.pixels import Image, RawImage, check_number, file_size
+from tilesim.files.reading import file_size, printable
+from tilesim.images.pixels import Image, RawImage, check_number
 from tilesim.images.registry import Format, format_of
 
 

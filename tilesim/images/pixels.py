@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, read_bytes, read_into, unreadable
+from tilesim.files.reading import file_size, printable, read_bytes, read_into, unreadable
 from tilesim.images.absent import Marks, as_numbers, usual_marks
 
 SPARE = 512
@@ -277,17 +276,6 @@ class RawImage(BlockImage):
         """Fill `pixels`, contiguous, with what begins at one pixel of the file."""
         offset = self._offset + (row * self.shape[1] + column) * self._stored.itemsize
         read_into(pixels, self.path, descriptor, offset)
-
-
-def file_size(path: str | os.PathLike[str]) -> int:
-    """Bytes of a regular file. Raises InputError where there is none."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{printable(path)}: expected a file, found a folder, a pipe or a device")
-    return status.st_size
 
 
 def check_rest(path: str | os.PathLike[str], end: int) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, read_bytes
-from tilesim.images.pixels import file_size
+from tilesim.files.reading import file_size, printable, read_bytes
 from tilesim.instruments.files import HDF5
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.cnumbers import atof
-from tilesim.files.reading import printable, unreadable
+from tilesim.files.reading import file_size, printable, unreadable
 from tilesim.geometry.axes import Axes, rotation_to
 from tilesim.images.absent import Marks, usual_marks
 from tilesim.images.banded import Bands
@@ -75,6 +75,8 @@ def read_smv_header(path: str | os.PathLike[str], *, strict: bool = False) -> Sm
     the reference ignores; a file of less than 512 bytes is an error for it, too.
     """
     name = printable(path)
+    if not strict:
+        file_size(path)
     try:
         with open(path, "rb") as file:
             block = file.read(BLOCK)

@@ -8,7 +8,7 @@ from functools import partial
 
 from tilesim.errors import InputError
 from tilesim.files.hdf5 import read_hdf5
-from tilesim.files.reading import printable, read_bytes, unreadable
+from tilesim.files.reading import file_size, printable, read_bytes
 from tilesim.model.instrument import Instrument
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -64,16 +64,7 @@ def read_detector(path: str | os.PathLike[str], experiment: int | None = None) -
       spindle     spindle along (1 0 0)
     """
     shown = printable(path)
-    try:
-        if os.path.isdir(path):
-            raise InputError("expected a file")
-        with open(path, "rb") as file:
-            start = file.read(len(HDF5))
-        size = os.stat(path).st_size
-    except InputError:
-        raise InputError(f"{shown} is a folder; expected a file") from None
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
+    size, start = file_size(path), read_bytes(path, 0, len(HDF5))
     if start != HDF5 and size > LARGEST:
         raise InputError(f"{shown}: {size} bytes; expected a geometry file")
     kind, read = _nxmx(path) if start == HDF5 else _text(read_bytes(path), shown)
