@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ FOLDERS = ("hosts", "slurm", "kubernetes", "container", "compose")
 
 
 def load(path: Path) -> dict:
-    return yaml.safe_load(path.read_text())
+    return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
+@cache
 def resource(name: str) -> dict:
     """The operator's own definition of a resource, from its package."""
     found = importlib.util.find_spec("dask_kubernetes")

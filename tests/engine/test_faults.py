@@ -32,6 +32,16 @@ def fault(what, tiles, folder, times=10**6):
 
             run_tile = module.run_tile
 
+            async def begun():
+                """Wait until the nanny knows that its worker runs: dask may lose one that dies before."""
+                import asyncio
+
+                from distributed.protocol.pickle import dumps
+
+                status = dumps(lambda dask_worker: dask_worker.process.status.name)
+                while (await worker.rpc(worker.nanny).run(function=status))["result"] != "running":
+                    await asyncio.sleep(0.02)
+
             def harmed(function, runner, tile, *how):
                 from tilesim.errors import StoreError, TileError
 
@@ -41,6 +51,7 @@ def fault(what, tiles, folder, times=10**6):
                     with open(count, "a") as file:
                         file.write("x")
                     if what == "die":
+                        distributed.utils.sync(worker.loop, begun)
                         os.kill(os.getpid(), signal.SIGKILL)
                     raise StoreError("cannot write z: full") if what == "full" else TileError(f"{tile}: no memory")
                 return run_tile(function, runner, tile, *how)
