@@ -53,6 +53,7 @@ BASES = {
     "sensor": plain(detector=Detector((Panel.facing(0.06, 4e-4, (23, 31), sensor=SILICON),), "small")),
     "dry": rich(water_size=0.0),
     "gauss": plain(crystal=plain().crystal.replace(shape=Shape.GAUSS)),
+    "in hkl": plain(crystal=plain().crystal.replace(shape=Shape.GAUSS_HKL)),
     "even": plain(factors=StructureFactors.constant(50.0)),
     "curved": plain(detector=Detector((Panel.facing(0.06, 4e-4, (23, 31), curved_radius=0.06),), "small")),
 }
@@ -83,7 +84,9 @@ CHANGES = {
     (Crystal, "a"): Change("plain", (3.0e-9, 0.2e-9, 0.1e-9), IMAGE),
     (Crystal, "b"): Change("plain", (-0.3e-9, 3.4e-9, 0.4e-9), IMAGE),
     (Crystal, "c"): Change("plain", (0.2e-9, -0.1e-9, 3.9e-9), IMAGE),
-    (Crystal, "cells"): Change("plain", (7, 6, 8), IMAGE),
+    (Crystal, "cells"): Change("plain", (7, 6.3, 5), IMAGE),
+    (Crystal, "cells_off_diagonal"): Change("in hkl", (1.1, -0.5, 0.4), IMAGE),
+    (Crystal, "unit_height"): Change("in hkl", True, IMAGE),
     (Crystal, "shape"): Change("plain", Shape.GAUSS, IMAGE),
     (Crystal, "fudge"): Change("dry", 0.7, IMAGE),
     (Crystal, "mosaic_rotations"): Change("plain", (TURN,), IMAGE),

@@ -14,6 +14,9 @@ HERE = Path(__file__).parent
 LIMIT = 1e-6
 """Largest difference that a test allows, relative to the image's maximum."""
 
+SHAPES = {"square": "square", "round": "round", "gauss": "gauss-hkl"}
+"""Shapes by the names that the cases have."""
+
 
 def folder() -> Path | None:
     """The folder of the cases, where there is one."""
@@ -83,11 +86,13 @@ def detector(p: dict) -> tilesim.Detector:
 
 
 def crystal(p: dict, **changes) -> tilesim.Crystal:
-    """The crystal of a case with its explicit mosaic matrices; its shape where tilesim has it by that name."""
+    """The crystal of a case with its explicit mosaic matrices."""
     c = p["crystal"]
+    n = c.get("N_matrix")
     fields = {
         "cells": c["Ncells"],
-        "shape": c["shape"],
+        "cells_off_diagonal": (n[0][1], n[1][2], n[0][2]) if n else (0.0, 0.0, 0.0),
+        "shape": SHAPES[c["shape"]],
         "mosaic_rotations": np.reshape(c["mosaic_matrices"], (-1, 3, 3)),
     }
     return tilesim.Crystal(*(tuple(x * 1e-10 for x in row) for row in c["A_rows_A"]), **{**fields, **changes})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ SEARCHED = 24576
 """Pixels of a list when an image is gone through in raster order."""
 PADDING = 64
 """Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
-SHAPES = ("square", "round", "gauss", "tophat")
+SHAPES = ("square", "round", "gauss", "tophat", "gauss-hkl", "tophat-hkl")
 """Shapes of crystals, in the order in which compiled kernels number them."""
 
 
@@ -30,8 +29,10 @@ class Derived:
     """Angles of the spindle, as they are used"""
     first_pixel: int | None
     """Strict only: the pixel whose first spindle step is not carried over (spec intensity 8.1)"""
+    matrix: tuple[tuple[float, float, float], ...]
+    """N: the cells on its diagonal"""
     volume: float
-    """Cells of the crystal"""
+    """Lattice factor on a node: the cells of the crystal, or 1"""
     reciprocal: tuple[tuple[float, float, float], ...]
     """a*, b*, c* in 1/angstrom"""
     layer_thickness: float
@@ -59,7 +60,8 @@ def derive(experiment: Experiment, precision: str) -> Derived:
         summed=summed_type(experiment, precision),
         angles=angles,
         first_pixel=first_pixel,
-        volume=math.prod(map(float, crystal.cells)),
+        matrix=crystal.cells_matrix,
+        volume=crystal.node_factor,
         reciprocal=tuple(scale(v, 1e-10) for v in crystal.star),
         layer_thickness=sensor.layer_thickness if sensor else 0.0,
         attenuation=sensor.attenuation_at(experiment.beam.wavelength) if sensor else 0.0,

@@ -26,7 +26,7 @@ _WHOLE = (
     "strict unrotated_start latch"
 ).split()
 _REAL = (
-    ("cells", 3), ("volume", 1), ("fudge", 1), ("reciprocal", 9),
+    ("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reciprocal", 9),
     ("lowest", 3), ("highest", 3), ("rows", 1), ("length", 1), ("entry", 1),
     ("polarization_axis", 3), ("kahn_factor", 1),
     ("origin", 3), ("fast", 3), ("slow", 3), ("normal", 3), ("beam", 3),
@@ -158,6 +158,7 @@ def lower(
         "strict": sampling.strict_c,
         "latch": -1 if latch is None or not sampling.strict_c else latch,
         "cells": crystal.cells,
+        "matrix": [x for row in derived.matrix for x in row],
         "volume": derived.volume,
         "fudge": crystal.fudge,
         "reciprocal": [x for vector in derived.reciprocal for x in vector],

@@ -19,7 +19,7 @@ from tilesim.kernels.tensors import NUMBERS_PER_PIXEL, block_of, lower_table
 from tilesim.model import Experiment
 from tilesim.physics.factors import FactorTable
 from tilesim.physics.intensity import KernelSetup, PixelList, Wave
-from tilesim.physics.lattice import GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED
+from tilesim.physics.lattice import GAUSS_REACH, GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED
 from tilesim.physics.rotate import mosaic_cells
 
 __all__ = ["NUMBERS_PER_PIXEL", "block_of", "lower", "lower_table", "sweep"]
@@ -90,13 +90,15 @@ def _cells(setup: KernelSetup, unrotated_start: bool) -> Iterator[Tensor]:
 def _constants(setup: KernelSetup) -> Tensor:
     """The numbers of the kernel, float64: Triton takes plain ones as float32."""
     lattice, table = setup.lattice, setup.lattice.table
-    spot = {"gauss": -2.0 / GAUSS_WIDTH, "tophat": 1.0, "round": 1.0, "square": 1.0}[lattice.shape] * lattice.fudge
+    spot = lattice.fudge * (-2.0 / GAUSS_WIDTH if lattice.shape == "gauss" else 1.0)
+    reach = GAUSS_REACH if lattice.shape == "gauss-hkl" else TOPHAT_RADIUS_SQUARED
     tall = lattice.volume * (ROUND_VOLUME if lattice.shape == "round" else 1.0)
     numbers = (
-        *lattice.cells, spot, lattice.volume**2, tall**2, TOPHAT_RADIUS_SQUARED, torch.pi,
+        *lattice.cells, spot, lattice.volume**2, tall**2, reach, torch.pi,
         *(x for axis in lattice.reciprocal for x in axis),
         *table.lowest, *table.highest, table.rows, table.length, table.origin,
         1e-12 if lattice.dtype == torch.float32 else 1e-30,
+        *(x for row in lattice.matrix for x in row), -2.0 / GAUSS_WIDTH,
     )  # fmt: skip
     return torch.tensor(numbers, dtype=torch.float64)
 
@@ -159,6 +161,10 @@ def _add_orientations(
     high_h, high_k, high_l = tl.load(constants + 20), tl.load(constants + 21), tl.load(constants + 22)
     rows, length, origin = tl.load(constants + 23), tl.load(constants + 24), tl.load(constants + 25)
     next_to_node = tl.load(constants + 26)
+    nxx, nxy, nxz = tl.load(constants + 27), tl.load(constants + 28), tl.load(constants + 29)
+    nyx, nyy, nyz = tl.load(constants + 30), tl.load(constants + 31), tl.load(constants + 32)
+    nzx, nzy, nzz = tl.load(constants + 33), tl.load(constants + 34), tl.load(constants + 35)
+    steep = tl.load(constants + 36)
     kind = tl.float32 if SINGLE else tl.float64
     for number in range(orientations):
         cell = cells + 9 * number
@@ -216,6 +222,15 @@ def _add_orientations(
             closed = 3.0 * (tl.sin(turn) / safe - tl.cos(turn)) / (safe * safe)
             wave = tl.where(near, series, closed)
             total += wave * wave * factor.to(tl.float64) * tall_squared
+        elif SHAPE >= 4:
+            u = dh * nxx + dk * nxy + dl * nxz
+            v = dh * nyx + dk * nyy + dl * nyz
+            w = dh * nzx + dk * nzy + dl * nzz
+            distance = (u * u + v * v + w * w) * spot
+            height = factor.to(tl.float64) * volume_squared
+            if SHAPE == 4:
+                height *= tl.exp(distance * steep)
+            total += tl.where(distance < reach, height, 0.0)
         else:
             u = dh * ax + dk * bx + dl * cx
             v = dh * ay + dk * by + dl * cy

@@ -90,6 +90,7 @@ def lower(
         lattice=Lattice(
             shape=crystal.shape.value,
             cells=(na, nb, nc),
+            matrix=derived.matrix,
             volume=derived.volume,
             fudge=crystal.fudge,
             reciprocal=derived.reciprocal,

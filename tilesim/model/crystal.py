@@ -41,6 +41,17 @@ class Shape(StrEnum):
     """A Gaussian around every reciprocal lattice point."""
     TOPHAT = "tophat"
     """The same everywhere within a ball around every reciprocal lattice point, and nothing beyond."""
+    GAUSS_HKL = "gauss-hkl"
+    """A Gaussian in N times the distance in h, k, l, as simtbx and diffBragg have it: as wide as one over the size of
+    the crystal along each axis. "gauss" measures in 1/angstrom times all cells together, Na Nb Nc: round, and narrower
+    for large N (docs/crystals.md)."""
+    TOPHAT_HKL = "tophat-hkl"
+    """The same within an ellipsoid of that size, as simtbx has it, and nothing beyond."""
+
+    @property
+    def in_hkl(self) -> bool:
+        """Whether the distance from a node is N times that in h, k, l, N being a matrix that may be oriented."""
+        return self in (Shape.GAUSS_HKL, Shape.TOPHAT_HKL)
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,8 +61,8 @@ class Crystal(Noun):
     Raises
     ------
     InputError
-        Where the cell vectors are not in metres or lie in one plane, where there is less than one cell along a vector,
-        or where a mosaic rotation is no rotation.
+        Where the cell vectors are not in metres or lie in one plane, where numbers of cells are not above 0, where a
+        mosaic rotation is no rotation, or where the shape has no such field.
 
     Examples
     --------
@@ -72,10 +83,10 @@ class Crystal(Noun):
     """Second cell vector, as a."""
     c: Vector
     """Third cell vector, as a."""
-    cells: tuple[int, int, int] = (1, 1, 1)
-    """Cells along a, b, c; each at least one."""
+    cells: tuple[float, float, float] = (1, 1, 1)
+    """Cells along a, b, c; real numbers above 0."""
     shape: Shape = Shape.SQUARE
-    """A `Shape` or its value: square, round, gauss, tophat."""
+    """A `Shape` or its value: square, round, gauss, tophat, gauss-hkl, tophat-hkl."""
     fudge: float = 1.0
     """Multiplies the squared radius of all shapes but the square one."""
     mosaic_rotations: tuple[Matrix, ...] = (IDENTITY,)
@@ -84,8 +95,16 @@ class Crystal(Noun):
     """a*, b*, c* in 1/m, as given; see `star`.
 
     The dialect gives them because the reference's own differ from the true ones for some cells
-    (spec geometry 10.5). Gaussian and top-hat reflections are measured with them. New cell vectors discard them.
+    (spec geometry 10.5). Reflections of the shapes gauss and tophat are measured with them. New cell vectors discard
+    them.
     """
+    cells_off_diagonal: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Nd, Ne, Nf, what the matrix N of an oriented crystal has beside its diagonal: of a and b, b and c, a and c.
+
+    For the shapes gauss-hkl and tophat-hkl; see `cells_matrix`.
+    """
+    unit_height: bool = False
+    """Whether the lattice factor on a node is 1, not the number of cells; for the shapes gauss-hkl and tophat-hkl."""
 
     def __post_init__(self) -> None:
         for name in "abc":
@@ -96,11 +115,17 @@ class Crystal(Noun):
             raise InputError("the three cell vectors lie in one plane; expected a cell of non-zero volume")
         checks.coerce(
             self,
-            cells=checks.whole_numbers("cells of the crystal", self.cells, 3, at_least=1),
+            cells=checks.counts("cells of the crystal", self.cells, 3),
             shape=checks.choice("shape of the crystal", self.shape, Shape),
             fudge=checks.number("fudge factor", self.fudge),
             mosaic_rotations=checks.rotations("mosaic rotations", self.mosaic_rotations),
         )
+        checks.coerce(
+            self,
+            cells_off_diagonal=checks.numbers("cells_off_diagonal of the crystal", self.cells_off_diagonal, 3),
+            unit_height=checks.flag("unit_height", self.unit_height),
+        )
+        self._check_shape()
         if not self.mosaic_rotations:
             raise InputError("the crystal has no mosaic domain; expected at least one")
         if self.reciprocal is not None:
@@ -108,6 +133,31 @@ class Crystal(Noun):
                 raise InputError(f"the crystal has {len(self.reciprocal)} reciprocal vectors; expected three or None")
             star = (checks.three_vector("reciprocal cell vector", v) for v in self.reciprocal)
             checks.coerce(self, reciprocal=tuple(star))
+
+    def _check_shape(self) -> None:
+        """Raise InputError where the shape has not what some fields say."""
+        oriented = any(self.cells_off_diagonal)
+        for name, said in (("cells_off_diagonal", oriented), ("unit_height", self.unit_height)):
+            if said and not self.shape.in_hkl:
+                raise InputError(f"{name} with the shape {self.shape}; expected the shape gauss-hkl or tophat-hkl")
+        if oriented and not _determinant(self.cells_matrix) > FLAT * math.prod(map(float, self.cells)):
+            raise InputError(
+                f"cells {self.cells} with cells_off_diagonal {self.cells_off_diagonal} make a matrix N without a "
+                "volume; expected a determinant above 0"
+            )
+
+    @property
+    def cells_matrix(self) -> tuple[Vector, Vector, Vector]:
+        """N (3, 3), rows [Na Nd Nf], [Nd Nb Ne], [Nf Ne Nc]: N times the distance in h, k, l is that in cells."""
+        (na, nb, nc), (nd, ne, nf) = map(float, self.cells), self.cells_off_diagonal
+        return (na, nd, nf), (nd, nb, ne), (nf, ne, nc)
+
+    @property
+    def node_factor(self) -> float:
+        """Lattice factor on a node, but for the constant of a round crystal: the cells of the crystal, or 1."""
+        if self.unit_height:
+            return 1.0
+        return _determinant(self.cells_matrix) if any(self.cells_off_diagonal) else math.prod(map(float, self.cells))
 
     @cached_property
     def mosaic_matrices(self) -> np.ndarray:
@@ -181,9 +231,13 @@ class Crystal(Noun):
             + " Å "
             + " ".join(f"{math.degrees(x):.5g}" for x in angles)
             + "°",
-            "size": f"{self.cells[0]} x {self.cells[1]} x {self.cells[2]} cells",
+            "size": f"{' x '.join(f'{n:.10g}' for n in self.cells)} cells",
             "shape": str(self.shape) if self.fudge == 1.0 else f"{self.shape}, fudge {self.fudge:g}",
         }
+        if any(self.cells_off_diagonal):
+            rows["size"] += " ({:g} {:g} {:g} off the diagonal)".format(*self.cells_off_diagonal)
+        if self.unit_height:
+            rows["shape"] += ", of height 1"
         if domains > 1:
             rows["mosaic"] = counted(domains, "mosaic domain")
         return rows
@@ -243,6 +297,10 @@ class Crystal(Noun):
         return cls(
             (a * math.sqrt(x_squared), a * y, a * cos_be), (0.0, b * sin_al, b * cos_al), (0.0, 0.0, c), **fields
         )
+
+
+def _determinant(rows: tuple[Vector, Vector, Vector]) -> float:
+    return dot(rows[0], cross(rows[1], rows[2]))
 
 
 def _cosines(angles: Sequence[float]) -> tuple[float, ...]:

@@ -80,12 +80,22 @@ class Experiment(Noun):
             if panel.sensor is not None:
                 panel.sensor.attenuation_at(self.beam.wavelength)  # known at this wavelength?
         checks.coerce(self, water_size=checks.number("water size", self.water_size))
-        if not self.sampling.strict_c:
+        if self.sampling.strict_c:
+            self._check_strict()
+        else:
             self._check_values()
         if self.mask is not None and self.mask.active.shape != self.shape:
             raise InputError(
                 f"the mask has {self.mask.active.shape} pixels (slow, fast) but the detector has {self.shape}"
             )
+
+    def _check_strict(self) -> None:
+        """What the reference does not have. Raises InputError."""
+        crystal = self.crystal
+        if crystal is not None and crystal.shape.in_hkl:
+            raise InputError(f"the shape {crystal.shape} with strict_c; expected square, round, gauss or tophat")
+        if crystal is not None and not all(isinstance(n, int) for n in crystal.cells):
+            raise InputError(f"cells {crystal.cells} with strict_c; expected whole numbers, as the reference has")
 
     def _check_values(self) -> None:
         """What only the reproduction of the reference's own images can do without. Raises InputError."""

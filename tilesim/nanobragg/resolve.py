@@ -25,6 +25,7 @@ from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.background import Slab, resolve_background, slab_of
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Stage
+from tilesim.nanobragg.crystal import as_chosen, with_crystal
 from tilesim.nanobragg.draws import Draws
 from tilesim.nanobragg.factors import ReadTable, cell_of, read_structure_factors
 from tilesim.nanobragg.geometry import Geometry, detector_geometry
@@ -217,8 +218,10 @@ def resolve(
     def watch(name, *values):
         stages.append((name, values))
 
+    settings = with_crystal(settings, options)
     setup = _setup(settings, draws, clock, strict_c, options, read_table, watch, background, chosen)
     experiment = experiment_of(setup, _mosaic_rotations(setup, draws))
+    experiment = experiment.replace(crystal=as_chosen(experiment.lattice, options))
     outputs, cache = outputs_of(setup), cache_of(setup, write_fdump)
     return Command(
         experiment=experiment,
@@ -304,7 +307,8 @@ def _setup(
     own = geometry.distance / geometry.pixel_size  # the reference's
     reach = own if strict_c else pixel_reach(panels, geometry.beam)
     flagged = chosen is None or chosen.instrument is None
-    sample = resolve_sample(settings, size, cell.real, reach, own if flagged else None)
+    fewest = 0 if options.ncells is not None else 1
+    sample = resolve_sample(settings, size, cell.real, reach, own if flagged else None, fewest)
     background = resolve_background(slab, settings, strict_c)
     stol_differs = background is None and _check_stol(settings, strict_c)
     steps = len(sources.sources) * mosaic.domains * phi.count * sample.oversample**2

@@ -29,6 +29,7 @@ from tilesim.physics.geometry import norm
 from tilesim.physics.intensity import Cell, Ray, Wave, photons, sweep
 from tilesim.physics.lattice import (
     Axes,
+    cells_distance,
     miller_indices,
     nearest_node,
     node_distance,
@@ -129,7 +130,9 @@ class _Tracer:
         scan, lattice = self._experiment.scan, setup.lattice
         self.say("spindle_axis", *scan.axis)
         self.say("xtal_shape", lattice.shape.upper())
-        self.say("N_cells", *map(int, lattice.cells))
+        self.say("N_cells", *(int(n) if n.is_integer() else n for n in lattice.cells))
+        if lattice.shape.endswith("-hkl"):
+            self.say("N_matrix", *(x for row in lattice.matrix for x in row))
         self.say("fudge", lattice.fudge)
         for name, count in (
             ("layers", setup.layers),
@@ -257,7 +260,10 @@ class _Tracer:
             self.say("hrad_sqr", node_radius_squared(hkl, node, lattice))
         else:
             fraction = tuple(x - x0 for x, x0 in zip(hkl, node, strict=True))
-            self.say("rad_star_sqr", node_distance(fraction, lattice))
+            if lattice.shape.endswith("-hkl"):
+                self.say("hrad_sqr", cells_distance(fraction, lattice) * lattice.fudge)
+            else:
+                self.say("rad_star_sqr", node_distance(fraction, lattice))
         self.say("F_latt", signed_lattice_factor(hkl, node, lattice))
         factor = nearest(node, lattice.table)
         if allowed is not None:

@@ -12,6 +12,7 @@ template <class T> constexpr double NEXT_TO_NODE = sizeof(T) == 4 ? 1e-12 : 1e-3
 constexpr double ROUND_VOLUME = 0.723601254558268;
 constexpr double GAUSS_WIDTH = 0.63;
 constexpr double TOPHAT_RADIUS_SQUARED = 0.3969;
+constexpr double GAUSS_REACH = 35 * GAUSS_WIDTH;  // in squared cells; GAUSS_HKL is zero beyond
 constexpr double LOWEST_EXPONENT = -708.5;  // the exponential of less is zero
 
 struct Lane {
@@ -77,6 +78,17 @@ inline double node_distance(const Setup &s, const Lane &p) {
     return (x * x + y * y + z * z) * (s.volume * s.volume);
 }
 
+// Squared length of N times the fraction: the distance to the node in cells.
+inline double cells_distance(const Setup &s, const Lane &p) {
+    const double *n = s.matrix;
+    return square(dot(n, p.dh, p.dk, p.dl)) + square(dot(n + 3, p.dh, p.dk, p.dl)) + square(dot(n + 6, p.dh, p.dk, p.dl));
+}
+
+// The distance that a shape without tails is a function of.
+template <Shape SHAPE> inline double distance_of(const Setup &s, const Lane &p) {
+    return SHAPE == GAUSS_HKL || SHAPE == TOPHAT_HKL ? cells_distance(s, p) : node_distance(s, p);
+}
+
 inline bool between(const Setup &s, int axis, double x) {
     const double minimum = s.lowest[axis] + 1, size = s.highest[axis] - s.lowest[axis] - 1;
     return !((x - minimum + 3 > size) | (x - 2 < minimum));
@@ -84,10 +96,11 @@ inline bool between(const Setup &s, int axis, double x) {
 
 // Gaussians may be smaller than float32 can tell, all over an image.
 template <class T, Shape SHAPE>
-inline std::conditional_t<SHAPE == GAUSS, double, T> lattice_squared(const Setup &s, const Lane &p) {
+inline std::conditional_t<SHAPE == GAUSS || SHAPE == GAUSS_HKL, double, T> lattice_squared(const Setup &s, const Lane &p) {
     if (SHAPE == SQUARE) return square_lattice<T>(s, p);
     if (SHAPE == ROUND) return T(round_lattice(s, p));
-    const double distance = node_distance(s, p);
-    if (SHAPE == GAUSS) return exponential<T>(distance * (-2.0 * s.fudge / GAUSS_WIDTH)) * square(s.volume);
-    return distance * s.fudge < TOPHAT_RADIUS_SQUARED ? T(square(s.volume)) : T(0);
+    const double distance = distance_of<SHAPE>(s, p);
+    if (SHAPE == TOPHAT || SHAPE == TOPHAT_HKL) return distance * s.fudge < TOPHAT_RADIUS_SQUARED ? T(square(s.volume)) : T(0);
+    const double value = exponential<T>(distance * (-2.0 * s.fudge / GAUSS_WIDTH)) * square(s.volume);
+    return SHAPE == GAUSS || distance * s.fudge < GAUSS_REACH ? value : 0.0;
 }

@@ -80,12 +80,14 @@ inline void add_lanes(const Setup &s, const double *cell, double number, Block &
 template <class T, Shape SHAPE> void add_orientation(const Setup &s, const double *cell, double number, Block &b) {
     constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
     if (TAILS || !s.skip) return add_lanes<T, SHAPE>(s, cell, number, b, 0, b.lanes);
-    const double reach = SHAPE == GAUSS ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0 : TOPHAT_RADIUS_SQUARED;
+    constexpr double reach = SHAPE == GAUSS       ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0
+                             : SHAPE == GAUSS_HKL ? GAUSS_REACH
+                                                  : TOPHAT_RADIUS_SQUARED;
     for (int from = 0; from < b.lanes; from += GROUP) {
         double nearest = INFINITY;
 #pragma omp simd reduction(min : nearest)
         for (int i = from; i < from + GROUP; i++) {
-            nearest = std::min(nearest, node_distance(s, lane_at(cell, b.x[i], b.y[i], b.z[i])));
+            nearest = std::min(nearest, distance_of<SHAPE>(s, lane_at(cell, b.x[i], b.y[i], b.z[i])));
         }
         if (!(nearest * s.fudge > reach)) add_lanes<T, SHAPE>(s, cell, number, b, from, from + GROUP);
     }
@@ -112,6 +114,8 @@ template <class T> Kernel kernel_of(int64_t shape) {
         case SQUARE: return {add_orientation<T, SQUARE>, find_visited<T, SQUARE>};
         case ROUND: return {add_orientation<T, ROUND>, find_visited<T, ROUND>};
         case GAUSS: return {add_orientation<T, GAUSS>, find_visited<T, GAUSS>};
-        default: return {add_orientation<T, TOPHAT>, find_visited<T, TOPHAT>};
+        case TOPHAT: return {add_orientation<T, TOPHAT>, find_visited<T, TOPHAT>};
+        case GAUSS_HKL: return {add_orientation<T, GAUSS_HKL>, find_visited<T, GAUSS_HKL>};
+        default: return {add_orientation<T, TOPHAT_HKL>, find_visited<T, TOPHAT_HKL>};
     }
 }

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-enum Shape { SQUARE, ROUND, GAUSS, TOPHAT };
+enum Shape { SQUARE, ROUND, GAUSS, TOPHAT, GAUSS_HKL, TOPHAT_HKL };
 
 extern "C" {
 
@@ -14,7 +14,7 @@ struct Setup {
     int64_t layers, oversample, sources, phi_steps, mosaic_domains;
     int64_t point_pixel, curved, absorbing, polarized, oversample_thick, oversample_polar, oversample_omega;
     int64_t strict, unrotated_start, latch;  // as in physics/strict.py; latch < 0: none
-    double cells[3], volume, fudge, reciprocal[9];                                // crystal
+    double cells[3], matrix[9], volume, fudge, reciprocal[9];                     // crystal
     double lowest[3], highest[3], rows, length, entry;                            // table
     double polarization_axis[3], kahn_factor;                                     // beam
     double origin[3], fast[3], slow[3], normal[3], beam[3];                       // panel
