@@ -264,6 +264,28 @@ CRYSTAL = [
     ),
     click.option("--ncells", metavar="NA[,NB,NC[,ND,NE,NF]]", help="Unit cells, real numbers, instead of -N."),
     click.option("--node-height", metavar="cells|one", help="Lattice factor on a node of a *-hkl shape [cells]."),
+    click.option("--mosaic-matrices", metavar="FILE", help="Rotation of every mosaic domain, nine numbers a row."),
+    click.option(
+        "--mosaic-sigma",
+        metavar="DEG[,DEG,DEG]",
+        help="Gaussian mosaic spread, standard deviation; of three angles see --mosaic-frame.",
+    ),
+    click.option(
+        "--mosaic-frame",
+        metavar="lab|crystal",
+        help="Frame of the three angles and of the rotations: about x, y, z and fixed in the laboratory, or about "
+        "a, b, c and turning with the crystal [lab].",
+    ),
+    click.option("--mosaic-axes", metavar="spiral|random", help="How --mosaic-sigma spreads rotation axes [spiral]."),
+    click.option("--spread-seed", metavar="N", help="Random seed of --mosaic-sigma [8675309]."),
+    click.option(
+        "--domain-sizes",
+        metavar="lognormal:SD[:COUNT]|FILE",
+        help="Sizes of domains relative to N: a distribution, or rows of factor and number of domains.",
+    ),
+    click.option(
+        "--lattices", metavar="FILE", help="Several lattices: rows of a share and angles x y z, or a rotation matrix."
+    ),
 ]
 """The crystal beyond nanoBragg's own flags (docs/crystals.md)."""
 EXPERIMENT = [*FACTORS, *CRYSTAL, *BACKGROUND, *DETECTOR]

@@ -137,5 +137,5 @@ def summed_type(experiment: Experiment, precision: str) -> str:
     """Type of the terms of the sum: float64 also where one could leave the range of float32."""
     factors = experiment.factors
     highest = max(abs(factors.default), float(np.abs(factors.grid).max()) if not factors.empty else 0.0)
-    tallest = highest * (experiment.crystal.node_factor if experiment.crystal is not None else 1.0)
+    tallest = highest * max((crystal.tallest for crystal in experiment.crystals), default=1.0)
     return "float64" if precision == "double" or tallest * tallest > FLOAT32_ROOM else "float32"

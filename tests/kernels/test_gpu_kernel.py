@@ -61,9 +61,9 @@ def test_interpolation_ends_where_the_reference_gives_it_up(gpu, latch):
 
 
 def test_orientations_come_in_bounded_parts_that_add_up(gpu, monkeypatch):
-    setup = tensors.lower(ALL["rich"], "double").setup
-    [whole] = gpu._cells(setup, False)
+    [grain] = tensors.lower(ALL["rich"], "double").setup.grains
+    [whole] = gpu._cells(grain, False)
     monkeypatch.setattr(gpu, "ORIENTATIONS", 2)
-    parts = list(gpu._cells(setup, False))
+    parts = list(gpu._cells(grain, False))
     assert len(parts) > 1 and max(map(len, parts)) <= 3
     torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=0)

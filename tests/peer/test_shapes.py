@@ -1,10 +1,13 @@
 """Shapes of crystals against images of simtbx."""
 
+import numpy as np
 import pytest
 from peer import cases
 
+import tilesim
 from tilesim.engine.lazy import simulate_now
 from tilesim.kernels import library
+from tilesim.model.vectors import IDENTITY
 
 compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 BACKENDS = ["eager", pytest.param("fused", marks=compiler)]
@@ -44,3 +47,13 @@ def test_the_gaussian_of_nanobragg_is_another_one():
 def test_explicit_matrices_of_a_mosaic_square_crystal(backend):
     found = simulate_now(cases.experiment("e_mosaic60_aniso_lab"), "double", "cpu", backend)
     assert cases.difference(found, "e_mosaic60_aniso_lab") < cases.LIMIT
+
+
+@pytest.mark.parametrize("name, degrees", [("e_mosaic60_aniso_lab", (0.15, 0.5, 1.0)), ("j2_eta_iso", 0.5)])
+def test_mosaic_spread_makes_the_matrices_of_simtbx(name, degrees):
+    wanted = cases.experiment(name)
+    spread = tilesim.MosaicSpread(np.radians(degrees), wanted.crystal.domains)
+    crystal = wanted.crystal.replace(mosaic_rotations=(IDENTITY,), mosaic_spread=spread)
+    np.testing.assert_allclose(crystal.mosaic_matrices, wanted.crystal.mosaic_matrices, rtol=0, atol=1e-14)
+    found = simulate_now(wanted.replace(crystal=crystal), "double", "cpu", "eager")
+    assert cases.difference(found, name) < cases.LIMIT

@@ -18,8 +18,8 @@ from tilesim.kernels.derived import SHAPES
 from tilesim.kernels.tensors import NUMBERS_PER_PIXEL, block_of, lower_table
 from tilesim.model import Experiment
 from tilesim.physics.factors import FactorTable
-from tilesim.physics.intensity import KernelSetup, PixelList, Wave
-from tilesim.physics.lattice import GAUSS_REACH, GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED
+from tilesim.physics.intensity import Grain, KernelSetup, PixelList, Wave
+from tilesim.physics.lattice import GAUSS_REACH, GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED, Lattice
 from tilesim.physics.rotate import mosaic_cells
 
 __all__ = ["NUMBERS_PER_PIXEL", "block_of", "lower", "lower_table", "sweep"]
@@ -50,35 +50,37 @@ def sweep(setup: KernelSetup, pixels: PixelList, wave: Wave, unrotated_start: bo
     allowed = torch.full_like(total, float("inf"))
     if setup.latch is not None:
         allowed = (setup.latch - pixels.number * setup.evaluations).to(torch.float64)
-    constants = _constants(setup).to(device)
     number = wave.group * setup.orientations
-    for cells in _cells(setup, unrotated_start):
-        _add_orientations[(triton.cdiv(len(total), BLOCK),)](
-            *q,
-            allowed,
-            total,
-            cells.to(device),
-            constants,
-            lattice.table.squares,
-            lattice.table.values,
-            len(total),
-            len(cells),
-            number,
-            SHAPE=SHAPES.index(lattice.shape),
-            SINGLE=lattice.dtype == torch.float32,
-            INTERPOLATE=setup.interpolate,
-            BLOCK=BLOCK,
-        )
-        number += len(cells)
+    for grain in setup.grains:
+        part, constants = torch.zeros_like(total), _constants(grain.lattice).to(device)
+        for cells in _cells(grain, unrotated_start):
+            _add_orientations[(triton.cdiv(len(total), BLOCK),)](
+                *q,
+                allowed,
+                part,
+                cells.to(device),
+                constants,
+                lattice.table.squares,
+                lattice.table.values,
+                len(total),
+                len(cells),
+                number,
+                SHAPE=SHAPES.index(lattice.shape),
+                SINGLE=lattice.dtype == torch.float32,
+                INTERPOLATE=setup.interpolate,
+                BLOCK=BLOCK,
+            )
+            number += len(cells)
+        total += part * grain.weight
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 
 
-def _cells(setup: KernelSetup, unrotated_start: bool) -> Iterator[Tensor]:
+def _cells(grain: Grain, unrotated_start: bool) -> Iterator[Tensor]:
     """All orientations, spindle outermost, as (m, 9) with a bounded m."""
     waiting: list[Tensor] = []
-    for step, turned in enumerate(setup.turned):
-        start = setup.cell if step == 0 and unrotated_start else turned
-        for mosaic in torch.split(setup.mosaic, ORIENTATIONS):
+    for step, turned in enumerate(grain.turned):
+        start = grain.cell if step == 0 and unrotated_start else turned
+        for mosaic in torch.split(grain.mosaic[step % len(grain.mosaic)], ORIENTATIONS):
             waiting.append(mosaic_cells(start, mosaic).reshape(-1, 9))
             if sum(map(len, waiting)) >= ORIENTATIONS:
                 yield torch.cat(waiting)
@@ -87,9 +89,9 @@ def _cells(setup: KernelSetup, unrotated_start: bool) -> Iterator[Tensor]:
         yield torch.cat(waiting)
 
 
-def _constants(setup: KernelSetup) -> Tensor:
+def _constants(lattice: Lattice) -> Tensor:
     """The numbers of the kernel, float64: Triton takes plain ones as float32."""
-    lattice, table = setup.lattice, setup.lattice.table
+    table = lattice.table
     spot = lattice.fudge * (-2.0 / GAUSS_WIDTH if lattice.shape == "gauss" else 1.0)
     reach = GAUSS_REACH if lattice.shape == "gauss-hkl" else TOPHAT_RADIUS_SQUARED
     tall = lattice.volume * (ROUND_VOLUME if lattice.shape == "round" else 1.0)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
+from tilesim.model.mosaic import MosaicFrame, MosaicSpread, SizeSpread
 from tilesim.model.noun import Noun, counted
 from tilesim.model.vectors import IDENTITY, Matrix, Vector, add, cross, dot, norm, reciprocal, rotate_about, scale, unit
 
@@ -90,7 +91,7 @@ class Crystal(Noun):
     fudge: float = 1.0
     """Multiplies the squared radius of all shapes but the square one."""
     mosaic_rotations: tuple[Matrix, ...] = (IDENTITY,)
-    """One rotation matrix per mosaic domain, applied after the spindle."""
+    """One rotation matrix per mosaic domain, applied after the spindle (or before it, see `mosaic_frame`)."""
     reciprocal: tuple[Vector, Vector, Vector] | None = None
     """a*, b*, c* in 1/m, as given; see `star`.
 
@@ -105,6 +106,14 @@ class Crystal(Noun):
     """
     unit_height: bool = False
     """Whether the lattice factor on a node is 1, not the number of cells; for the shapes gauss-hkl and tophat-hkl."""
+    mosaic_spread: MosaicSpread | None = None
+    """Gaussian mosaic spread, in place of `mosaic_rotations`."""
+    mosaic_frame: MosaicFrame = MosaicFrame.LAB
+    """Frame of the mosaic rotations and of an anisotropic spread: a `MosaicFrame` or its value, lab or crystal."""
+    sizes: SizeSpread | None = None
+    """Sizes of the mosaic domains; None: all are as `cells` says."""
+    share: float = 1.0
+    """Share of the flux or of the volume: a factor on the intensity, 0 or more."""
 
     def __post_init__(self) -> None:
         for name in "abc":
@@ -124,7 +133,16 @@ class Crystal(Noun):
             self,
             cells_off_diagonal=checks.numbers("cells_off_diagonal of the crystal", self.cells_off_diagonal, 3),
             unit_height=checks.flag("unit_height", self.unit_height),
+            mosaic_frame=checks.choice("frame of the mosaic rotations", self.mosaic_frame, MosaicFrame),
+            share=checks.not_negative("share of the crystal", self.share),
         )
+        for name, kind in (("mosaic_spread", MosaicSpread), ("sizes", SizeSpread)):
+            if getattr(self, name) is not None:
+                checks.instance(f"{name} of the crystal", getattr(self, name), kind)
+        if self.mosaic_spread is not None and self.mosaic_rotations != (IDENTITY,):
+            raise InputError("mosaic_spread and mosaic_rotations; expected one of them")
+        if self.mosaic_spread is not None and self.mosaic_frame == MosaicFrame.CRYSTAL:
+            self.mosaic_spread.check(self._axes)
         self._check_shape()
         if not self.mosaic_rotations:
             raise InputError("the crystal has no mosaic domain; expected at least one")
@@ -159,12 +177,50 @@ class Crystal(Noun):
             return 1.0
         return _determinant(self.cells_matrix) if any(self.cells_off_diagonal) else math.prod(map(float, self.cells))
 
+    @property
+    def tallest(self) -> float:
+        """`node_factor` of the largest domains."""
+        largest = 1.0 if self.sizes is None or self.unit_height else max(self.sizes.factors)
+        return self.node_factor * largest**3
+
     @cached_property
     def mosaic_matrices(self) -> np.ndarray:
         """The mosaic rotations as one array (n, 3, 3), which all kernels of this crystal share."""
-        matrices = np.array(self.mosaic_rotations, dtype=np.float64).reshape(-1, 3, 3)
+        if self.mosaic_spread is not None:
+            matrices = self.mosaic_spread.rotations(None if self.mosaic_frame == MosaicFrame.LAB else self._axes)
+        else:
+            matrices = np.array(self.mosaic_rotations, dtype=np.float64).reshape(-1, 3, 3)
         matrices.setflags(write=False)
         return matrices
+
+    @property
+    def _axes(self) -> tuple[Vector, ...]:
+        """Unit vectors along a, b, c."""
+        return tuple(map(unit, (self.a, self.b, self.c)))
+
+    @property
+    def domains(self) -> int:
+        """Mosaic domains."""
+        return len(self.mosaic_rotations) if self.mosaic_spread is None else self.mosaic_spread.domains
+
+    @property
+    def orientations(self) -> int:
+        """Lattice evaluations of one spindle step: mosaic domains of every size."""
+        return self.domains * (1 if self.sizes is None else len(self.sizes.factors))
+
+    def plain_mosaic(self) -> bool:
+        """Whether mosaic rotations in the frame of the laboratory are all there is, as for nanoBragg."""
+        unusual = (self.mosaic_spread, self.sizes)
+        return unusual == (None, None) and self.mosaic_frame == MosaicFrame.LAB and self.share == 1.0
+
+    def grown(self, factor: float) -> Self:
+        """The crystal of a size that is `factor` times this one's along each axis. Raises InputError."""
+        cells = tuple(n * factor for n in self.cells)
+        return self.replace(cells=cells, cells_off_diagonal=scale(self.cells_off_diagonal, factor))
+
+    def with_domains(self, rotations: Any) -> Self:
+        """The crystal with these mosaic rotations, and no spread. Raises InputError."""
+        return self.replace(mosaic_spread=None, mosaic_rotations=rotations)
 
     @property
     def star(self) -> tuple[Vector, Vector, Vector]:
@@ -194,7 +250,8 @@ class Crystal(Noun):
     def rotated(self, axis: Sequence[float], angle: float) -> Self:
         """The crystal turned about `axis` (any length) by `angle` radians, right-handed; its cell stays the same.
 
-        Mosaic rotations are those of the laboratory and stay as they are. Raises InputError.
+        Mosaic rotations stay as they are, only the axes of an anisotropic spread in the frame of the crystal turn.
+        Raises InputError.
 
         >>> import math
         >>> from tilesim import Crystal
@@ -225,7 +282,6 @@ class Crystal(Noun):
 
     def summary(self) -> dict[str, str]:
         lengths, angles = self.cell[:3], self.cell[3:]
-        domains = len(self.mosaic_rotations)
         rows = {
             "cell": " ".join(f"{x * 1e10:.5g}" for x in lengths)
             + " Å "
@@ -238,8 +294,16 @@ class Crystal(Noun):
             rows["size"] += " ({:g} {:g} {:g} off the diagonal)".format(*self.cells_off_diagonal)
         if self.unit_height:
             rows["shape"] += ", of height 1"
-        if domains > 1:
-            rows["mosaic"] = counted(domains, "mosaic domain")
+        if self.mosaic_spread is not None:
+            rows["mosaic"] = self.mosaic_spread.text
+        elif self.domains > 1:
+            rows["mosaic"] = counted(self.domains, "mosaic domain")
+        if self.mosaic_frame != MosaicFrame.LAB:
+            rows["frame"] = f"mosaic rotations in the frame of the {self.mosaic_frame}"
+        if self.sizes is not None:
+            rows["sizes"] = self.sizes.text
+        if self.share != 1.0:
+            rows["share"] = f"share {self.share:.6g}"
         return rows
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any
 from tilesim.errors import InputError
 from tilesim.files.structured import shown_value
 from tilesim.model.crystal import Shape
+from tilesim.model.mosaic import MosaicAxes, MosaicFrame
 from tilesim.nanobragg.values import Kind, checked
 
 FINEST = 0.1
@@ -23,7 +24,9 @@ class Options:
     column, model, dmin, k_sol, b_sol      structure factors (docs/structure-factors.md)
     background, background_thickness, ...  an amorphous slab in the beam (docs/background.md)
     geometry, detector, experiment         a detector as it is (docs/detectors.md)
-    crystal_shape, ncells, node_height     the crystal (docs/crystals.md)
+    crystal_shape, ncells, node_height,    the crystal (docs/crystals.md)
+    mosaic_matrices, mosaic_sigma, ...,
+    domain_sizes, lattices
     """
 
     column: str | None = None
@@ -50,6 +53,17 @@ class Options:
     """One number, Na Nb Nc, or Na Nb Nc Nd Ne Nf"""
     node_height: str | None = None
     """cells or one"""
+    mosaic_matrices: str | None = None
+    mosaic_sigma: tuple[float, ...] | None = None
+    """Degrees, one or three"""
+    mosaic_frame: str | None = None
+    """lab or crystal"""
+    mosaic_axes: str | None = None
+    """spiral or random"""
+    spread_seed: int | None = None
+    domain_sizes: str | None = None
+    """lognormal:SD, lognormal:SD:COUNT or a file"""
+    lattices: str | None = None
 
     def check(self) -> Options:
         """The options themselves. Raises InputError where one goes without another, or not beside it."""
@@ -62,6 +76,18 @@ class Options:
             raise InputError("more than one detector (--geometry, --detector); expected one of them")
         if self.experiment is not None and self.geometry is None:
             raise InputError("--experiment goes with --geometry; expected --geometry FILE.expt")
+        if self.mosaic_sigma is not None and self.mosaic_matrices is not None:
+            raise InputError("--mosaic-sigma and --mosaic-matrices; expected one of them")
+        spread = [option for option in self.given if option in ("--mosaic-axes", "--spread-seed")]
+        if spread and self.mosaic_sigma is None:
+            raise InputError(f"{spread[0]} goes with --mosaic-sigma; expected --mosaic-sigma DEG")
+        if self.mosaic_frame is not None and self.mosaic_sigma is None and self.mosaic_matrices is None:
+            raise InputError("--mosaic-frame goes with --mosaic-sigma or --mosaic-matrices; expected one of them")
+        if self.mosaic_sigma is not None and len(set(self.mosaic_sigma)) > 1 and self.mosaic_frame is None:
+            raise InputError(
+                "--mosaic-sigma of three angles without --mosaic-frame; expected lab (about x, y, z of the laboratory) "
+                "or crystal (about a, b, c)"
+            )
         return self
 
     @classmethod
@@ -102,15 +128,18 @@ BOUNDS: dict[str, Bound] = {
 }
 """Options that are numbers, and what they must be; the others are names."""
 LISTS: dict[str, tuple[tuple[int, ...], Bound]] = {
+    "--mosaic-sigma": ((1, 3), ("1 or 3 angles of 0 or more with commas [degree]", lambda x: 0 <= x < 360)),
     "--ncells": ((1, 3, 6), ("1, 3 or 6 numbers with commas, the first three above 0", math.isfinite)),
 }
 """Options of several numbers: how many there may be, and what each must be."""
 CHOICES: dict[str, tuple[str, ...]] = {
     "--crystal-shape": tuple(map(str, Shape)),
     "--node-height": ("cells", "one"),
+    "--mosaic-frame": tuple(map(str, MosaicFrame)),
+    "--mosaic-axes": tuple(map(str, MosaicAxes)),
 }
 """Options that are one of some names."""
-COUNTED = ("--experiment",)
+COUNTED = ("--experiment", "--spread-seed")
 """Options that are whole numbers, counted from 0."""
 
 

@@ -218,7 +218,8 @@ def configuration_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
         f"vdivrange={setup.vdiv.range:g} vdivstep={setup.vdiv.step:g}  radians",
         f"{setup.sources.directions} divergence steps",
         f"{len(setup.sources.origins)} sources",
-        f"{setup.mosaic.domains} mosaic domains over mosaic spread of {setup.mosaic.spread * RTD:g} degrees",
+        f"{setup.mosaic.domains} mosaic domains "
+        + (setup.mosaic.kind or f"over mosaic spread of {setup.mosaic.spread * RTD:g} degrees"),
         f"{setup.phi.count} phi steps from {settings.phi * RTD:g} to "
         f"{(settings.phi + setup.phi.range) * RTD:g} degrees",
         f"{n}x{n} pixel oversample steps{''.join(options)}",

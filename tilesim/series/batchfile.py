@@ -33,7 +33,8 @@ MOST_FRAMES = 100_000
 OPTIONS = {
     **{"model": "model", "model_dmin": "dmin", "k_sol": "k_sol", "b_sol": "b_sol", "column": "column"},
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
-    **{name: name for name in ("crystal_shape", "ncells", "node_height")},
+    **{name: name for name in ("crystal_shape", "ncells", "node_height", "domain_sizes", "lattices")},
+    **{name: name for name in ("mosaic_matrices", "mosaic_sigma", "mosaic_frame", "mosaic_axes", "spread_seed")},
     **{"geometry": "geometry", "detector": "detector", "geometry_experiment": "experiment"},
 }
 """Keys that are no flags of nanoBragg's, and the field of `nanobragg.options.Options` that they set."""
