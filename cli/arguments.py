@@ -255,7 +255,40 @@ DETECTOR = [
     click.option("--detector", metavar="NAME", help="A detector by name, such as eiger2-16m; see docs/detectors.md."),
 ]
 """Detectors as they are (docs/detectors.md)."""
-EXPERIMENT = [*FACTORS, *BACKGROUND, *DETECTOR]
+CRYSTAL = [
+    click.option(
+        "--crystal-shape",
+        metavar="NAME",
+        help="square, round, gauss, tophat as of nanoBragg's flags; gauss-hkl, tophat-hkl of simtbx and diffBragg: as "
+        "wide as 1/N in h, k, l, while gauss and tophat (-gauss_xtal, -tophat_spots) are round in 1/angstrom [square].",
+    ),
+    click.option("--ncells", metavar="NA[,NB,NC[,ND,NE,NF]]", help="Unit cells, real numbers, instead of -N."),
+    click.option("--node-height", metavar="cells|one", help="Lattice factor on a node of a *-hkl shape [cells]."),
+    click.option("--mosaic-matrices", metavar="FILE", help="Rotation of every mosaic domain, nine numbers a row."),
+    click.option(
+        "--mosaic-sigma",
+        metavar="DEG[,DEG,DEG]",
+        help="Gaussian mosaic spread, standard deviation; of three angles see --mosaic-frame.",
+    ),
+    click.option(
+        "--mosaic-frame",
+        metavar="lab|crystal",
+        help="Frame of the three angles and of the rotations: about x, y, z and fixed in the laboratory, or about "
+        "a, b, c and turning with the crystal [lab].",
+    ),
+    click.option("--mosaic-axes", metavar="spiral|random", help="How --mosaic-sigma spreads rotation axes [spiral]."),
+    click.option("--spread-seed", metavar="N", help="Random seed of --mosaic-sigma [8675309]."),
+    click.option(
+        "--domain-sizes",
+        metavar="lognormal:SD[:COUNT]|FILE",
+        help="Sizes of domains relative to N: a distribution, or rows of factor and number of domains.",
+    ),
+    click.option(
+        "--lattices", metavar="FILE", help="Several lattices: rows of a share and angles x y z, or a rotation matrix."
+    ),
+]
+"""The crystal beyond nanoBragg's own flags (docs/crystals.md)."""
+EXPERIMENT = [*FACTORS, *CRYSTAL, *BACKGROUND, *DETECTOR]
 """All that decides a pixel beyond nanoBragg's own flags."""
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
@@ -307,7 +340,7 @@ def experiment_options(function: Callable) -> Callable:
 
 def batch_options(function: Callable) -> Callable:
     """The options of `batch`, whose outputs stand in its file."""
-    return _with_options(function, [*BACKGROUND, *DETECTOR, *KERNEL, *ENGINE, ASSEMBLE, *ENDING])
+    return _with_options(function, [*CRYSTAL, *BACKGROUND, *DETECTOR, *KERNEL, *ENGINE, ASSEMBLE, *ENDING])
 
 
 def _with_options(function: Callable, options: list[Callable]) -> Callable:

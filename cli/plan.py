@@ -57,7 +57,7 @@ def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
             "steps",
             f"{job.evaluations:.4g} = pixels x {experiment.sampling.oversample}^2 sub-pixels"
             f" x {experiment.layers} layers x {len(experiment.beam.waves)} sources"
-            f" x {experiment.scan.steps} phi steps x {experiment.domains} mosaic domains"
+            f" x {experiment.scan.steps} phi steps x {experiment.orientations} mosaic domains"
             + (" x frames" if len(frames) > 1 else ""),
         ),
         ("tiles", f"{len(job.plan)} of {tile[0]} x {tile[1]} pixels"),

@@ -10,6 +10,7 @@ from tilesim.model import (
     Crystal,
     Detector,
     Experiment,
+    MosaicSpread,
     Panel,
     PixelMask,
     Region,
@@ -18,6 +19,7 @@ from tilesim.model import (
     ScatteringCurve,
     Sensor,
     Shape,
+    SizeSpread,
     Source,
     StructureFactors,
 )
@@ -108,11 +110,33 @@ def veiled(**changes):
     return rich(**{"beam": beam, "background": Background(curve, 1e-4, 1000.0, 0.018), **changes})
 
 
+def assembled(**changes):
+    """Two lattices with shares, real oriented cells, sizes, and a spread that turns with the crystal."""
+    first = plain().crystal.replace(
+        cells=(5.5, 6, 4.2),
+        shape=Shape.GAUSS_HKL,
+        fudge=0.2,
+        cells_off_diagonal=(0.6, -0.5, 0.4),
+        mosaic_spread=MosaicSpread((0.01, 0.03, 0.005), domains=4),
+        mosaic_frame="crystal",
+        sizes=SizeSpread((0.7, 1.2), (1, 2)),
+        share=0.7,
+    )
+    second = (
+        plain()
+        .crystal.rotated((0.0, 1.0, 1.0), 0.7)
+        .replace(cells=(4, 4, 5), shape=Shape.GAUSS_HKL, fudge=0.1, mosaic_rotations=(TURN,) * 3, share=0.3)
+    )
+    scan = Scan((0.6, 0.8, 0.0), 0.4, 0.02, 3)
+    return plain(**{"crystal": first, "other_crystals": (second,), "scan": scan, **changes})
+
+
 ALL = {
     "plain": plain(),
     "rich": rich(),
     "veiled": veiled(),
     "interpolated": interpolated(),
+    "assembled": assembled(),
     "strict plain": strict(plain(scan=Scan((1.0, 0.0, 0.0), 0.0, 0.01, 3))),
     "strict rich": strict(rich()),
     "strict interpolated": strict(interpolated()),

@@ -17,6 +17,9 @@ from tilesim.model import Beam as Beam
 from tilesim.model import Crystal as Crystal
 from tilesim.model import Detector as Detector
 from tilesim.model import Experiment as Experiment
+from tilesim.model import MosaicAxes as MosaicAxes
+from tilesim.model import MosaicFrame as MosaicFrame
+from tilesim.model import MosaicSpread as MosaicSpread
 from tilesim.model import Panel as Panel
 from tilesim.model import PixelMask as PixelMask
 from tilesim.model import Region as Region
@@ -26,6 +29,7 @@ from tilesim.model import ScatteringCurve as ScatteringCurve
 from tilesim.model import Sensor as Sensor
 from tilesim.model import Series as Series
 from tilesim.model import Shape as Shape
+from tilesim.model import SizeSpread as SizeSpread
 from tilesim.model import Source as Source
 from tilesim.model import StructureFactors as StructureFactors
 from tilesim.model.instrument import Instrument as Instrument

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -138,6 +137,5 @@ def summed_type(experiment: Experiment, precision: str) -> str:
     """Type of the terms of the sum: float64 also where one could leave the range of float32."""
     factors = experiment.factors
     highest = max(abs(factors.default), float(np.abs(factors.grid).max()) if not factors.empty else 0.0)
-    cells = experiment.crystal.cells if experiment.crystal is not None else (1, 1, 1)
-    tallest = highest * math.prod(map(float, cells))
+    tallest = highest * max((crystal.tallest for crystal in experiment.crystals), default=1.0)
     return "float64" if precision == "double" or tallest * tallest > FLOAT32_ROOM else "float32"

@@ -47,12 +47,18 @@ def experiments(draw):
     """Crystals, sampling options and scans of all kinds on a small detector."""
     base = ALL[draw(st.sampled_from(["plain", "rich", "interpolated"]))]
     axis = draw(st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: np.linalg.norm(v) > 0.1))
+    strict = draw(st.booleans())
+    shape = draw(st.sampled_from([shape for shape in Shape if not (strict and shape.in_hkl)]))
     crystal = dataclasses.replace(
         base.crystal,
-        shape=draw(st.sampled_from(Shape)),
-        cells=draw(st.tuples(*[st.integers(1, 60)] * 3)),
+        shape=shape,
+        cells=draw(st.tuples(*[st.integers(1, 60) if strict else st.integers(1, 60) | st.floats(0.5, 60)] * 3)),
         fudge=draw(st.sampled_from([0.5, 1.0, 2.0])),
     )
+    if shape.in_hkl:
+        least = min(crystal.cells) / 2
+        off = draw(st.tuples(*[st.floats(-least, least)] * 3))
+        crystal = dataclasses.replace(crystal, cells_off_diagonal=off)
     scan = dataclasses.replace(
         base.scan,
         axis=tuple(np.array(axis) / np.linalg.norm(axis)),
@@ -68,7 +74,7 @@ def experiments(draw):
         oversample_thick=draw(st.booleans()),
         oversample_polar=draw(st.booleans()),
         oversample_omega=draw(st.booleans()),
-        strict_c=draw(st.booleans()),
+        strict_c=strict,
     )
     beam = dataclasses.replace(base.beam, kahn_factor=draw(st.sampled_from([None, 0.0, 0.95])))
     return base.replace(crystal=crystal, scan=scan, sampling=sampling, beam=beam)
@@ -89,7 +95,9 @@ def test_it_agrees_on_drawn_experiments(experiment, latch):
 
 
 @compiler
-@pytest.mark.parametrize("shape, fudge", [(Shape.GAUSS, 1.0), (Shape.TOPHAT, 1e-3)])
+@pytest.mark.parametrize(
+    "shape, fudge", [(Shape.GAUSS, 1.0), (Shape.TOPHAT, 1e-3), (Shape.GAUSS_HKL, 1.0), (Shape.TOPHAT_HKL, 0.1)]
+)
 @pytest.mark.parametrize("precision", ["mixed", "double"])
 def test_leaving_out_exact_zeros_changes_no_bit(shape, fudge, precision):
     crystal = dataclasses.replace(ALL["plain"].crystal, shape=shape, cells=(14, 14, 14), fudge=fudge)

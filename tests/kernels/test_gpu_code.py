@@ -13,7 +13,7 @@ HOPPER = GPUTarget("cuda", 90, 32)
 
 @pytest.mark.filterwarnings("ignore:TRITON")
 @pytest.mark.parametrize("single", [True, False])
-@pytest.mark.parametrize("shape, interpolate", [(0, False), (1, False), (2, False), (3, False), (0, True)])
+@pytest.mark.parametrize("shape, interpolate", [*((n, False) for n in range(6)), (0, True)])
 def test_every_form_of_it_compiles(shape, interpolate, single, tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     chosen = {"SHAPE": shape, "SINGLE": single, "INTERPOLATE": interpolate, "BLOCK": gpu.BLOCK}

@@ -42,7 +42,10 @@ def test_it_agrees_with_the_definition(gpu, name, precision, tolerance):
 @pytest.mark.parametrize("shape", Shape)
 @pytest.mark.parametrize("precision, tolerance", [("mixed", 1e-5), ("double", 1e-9)])
 def test_every_shape_agrees(gpu, shape, precision, tolerance):
-    crystal = dataclasses.replace(ALL["plain"].crystal, shape=shape, cells=(5, 6, 7), fudge=0.05)
+    off = (1.1, -0.5, 0.4) if shape.in_hkl else (0.0, 0.0, 0.0)
+    crystal = dataclasses.replace(
+        ALL["plain"].crystal, shape=shape, cells=(5.5, 6, 7.2), fudge=0.05, cells_off_diagonal=off
+    )
     experiment = ALL["plain"].replace(crystal=crystal)
     values, _ = gpu.lower(experiment, precision, "cpu").photons(SOME)
     wanted, _ = tensors.lower(experiment, "double").photons(SOME)
@@ -58,9 +61,9 @@ def test_interpolation_ends_where_the_reference_gives_it_up(gpu, latch):
 
 
 def test_orientations_come_in_bounded_parts_that_add_up(gpu, monkeypatch):
-    setup = tensors.lower(ALL["rich"], "double").setup
-    [whole] = gpu._cells(setup, False)
+    [grain] = tensors.lower(ALL["rich"], "double").setup.grains
+    [whole] = gpu._cells(grain, False)
     monkeypatch.setattr(gpu, "ORIENTATIONS", 2)
-    parts = list(gpu._cells(setup, False))
+    parts = list(gpu._cells(grain, False))
     assert len(parts) > 1 and max(map(len, parts)) <= 3
     torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=0)

@@ -22,7 +22,7 @@ COLUMNS = {
     "direction": ((0.0, 0.0, 1.0), TILTED),
     "fluence": (1e24, 3e24),
     "exposure": (0.1, 0.4),
-    "cells": ((7, 6, 5), (4, 6, 5)),
+    "cells": ((7, 6, 5), (4.5, 6, 5)),
     "orientation": (np.eye(3), np.reshape(TURN, (3, 3))),
     "distance": (0.06, 0.065),
 }
@@ -111,7 +111,7 @@ def test_whole_parts_are_columns(part):
         ({"beam.colour": [1]}, "no column 'beam.colour'"),
         ({"wavelength": [1e-10, 1.1e-10], "fluence": [1e24]}, "expected as many"),
         ({"wavelength": [1.0]}, "did you mean"),
-        ({"cells": [(0, 1, 1)]}, "at least 1"),
+        ({"cells": [(0, 1, 1)]}, "above 0"),
         ({"fluence": [math.nan]}, "fluence"),
     ],
 )

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from experiments import TILTED, TURN, interpolated, plain, rich, veiled
+from experiments import TILTED, TURN, assembled, interpolated, plain, rich, veiled
 
 import tilesim
 from tilesim.errors import TilesimError
@@ -17,6 +17,7 @@ from tilesim.model import (
     Crystal,
     Detector,
     Experiment,
+    MosaicSpread,
     Panel,
     PixelMask,
     Region,
@@ -25,6 +26,7 @@ from tilesim.model import (
     ScatteringCurve,
     Sensor,
     Shape,
+    SizeSpread,
     Source,
     StructureFactors,
 )
@@ -53,7 +55,9 @@ BASES = {
     "sensor": plain(detector=Detector((Panel.facing(0.06, 4e-4, (23, 31), sensor=SILICON),), "small")),
     "dry": rich(water_size=0.0),
     "gauss": plain(crystal=plain().crystal.replace(shape=Shape.GAUSS)),
+    "in hkl": plain(crystal=plain().crystal.replace(shape=Shape.GAUSS_HKL)),
     "even": plain(factors=StructureFactors.constant(50.0)),
+    "assembled": assembled(),
     "curved": plain(detector=Detector((Panel.facing(0.06, 4e-4, (23, 31), curved_radius=0.06),), "small")),
 }
 CURVE = ScatteringCurve((0.0, 2e8, 9e8), (4.0, 7.0, 1.0), "another")
@@ -69,6 +73,7 @@ CHANGES = {
     (Experiment, "water_size"): Change("plain", 3e-5, IMAGE),
     (Experiment, "mask"): Change("plain", PixelMask(MASK), IMAGE),
     (Experiment, "background"): Change("veiled", None, IMAGE),
+    (Experiment, "other_crystals"): Change("assembled", (), IMAGE),
     (Beam, "direction"): Change("plain", TILTED, IMAGE),
     (Beam, "wavelength"): Change("rich", 1.1e-10, IMAGE),
     (Beam, "fluence"): Change("plain", 2e24, IMAGE),
@@ -83,7 +88,19 @@ CHANGES = {
     (Crystal, "a"): Change("plain", (3.0e-9, 0.2e-9, 0.1e-9), IMAGE),
     (Crystal, "b"): Change("plain", (-0.3e-9, 3.4e-9, 0.4e-9), IMAGE),
     (Crystal, "c"): Change("plain", (0.2e-9, -0.1e-9, 3.9e-9), IMAGE),
-    (Crystal, "cells"): Change("plain", (7, 6, 8), IMAGE),
+    (Crystal, "cells"): Change("plain", (7, 6.3, 5), IMAGE),
+    (Crystal, "cells_off_diagonal"): Change("in hkl", (1.1, -0.5, 0.4), IMAGE),
+    (Crystal, "unit_height"): Change("in hkl", True, IMAGE),
+    (Crystal, "mosaic_spread"): Change("plain", MosaicSpread(0.01, 4), IMAGE),
+    (Crystal, "mosaic_frame"): Change("assembled", "lab", IMAGE),
+    (Crystal, "sizes"): Change("plain", SizeSpread((0.5, 1.0), (1, 1)), IMAGE),
+    (Crystal, "share"): Change("plain", 0.5, IMAGE),
+    (MosaicSpread, "sigma"): Change("assembled", 0.02, IMAGE),
+    (MosaicSpread, "domains"): Change("assembled", 6, IMAGE),
+    (MosaicSpread, "axes"): Change("assembled", "random", IMAGE),
+    (MosaicSpread, "seed"): Change("assembled", 1, IMAGE),
+    (SizeSpread, "factors"): Change("assembled", (0.7, 1.1), IMAGE),
+    (SizeSpread, "numbers"): Change("assembled", (1, 3), IMAGE),
     (Crystal, "shape"): Change("plain", Shape.GAUSS, IMAGE),
     (Crystal, "fudge"): Change("dry", 0.7, IMAGE),
     (Crystal, "mosaic_rotations"): Change("plain", (TURN,), IMAGE),
@@ -139,6 +156,8 @@ PLACES = {
     Beam: lambda e: e.beam,
     Source: lambda e: e.beam.sources[1],
     Crystal: lambda e: e.crystal,
+    MosaicSpread: lambda e: e.crystal.mosaic_spread,
+    SizeSpread: lambda e: e.crystal.sizes,
     Detector: lambda e: e.detector,
     Panel: lambda e: e.detector.panels[0],
     Sensor: lambda e: e.detector.panels[0].sensor,
@@ -165,6 +184,10 @@ def changed(experiment, noun, new):
             return experiment.replace(detector=detector.replace(panels=(new,)))
         case _ if noun is Sensor:
             return changed(experiment, Panel, detector.panels[0].replace(sensor=new))
+        case _ if noun is MosaicSpread:
+            return experiment.replace(crystal=experiment.crystal.replace(mosaic_spread=new))
+        case _ if noun is SizeSpread:
+            return experiment.replace(crystal=experiment.crystal.replace(sizes=new))
         case _ if noun is Region:
             return experiment.replace(sampling=sampling.replace(roi=new))
         case _ if noun is ScatteringCurve:

@@ -19,6 +19,7 @@ from tilesim.model import (
     Crystal,
     Detector,
     Experiment,
+    MosaicSpread,
     Panel,
     PixelMask,
     Region,
@@ -27,6 +28,7 @@ from tilesim.model import (
     ScatteringCurve,
     Sensor,
     Shape,
+    SizeSpread,
     Source,
     StructureFactors,
 )
@@ -95,6 +97,12 @@ CHANGES = {
         "fudge": 2.0,
         "mosaic_rotations": (np.diag([1, -1, -1]),),
         "reciprocal": ((1e9, 0, 0), (0, 1e9, 0), (0, 0, 1.1e9)),
+        "cells_off_diagonal": (0.1, 0.0, -0.2),
+        "unit_height": True,
+        "mosaic_spread": MosaicSpread(0.01, 4),
+        "mosaic_frame": "crystal",
+        "sizes": SizeSpread((0.5, 1.0), (1, 1)),
+        "share": 0.5,
     },
     "scan": {"axis": X, "start": 0.1, "step": 0.1, "steps": 2},
     "sampling": {
@@ -109,6 +117,8 @@ CHANGES = {
         "strict_c": True,
     },
 }
+IN_HKL = ("cells_off_diagonal", "unit_height")
+"""Fields of a crystal of the shape gauss-hkl alone."""
 PANEL_CHANGES = {
     "origin": (0.0, 0.0, 0.2),
     "fast": Y,
@@ -126,6 +136,7 @@ WHOLE = {
     "water_size": 1e-6,
     "mask": None,
     "background": Background(CURVE, 1e-4, 1000.0, 0.018),
+    "other_crystals": (Crystal((1e-9, 0, 0), (0, 1e-9, 0), (0, 0, 1e-9)),),
 }
 
 
@@ -138,6 +149,8 @@ def test_these_tests_know_every_field():
 
 @pytest.mark.parametrize(("part", "field"), [(p, f) for p in CHANGES for f in CHANGES[p]])
 def test_equality_and_digest_fail_when_a_field_of_a_part_changes(experiment, part, field):
+    if field in IN_HKL:
+        experiment = experiment.replace(crystal=experiment.crystal.replace(shape="gauss-hkl"))
     changed = experiment.replace(**{part: getattr(experiment, part).replace(**{field: CHANGES[part][field]})})
     assert changed != experiment and changed.digest != experiment.digest
 
@@ -353,11 +366,27 @@ REFUSED = {
     "flat cell": (lambda: Crystal(X_NM, Y_NM, (1e-9, 1e-9, 0.0)), "one plane"),
     "nearly flat cell": (lambda: Crystal((1e-9, 2e-9, 3e-9), (4e-9, 5e-9, 6e-9), (7e-9, 8e-9, 9e-9)), "one plane"),
     "cell in angstrom": (lambda: Crystal((50, 0, 0), (0, 50, 0), (0, 0, 50)), "did you mean 5e-09"),
-    "two cells": (lambda: Crystal(*CUBE, cells=(2, 2)), "cells of the crystal is (2, 2); expected 3 whole numbers"),
-    "one number of cells": (lambda: Crystal(*CUBE, cells=5), "expected 3 whole numbers"),
-    "no cells": (lambda: Crystal(*CUBE, cells=(1, 0, 1)), "expected at least 1"),
-    "half a cell": (lambda: Crystal(*CUBE, cells=(1, 1.5, 1)), "expected a whole number"),
-    "unknown shape": (lambda: Crystal(*CUBE, shape="cube"), "expected one of square, round, gauss, tophat"),
+    "two cells": (lambda: Crystal(*CUBE, cells=(2, 2)), "cells of the crystal is (2, 2); expected 3 numbers"),
+    "one number of cells": (lambda: Crystal(*CUBE, cells=5), "expected 3 numbers"),
+    "no cells": (lambda: Crystal(*CUBE, cells=(1, 0, 1)), "expected 3 numbers above 0"),
+    "oriented square": (lambda: Crystal(*CUBE, cells_off_diagonal=(1, 0, 0)), "with the shape square; expected"),
+    "a star of height 1": (lambda: Crystal(*CUBE, shape="gauss", unit_height=True), "expected the shape gauss-hkl"),
+    "N without volume": (lambda: Crystal(*CUBE, (5, 5, 5), "gauss-hkl", cells_off_diagonal=(5, 0, 0)), "determinant"),
+    "spread and rotations": (
+        lambda: Crystal(*CUBE, mosaic_rotations=[np.eye(3)] * 2, mosaic_spread=MosaicSpread(0.1)),
+        "mosaic_spread and mosaic_rotations; expected one of them",
+    ),
+    "a negative share": (lambda: Crystal(*CUBE, share=-0.1), "share of the crystal"),
+    "a spread of a number": (lambda: Crystal(*CUBE, mosaic_spread=0.1), "expected a MosaicSpread"),
+    "an unknown frame": (lambda: Crystal(*CUBE, mosaic_frame="beam"), "expected one of lab, crystal"),
+    "an odd number of domains": (lambda: MosaicSpread(0.1, 5), "expected an even number"),
+    "a negative spread": (lambda: MosaicSpread(-0.1), "0 or more, or three above 0"),
+    "a spread of nothing about an axis": (lambda: MosaicSpread((0.1, 0.0, 0.1)), "three above 0"),
+    "no size": (lambda: SizeSpread((), ()), "at least one factor"),
+    "a size of nothing": (lambda: SizeSpread((0.0,), (1,)), "factors above 0"),
+    "no domain of any size": (lambda: SizeSpread((1.0,), (0,)), "not all 0"),
+    "more sizes than numbers": (lambda: SizeSpread((1.0, 2.0), (1,)), "expected 2 numbers"),
+    "unknown shape": (lambda: Crystal(*CUBE, shape="cube"), "expected one of square, round, gauss, tophat, gauss-hkl"),
     "NaN in a cell vector": (lambda: Crystal((NAN, 0, 0), Y_NM, Z_NM), "cell vector a"),
     "no domain": (lambda: Crystal(*CUBE, mosaic_rotations=()), "no mosaic domain"),
     "no rotation": (lambda: Crystal(*CUBE, mosaic_rotations=[np.eye(3), 2 * np.eye(3)]), "matrix 1 of mosaic"),

@@ -75,7 +75,7 @@ def test_every_term_of_the_worked_pixels_is_reproduced(job, request):
                     assert polar == pytest.approx(source["polar_in_use"], rel=1e-9)
                 cells = [cell for _, cell in numbered_orientations(setup, wave.group)]
                 for term in source["terms"]:
-                    cell = cells[term["phi_index"] * len(setup.mosaic) + term["mosaic_index"]]
+                    cell = cells[term["phi_index"] * setup.grains[0].mosaic.shape[1] + term["mosaic_index"]]
                     np.testing.assert_allclose(cell, [term["a_m"], term["b_m"], term["c_m"]], rtol=1e-9, atol=1e-21)
                     hkl = miller_indices(wave.q, cell)
                     np.testing.assert_allclose([x.item() for x in hkl], term["hkl"], rtol=1e-9)

@@ -8,7 +8,7 @@ from time import perf_counter
 from tilesim.compute import Kernel, rendered_pixels, simulate_tile
 from tilesim.engine.backend import one_thread_each
 from tilesim.engine.job import Job, lower_job
-from tilesim.model import Detector, Experiment, Series
+from tilesim.model import Crystal, Detector, Experiment, Series
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
@@ -73,6 +73,12 @@ def _time(kernel: Kernel, tile: Tile) -> Trial:
     return Trial(len(rendered_pixels(kernel.experiment, tile)) * kernel.experiment.evaluations / min(seconds))
 
 
+def _few_domains(crystal: Crystal) -> Crystal:
+    if crystal.domains <= MAX_STEPS_EACH:
+        return crystal
+    return crystal.with_domains(crystal.mosaic_matrices[:MAX_STEPS_EACH])
+
+
 def _shortened(experiment: Experiment) -> Experiment:
     """The experiment with few steps of each kind, so that a pass is short."""
     panel, crystal = experiment.detector.panels[0], experiment.crystal
@@ -81,7 +87,8 @@ def _shortened(experiment: Experiment) -> Experiment:
         panel = replace(panel, sensor=sensor)
     return experiment.replace(
         beam=replace(experiment.beam, sources=experiment.beam.sources[:MAX_STEPS_EACH]),
-        crystal=crystal and replace(crystal, mosaic_rotations=crystal.mosaic_rotations[:MAX_STEPS_EACH]),
+        crystal=crystal and _few_domains(crystal),
+        other_crystals=tuple(map(_few_domains, experiment.other_crystals[: MAX_STEPS_EACH - 1])),
         detector=Detector((panel,)),
         scan=replace(experiment.scan, steps=min(experiment.scan.steps, MAX_STEPS_EACH)),
         sampling=replace(experiment.sampling, oversample=1),

@@ -64,15 +64,18 @@ def turned(experiment: Experiment, rotation: np.ndarray) -> Experiment:
     turned_beam: Beam = beam.replace(
         direction=turn(beam.direction), polarization_axis=turn(beam.polarization_axis), sources=sources
     )
-    turned_crystal: Crystal | None = None
-    if crystal is not None:
-        domains = [rotation @ np.array(m).reshape(3, 3) @ rotation.T for m in crystal.mosaic_rotations]
-        turned_crystal = crystal.transformed(turn).replace(mosaic_rotations=tuple(domains))
+
+    def turn_crystal(crystal: Crystal) -> Crystal:
+        domains = rotation @ crystal.mosaic_matrices @ rotation.T
+        return crystal.transformed(turn).with_domains(domains)
+
+    turned_crystal = None if crystal is None else turn_crystal(crystal)
     turned_scan: Scan = scan.replace(axis=turn(scan.axis))
     panels = tuple(map(turn_panel, experiment.detector.panels))
     return experiment.replace(
         beam=turned_beam,
         crystal=turned_crystal,
+        other_crystals=tuple(map(turn_crystal, experiment.other_crystals)),
         scan=turned_scan,
         detector=experiment.detector.replace(panels=panels),
     )

@@ -12,6 +12,7 @@ from tilesim.geometry.resolution import d_spacings
 from tilesim.model.beam import Beam
 from tilesim.model.crystal import Crystal
 from tilesim.model.detector import Panel
+from tilesim.model.experiment import Experiment
 from tilesim.model.scan import Scan
 
 MOST = 10**9
@@ -61,6 +62,12 @@ def predict_spots(crystal: Crystal, beam: Beam, scan: Scan, panel: Panel) -> Spo
     return Spots(hkl, slow, fast)
 
 
+def predicted(experiment: Experiment, panel: Panel) -> Spots:
+    """The reflections of all crystals of an experiment on a panel. Raises InputError as `predict_spots`."""
+    found = [predict_spots(one, experiment.beam, experiment.scan, panel) for one in experiment.crystals]
+    return Spots(*(np.concatenate([getattr(one, name) for one in found]) for name in ("hkl", "slow", "fast")))
+
+
 def _excited(hkl: np.ndarray, g: np.ndarray, crystal: Crystal, beam: Beam, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     """Those of the reflections hkl, g (n, 3) in 1/m, that the scan excites, and where their rays go (m, 3)."""
     incident = np.array(beam.direction) / np.linalg.norm(beam.direction) / beam.wavelength
@@ -96,8 +103,8 @@ def _excited(hkl: np.ndarray, g: np.ndarray, crystal: Crystal, beam: Beam, scan:
 def _width(g: np.ndarray, crystal: Crystal, beam: Beam) -> np.ndarray:
     """How far off Ewald's sphere (n,) in 1/m a reflection is still seen: size, mosaicity, spectrum, divergence."""
     edges = (n * np.linalg.norm(v) for n, v in zip(crystal.cells, (crystal.a, crystal.b, crystal.c), strict=True))
-    traces = [m[0] + m[4] + m[8] for m in crystal.mosaic_rotations]
-    mosaic = math.acos(min(1.0, max(-1.0, (min(traces) - 1) / 2)))
+    traces = np.trace(crystal.mosaic_matrices, axis1=1, axis2=2)
+    mosaic = math.acos(min(1.0, max(-1.0, (float(traces.min()) - 1) / 2)))
     waves = beam.waves
     central = np.array(beam.direction) / np.linalg.norm(beam.direction)
     spread = max(float(np.linalg.norm(np.array(w.direction) - central)) for w in waves)

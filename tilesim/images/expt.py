@@ -1,4 +1,4 @@
-"""DIALS model files (.expt): beam, detector, goniometer, scan and the crystal that was simulated, as JSON."""
+"""DIALS model files (.expt): beam, detector, goniometer, scan and the crystals that were simulated, as JSON."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.replace import replacing
 from tilesim.geometry.axes import Axes, rotation_to, turned
-from tilesim.model import Experiment, Panel, PixelMask, Region, Series
-from tilesim.model.vectors import rotate_about
+from tilesim.model import Crystal, Experiment, Panel, PixelMask, Region, Series
+from tilesim.model.vectors import Vector, rotate_about
 
 IDENTITY = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 CONTIGUOUS = 1e-6
@@ -85,17 +85,19 @@ def models(series: Series, axes: Axes, images: ModelImages | None = None) -> dic
             "imageset": [_sequence(images, len(frames))] if images else [],
         }
         places = {"beam": 0, "detector": 0, "goniometer": 0, "scan": 0, **({"imageset": 0} if images else {})}
-        plain["experiment"] = [shared | places | _place(plain, "crystal", crystal_model(first, 0.0))]
+        plain["experiment"] = [
+            shared | places | _place(plain, "crystal", model) for model in crystal_models(first, 0.0)
+        ]
         return plain
     for index, frame in enumerate(frames):
         places = _place(plain, "beam", beam_model(frame)) | _place(plain, "detector", detector_model(frame))
-        # Of a still each has a crystal of its own, as programs that refine them expect.
-        places |= _place(plain, "crystal", crystal_model(frame, frame.scan.start), alone=True)
         if images:
             name = images.names[index] if len(images.names) > 1 else images.names[0]
             indices = {"single_file_indices": [index]} if len(images.names) == 1 < len(frames) else {}
             places |= _place(plain, "imageset", {"__id__": "ImageSet", "images": [name], **_LOOKUPS, **indices})
-        plain["experiment"].append(shared | places)
+        # Of a still each has a crystal of its own, as programs that refine them expect.
+        for model in crystal_models(frame, frame.scan.start):
+            plain["experiment"].append(shared | places | _place(plain, "crystal", model, alone=True))
     return plain
 
 
@@ -246,11 +248,14 @@ def scan_model(frames: Sequence[Experiment], first: int) -> dict[str, Any]:
     }
 
 
-def crystal_model(experiment: Experiment, angle: float) -> dict[str, Any] | None:
-    """The cell in P1, turned about the spindle by `angle` radians; angstrom. None without a crystal."""
-    if experiment.crystal is None:
-        return None
-    vectors = (rotate_about(getattr(experiment.crystal, name), experiment.scan.axis, angle) for name in "abc")
+def crystal_models(experiment: Experiment, angle: float) -> list[dict[str, Any] | None]:
+    """The models of all crystals, turned about the spindle by `angle` radians; None without any."""
+    return [_crystal_model(one, experiment.scan.axis, angle) for one in experiment.crystals] or [None]
+
+
+def _crystal_model(crystal: Crystal, axis: Vector, angle: float) -> dict[str, Any]:
+    """The cell in P1; angstrom."""
+    vectors = (rotate_about(getattr(crystal, name), axis, angle) for name in "abc")
     named = zip("abc", vectors, strict=True)
     cell = {f"real_space_{name}": [x * 1e10 for x in vector] for name, vector in named}
     return {"__id__": "crystal", **cell, "space_group_hall_symbol": " P 1"}
@@ -260,7 +265,7 @@ def _is_sweep(frames: Sequence[Experiment]) -> bool:
     """Whether one crystal turns on in each frame from where the one before it ended, and all else stays."""
     first = frames[0]
     for one in frames:
-        same = (one.beam, one.crystal, one.detector) == (first.beam, first.crystal, first.detector)
+        same = (one.beam, one.crystals, one.detector) == (first.beam, first.crystals, first.detector)
         if not same or one.scan.replace(start=0.0) != first.scan.replace(start=0.0):
             return False
     width = math.degrees(first.scan.oscillation)

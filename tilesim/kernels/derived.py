@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tilesim.compute import Numbers, check_precision, rendered_pixels, summed_type
-from tilesim.model import Experiment
-from tilesim.model.vectors import scale
+from tilesim.model import Crystal, Experiment, MosaicFrame
+from tilesim.model.vectors import Vector, rotate_about, scale
 from tilesim.physics.background import water_background
 from tilesim.tiling.tile import Tile
 
@@ -16,8 +17,27 @@ SEARCHED = 24576
 """Pixels of a list when an image is gone through in raster order."""
 PADDING = 64
 """Lists are padded to a multiple of this: vector instructions then treat every pixel alike (no scalar tail)."""
-SHAPES = ("square", "round", "gauss", "tophat")
+SHAPES = ("square", "round", "gauss", "tophat", "gauss-hkl", "tophat-hkl")
 """Shapes of crystals, in the order in which compiled kernels number them."""
+
+
+@dataclass(frozen=True)
+class DerivedGrain:
+    """Mosaic domains of one lattice and one size."""
+
+    cell: tuple[Vector, Vector, Vector]
+    """a, b, c in metres, unrotated"""
+    cells: tuple[float, float, float]
+    matrix: tuple[Vector, Vector, Vector]
+    """N: the cells on its diagonal"""
+    volume: float
+    """Lattice factor on a node: the cells of the crystal, or 1"""
+    fudge: float
+    reciprocal: tuple[Vector, Vector, Vector]
+    """a*, b*, c* in 1/angstrom"""
+    mosaic: np.ndarray
+    """(1 or phi, m, 3, 3) rotations after the spindle"""
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -30,10 +50,7 @@ class Derived:
     """Angles of the spindle, as they are used"""
     first_pixel: int | None
     """Strict only: the pixel whose first spindle step is not carried over (spec intensity 8.1)"""
-    volume: float
-    """Cells of the crystal"""
-    reciprocal: tuple[tuple[float, float, float], ...]
-    """a*, b*, c* in 1/angstrom"""
+    grains: tuple[DerivedGrain, ...]
     layer_thickness: float
     attenuation: float
     absorbing: bool
@@ -47,7 +64,7 @@ class Derived:
 def derive(experiment: Experiment, precision: str) -> Derived:
     """Raises PlanError for an unknown precision."""
     check_precision(precision)
-    crystal, scan, sampling = experiment.lattice, experiment.scan, experiment.sampling
+    scan, sampling = experiment.scan, experiment.sampling
     angles, first_pixel = scan.angles, None
     if sampling.strict_c and 0.0 in angles and any(angles):
         first_pixel = _first_pixel(experiment) if angles[0] == 0.0 else None
@@ -59,8 +76,7 @@ def derive(experiment: Experiment, precision: str) -> Derived:
         summed=summed_type(experiment, precision),
         angles=angles,
         first_pixel=first_pixel,
-        volume=math.prod(map(float, crystal.cells)),
-        reciprocal=tuple(scale(v, 1e-10) for v in crystal.star),
+        grains=tuple(_grains(experiment, angles)),
         layer_thickness=sensor.layer_thickness if sensor else 0.0,
         attenuation=sensor.attenuation_at(experiment.beam.wavelength) if sensor else 0.0,
         absorbing=sensor is not None or nothing_captured,
@@ -69,6 +85,43 @@ def derive(experiment: Experiment, precision: str) -> Derived:
         background=water_background(experiment.water_size, experiment.photon_scale),
         scale=experiment.photon_scale / experiment.steps,
     )
+
+
+def _grains(experiment: Experiment, angles: Sequence[float]) -> Iterator[DerivedGrain]:
+    """Every size of every crystal; weights are relative to the steps of the experiment."""
+    for crystal in experiment.crystals:
+        mosaic, weight = _mosaic(crystal, experiment.scan.axis, angles), crystal.share
+        weight *= experiment.domains / crystal.domains
+        if crystal.sizes is None:
+            yield _grain(crystal, mosaic, weight)
+        else:
+            for factor, share in zip(crystal.sizes.factors, crystal.sizes.shares, strict=True):
+                yield _grain(crystal.grown(factor), mosaic, weight * share)
+
+
+def _grain(crystal: Crystal, mosaic: np.ndarray, weight: float) -> DerivedGrain:
+    na, nb, nc = map(float, crystal.cells)
+    a, b, c = (scale(v, 1e-10) for v in crystal.star)
+    return DerivedGrain(
+        cell=(crystal.a, crystal.b, crystal.c),
+        cells=(na, nb, nc),
+        matrix=crystal.cells_matrix,
+        volume=crystal.node_factor,
+        fudge=crystal.fudge,
+        reciprocal=(a, b, c),
+        mosaic=mosaic,
+        weight=weight,
+    )
+
+
+def _mosaic(crystal: Crystal, axis: Vector, angles: Sequence[float]) -> np.ndarray:
+    """Mosaic rotations (1 or phi, m, 3, 3) after the spindle; of each angle where they turn with the crystal."""
+    matrices = crystal.mosaic_matrices
+    if crystal.mosaic_frame == MosaicFrame.LAB or not any(angles):
+        return matrices[None]
+    basis = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    turns = [np.array([rotate_about(v, axis, angle) for v in basis]).T for angle in angles]
+    return np.stack([turn @ matrices @ turn.T for turn in turns])
 
 
 def carried_over(angles: Sequence[float]) -> tuple[float, ...]:

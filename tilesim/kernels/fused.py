@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tilesim.compute import Numbers
-from tilesim.kernels.derived import SHAPES, derive
+from tilesim.kernels.derived import SHAPES, DerivedGrain, derive
 from tilesim.kernels.library import load
 from tilesim.model import Experiment, StructureFactors
 from tilesim.model.vectors import Vector, rotate_about
@@ -21,19 +22,30 @@ NUMBERS_PER_PIXEL = 2
 """Float64 numbers per pixel of a call: its number and its photons (tests/test_budget.py measures it)."""
 
 _WHOLE = (
-    "size width shape single interpolate skip layers oversample sources phi_steps mosaic_domains "
+    "size width shape single interpolate skip layers oversample sources phi_steps grain_count "
     "point_pixel curved absorbing polarized oversample_thick oversample_polar oversample_omega "
     "strict unrotated_start latch"
 ).split()
 _REAL = (
-    ("cells", 3), ("volume", 1), ("fudge", 1), ("reciprocal", 9),
     ("lowest", 3), ("highest", 3), ("rows", 1), ("length", 1), ("entry", 1),
     ("polarization_axis", 3), ("kahn_factor", 1),
     ("origin", 3), ("fast", 3), ("slow", 3), ("normal", 3), ("beam", 3),
     ("pixel_size", 1), ("close_distance", 1), ("curved_radius", 1), ("layer_thickness", 1), ("attenuation", 1),
     ("dmin", 1), ("background", 1), ("scale", 1),
 )  # fmt: skip
-_ARRAYS = "incident wavelengths weights cell turned mosaic values squares".split()
+_ARRAYS = "incident wavelengths weights values squares grains".split()
+_GRAIN_REAL = (("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reciprocal", 9), ("weight", 1))
+
+
+class _GrainStructure(ctypes.Structure):
+    """`Grain` of cpp/setup.h, field by field."""
+
+    _fields_ = (
+        ("domains", ctypes.c_int64),
+        ("next_step", ctypes.c_int64),
+        *((name, ctypes.c_double * n if n > 1 else ctypes.c_double) for name, n in _GRAIN_REAL),
+        *((name, ctypes.c_void_p) for name in ("cell", "turned", "mosaic")),
+    )
 
 
 class _SetupStructure(ctypes.Structure):
@@ -81,16 +93,20 @@ class FusedKernel:
         setup: Mapping[str, float | Sequence[float]],
         arrays: Mapping[str, np.ndarray],
         dtype: str,
+        grains: Sequence[DerivedGrain],
+        turned: Sequence[np.ndarray],
         first_pixel: int | None,
         recipe: tuple[object, ...],
     ) -> None:
         self.experiment, self.dtype, self._recipe = experiment, dtype, recipe
         self._library, self._first_pixel = load(), first_pixel
         # The struct holds addresses only: the arrays live as long as this does.
-        self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in _ARRAYS}
+        self._arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        self._grains, self._grain_arrays = _laid_out(grains, turned)
         self._setup = _SetupStructure(size=ctypes.sizeof(_SetupStructure), **{n: _field(v) for n, v in setup.items()})
         for name, array in self._arrays.items():
             setattr(self._setup, name, array.ctypes.data)
+        self._setup.grains = ctypes.addressof(self._grains)
         self._first_setup = _SetupStructure.from_buffer_copy(self._setup)
         self._first_setup.unrotated_start = 1
         if self.solid_angle(np.empty(0, np.int64)) < 0:
@@ -133,7 +149,7 @@ def lower(
     """
     derived = derive(experiment, precision)
     beam, crystal, scan, sampling = experiment.beam, experiment.lattice, experiment.scan, experiment.sampling
-    panel, cell = experiment.detector.panels[0], (crystal.a, crystal.b, crystal.c)
+    panel = experiment.detector.panels[0]
     table = table or lower_table(experiment.factors, derived.summed)
     rows, length = table.values.shape[1:]
     low = table.lowest
@@ -147,7 +163,7 @@ def lower(
         "oversample": sampling.oversample,
         "sources": len(beam.waves),
         "phi_steps": len(derived.angles),
-        "mosaic_domains": len(crystal.mosaic_rotations),
+        "grain_count": len(derived.grains),
         "point_pixel": sampling.point_pixel,
         "curved": panel.curved_radius is not None,
         "absorbing": derived.absorbing,
@@ -157,10 +173,6 @@ def lower(
         "oversample_omega": sampling.oversample_omega,
         "strict": sampling.strict_c,
         "latch": -1 if latch is None or not sampling.strict_c else latch,
-        "cells": crystal.cells,
-        "volume": derived.volume,
-        "fudge": crystal.fudge,
-        "reciprocal": [x for vector in derived.reciprocal for x in vector],
         "lowest": low,
         "highest": [m + n - 1 for m, n in zip(low, table.values.shape, strict=True)],
         "rows": rows,
@@ -186,14 +198,30 @@ def lower(
         "incident": np.array([s.direction for s in beam.waves], dtype=np.float64),
         "wavelengths": np.array([s.wavelength for s in beam.waves], dtype=np.float64),
         "weights": np.array([s.weight for s in beam.waves], dtype=np.float64),
-        "cell": np.array(cell, dtype=np.float64),
-        "turned": np.array([[_turned(v, scan.axis, angle) for v in cell] for angle in derived.angles]),
-        "mosaic": crystal.mosaic_matrices,
         "values": table.values,
         "squares": table.squares,
     }
+    turned = [
+        np.array([[_turned(v, scan.axis, angle) for v in grain.cell] for angle in derived.angles])
+        for grain in derived.grains
+    ]
     recipe = (experiment, precision, device, latch, None, skip)
-    return FusedKernel(experiment, setup, arrays, derived.summed, derived.first_pixel, recipe)
+    return FusedKernel(experiment, setup, arrays, derived.summed, derived.grains, turned, derived.first_pixel, recipe)
+
+
+def _laid_out(grains: Sequence[DerivedGrain], turned: Sequence[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
+    """The grains as C wants them, and the arrays whose addresses these hold."""
+    found, arrays = (_GrainStructure * len(grains))(), []
+    for to, grain, cells in zip(found, grains, turned, strict=True):
+        steps, to.domains = grain.mosaic.shape[:2]
+        to.next_step = to.domains if steps > 1 else 0
+        for name, n in _GRAIN_REAL:
+            value = getattr(grain, name)
+            setattr(to, name, value if n == 1 else _field(np.ravel(value).tolist()))
+        for name, array in (("cell", np.array(grain.cell)), ("turned", cells), ("mosaic", grain.mosaic)):
+            arrays.append(np.ascontiguousarray(array, dtype=np.float64))
+            setattr(to, name, arrays[-1].ctypes.data)
+    return found, arrays
 
 
 def _turned(v: Vector, axis: Vector, angle: float) -> Vector:

@@ -18,8 +18,8 @@ from tilesim.kernels.derived import SHAPES
 from tilesim.kernels.tensors import NUMBERS_PER_PIXEL, block_of, lower_table
 from tilesim.model import Experiment
 from tilesim.physics.factors import FactorTable
-from tilesim.physics.intensity import KernelSetup, PixelList, Wave
-from tilesim.physics.lattice import GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED
+from tilesim.physics.intensity import Grain, KernelSetup, PixelList, Wave
+from tilesim.physics.lattice import GAUSS_REACH, GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED, Lattice
 from tilesim.physics.rotate import mosaic_cells
 
 __all__ = ["NUMBERS_PER_PIXEL", "block_of", "lower", "lower_table", "sweep"]
@@ -50,35 +50,37 @@ def sweep(setup: KernelSetup, pixels: PixelList, wave: Wave, unrotated_start: bo
     allowed = torch.full_like(total, float("inf"))
     if setup.latch is not None:
         allowed = (setup.latch - pixels.number * setup.evaluations).to(torch.float64)
-    constants = _constants(setup).to(device)
     number = wave.group * setup.orientations
-    for cells in _cells(setup, unrotated_start):
-        _add_orientations[(triton.cdiv(len(total), BLOCK),)](
-            *q,
-            allowed,
-            total,
-            cells.to(device),
-            constants,
-            lattice.table.squares,
-            lattice.table.values,
-            len(total),
-            len(cells),
-            number,
-            SHAPE=SHAPES.index(lattice.shape),
-            SINGLE=lattice.dtype == torch.float32,
-            INTERPOLATE=setup.interpolate,
-            BLOCK=BLOCK,
-        )
-        number += len(cells)
+    for grain in setup.grains:
+        part, constants = torch.zeros_like(total), _constants(grain.lattice).to(device)
+        for cells in _cells(grain, unrotated_start):
+            _add_orientations[(triton.cdiv(len(total), BLOCK),)](
+                *q,
+                allowed,
+                part,
+                cells.to(device),
+                constants,
+                lattice.table.squares,
+                lattice.table.values,
+                len(total),
+                len(cells),
+                number,
+                SHAPE=SHAPES.index(lattice.shape),
+                SINGLE=lattice.dtype == torch.float32,
+                INTERPOLATE=setup.interpolate,
+                BLOCK=BLOCK,
+            )
+            number += len(cells)
+        total += part * grain.weight
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 
 
-def _cells(setup: KernelSetup, unrotated_start: bool) -> Iterator[Tensor]:
+def _cells(grain: Grain, unrotated_start: bool) -> Iterator[Tensor]:
     """All orientations, spindle outermost, as (m, 9) with a bounded m."""
     waiting: list[Tensor] = []
-    for step, turned in enumerate(setup.turned):
-        start = setup.cell if step == 0 and unrotated_start else turned
-        for mosaic in torch.split(setup.mosaic, ORIENTATIONS):
+    for step, turned in enumerate(grain.turned):
+        start = grain.cell if step == 0 and unrotated_start else turned
+        for mosaic in torch.split(grain.mosaic[step % len(grain.mosaic)], ORIENTATIONS):
             waiting.append(mosaic_cells(start, mosaic).reshape(-1, 9))
             if sum(map(len, waiting)) >= ORIENTATIONS:
                 yield torch.cat(waiting)
@@ -87,16 +89,18 @@ def _cells(setup: KernelSetup, unrotated_start: bool) -> Iterator[Tensor]:
         yield torch.cat(waiting)
 
 
-def _constants(setup: KernelSetup) -> Tensor:
+def _constants(lattice: Lattice) -> Tensor:
     """The numbers of the kernel, float64: Triton takes plain ones as float32."""
-    lattice, table = setup.lattice, setup.lattice.table
-    spot = {"gauss": -2.0 / GAUSS_WIDTH, "tophat": 1.0, "round": 1.0, "square": 1.0}[lattice.shape] * lattice.fudge
+    table = lattice.table
+    spot = lattice.fudge * (-2.0 / GAUSS_WIDTH if lattice.shape == "gauss" else 1.0)
+    reach = GAUSS_REACH if lattice.shape == "gauss-hkl" else TOPHAT_RADIUS_SQUARED
     tall = lattice.volume * (ROUND_VOLUME if lattice.shape == "round" else 1.0)
     numbers = (
-        *lattice.cells, spot, lattice.volume**2, tall**2, TOPHAT_RADIUS_SQUARED, torch.pi,
+        *lattice.cells, spot, lattice.volume**2, tall**2, reach, torch.pi,
         *(x for axis in lattice.reciprocal for x in axis),
         *table.lowest, *table.highest, table.rows, table.length, table.origin,
         1e-12 if lattice.dtype == torch.float32 else 1e-30,
+        *(x for row in lattice.matrix for x in row), -2.0 / GAUSS_WIDTH,
     )  # fmt: skip
     return torch.tensor(numbers, dtype=torch.float64)
 
@@ -159,6 +163,10 @@ def _add_orientations(
     high_h, high_k, high_l = tl.load(constants + 20), tl.load(constants + 21), tl.load(constants + 22)
     rows, length, origin = tl.load(constants + 23), tl.load(constants + 24), tl.load(constants + 25)
     next_to_node = tl.load(constants + 26)
+    nxx, nxy, nxz = tl.load(constants + 27), tl.load(constants + 28), tl.load(constants + 29)
+    nyx, nyy, nyz = tl.load(constants + 30), tl.load(constants + 31), tl.load(constants + 32)
+    nzx, nzy, nzz = tl.load(constants + 33), tl.load(constants + 34), tl.load(constants + 35)
+    steep = tl.load(constants + 36)
     kind = tl.float32 if SINGLE else tl.float64
     for number in range(orientations):
         cell = cells + 9 * number
@@ -216,6 +224,15 @@ def _add_orientations(
             closed = 3.0 * (tl.sin(turn) / safe - tl.cos(turn)) / (safe * safe)
             wave = tl.where(near, series, closed)
             total += wave * wave * factor.to(tl.float64) * tall_squared
+        elif SHAPE >= 4:
+            u = dh * nxx + dk * nxy + dl * nxz
+            v = dh * nyx + dk * nyy + dl * nyz
+            w = dh * nzx + dk * nzy + dl * nzz
+            distance = (u * u + v * v + w * w) * spot
+            height = factor.to(tl.float64) * volume_squared
+            if SHAPE == 4:
+                height *= tl.exp(distance * steep)
+            total += tl.where(distance < reach, height, 0.0)
         else:
             u = dh * ax + dk * bx + dl * cx
             v = dh * ay + dk * by + dl * cy

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 
 from tilesim.compute import Numbers
-from tilesim.kernels.derived import PADDING, derive, raster
+from tilesim.kernels.derived import PADDING, DerivedGrain, derive, raster
 from tilesim.model import Experiment, StructureFactors
 from tilesim.model.vectors import Vector
 from tilesim.physics.factors import FactorTable, make_table
-from tilesim.physics.intensity import KernelSetup, PixelList, Sweep, photons, rays, sweep
+from tilesim.physics.intensity import Grain, KernelSetup, PixelList, Sweep, photons, rays, sweep
 from tilesim.physics.lattice import Lattice
 from tilesim.physics.rotate import spindle_cells
 from tilesim.physics.strict import first_exit, strict_photons
@@ -84,21 +84,17 @@ def lower(
     def tensor(values: Sequence[float] | Sequence[Vector]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float64, device=device)
 
-    na, nb, nc = map(float, crystal.cells)
-    cell = torch.tensor([crystal.a, crystal.b, crystal.c], dtype=torch.float64)
+    table = table or lower_table(experiment.factors, derived.summed, device)
+
+    def grain(one: DerivedGrain) -> Grain:
+        numbers = (one.cells, one.matrix, one.volume, one.fudge, one.reciprocal)
+        lattice = Lattice(crystal.shape.value, *numbers, table, getattr(torch, derived.summed))
+        cell = torch.tensor(one.cell, dtype=torch.float64)
+        turned = spindle_cells(cell, scan.axis, derived.angles)
+        return Grain(lattice, cell, turned, torch.tensor(one.mosaic, dtype=torch.float64), one.weight)
+
     setup = KernelSetup(
-        lattice=Lattice(
-            shape=crystal.shape.value,
-            cells=(na, nb, nc),
-            volume=derived.volume,
-            fudge=crystal.fudge,
-            reciprocal=derived.reciprocal,
-            table=table or lower_table(experiment.factors, derived.summed, device),
-            dtype=getattr(torch, derived.summed),
-        ),
-        cell=cell,
-        turned=spindle_cells(cell, scan.axis, derived.angles),
-        mosaic=torch.tensor(crystal.mosaic_matrices, dtype=torch.float64),
+        grains=tuple(map(grain, derived.grains)),
         incident=tensor([s.direction for s in beam.waves]),
         wavelengths=tuple(s.wavelength for s in beam.waves),
         weights=tuple(s.weight for s in beam.waves),

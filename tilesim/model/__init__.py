@@ -7,6 +7,7 @@ from tilesim.model.detector import Detector, Panel, Sensor
 from tilesim.model.experiment import Experiment
 from tilesim.model.factors import StructureFactors
 from tilesim.model.mask import PixelMask
+from tilesim.model.mosaic import MosaicAxes, MosaicFrame, MosaicSpread, SizeSpread
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.model.series import Series
@@ -17,6 +18,9 @@ __all__ = [
     "Crystal",
     "Detector",
     "Experiment",
+    "MosaicAxes",
+    "MosaicFrame",
+    "MosaicSpread",
     "Panel",
     "PixelMask",
     "Region",
@@ -26,6 +30,7 @@ __all__ = [
     "Sensor",
     "Series",
     "Shape",
+    "SizeSpread",
     "Source",
     "StructureFactors",
 ]

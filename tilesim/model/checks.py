@@ -97,6 +97,14 @@ def whole_numbers(name: str, values: Any, count: int, at_least: int | None = Non
     return tuple(whole_number(name, item, at_least) for item in items)
 
 
+def counts(name: str, values: Any, count: int) -> tuple[float, ...]:
+    """Exactly `count` finite numbers above 0; whole ones are ints, however they were given."""
+    found = numbers(name, values, count)
+    if not min(found) > 0:
+        raise InputError(f"{name} is {shown(values)}; expected {count} numbers above 0")
+    return tuple(int(x) if x.is_integer() else x for x in found)
+
+
 def numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
     """Exactly `count` finite numbers from any sequence or array."""
     items = _items(value)

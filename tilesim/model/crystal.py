@@ -13,6 +13,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
+from tilesim.model.mosaic import MosaicFrame, MosaicSpread, SizeSpread
 from tilesim.model.noun import Noun, counted
 from tilesim.model.vectors import IDENTITY, Matrix, Vector, add, cross, dot, norm, reciprocal, rotate_about, scale, unit
 
@@ -41,6 +42,17 @@ class Shape(StrEnum):
     """A Gaussian around every reciprocal lattice point."""
     TOPHAT = "tophat"
     """The same everywhere within a ball around every reciprocal lattice point, and nothing beyond."""
+    GAUSS_HKL = "gauss-hkl"
+    """A Gaussian in N times the distance in h, k, l, as simtbx and diffBragg have it: as wide as one over the size of
+    the crystal along each axis. "gauss" measures in 1/angstrom times all cells together, Na Nb Nc: round, and narrower
+    for large N (docs/crystals.md)."""
+    TOPHAT_HKL = "tophat-hkl"
+    """The same within an ellipsoid of that size, as simtbx has it, and nothing beyond."""
+
+    @property
+    def in_hkl(self) -> bool:
+        """Whether the distance from a node is N times that in h, k, l, N being a matrix that may be oriented."""
+        return self in (Shape.GAUSS_HKL, Shape.TOPHAT_HKL)
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,8 +62,8 @@ class Crystal(Noun):
     Raises
     ------
     InputError
-        Where the cell vectors are not in metres or lie in one plane, where there is less than one cell along a vector,
-        or where a mosaic rotation is no rotation.
+        Where the cell vectors are not in metres or lie in one plane, where numbers of cells are not above 0, where a
+        mosaic rotation is no rotation, or where the shape has no such field.
 
     Examples
     --------
@@ -72,20 +84,36 @@ class Crystal(Noun):
     """Second cell vector, as a."""
     c: Vector
     """Third cell vector, as a."""
-    cells: tuple[int, int, int] = (1, 1, 1)
-    """Cells along a, b, c; each at least one."""
+    cells: tuple[float, float, float] = (1, 1, 1)
+    """Cells along a, b, c; real numbers above 0."""
     shape: Shape = Shape.SQUARE
-    """A `Shape` or its value: square, round, gauss, tophat."""
+    """A `Shape` or its value: square, round, gauss, tophat, gauss-hkl, tophat-hkl."""
     fudge: float = 1.0
     """Multiplies the squared radius of all shapes but the square one."""
     mosaic_rotations: tuple[Matrix, ...] = (IDENTITY,)
-    """One rotation matrix per mosaic domain, applied after the spindle."""
+    """One rotation matrix per mosaic domain, applied after the spindle (or before it, see `mosaic_frame`)."""
     reciprocal: tuple[Vector, Vector, Vector] | None = None
     """a*, b*, c* in 1/m, as given; see `star`.
 
     The dialect gives them because the reference's own differ from the true ones for some cells
-    (spec geometry 10.5). Gaussian and top-hat reflections are measured with them. New cell vectors discard them.
+    (spec geometry 10.5). Reflections of the shapes gauss and tophat are measured with them. New cell vectors discard
+    them.
     """
+    cells_off_diagonal: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Nd, Ne, Nf, what the matrix N of an oriented crystal has beside its diagonal: of a and b, b and c, a and c.
+
+    For the shapes gauss-hkl and tophat-hkl; see `cells_matrix`.
+    """
+    unit_height: bool = False
+    """Whether the lattice factor on a node is 1, not the number of cells; for the shapes gauss-hkl and tophat-hkl."""
+    mosaic_spread: MosaicSpread | None = None
+    """Gaussian mosaic spread, in place of `mosaic_rotations`."""
+    mosaic_frame: MosaicFrame = MosaicFrame.LAB
+    """Frame of the mosaic rotations and of an anisotropic spread: a `MosaicFrame` or its value, lab or crystal."""
+    sizes: SizeSpread | None = None
+    """Sizes of the mosaic domains; None: all are as `cells` says."""
+    share: float = 1.0
+    """Share of the flux or of the volume: a factor on the intensity, 0 or more."""
 
     def __post_init__(self) -> None:
         for name in "abc":
@@ -96,11 +124,26 @@ class Crystal(Noun):
             raise InputError("the three cell vectors lie in one plane; expected a cell of non-zero volume")
         checks.coerce(
             self,
-            cells=checks.whole_numbers("cells of the crystal", self.cells, 3, at_least=1),
+            cells=checks.counts("cells of the crystal", self.cells, 3),
             shape=checks.choice("shape of the crystal", self.shape, Shape),
             fudge=checks.number("fudge factor", self.fudge),
             mosaic_rotations=checks.rotations("mosaic rotations", self.mosaic_rotations),
         )
+        checks.coerce(
+            self,
+            cells_off_diagonal=checks.numbers("cells_off_diagonal of the crystal", self.cells_off_diagonal, 3),
+            unit_height=checks.flag("unit_height", self.unit_height),
+            mosaic_frame=checks.choice("frame of the mosaic rotations", self.mosaic_frame, MosaicFrame),
+            share=checks.not_negative("share of the crystal", self.share),
+        )
+        for name, kind in (("mosaic_spread", MosaicSpread), ("sizes", SizeSpread)):
+            if getattr(self, name) is not None:
+                checks.instance(f"{name} of the crystal", getattr(self, name), kind)
+        if self.mosaic_spread is not None and self.mosaic_rotations != (IDENTITY,):
+            raise InputError("mosaic_spread and mosaic_rotations; expected one of them")
+        if self.mosaic_spread is not None and self.mosaic_frame == MosaicFrame.CRYSTAL:
+            self.mosaic_spread.check(self._axes)
+        self._check_shape()
         if not self.mosaic_rotations:
             raise InputError("the crystal has no mosaic domain; expected at least one")
         if self.reciprocal is not None:
@@ -109,12 +152,75 @@ class Crystal(Noun):
             star = (checks.three_vector("reciprocal cell vector", v) for v in self.reciprocal)
             checks.coerce(self, reciprocal=tuple(star))
 
+    def _check_shape(self) -> None:
+        """Raise InputError where the shape has not what some fields say."""
+        oriented = any(self.cells_off_diagonal)
+        for name, said in (("cells_off_diagonal", oriented), ("unit_height", self.unit_height)):
+            if said and not self.shape.in_hkl:
+                raise InputError(f"{name} with the shape {self.shape}; expected the shape gauss-hkl or tophat-hkl")
+        if oriented and not _determinant(self.cells_matrix) > FLAT * math.prod(map(float, self.cells)):
+            raise InputError(
+                f"cells {self.cells} with cells_off_diagonal {self.cells_off_diagonal} make a matrix N without a "
+                "volume; expected a determinant above 0"
+            )
+
+    @property
+    def cells_matrix(self) -> tuple[Vector, Vector, Vector]:
+        """N (3, 3), rows [Na Nd Nf], [Nd Nb Ne], [Nf Ne Nc]: N times the distance in h, k, l is that in cells."""
+        (na, nb, nc), (nd, ne, nf) = map(float, self.cells), self.cells_off_diagonal
+        return (na, nd, nf), (nd, nb, ne), (nf, ne, nc)
+
+    @property
+    def node_factor(self) -> float:
+        """Lattice factor on a node, but for the constant of a round crystal: the cells of the crystal, or 1."""
+        if self.unit_height:
+            return 1.0
+        return _determinant(self.cells_matrix) if any(self.cells_off_diagonal) else math.prod(map(float, self.cells))
+
+    @property
+    def tallest(self) -> float:
+        """`node_factor` of the largest domains."""
+        largest = 1.0 if self.sizes is None or self.unit_height else max(self.sizes.factors)
+        return self.node_factor * largest**3
+
     @cached_property
     def mosaic_matrices(self) -> np.ndarray:
         """The mosaic rotations as one array (n, 3, 3), which all kernels of this crystal share."""
-        matrices = np.array(self.mosaic_rotations, dtype=np.float64).reshape(-1, 3, 3)
+        if self.mosaic_spread is not None:
+            matrices = self.mosaic_spread.rotations(None if self.mosaic_frame == MosaicFrame.LAB else self._axes)
+        else:
+            matrices = np.array(self.mosaic_rotations, dtype=np.float64).reshape(-1, 3, 3)
         matrices.setflags(write=False)
         return matrices
+
+    @property
+    def _axes(self) -> tuple[Vector, ...]:
+        """Unit vectors along a, b, c."""
+        return tuple(map(unit, (self.a, self.b, self.c)))
+
+    @property
+    def domains(self) -> int:
+        """Mosaic domains."""
+        return len(self.mosaic_rotations) if self.mosaic_spread is None else self.mosaic_spread.domains
+
+    @property
+    def orientations(self) -> int:
+        """Lattice evaluations of one spindle step: mosaic domains of every size."""
+        return self.domains * (1 if self.sizes is None else len(self.sizes.factors))
+
+    def plain_mosaic(self) -> bool:
+        """Whether mosaic rotations in the frame of the laboratory are all there is, as for nanoBragg."""
+        unusual = (self.mosaic_spread, self.sizes)
+        return unusual == (None, None) and self.mosaic_frame == MosaicFrame.LAB and self.share == 1.0
+
+    def grown(self, factor: float) -> Self:
+        """The crystal of a size that is `factor` times this one's along each axis. Raises InputError."""
+        cells = tuple(n * factor for n in self.cells)
+        return self.replace(cells=cells, cells_off_diagonal=scale(self.cells_off_diagonal, factor))
+
+    def with_domains(self, rotations: Any) -> Self:
+        """The crystal with these mosaic rotations, and no spread. Raises InputError."""
+        return self.replace(mosaic_spread=None, mosaic_rotations=rotations)
 
     @property
     def star(self) -> tuple[Vector, Vector, Vector]:
@@ -144,7 +250,8 @@ class Crystal(Noun):
     def rotated(self, axis: Sequence[float], angle: float) -> Self:
         """The crystal turned about `axis` (any length) by `angle` radians, right-handed; its cell stays the same.
 
-        Mosaic rotations are those of the laboratory and stay as they are. Raises InputError.
+        Mosaic rotations stay as they are, only the axes of an anisotropic spread in the frame of the crystal turn.
+        Raises InputError.
 
         >>> import math
         >>> from tilesim import Crystal
@@ -175,17 +282,28 @@ class Crystal(Noun):
 
     def summary(self) -> dict[str, str]:
         lengths, angles = self.cell[:3], self.cell[3:]
-        domains = len(self.mosaic_rotations)
         rows = {
             "cell": " ".join(f"{x * 1e10:.5g}" for x in lengths)
             + " Å "
             + " ".join(f"{math.degrees(x):.5g}" for x in angles)
             + "°",
-            "size": f"{self.cells[0]} x {self.cells[1]} x {self.cells[2]} cells",
+            "size": f"{' x '.join(f'{n:.10g}' for n in self.cells)} cells",
             "shape": str(self.shape) if self.fudge == 1.0 else f"{self.shape}, fudge {self.fudge:g}",
         }
-        if domains > 1:
-            rows["mosaic"] = counted(domains, "mosaic domain")
+        if any(self.cells_off_diagonal):
+            rows["size"] += " ({:g} {:g} {:g} off the diagonal)".format(*self.cells_off_diagonal)
+        if self.unit_height:
+            rows["shape"] += ", of height 1"
+        if self.mosaic_spread is not None:
+            rows["mosaic"] = self.mosaic_spread.text
+        elif self.domains > 1:
+            rows["mosaic"] = counted(self.domains, "mosaic domain")
+        if self.mosaic_frame != MosaicFrame.LAB:
+            rows["frame"] = f"mosaic rotations in the frame of the {self.mosaic_frame}"
+        if self.sizes is not None:
+            rows["sizes"] = self.sizes.text
+        if self.share != 1.0:
+            rows["share"] = f"share {self.share:.6g}"
         return rows
 
     @classmethod
@@ -243,6 +361,10 @@ class Crystal(Noun):
         return cls(
             (a * math.sqrt(x_squared), a * y, a * cos_be), (0.0, b * sin_al, b * cos_al), (0.0, 0.0, c), **fields
         )
+
+
+def _determinant(rows: tuple[Vector, Vector, Vector]) -> float:
+    return dot(rows[0], cross(rows[1], rows[2]))
 
 
 def _cosines(angles: Sequence[float]) -> tuple[float, ...]:

@@ -64,6 +64,8 @@ class Experiment(Noun):
     """Pixels to render, panels stacked along the slow axis; None renders all."""
     background: Background | None = None
     """What scatters besides the crystal; it needs a beam of known size."""
+    other_crystals: tuple[Crystal, ...] = ()
+    """Further lattices in the shot, of the same shape and structure factors, each with its `share`."""
 
     def __post_init__(self) -> None:
         for name, kind in PARTS.items():
@@ -76,23 +78,50 @@ class Experiment(Noun):
                 raise InputError("a background in a beam of unknown size; expected Beam(size=...) in metres")
         if self.crystal is None and not (self.factors.empty and self.factors.default == 0.0):
             raise InputError("structure factors without a crystal; expected a crystal, or StructureFactors.constant(0)")
+        self._check_crystals()
         for panel in self.detector.panels:
             if panel.sensor is not None:
                 panel.sensor.attenuation_at(self.beam.wavelength)  # known at this wavelength?
         checks.coerce(self, water_size=checks.number("water size", self.water_size))
-        if not self.sampling.strict_c:
+        if self.sampling.strict_c:
+            self._check_strict()
+        else:
             self._check_values()
         if self.mask is not None and self.mask.active.shape != self.shape:
             raise InputError(
                 f"the mask has {self.mask.active.shape} pixels (slow, fast) but the detector has {self.shape}"
             )
 
+    def _check_crystals(self) -> None:
+        """Make the further crystals a tuple. Raises InputError where they do not go with the first."""
+        others = checks.instances("other crystals of the experiment", self.other_crystals, Crystal)
+        checks.coerce(self, other_crystals=others)
+        if self.crystal is None and others:
+            raise InputError("other_crystals without a crystal; expected crystal to be the first of them")
+        if len(shapes := dict.fromkeys(str(one.shape) for one in self.crystals)) > 1:
+            raise InputError(f"crystals of the shapes {' and '.join(shapes)} in one experiment; expected one shape")
+
+    def _check_strict(self) -> None:
+        """What the reference does not have. Raises InputError."""
+        crystal = self.crystal
+        if self.other_crystals:
+            raise InputError("other_crystals with strict_c; expected one crystal: the reference has one")
+        if crystal is not None and not crystal.plain_mosaic():
+            raise InputError(
+                "mosaic_spread, mosaic_frame, sizes or share with strict_c; expected mosaic_rotations alone"
+            )
+        if crystal is not None and crystal.shape.in_hkl:
+            raise InputError(f"the shape {crystal.shape} with strict_c; expected square, round, gauss or tophat")
+        if crystal is not None and not all(isinstance(n, int) for n in crystal.cells):
+            raise InputError(f"cells {crystal.cells} with strict_c; expected whole numbers, as the reference has")
+
     def _check_values(self) -> None:
         """What only the reproduction of the reference's own images can do without. Raises InputError."""
         self.beam.check()
         checks.unit_vector("spindle axis", self.scan.axis)
         if self.crystal is not None:
-            checks.finite("fudge factor", self.crystal.fudge)
+            for crystal in self.crystals:
+                checks.finite("fudge factor", crystal.fudge)
         checks.not_negative("water size", self.water_size)
         if not self.factors.finite:
             raise InputError("the structure factors hold NaN or infinity; expected finite amplitudes")
@@ -146,20 +175,33 @@ class Experiment(Noun):
         return self.crystal
 
     @property
+    def crystals(self) -> tuple[Crystal, ...]:
+        """All crystals, the first of them `crystal`."""
+        return () if self.crystal is None else (self.crystal, *self.other_crystals)
+
+    @property
     def domains(self) -> int:
-        """Mosaic domains."""
-        return len(self.crystal.mosaic_rotations) if self.crystal is not None else 1
+        """Mosaic domains of the first crystal."""
+        return self.crystal.domains if self.crystal is not None else 1
+
+    @property
+    def orientations(self) -> int:
+        """Lattice evaluations of one spindle step: the mosaic domains of all crystals, each in every size."""
+        return sum(crystal.orientations for crystal in self.crystals) or 1
 
     @property
     def steps(self) -> int:
-        """What the sum over a pixel is divided by; sensor layers are not in it (spec intensity 2)."""
+        """What the sum over a pixel is divided by; sensor layers are not in it (spec intensity 2).
+
+        Of several crystals and sizes of domains each has a weight instead.
+        """
         orientations = self.domains * self.scan.steps
         return len(self.beam.waves) * orientations * self.sampling.oversample**2
 
     @property
     def evaluations(self) -> int:
-        """Lattice evaluations per pixel: sub-pixels, layers, sources, phi steps, mosaic domains."""
-        return self.steps * self.layers
+        """Lattice evaluations per pixel: sub-pixels, layers, sources, phi steps, orientations."""
+        return self.steps // self.domains * self.orientations * self.layers
 
     @property
     def rendered_pixels(self) -> int:
@@ -210,6 +252,9 @@ class Experiment(Noun):
         rows = {name: getattr(self, name).text for name in PARTS if getattr(self, name) is not None}
         if self.crystal is None:
             rows["crystal"] = "none"
+        if self.other_crystals:
+            shares = " ".join(f"{one.share:.4g}" for one in self.crystals)
+            rows["lattices"] = f"{len(self.crystals)} in the shot, shares {shares}"
         if self.water_size > 0.0:
             rows["water"] = f"a cube of {quantity(self.water_size, 1e6, 'µm')}"
         return rows

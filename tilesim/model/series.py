@@ -195,7 +195,7 @@ class Series(Sequence[Experiment]):
                 kind = hints_of(PARTS[part])[field]
                 fields.setdefault(part, {})[field] = from_plain(kind, _value(values, frame))
             elif path not in CHANGES:
-                parts[part] = _value(values, frame)
+                parts[part] = from_plain(hints_of(Experiment)[part], _value(values, frame))
         # As they are: what follows a field in `replace` has a column of its own where it varies.
         parts |= {part: dataclasses.replace(getattr(self.base, part), **changes) for part, changes in fields.items()}
         experiment = dataclasses.replace(self.base, **parts) if parts else self.base
@@ -253,7 +253,11 @@ def _number(value: Any) -> int:
 
 def _check_name(name: str) -> None:
     part, _, field = name.partition(".")
-    known = name in CHANGES or name in (*WHOLE, "water_size") or (part in PARTS and field in hints_of(PARTS[part]))
+    known = (
+        name in CHANGES
+        or name in (*WHOLE, "water_size", "other_crystals")
+        or (part in PARTS and field in hints_of(PARTS[part]))
+    )
     if not known:
         expected = ", ".join(CHANGES)
         raise InputError(f"a series has no column {name[:40]!r}; expected {expected}, or a field such as scan.step")

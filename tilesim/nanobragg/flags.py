@@ -299,8 +299,20 @@ FLAGS: tuple[Flag, ...] = (
     Flag(FACTORS, "-nointerpolate", (), switch(interpolate=False), "nearest structure factor"),
     Flag(CRYSTAL, "-round_xtal", (), switch(shape=Shape.ROUND), "ellipsoid"),
     Flag(CRYSTAL, "-square_xtal", (), switch(shape=Shape.SQUARE), "parallelepiped (default)"),
-    Flag(CRYSTAL, "-gauss_xtal", (), switch(shape=Shape.GAUSS), "Gaussian spots"),
-    Flag(CRYSTAL, "-binary_spots -tophat_spots", (), switch(shape=Shape.TOPHAT), "spots of uniform intensity"),
+    Flag(
+        CRYSTAL,
+        "-gauss_xtal",
+        (),
+        switch(shape=Shape.GAUSS),
+        "Gaussian spots, round in 1/angstrom; others: --crystal-shape gauss-hkl",
+    ),
+    Flag(
+        CRYSTAL,
+        "-binary_spots -tophat_spots",
+        (),
+        switch(shape=Shape.TOPHAT),
+        "uniform spots, round in 1/angstrom; others: --crystal-shape tophat-hkl",
+    ),
     Flag(CRYSTAL, "-fudge", (NUMBER,), put("fudge"), "factor on the squared radius of spots"),
     Flag(OUTPUT, "-printout_pixel", (INTEGER,) * 2, printout_pixel, "print details of one pixel: fast, slow"),
     # Of the instrumented builds alone.

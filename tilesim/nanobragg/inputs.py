@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tilesim.files.inventory import NamedFile
 from tilesim.files.linked import linked_files
 from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.crystal import size_file
 from tilesim.nanobragg.options import split_options
 
 FILES = {
@@ -32,6 +33,9 @@ def _read(command: Command) -> Iterator[tuple[str, str | None]]:
         yield "-dump", settings.dump_file
     _, options = split_options(command.arguments, False)
     yield "--model", options.model
+    yield "--mosaic-matrices", options.mosaic_matrices
+    yield "--domain-sizes", size_file(options)
+    yield "--lattices", options.lattices
     yield "--geometry", options.geometry
     if options.geometry is not None:
         yield from (("--geometry", name) for name in linked_files(options.geometry))

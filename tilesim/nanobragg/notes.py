@@ -101,7 +101,8 @@ def _sampling(setup: Setup) -> list[str]:
             lines.append(f"-{name}steps without -{name}range means a range of {sweep.range * 1000:g} mrad")
     if any(settings.sample_size) and settings.interpolate is None and setup.interpolate and min(sample.cells) > 2:
         lines.append("interpolation was chosen from -N, not from the sample size; see -nointerpolate")
-    few = [axis for axis, n, mm in zip("abc", settings.cells, settings.sample_size, strict=True) if n < 1 and mm <= 0.0]
+    given = zip("abc", settings.cells, settings.sample_size, sample.cells, strict=True)
+    few = [axis for axis, n, mm, taken in given if n < 1 and mm <= 0.0 and taken != n]
     if few:
         lines.append(f"fewer than one unit cell along {', '.join(few)} (-N, -Na, -Nb, -Nc) is taken as one")
     if setup.clipped:

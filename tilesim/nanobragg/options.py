@@ -9,6 +9,8 @@ from typing import Any
 
 from tilesim.errors import InputError
 from tilesim.files.structured import shown_value
+from tilesim.model.crystal import Shape
+from tilesim.model.mosaic import MosaicAxes, MosaicFrame
 from tilesim.nanobragg.values import Kind, checked
 
 FINEST = 0.1
@@ -22,6 +24,9 @@ class Options:
     column, model, dmin, k_sol, b_sol      structure factors (docs/structure-factors.md)
     background, background_thickness, ...  an amorphous slab in the beam (docs/background.md)
     geometry, detector, experiment         a detector as it is (docs/detectors.md)
+    crystal_shape, ncells, node_height,    the crystal (docs/crystals.md)
+    mosaic_matrices, mosaic_sigma, ...,
+    domain_sizes, lattices
     """
 
     column: str | None = None
@@ -43,6 +48,22 @@ class Options:
     detector: str | None = None
     experiment: int | None = None
     """Number among those of a file, counted from 0"""
+    crystal_shape: str | None = None
+    ncells: tuple[float, ...] | None = None
+    """One number, Na Nb Nc, or Na Nb Nc Nd Ne Nf"""
+    node_height: str | None = None
+    """cells or one"""
+    mosaic_matrices: str | None = None
+    mosaic_sigma: tuple[float, ...] | None = None
+    """Degrees, one or three"""
+    mosaic_frame: str | None = None
+    """lab or crystal"""
+    mosaic_axes: str | None = None
+    """spiral or random"""
+    spread_seed: int | None = None
+    domain_sizes: str | None = None
+    """lognormal:SD, lognormal:SD:COUNT or a file"""
+    lattices: str | None = None
 
     def check(self) -> Options:
         """The options themselves. Raises InputError where one goes without another, or not beside it."""
@@ -55,6 +76,18 @@ class Options:
             raise InputError("more than one detector (--geometry, --detector); expected one of them")
         if self.experiment is not None and self.geometry is None:
             raise InputError("--experiment goes with --geometry; expected --geometry FILE.expt")
+        if self.mosaic_sigma is not None and self.mosaic_matrices is not None:
+            raise InputError("--mosaic-sigma and --mosaic-matrices; expected one of them")
+        spread = [option for option in self.given if option in ("--mosaic-axes", "--spread-seed")]
+        if spread and self.mosaic_sigma is None:
+            raise InputError(f"{spread[0]} goes with --mosaic-sigma; expected --mosaic-sigma DEG")
+        if self.mosaic_frame is not None and self.mosaic_sigma is None and self.mosaic_matrices is None:
+            raise InputError("--mosaic-frame goes with --mosaic-sigma or --mosaic-matrices; expected one of them")
+        if self.mosaic_sigma is not None and len(set(self.mosaic_sigma)) > 1 and self.mosaic_frame is None:
+            raise InputError(
+                "--mosaic-sigma of three angles without --mosaic-frame; expected lab (about x, y, z of the laboratory) "
+                "or crystal (about a, b, c)"
+            )
         return self
 
     @classmethod
@@ -78,7 +111,7 @@ class Options:
 
     def tokens(self) -> list[str]:
         """A command line that says the same, for people."""
-        return [text for option in self.given for text in (option, str(getattr(self, OPTIONS[option])))]
+        return [text for option in self.given for text in (option, _text(getattr(self, OPTIONS[option])))]
 
 
 OPTIONS = {f"--{field.name.replace('_', '-')}": field.name for field in fields(Options)}
@@ -94,7 +127,19 @@ BOUNDS: dict[str, Bound] = {
     "--background-mw": ("a number above 0 [g/mol]", lambda x: x > 0),
 }
 """Options that are numbers, and what they must be; the others are names."""
-COUNTED = ("--experiment",)
+LISTS: dict[str, tuple[tuple[int, ...], Bound]] = {
+    "--mosaic-sigma": ((1, 3), ("1 or 3 angles of 0 or more with commas [degree]", lambda x: 0 <= x < 360)),
+    "--ncells": ((1, 3, 6), ("1, 3 or 6 numbers with commas, the first three above 0", math.isfinite)),
+}
+"""Options of several numbers: how many there may be, and what each must be."""
+CHOICES: dict[str, tuple[str, ...]] = {
+    "--crystal-shape": tuple(map(str, Shape)),
+    "--node-height": ("cells", "one"),
+    "--mosaic-frame": tuple(map(str, MosaicFrame)),
+    "--mosaic-axes": tuple(map(str, MosaicAxes)),
+}
+"""Options that are one of some names."""
+COUNTED = ("--experiment", "--spread-seed")
 """Options that are whole numbers, counted from 0."""
 
 
@@ -131,12 +176,16 @@ def _named(values: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     return [(o, name, values[key]) for o, name, keys in both for key in keys if values.get(key) is not None]
 
 
-def _typed(option: str, value: Any) -> str | float | int:
+def _typed(option: str, value: Any) -> str | float | int | tuple[float, ...]:
     if option in COUNTED:
         text = str(value)
         if isinstance(value, bool) or not (text.isascii() and text.isdecimal() and len(text) < 10):
             raise InputError(f"{option} expects a whole number, counted from 0; found {value!r}")
         return int(text)
+    if option in LISTS:
+        return _listed(option, value)
+    if option in CHOICES and value not in CHOICES[option]:
+        raise InputError(f"{option} expects one of {', '.join(CHOICES[option])}; found {shown_value(value)}")
     if option not in BOUNDS:
         if not isinstance(value, str) or not value or value.startswith("-"):
             raise InputError(f"{option} needs a value; found {shown_value(value)}")
@@ -149,3 +198,23 @@ def _typed(option: str, value: Any) -> str | float | int:
     if not holds(number):
         raise InputError(f"{option} expects {expected}; found {shown_value(value)}")
     return number
+
+
+def _listed(option: str, value: Any) -> tuple[float, ...]:
+    """Numbers with commas between them, or a list of numbers."""
+    counts, (expected, holds) = LISTS[option]
+    if isinstance(value, list | tuple):
+        parts = list(value)
+    else:
+        parts = str(value).split(",") if not isinstance(value, bool) else []
+    try:
+        numbers = tuple(checked(Kind.REAL, part) if isinstance(part, str) else float(part) for part in parts)
+    except (ValueError, TypeError):
+        numbers = ()
+    if len(numbers) not in counts or not all(map(holds, numbers)):
+        raise InputError(f"{option} expects {expected}; found {shown_value(value)}")
+    return tuple(map(float, numbers))
+
+
+def _text(value: Any) -> str:
+    return ",".join(f"{x:.17g}" for x in value) if isinstance(value, tuple) else str(value)

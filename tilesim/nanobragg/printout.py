@@ -223,10 +223,11 @@ def _running(
 
 def _last_cell(setup: KernelSetup) -> Tensor:
     """Cell (3, 3), rows a, b, c in metres, of the last spindle step and the last mosaic domain."""
-    last = setup.turned[-1]
-    if torch.equal(setup.mosaic, torch.eye(3, dtype=torch.float64)[None]):
+    grain = setup.grains[-1]
+    last, mosaic = grain.turned[-1], grain.mosaic[-1]
+    if torch.equal(mosaic, torch.eye(3, dtype=torch.float64)[None]):
         return last  # a product would lose the sign of a zero
-    return mosaic_cells(last, setup.mosaic[-1:])[0]
+    return mosaic_cells(last, mosaic[-1:])[0]
 
 
 def _amplitude(hkl: Axes, node: Axes, table: FactorTable, allowed: Tensor | None) -> Tensor:

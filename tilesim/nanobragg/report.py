@@ -23,6 +23,8 @@ _SHAPES = (
     (Shape.SQUARE, "parallelpiped"),
     (Shape.GAUSS, "gaussian"),
     (Shape.TOPHAT, "tophat-spot"),
+    (Shape.GAUSS_HKL, "gauss-hkl"),
+    (Shape.TOPHAT_HKL, "tophat-hkl"),
 )
 
 
@@ -187,7 +189,7 @@ def configuration_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
     ]
     lines = [
         f"{setup.reflections} initialized hkls (all others ={settings.default_f:g})",
-        f"{dict(_SHAPES)[settings.shape]} xtal: {na}x{nb}x{nc} cells",
+        f"{dict(_SHAPES)[settings.shape]} xtal: {_count(na)}x{_count(nb)}x{_count(nc)} cells",
         f"wave={settings.wavelength:g} meters +/- {setup.dispersion.range * 100:g}% in {setup.dispersion.count} steps",
         "polarization effect disabled" if settings.nopolar else f"Kahn polarization factor: {settings.kahn_factor:f}",
     ]
@@ -216,7 +218,8 @@ def configuration_lines(setup: Setup, outputs: Outputs) -> tuple[str, ...]:
         f"vdivrange={setup.vdiv.range:g} vdivstep={setup.vdiv.step:g}  radians",
         f"{setup.sources.directions} divergence steps",
         f"{len(setup.sources.origins)} sources",
-        f"{setup.mosaic.domains} mosaic domains over mosaic spread of {setup.mosaic.spread * RTD:g} degrees",
+        f"{setup.mosaic.domains} mosaic domains "
+        + (setup.mosaic.kind or f"over mosaic spread of {setup.mosaic.spread * RTD:g} degrees"),
         f"{setup.phi.count} phi steps from {settings.phi * RTD:g} to "
         f"{(settings.phi + setup.phi.range) * RTD:g} degrees",
         f"{n}x{n} pixel oversample steps{''.join(options)}",
@@ -270,6 +273,10 @@ def scale_lines(
             f"writing {outputs.noise_file} as 2-byte integers",
         ]
     return tuple(lines)
+
+
+def _count(cells: float) -> str:
+    return str(cells) if isinstance(cells, int) else f"{cells:.10g}"
 
 
 def _three(values: Vector) -> str:

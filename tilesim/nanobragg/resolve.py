@@ -20,11 +20,12 @@ from tilesim.model import (
     PixelMask,
 )
 from tilesim.model.instrument import Instrument
-from tilesim.model.vectors import Matrix
+from tilesim.model.vectors import IDENTITY, Matrix
 from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.background import Slab, resolve_background, slab_of
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Stage
+from tilesim.nanobragg.crystal import chosen_crystals, chosen_mosaic, with_crystal
 from tilesim.nanobragg.draws import Draws
 from tilesim.nanobragg.factors import ReadTable, cell_of, read_structure_factors
 from tilesim.nanobragg.geometry import Geometry, detector_geometry
@@ -217,8 +218,11 @@ def resolve(
     def watch(name, *values):
         stages.append((name, values))
 
+    settings = with_crystal(settings, options)
     setup = _setup(settings, draws, clock, strict_c, options, read_table, watch, background, chosen)
     experiment = experiment_of(setup, _mosaic_rotations(setup, draws))
+    first, *others = chosen_crystals(experiment.lattice, settings, options)
+    experiment = experiment.replace(crystal=first, other_crystals=tuple(others))
     outputs, cache = outputs_of(setup), cache_of(setup, write_fdump)
     return Command(
         experiment=experiment,
@@ -271,7 +275,7 @@ def _setup(
     known = sensor_attenuation(chosen, settings)
     unset = known is None and (settings.attenuation is None or settings.attenuation < 0.0)
     assumed = sensor.range > 0.0 and unset
-    mosaic = mosaic_domains(settings.mosaic_spread, settings.mosaic_domains)
+    mosaic = chosen_mosaic(settings, options) or mosaic_domains(settings.mosaic_spread, settings.mosaic_domains)
     chosen = chosen and chosen.during(settings.phi, phi.range)
     if chosen is not None and chosen.instrument is not None:
         geometry = instrument_geometry(chosen.instrument)
@@ -304,7 +308,8 @@ def _setup(
     own = geometry.distance / geometry.pixel_size  # the reference's
     reach = own if strict_c else pixel_reach(panels, geometry.beam)
     flagged = chosen is None or chosen.instrument is None
-    sample = resolve_sample(settings, size, cell.real, reach, own if flagged else None)
+    fewest = 0 if options.ncells is not None else 1
+    sample = resolve_sample(settings, size, cell.real, reach, own if flagged else None, fewest)
     background = resolve_background(slab, settings, strict_c)
     stol_differs = background is None and _check_stol(settings, strict_c)
     steps = len(sources.sources) * mosaic.domains * phi.count * sample.oversample**2
@@ -426,4 +431,6 @@ def _mask(settings: Settings, geometry: Geometry, strict_c: bool) -> PixelMask |
 
 
 def _mosaic_rotations(setup: Setup, draws: Draws) -> tuple[Matrix, ...]:
+    if setup.mosaic.kind:
+        return (IDENTITY,)
     return draws.mosaic_rotations(setup.settings.mosaic_seed, setup.mosaic.spread, setup.mosaic.domains)

@@ -22,7 +22,7 @@ class Sample:
 
     axes: tuple[Vector, Vector, Vector]
     """Cell vectors a, b, c in metres."""
-    cells: tuple[int, int, int]
+    cells: tuple[float, float, float]
     extent: tuple[float, float, float]
     """Metres along a, b, c."""
     reciprocal_pixel: float
@@ -65,15 +65,16 @@ def resolve_sample(
     real: tuple[Vector, Vector, Vector],
     reach: float,
     reference: float | None = None,
+    fewest: float = 1,
 ) -> Sample:
     """Cells and oversampling (command-line 4.4, 4.10).
 
     `size` in metres after clipping, `real` in angstrom; `reach` is distance over pixel size, `reference` the one that
-    the reference has, where it has one.
+    the reference has, where it has one. `fewest` cells along an axis are taken at least.
     """
     axes = tuple(scale(v, 1e-10) for v in real)
     cells = tuple(
-        max(1, _ceil(extent / norm(axis)) if extent > 0 else count)
+        max(fewest, _ceil(extent / norm(axis)) if extent > 0 else count)
         for extent, axis, count in zip(size, axes, settings.cells, strict=True)
     )
     extent = tuple(norm(axis) * n for axis, n in zip(axes, cells, strict=True))

@@ -20,7 +20,7 @@ class Settings:
     """
 
     # crystal
-    cells: list[int] = field(default_factory=lambda: [1, 1, 1])  # Na, Nb, Nc as given
+    cells: list[float] = field(default_factory=lambda: [1, 1, 1])  # Na, Nb, Nc as given
     cell: list[float] | None = None  # a b c [angstrom] alpha beta gamma [rad]; 0 where not given
     matrix_file: str | None = None
     misset: Vector | str | None = None  # three angles [rad], or "random"

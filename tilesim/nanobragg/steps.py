@@ -35,6 +35,8 @@ class Mosaic:
     """Radians."""
     warning: str | None = None
     """The reference's words where it changed what was asked for."""
+    kind: str = ""
+    """How the domains are spread, for people, where it is not the reference's way."""
 
 
 def phi_sweep(osc: float | None, step: float | None, count: int | None) -> Sweep:

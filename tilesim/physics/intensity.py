@@ -31,8 +31,8 @@ from tilesim.physics.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)
-class KernelSetup:
-    """An experiment as tensors and numbers, ready for the kernel; lengths in metres, angles in radians."""
+class Grain:
+    """Mosaic domains of one lattice and one size: what is summed over with one lattice factor."""
 
     lattice: Lattice
     cell: Tensor
@@ -40,7 +40,20 @@ class KernelSetup:
     turned: Tensor
     """(phi, 3, 3) float64, the cell at every spindle step"""
     mosaic: Tensor
-    """(m, 3, 3) float64"""
+    """(1 or phi, m, 3, 3) float64, applied after the spindle; several where the domains turn with the crystal"""
+    weight: float = 1.0
+
+    @property
+    def orientations(self) -> int:
+        return len(self.turned) * self.mosaic.shape[1]
+
+
+@dataclass(frozen=True)
+class KernelSetup:
+    """An experiment as tensors and numbers, ready for the kernel; lengths in metres, angles in radians."""
+
+    grains: tuple[Grain, ...]
+    """Strictly one"""
     incident: Tensor
     """(sources, 3) float64"""
     wavelengths: tuple[float, ...]
@@ -76,8 +89,13 @@ class KernelSetup:
     """Strict only: number of the first evaluation of the image at which interpolation is switched off"""
 
     @property
+    def lattice(self) -> Lattice:
+        """That of the last grain; all share its shape, table and type."""
+        return self.grains[-1].lattice
+
+    @property
     def orientations(self) -> int:
-        return len(self.turned) * len(self.mosaic)
+        return sum(grain.orientations for grain in self.grains)
 
     @property
     def evaluations(self) -> int:
@@ -184,15 +202,19 @@ def waves(setup: KernelSetup, ray: Ray, watch: Watch = unwatched) -> Iterator[Wa
             yield wave
 
 
-def numbered_orientations(setup: KernelSetup, group: int, unrotated_start: bool = False) -> Iterator[tuple[int, Cell]]:
-    """Every orientation of one wave with its number among the evaluations of a pixel; spindle outermost.
+def numbered_orientations(
+    setup: KernelSetup, group: int, unrotated_start: bool = False, place: int = 0
+) -> Iterator[tuple[int, Cell]]:
+    """Every orientation of a grain for one wave with its number among the evaluations of a pixel; spindle outermost.
 
-    unrotated_start: the first spindle step is the unrotated cell whatever its angle (spec intensity 8.1).
+    unrotated_start  the first spindle step is the unrotated cell whatever its angle (spec intensity 8.1)
+    place            of the grain
     """
-    number = group * setup.orientations
-    for step, turned in enumerate(setup.turned):
+    grain = setup.grains[place]
+    number = group * setup.orientations + sum(one.orientations for one in setup.grains[:place])
+    for step, turned in enumerate(grain.turned):
         first = step == 0 and unrotated_start
-        for cell in mosaic_cells(setup.cell if first else turned, setup.mosaic).tolist():
+        for cell in mosaic_cells(grain.cell if first else turned, grain.mosaic[step % len(grain.mosaic)]).tolist():
             yield number, cell
             number += 1
 
@@ -211,11 +233,14 @@ def sweep(
 ) -> Tensor:
     """Sum over all orientations for one wave (n,) float64; zero where dmin rejects it."""
     total = torch.zeros_like(wave.q[0])
-    for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
-        allowed = interpolation_allowed(setup, pixels, number)
-        value = evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
-        watch("evaluation", wave, number, cell, allowed, value)
-        total = total + value
+    for place, grain in enumerate(setup.grains):
+        part = torch.zeros_like(total)
+        for number, cell in numbered_orientations(setup, wave.group, unrotated_start, place):
+            allowed = interpolation_allowed(setup, pixels, number)
+            value = evaluate(miller_indices(wave.q, cell), grain.lattice, allowed)
+            watch("evaluation", wave, number, cell, allowed, value)
+            part = part + value
+        total = total + part * grain.weight
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 
 

@@ -22,6 +22,9 @@ ROUND_VOLUME = 0.723601254558268
 GAUSS_WIDTH = 0.63
 TOPHAT_RADIUS_SQUARED = 0.3969
 """GAUSS_WIDTH squared."""
+GAUSS_REACH = 35 * GAUSS_WIDTH
+"""Squared distance in cells from which the shape "gauss-hkl" is zero: its factor has fallen by exp(-35), its square by
+1e-30. simtbx cuts there, too (its GAUSS_ARGCHK)."""
 NEXT_TO_NODE = 1e-30
 """Far below the rounding of any Miller index, and large enough for float32."""
 
@@ -31,10 +34,12 @@ class Lattice:
     """What one evaluation needs to know of the crystal besides its orientation."""
 
     shape: str
-    """square, round, gauss or tophat"""
+    """square, round, gauss, tophat, gauss-hkl or tophat-hkl"""
     cells: tuple[float, float, float]
+    matrix: tuple[tuple[float, float, float], ...]
+    """N (3, 3), the cells on its diagonal: times the fraction it is the distance to a node, in cells"""
     volume: float
-    """Product of the cells"""
+    """Lattice factor on a node, but for that of a round crystal: the cells of the crystal, or 1"""
     fudge: float
     reciprocal: tuple[tuple[float, float, float], ...]
     """a*, b*, c* in 1/angstrom"""
@@ -67,20 +72,22 @@ def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
         return _square(fraction, lattice)
     if lattice.shape == "round":
         return _round(fraction, lattice)
-    distance = node_distance(fraction, lattice)
-    if lattice.shape == "gauss":
+    distance = (cells_distance if lattice.shape.endswith("-hkl") else node_distance)(fraction, lattice)
+    if lattice.shape in ("tophat", "tophat-hkl"):
+        spot = (distance * lattice.fudge < TOPHAT_RADIUS_SQUARED).to(lattice.dtype)
+    else:
         # May be smaller than float32 resolves, all over an image.
         spot = torch.exp(distance * (-2.0 * lattice.fudge / GAUSS_WIDTH))
-    else:
-        spot = (distance * lattice.fudge < TOPHAT_RADIUS_SQUARED).to(lattice.dtype)
+        if lattice.shape == "gauss-hkl":
+            spot = torch.where(distance * lattice.fudge < GAUSS_REACH, spot, 0.0)
     return spot * (lattice.volume * lattice.volume)
 
 
 def grating(fraction: Tensor, cells: float, dtype: torch.dtype) -> Tensor:
     """sin(pi N x) / sin(pi x) up to its sign (n,), N cells along one axis.
 
-    N is whole, so only N x minus its nearest integer counts; that difference, formed in float64, keeps
-    float32 sines accurate next to the zeros of the grating function.
+    Only N x minus its nearest integer counts; that difference, formed in float64, keeps float32 sines accurate next to
+    the zeros of the grating function. x is the distance to the nearest node, which matters where N is not whole.
     """
     # The ratio is N on the node itself too, if that is left by less than anything that h can resolve.
     fraction = fraction + NEXT_TO_NODE
@@ -90,7 +97,8 @@ def grating(fraction: Tensor, cells: float, dtype: torch.dtype) -> Tensor:
 
 
 def signed_gratings(hkl: Axes, node: Axes, lattice: Lattice) -> Axes:
-    """sin(pi N h) / sin(pi h) along each axis (n,) with the sign that squaring loses."""
+    """sin(pi N h) / sin(pi h) along each axis (n,) with the sign that squaring loses; h from the node where N is not
+    whole."""
     h, k, l = (
         grating(x - x0, n, lattice.dtype).abs() * _grating_sign(x - x0, x0, n)
         for x, x0, n in zip(hkl, node, lattice.cells, strict=True)
@@ -119,7 +127,7 @@ def node_radius_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
 
 def _grating_sign(fraction: Tensor, node: Tensor, cells: float) -> Tensor:
     """1.0 or -1.0 (n,): the sign of sin(pi N x) / sin(pi x) at x = node + fraction."""
-    turns = torch.floor(torch.abs(fraction) * cells) + (cells - 1) * node
+    turns = torch.floor(torch.abs(fraction) * cells) + ((cells - 1) * node if cells == round(cells) else 0.0)
     return torch.where(torch.remainder(turns, 2.0) == 0, 1.0, -1.0).to(fraction.dtype)
 
 
@@ -151,3 +159,9 @@ def node_distance(fraction: Axes, lattice: Lattice) -> Tensor:
     a, b, c = lattice.reciprocal
     parts = tuple(fraction[0] * a[i] + fraction[1] * b[i] + fraction[2] * c[i] for i in range(3))
     return (parts[0] * parts[0] + parts[1] * parts[1] + parts[2] * parts[2]) * (lattice.volume * lattice.volume)
+
+
+def cells_distance(fraction: Axes, lattice: Lattice) -> Tensor:
+    """Squared length (n,) of N times the fractions of h, k, l: the distance to the node in cells, float64."""
+    parts = tuple(fraction[0] * row[0] + fraction[1] * row[1] + fraction[2] * row[2] for row in lattice.matrix)
+    return parts[0] * parts[0] + parts[1] * parts[1] + parts[2] * parts[2]

@@ -91,7 +91,7 @@ def _running_product(
 def _visited(setup: KernelSetup, wave: Wave, cell: Cell) -> Tensor:
     """Where (n,) the reference goes on to the structure factor: not beyond dmin, lattice factor not zero."""
     visited = torch.ones_like(wave.q[0], dtype=torch.bool) if wave.accepted is None else wave.accepted
-    if setup.lattice.shape in ("gauss", "tophat") and setup.background == 0:
+    if setup.lattice.shape not in ("square", "round") and setup.background == 0:
         hkl = miller_indices(wave.q, cell)
         visited = visited & (lattice_squared(hkl, nearest_node(hkl), setup.lattice) != 0)
     return visited

@@ -33,6 +33,8 @@ MOST_FRAMES = 100_000
 OPTIONS = {
     **{"model": "model", "model_dmin": "dmin", "k_sol": "k_sol", "b_sol": "b_sol", "column": "column"},
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
+    **{name: name for name in ("crystal_shape", "ncells", "node_height", "domain_sizes", "lattices")},
+    **{name: name for name in ("mosaic_matrices", "mosaic_sigma", "mosaic_frame", "mosaic_axes", "spread_seed")},
     **{"geometry": "geometry", "detector": "detector", "geometry_experiment": "experiment"},
 }
 """Keys that are no flags of nanoBragg's, and the field of `nanobragg.options.Options` that they set."""
@@ -164,8 +166,9 @@ def _check_flag(where: str, key: str, forbidden: tuple[str, ...]) -> None:
 def _flags(where: str, flag: str, value: Any) -> list[str]:
     """A flag and its values as a shell would pass them; nothing for a flag that is false, or no flag of nanoBragg's."""
     if flag in OPTIONS:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InputError(f"{where} is {shown_value(value)}; expected one text or number")
+        numbers = isinstance(value, list) and all(map(_is_number, value))
+        if isinstance(value, bool) or not (numbers or isinstance(value, str | int | float)):
+            raise InputError(f"{where} is {shown_value(value)}; expected one text or number, or a list of numbers")
         return []
     if isinstance(value, bool):
         return [f"-{flag}"] if value else []

@@ -76,6 +76,7 @@ COVERED = {
     **{"lambda": "wavelength", "wave": "wavelength", "wavelength": "wavelength", "energy": "wavelength"},
     **{"fluence": "fluence", "flux": "fluence", "exposure": "exposure", "distance": "distance"},
     **{"N": "cells", "Na": "cells", "Nb": "cells", "Nc": "cells", "cell": "unit_cell", "misset": "orientation"},
+    **{"ncells": "cells", "crystal_shape": "crystal_shape"},
     **{"mat": "orientation", "matrix": "orientation", "mosaic_domains": "mosaic_domains", "water": "water_size"},
 }
 """Keys of a batch file, and the coordinate that says the same."""

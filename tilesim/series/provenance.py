@@ -38,9 +38,10 @@ def describe(frames: Frames, job: Job) -> dict[str, Any]:
 def shown(experiment: Experiment) -> dict[str, Any]:
     """An experiment for people and other programs to read, without its long lists."""
     plain = experiment.to_dict()
-    for part, field in (("crystal", "mosaic_rotations"), ("beam", "sources")):
-        if plain[part] and len(plain[part][field]) > LONG:
-            plain[part][field] = f"{len(plain[part][field])} of them"
+    crystals = [("mosaic_rotations", one) for one in (plain["crystal"], *plain["other_crystals"])]
+    for field, part in (*crystals, ("sources", plain["beam"])):
+        if part and len(part[field]) > LONG:
+            part[field] = f"{len(part[field])} of them"
     return plain
 
 
@@ -59,7 +60,9 @@ def _seeds(frames: Frames, command: Command | None) -> dict[str, int | None]:
     if command is not None:
         settings = command.settings
         misset = None if settings.misset_seed is None else -settings.misset_seed
-        seeds |= {"mosaic": -settings.mosaic_seed, "misset": misset}
+        crystal = command.experiment.crystal
+        spread = crystal.mosaic_spread if crystal is not None else None
+        seeds |= {"mosaic": -settings.mosaic_seed if spread is None else spread.seed, "misset": misset}
     return seeds
 
 

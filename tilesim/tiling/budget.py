@@ -46,7 +46,7 @@ def memory_budget(experiment: Experiment, plan: TilePlan, block: int, numbers: i
     return Budget(
         tile=tile * (4 + 4 + 3 * 8 + 8),
         block=min(block, tile) * numbers * 8,
-        orientations=experiment.domains * 2 * 9 * 8,
+        orientations=experiment.orientations * 2 * 9 * 8,
         table=experiment.factors.grid.nbytes + entries * (8 + 8),
         threads=threads,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from tilesim.errors import InputError, StoreError
 from tilesim.files.reading import printable
-from tilesim.geometry.prediction import predict_spots
+from tilesim.geometry.prediction import predicted
 from tilesim.geometry.resolution import beam_centre
 from tilesim.images.dataset import Dataset
 from tilesim.images.pixels import Image
@@ -169,7 +169,7 @@ def overlay(subject: Subject, view: View, *, rings: bool | None, spots: int, pro
         drawn = rings_on(*subject.geometry, view.region) if rings is not False else ()
     if spots:
         experiment = subject.experiment
-        found = predict_spots(experiment.crystal, experiment.beam, experiment.scan, subject.panel)
+        found = predicted(experiment, subject.panel)
         labels = brightest(found, view, spots)
         if not labels:
             remarks.append("no predicted spot in view is brighter than the background")

@@ -26,9 +26,11 @@ from tilesim.nanobragg.command import Stage
 from tilesim.nanobragg.settings import RTD
 from tilesim.physics.factors import interpolable, nearest, tricubic
 from tilesim.physics.geometry import norm
-from tilesim.physics.intensity import Cell, Ray, Wave, photons, sweep
+from tilesim.physics.intensity import Cell, Grain, Ray, Wave, photons, sweep
 from tilesim.physics.lattice import (
     Axes,
+    Lattice,
+    cells_distance,
     miller_indices,
     nearest_node,
     node_distance,
@@ -129,16 +131,20 @@ class _Tracer:
         scan, lattice = self._experiment.scan, setup.lattice
         self.say("spindle_axis", *scan.axis)
         self.say("xtal_shape", lattice.shape.upper())
-        self.say("N_cells", *map(int, lattice.cells))
+        self.say("N_cells", *(int(n) if n.is_integer() else n for n in lattice.cells))
+        if lattice.shape.endswith("-hkl"):
+            self.say("N_matrix", *(x for row in lattice.matrix for x in row))
         self.say("fudge", lattice.fudge)
         for name, count in (
             ("layers", setup.layers),
             ("oversample", setup.oversample),
             ("sources", len(setup.wavelengths)),
-            ("phi_steps", len(setup.turned)),
-            ("mosaic_domains", len(setup.mosaic)),
+            ("phi_steps", len(self._angles)),
+            ("mosaic_domains", setup.grains[0].mosaic.shape[1]),
         ):
             self.say(name, count)
+        if len(setup.grains) > 1:
+            self.say("grains", len(setup.grains))
         if setup.layers > 1 or setup.absorbing:
             self.say("layer_thickness_meters", setup.layer_thickness)
             self.say("attenuation_m_inv", setup.attenuation)
@@ -219,34 +225,46 @@ class _Tracer:
         self._seen += 1
         if silent:
             return
-        setup = self._setup
-        step, domain = divmod(number - wave.group * setup.orientations, len(setup.mosaic))
+        grain, within = self._grain_of(number - wave.group * self._setup.orientations)
+        step, domain = divmod(within, grain.mosaic.shape[1])
         if domain == 0:
-            self._say_step(step, unrotated=number == self._unrotated)
+            self._say_step(grain, step, unrotated=number == self._unrotated)
         self.say("mosaic_domain", domain)
-        if len(setup.mosaic) > 1:
-            self.say("mosaic_umat", *setup.mosaic[domain].flatten().tolist())
+        if grain.mosaic.shape[1] > 1:
+            self.say("mosaic_umat", *grain.mosaic[step % len(grain.mosaic), domain].flatten().tolist())
         for axis, v in zip("abc", cell, strict=True):
             self.say(f"rot_{axis}_angstroms", *scale(v, 1e10))
         for axis, v in zip("abc", reciprocal(*cell), strict=True):
             self.say(f"rot_{axis}_star_A_inv", *scale(v, 1e-10))
-        self._say_factors(miller_indices(wave.q, cell), allowed)
+        self._say_factors(miller_indices(wave.q, cell), grain.lattice, allowed)
         self.say("I_term", value)
 
-    def _say_step(self, step: int, *, unrotated: bool) -> None:
+    def _grain_of(self, number: int) -> tuple[Grain, int]:
+        """The grain that has an evaluation of a wave, and the evaluation's number among those of the grain."""
+        grains, place = self._setup.grains, 0
+        while number >= grains[place].orientations:
+            number -= grains[place].orientations
+            place += 1
+        grain = grains[place]
+        if number == 0 and len(grains) > 1:
+            self.say("grain", place)
+            self.say("grain_weight", grain.weight)
+            self.say("grain_cells", *grain.lattice.cells)
+        return grain, number
+
+    def _say_step(self, grain: Grain, step: int, *, unrotated: bool) -> None:
         """A spindle angle; strictly it may be another than the flags ask for."""
         self.say("phi_step", step)
         used, asked = 0.0 if unrotated else self._angles[step], self._experiment.scan.angles[step]
         self.say("phi_deg", used * RTD)
         if used != asked:
             self.say("phi_asked_deg", asked * RTD)
-        turned = self._setup.cell if unrotated else self._setup.turned[step]
+        turned = grain.cell if unrotated else grain.turned[step]
         for axis, v in zip("abc", turned.tolist(), strict=True):
             self.say(f"{axis}p_meters", *v)
 
-    def _say_factors(self, hkl: Axes, allowed: Tensor | None) -> None:
+    def _say_factors(self, hkl: Axes, lattice: Lattice, allowed: Tensor | None) -> None:
         """Miller indices, lattice factor, structure factor."""
-        lattice = self._setup.lattice
         node = nearest_node(hkl)
         self.say("hkl_frac", *hkl)
         self.say("hkl_rounded", *(int(x[0].item()) for x in node))
@@ -257,7 +275,10 @@ class _Tracer:
             self.say("hrad_sqr", node_radius_squared(hkl, node, lattice))
         else:
             fraction = tuple(x - x0 for x, x0 in zip(hkl, node, strict=True))
-            self.say("rad_star_sqr", node_distance(fraction, lattice))
+            if lattice.shape.endswith("-hkl"):
+                self.say("hrad_sqr", cells_distance(fraction, lattice) * lattice.fudge)
+            else:
+                self.say("rad_star_sqr", node_distance(fraction, lattice))
         self.say("F_latt", signed_lattice_factor(hkl, node, lattice))
         factor = nearest(node, lattice.table)
         if allowed is not None:

@@ -17,9 +17,9 @@ from tilesim.files.reading import printable, quoted, unreadable
 LONGEST_LINE = 2**16
 MOST_VALUES = 2_000_000
 
-LOOPS = ("layer", "subpixel", "source", "phi_step", "mosaic_domain")
+LOOPS = ("layer", "subpixel", "source", "grain", "phi_step", "mosaic_domain")
 """Outermost first. A line with one of these names says where in the loops the lines after it belong."""
-_LEAVES = {"I_source": "phi_step", "I_layer": "subpixel", "evaluations": "layer"}
+_LEAVES = {"I_source": "grain", "I_layer": "subpixel", "evaluations": "layer"}
 """Lines that come after a loop, and so are outside it."""
 
 Number = float | int | str

@@ -14,13 +14,15 @@ namespace {
 
 constexpr int MATRIX = 9;
 
-// Call `visit` with every orientation of one wave and its number among the evaluations of a pixel, spindle outermost.
-template <class Visit> inline void for_orientations(const Setup &s, int64_t group, bool unrotated_start, Visit visit) {
-    double number = double(group * s.phi_steps * s.mosaic_domains);
+// Call `visit` with every orientation of a grain for one wave, spindle outermost, and its number among the evaluations
+// of a pixel, which counts where there is one grain.
+template <class Visit>
+inline void for_orientations(const Setup &s, const Grain &g, int64_t group, bool unrotated_start, Visit visit) {
+    double number = double(group * s.phi_steps * g.domains);
     for (int64_t step = 0; step < s.phi_steps; step++) {
-        const double *turned = step == 0 && unrotated_start ? s.cell : s.turned + MATRIX * step;
-        for (int64_t domain = 0; domain < s.mosaic_domains; domain++) {
-            const double *rotation = s.mosaic + MATRIX * domain;
+        const double *turned = step == 0 && unrotated_start ? g.cell : g.turned + MATRIX * step;
+        for (int64_t domain = 0; domain < g.domains; domain++) {
+            const double *rotation = g.mosaic + MATRIX * (step * g.next_step + domain);
             double cell[MATRIX];
             for (int row = 0; row < MATRIX; row += 3) {
                 for (int axis = 0; axis < 3; axis++) {
@@ -32,20 +34,32 @@ template <class Visit> inline void for_orientations(const Setup &s, int64_t grou
     }
 }
 
+// Sum over all orientations of a grain for one wave.
+void add_grain(const Setup &s, const Grain &g, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
+    std::fill_n(b.sum, b.lanes, 0.0);
+    for_orientations(s, g, group, unrotated_start, [&](const double *cell, double number) {
+        kernel.add_orientation(s, g, cell, number, b);
+    });
+}
+
 // Sum over all orientations of one wave.
 void sweep(const Setup &s, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
-    std::fill_n(b.sum, b.lanes, 0.0);
-    for_orientations(s, group, unrotated_start, [&](const double *cell, double number) {
-        kernel.add_orientation(s, cell, number, b);
-    });
+    std::fill_n(b.weighted, b.lanes, 0.0);
+    for (int64_t place = 0; place < s.grain_count; place++) {
+        const double weight = s.grains[place].weight;
+        add_grain(s, s.grains[place], kernel, b, group, unrotated_start);
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) b.weighted[i] += b.sum[i] * weight;
+    }
 }
 
 // Strict only: I := (I + term) x factors for every orientation of one wave, I being `total`.
 void running_product(const Setup &s, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
-    for_orientations(s, group, unrotated_start, [&](const double *cell, double number) {
+    const Grain &g = s.grains[0];
+    for_orientations(s, g, group, unrotated_start, [&](const double *cell, double number) {
         std::fill_n(b.sum, b.lanes, 0.0);
-        kernel.add_orientation(s, cell, number, b);
-        kernel.find_visited(s, cell, b);
+        kernel.add_orientation(s, g, cell, number, b);
+        kernel.find_visited(s, g, cell, b);
 #pragma omp simd
         for (int i = 0; i < b.lanes; i++) {
             double after = b.total[i] + b.sum[i];
@@ -63,7 +77,7 @@ void add_wave(const Setup &s, const Kernel &kernel, Block &b, int64_t group, int
     const double weight = s.weights[source];
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        double term = b.sum[i] * weight;
+        double term = b.weighted[i] * weight;
         term *= s.oversample_thick ? b.capture[i] : 1.0;
         term *= s.oversample_polar ? b.factor[i] : 1.0;
         term *= s.oversample_omega ? b.omega[i] : 1.0;
@@ -156,7 +170,7 @@ void render_strictly(const Setup &s, const Kernel &kernel, Block &b) {
             } else {
                 sweep(s, kernel, b, group, unrotated_start);
 #pragma omp simd
-                for (int i = 0; i < b.lanes; i++) b.total[i] += b.accepted[i] > 0 ? b.sum[i] : 0.0;
+                for (int i = 0; i < b.lanes; i++) b.total[i] += b.accepted[i] > 0 ? b.weighted[i] : 0.0;
             }
             unrotated_start = false;
         }
@@ -180,7 +194,7 @@ double tilesim_render(const Setup *setup, int64_t count, const int64_t *numbers,
     static thread_local Block block;
     Block &b = block;
     const int64_t rays = setup->layers * setup->oversample * setup->oversample;
-    const double evaluations = double(rays * setup->sources * setup->phi_steps * setup->mosaic_domains);
+    const double evaluations = double(rays * setup->sources * setup->phi_steps * setup->grains[0].domains);
     const double width = double(setup->width);
     const Kernel kernel = setup->single ? kernel_of<float>(setup->shape) : kernel_of<double>(setup->shape);
     double solid_angle = 0;

@@ -12,6 +12,7 @@ template <class T> constexpr double NEXT_TO_NODE = sizeof(T) == 4 ? 1e-12 : 1e-3
 constexpr double ROUND_VOLUME = 0.723601254558268;
 constexpr double GAUSS_WIDTH = 0.63;
 constexpr double TOPHAT_RADIUS_SQUARED = 0.3969;
+constexpr double GAUSS_REACH = 35 * GAUSS_WIDTH;  // in squared cells; GAUSS_HKL is zero beyond
 constexpr double LOWEST_EXPONENT = -708.5;  // the exponential of less is zero
 
 struct Lane {
@@ -45,36 +46,47 @@ inline double phase(double fraction, double cells) {
     return turns - std::rint(turns);
 }
 
-template <class T> inline T square_lattice(const Setup &s, const Lane &p) {
+template <class T> inline T square_lattice(const Grain &g, const Lane &p) {
     // The grating function is even, so signs may go.
     const double h = std::max(std::fabs(p.dh), NEXT_TO_NODE<T>);
     const double k = std::max(std::fabs(p.dk), NEXT_TO_NODE<T>);
     const double l = std::max(std::fabs(p.dl), NEXT_TO_NODE<T>);
-    const T above = sin_pi(T(phase(h, s.cells[0]))) * sin_pi(T(phase(k, s.cells[1]))) * sin_pi(T(phase(l, s.cells[2])));
+    const T above = sin_pi(T(phase(h, g.cells[0]))) * sin_pi(T(phase(k, g.cells[1]))) * sin_pi(T(phase(l, g.cells[2])));
     const T below = sin_pi(T(h)) * sin_pi(T(k)) * sin_pi(T(l));
     return square(above / below);
 }
 
 // In float64: the difference of sine and cosine cancels at its zeros.
-inline double round_lattice(const Setup &s, const Lane &p) {
-    const double sum = square(p.dh * s.cells[0]) + square(p.dk * s.cells[1]) + square(p.dl * s.cells[2]);
-    const double radius = std::sqrt(sum * s.fudge);
+inline double round_lattice(const Grain &g, const Lane &p) {
+    const double sum = square(p.dh * g.cells[0]) + square(p.dk * g.cells[1]) + square(p.dl * g.cells[2]);
+    const double radius = std::sqrt(sum * g.fudge);
     // sin and cos of pi r change sign together from one half turn to the next; the square does not care.
     const double turn = radius - std::rint(radius), x = radius * M_PI, xx = x * x;
     // The closed form cancels near zero, too; the series is good to 1e-11 below one half.
     const double series = 1 - xx / 10 * (1 - xx / 28 * (1 - xx / 54 * (1 - xx / 88)));
     const double safe = x < 0.5 ? 1 : x;
     const double closed = 3 * (sin_pi(turn) - safe * cos_pi(turn)) / (safe * safe * safe);
-    return square((x < 0.5 ? series : closed) * s.volume * ROUND_VOLUME);
+    return square((x < 0.5 ? series : closed) * g.volume * ROUND_VOLUME);
 }
 
 // Squared distance to the node in 1/angstrom^2 times (Na Nb Nc)^2.
-inline double node_distance(const Setup &s, const Lane &p) {
-    const double *a = s.reciprocal, *b = a + 3, *c = a + 6;
+inline double node_distance(const Grain &g, const Lane &p) {
+    const double *a = g.reciprocal, *b = a + 3, *c = a + 6;
     const double x = p.dh * a[0] + p.dk * b[0] + p.dl * c[0];
     const double y = p.dh * a[1] + p.dk * b[1] + p.dl * c[1];
     const double z = p.dh * a[2] + p.dk * b[2] + p.dl * c[2];
-    return (x * x + y * y + z * z) * (s.volume * s.volume);
+    return (x * x + y * y + z * z) * (g.volume * g.volume);
+}
+
+// Squared length of N times the fraction: the distance to the node in cells.
+inline double cells_distance(const Grain &g, const Lane &p) {
+    const double *n = g.matrix;
+    return square(dot(n, p.dh, p.dk, p.dl)) + square(dot(n + 3, p.dh, p.dk, p.dl)) + square(dot(n + 6, p.dh, p.dk, p.dl));
+}
+
+// The distance that a shape without tails is a function of.
+template <Shape SHAPE> inline double distance_of(const Grain &g, const Lane &p) {
+    return SHAPE == GAUSS_HKL || SHAPE == TOPHAT_HKL ? cells_distance(g, p) : node_distance(g, p);
 }
 
 inline bool between(const Setup &s, int axis, double x) {
@@ -84,10 +96,11 @@ inline bool between(const Setup &s, int axis, double x) {
 
 // Gaussians may be smaller than float32 can tell, all over an image.
 template <class T, Shape SHAPE>
-inline std::conditional_t<SHAPE == GAUSS, double, T> lattice_squared(const Setup &s, const Lane &p) {
-    if (SHAPE == SQUARE) return square_lattice<T>(s, p);
-    if (SHAPE == ROUND) return T(round_lattice(s, p));
-    const double distance = node_distance(s, p);
-    if (SHAPE == GAUSS) return exponential<T>(distance * (-2.0 * s.fudge / GAUSS_WIDTH)) * square(s.volume);
-    return distance * s.fudge < TOPHAT_RADIUS_SQUARED ? T(square(s.volume)) : T(0);
+inline std::conditional_t<SHAPE == GAUSS || SHAPE == GAUSS_HKL, double, T> lattice_squared(const Grain &g, const Lane &p) {
+    if (SHAPE == SQUARE) return square_lattice<T>(g, p);
+    if (SHAPE == ROUND) return T(round_lattice(g, p));
+    const double distance = distance_of<SHAPE>(g, p);
+    if (SHAPE == TOPHAT || SHAPE == TOPHAT_HKL) return distance * g.fudge < TOPHAT_RADIUS_SQUARED ? T(square(g.volume)) : T(0);
+    const double value = exponential<T>(distance * (-2.0 * g.fudge / GAUSS_WIDTH)) * square(g.volume);
+    return SHAPE == GAUSS || distance * g.fudge < GAUSS_REACH ? value : 0.0;
 }

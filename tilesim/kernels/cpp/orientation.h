@@ -9,7 +9,8 @@ constexpr int GROUP = 16;   // blocks are padded to a multiple: no lane is left 
 struct Block {
     alignas(64) double number[LANES], slow[LANES], fast[LANES];
     alignas(64) double x[LANES], y[LANES], z[LANES];       // scattering vector of the wave, 1/m
-    alignas(64) double sum[LANES], amplitude[LANES];       // over the orientations of the wave; squared
+    alignas(64) double sum[LANES], amplitude[LANES];       // over the orientations of a grain; squared
+    alignas(64) double weighted[LANES];                    // over the grains of the wave
     alignas(64) double d[3][LANES];                        // unit vector to the sub-pixel
     alignas(64) double omega[LANES], capture[LANES], polar[LANES], factor[LANES];
     alignas(64) double accepted[LANES], visited[LANES];    // one, or zero where dmin rejects the wave
@@ -59,52 +60,54 @@ template <class T> void interpolate(const Setup &s, const double *cell, double n
 
 // Add one orientation to the sums of some lanes: the innermost loop.
 template <class T, Shape SHAPE>
-inline void add_lanes(const Setup &s, const double *cell, double number, Block &b, int from, int to) {
+inline void add_lanes(const Setup &s, const Grain &g, const double *cell, double number, Block &b, int from, int to) {
     if (s.interpolate) {
         for (int i = from; i < to; i += GROUP) interpolate<T>(s, cell, number, b, i);
 #pragma omp simd
         for (int i = from; i < to; i++) {
             const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-            b.sum[i] += double(T(b.amplitude[i]) * lattice_squared<T, SHAPE>(s, p));
+            b.sum[i] += double(T(b.amplitude[i]) * lattice_squared<T, SHAPE>(g, p));
         }
         return;
     }
 #pragma omp simd
     for (int i = from; i < to; i++) {
         const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-        b.sum[i] += double(nearest_squared<T>(s, p) * lattice_squared<T, SHAPE>(s, p));
+        b.sum[i] += double(nearest_squared<T>(s, p) * lattice_squared<T, SHAPE>(g, p));
     }
 }
 
 // The same for all lanes, without the groups that are so far from all nodes that they get exact zeros.
-template <class T, Shape SHAPE> void add_orientation(const Setup &s, const double *cell, double number, Block &b) {
+template <class T, Shape SHAPE> void add_orientation(const Setup &s, const Grain &g, const double *cell, double number, Block &b) {
     constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
-    if (TAILS || !s.skip) return add_lanes<T, SHAPE>(s, cell, number, b, 0, b.lanes);
-    const double reach = SHAPE == GAUSS ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0 : TOPHAT_RADIUS_SQUARED;
+    if (TAILS || !s.skip) return add_lanes<T, SHAPE>(s, g, cell, number, b, 0, b.lanes);
+    constexpr double reach = SHAPE == GAUSS       ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0
+                             : SHAPE == GAUSS_HKL ? GAUSS_REACH
+                                                  : TOPHAT_RADIUS_SQUARED;
     for (int from = 0; from < b.lanes; from += GROUP) {
         double nearest = INFINITY;
 #pragma omp simd reduction(min : nearest)
         for (int i = from; i < from + GROUP; i++) {
-            nearest = std::min(nearest, node_distance(s, lane_at(cell, b.x[i], b.y[i], b.z[i])));
+            nearest = std::min(nearest, distance_of<SHAPE>(g, lane_at(cell, b.x[i], b.y[i], b.z[i])));
         }
-        if (!(nearest * s.fudge > reach)) add_lanes<T, SHAPE>(s, cell, number, b, from, from + GROUP);
+        if (!(nearest * g.fudge > reach)) add_lanes<T, SHAPE>(s, g, cell, number, b, from, from + GROUP);
     }
 }
 
 // Strict only: one where the reference goes on to the structure factor, zero where it leaves the sum alone.
-template <class T, Shape SHAPE> void find_visited(const Setup &s, const double *cell, Block &b) {
+template <class T, Shape SHAPE> void find_visited(const Setup &s, const Grain &g, const double *cell, Block &b) {
     const bool all = SHAPE == SQUARE || SHAPE == ROUND || s.background != 0;
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-        b.visited[i] = all || lattice_squared<T, SHAPE>(s, p) != 0 ? b.accepted[i] : 0.0;
+        b.visited[i] = all || lattice_squared<T, SHAPE>(g, p) != 0 ? b.accepted[i] : 0.0;
     }
 }
 
 // The two loops that depend on the shape of the crystal and on the precision.
 struct Kernel {
-    void (*add_orientation)(const Setup &, const double *, double, Block &);
-    void (*find_visited)(const Setup &, const double *, Block &);
+    void (*add_orientation)(const Setup &, const Grain &, const double *, double, Block &);
+    void (*find_visited)(const Setup &, const Grain &, const double *, Block &);
 };
 
 template <class T> Kernel kernel_of(int64_t shape) {
@@ -112,6 +115,8 @@ template <class T> Kernel kernel_of(int64_t shape) {
         case SQUARE: return {add_orientation<T, SQUARE>, find_visited<T, SQUARE>};
         case ROUND: return {add_orientation<T, ROUND>, find_visited<T, ROUND>};
         case GAUSS: return {add_orientation<T, GAUSS>, find_visited<T, GAUSS>};
-        default: return {add_orientation<T, TOPHAT>, find_visited<T, TOPHAT>};
+        case TOPHAT: return {add_orientation<T, TOPHAT>, find_visited<T, TOPHAT>};
+        case GAUSS_HKL: return {add_orientation<T, GAUSS_HKL>, find_visited<T, GAUSS_HKL>};
+        default: return {add_orientation<T, TOPHAT_HKL>, find_visited<T, TOPHAT_HKL>};
     }
 }

@@ -3,27 +3,33 @@
 
 #include <cstdint>
 
-enum Shape { SQUARE, ROUND, GAUSS, TOPHAT };
+enum Shape { SQUARE, ROUND, GAUSS, TOPHAT, GAUSS_HKL, TOPHAT_HKL };
 
 extern "C" {
 
-// As `_Setup` in fused.py. Lengths in metres, angles in radians; vectors are x, y, z; matrices are rows a, b, c.
+// Mosaic domains of one lattice and one size, as `_GrainStructure` in fused.py.
+struct Grain {
+    int64_t domains, next_step;  // rotations of one spindle step, and to the next step's; zero where all share them
+    double cells[3], matrix[9], volume, fudge, reciprocal[9], weight;
+    const double *cell, *turned, *mosaic;  // (3, 3), (phi, 3, 3), (1 or phi, domains, 3, 3)
+};
+
+// As `_SetupStructure` in fused.py. Lengths in metres, angles in radians; vectors are x, y, z; matrices are rows a, b, c.
 struct Setup {
     int64_t size;  // of this struct in bytes, to be sure that both sides mean the same
     int64_t width, shape, single, interpolate, skip;
-    int64_t layers, oversample, sources, phi_steps, mosaic_domains;
+    int64_t layers, oversample, sources, phi_steps, grain_count;
     int64_t point_pixel, curved, absorbing, polarized, oversample_thick, oversample_polar, oversample_omega;
     int64_t strict, unrotated_start, latch;  // as in physics/strict.py; latch < 0: none
-    double cells[3], volume, fudge, reciprocal[9];                                // crystal
     double lowest[3], highest[3], rows, length, entry;                            // table
     double polarization_axis[3], kahn_factor;                                     // beam
     double origin[3], fast[3], slow[3], normal[3], beam[3];                       // panel
     double pixel_size, close_distance, curved_radius, layer_thickness, attenuation;
     double dmin, background, scale;
     const double *incident, *wavelengths, *weights;                               // per source
-    const double *cell, *turned, *mosaic;  // (3, 3), (phi, 3, 3), (domains, 3, 3)
     const double *values;                                                         // amplitudes
     const void *squares;                                                          // their squares, of type T
+    const Grain *grains;
 };
 
 }  // extern "C"

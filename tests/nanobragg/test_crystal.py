@@ -1,0 +1,155 @@
+"""Options of the crystal beyond nanoBragg's flags: what they set, and what contradicts them."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tilesim.errors import InputError
+from tilesim.files.inventory import NamedFile
+from tilesim.model import Crystal, MosaicSpread, Shape, SizeSpread
+from tilesim.nanobragg.inputs import files_read
+from tilesim.nanobragg.resolve import from_nanobragg, read_command
+
+CUBE = ((1e-9, 0.0, 0.0), (0.0, 1e-9, 0.0), (0.0, 0.0, 1e-9))
+TINY = "-cell 31 42 53 80 85 95 -default_F 1 -detpixels 4 -oversample 1"
+
+
+def crystal(words):
+    return from_nanobragg(f"{TINY} {words}").crystal
+
+
+def test_shape_and_real_oriented_cells():
+    found = crystal("--crystal-shape gauss-hkl --ncells 9.5,7.2,6,1.1,-0.7,0.5 --node-height one")
+    assert found.shape is Shape.GAUSS_HKL and found.unit_height
+    assert found.cells == (9.5, 7.2, 6) and found.cells_off_diagonal == (1.1, -0.7, 0.5)
+    assert found.cells_matrix == ((9.5, 1.1, 0.5), (1.1, 7.2, -0.7), (0.5, -0.7, 6.0))
+
+
+def test_one_number_counts_for_all_axes_and_may_be_below_one():
+    assert crystal("--ncells 0.5").cells == (0.5, 0.5, 0.5)
+    assert crystal("--ncells 7 --crystal-shape round") == crystal("-N 7 -round_xtal")
+
+
+def test_gaussian_spread_in_a_frame():
+    found = crystal("--mosaic-sigma 0.15,0.5,1 --mosaic-frame crystal -mosaic_domains 6 --spread-seed 3")
+    assert found.mosaic_spread == MosaicSpread(tuple(map(math.radians, (0.15, 0.5, 1.0))), 6, seed=3)
+    assert found.mosaic_frame == "crystal" and found.domains == 6
+    plain = crystal("--mosaic-sigma 0.5 --mosaic-axes random")
+    assert plain.mosaic_spread == MosaicSpread(math.radians(0.5), axes="random") and plain.mosaic_frame == "lab"
+
+
+def test_matrices_of_a_file(tmp_path):
+    turn = Crystal(*CUBE).rotated((1, 2, 3), 0.01).orientation
+    (tmp_path / "U.txt").write_text("# identity\n1 0 0 0 1 0 0 0 1\n" + " ".join(map(repr, turn.ravel().tolist())))
+    command = read_command([*TINY.split(), "--mosaic-matrices", str(tmp_path / "U.txt")])
+    found = command.experiment.lattice
+    np.testing.assert_array_equal(found.mosaic_matrices, [np.eye(3), turn])
+    assert f"  2 mosaic domains of {tmp_path}/U.txt, in the frame of the lab" in command.report
+    assert NamedFile("--mosaic-matrices", str(tmp_path / "U.txt")) in files_read(command)
+
+
+def test_sizes_of_domains(tmp_path):
+    assert crystal("--domain-sizes lognormal:0.3").sizes == SizeSpread.lognormal(0.3, 7)
+    assert crystal("--domain-sizes lognormal:0.3:5").sizes == SizeSpread.lognormal(0.3, 5)
+    (tmp_path / "sizes.txt").write_text("0.5 1\n1.0 2\n1.5 1\n")
+    assert crystal(f"--domain-sizes {tmp_path}/sizes.txt").sizes == SizeSpread((0.5, 1.0, 1.5), (1, 2, 1))
+
+
+def test_lattices_of_a_file(tmp_path):
+    (tmp_path / "two.txt").write_text("0.6 0 0 0\n0.3 10 20 30\n0.1 0 -1 0 1 0 0 0 0 1\n")
+    found = from_nanobragg(f"{TINY} -N 3 --lattices {tmp_path}/two.txt")
+    one, two, three = found.crystals
+    assert [one.share, two.share, three.share] == [0.6, 0.3, 0.1]
+    assert one == crystal("-N 3").replace(share=0.6)
+    np.testing.assert_allclose(two.a, crystal("-N 3 -misset 10 20 30").a, rtol=1e-12)
+    np.testing.assert_allclose(three.a, (-one.a[1], one.a[0], one.a[2]), rtol=1e-12)
+    assert found.evaluations == 3 * found.steps
+
+
+FILES = {
+    "few.txt": "1 0 0 0 1 0 0 0\n",
+    "no_turn.txt": "1 0 0 0 1 0 0 0 2\n",
+    "odd.txt": "0.5 1 2\n",
+    "negative.txt": "-0.5 1 2 3\n",
+    "nothing.txt": "0 1 2 3\n",
+    "sizes.txt": "0.5 1\n-1 1\n",
+    "one.txt": "0.5\n",
+}
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("--mosaic-matrices few.txt", "few.txt: matrix 1 has fewer than nine numbers"),
+        ("--mosaic-matrices no_turn.txt", "matrix 0 of no_turn.txt (counted from 0) is no rotation"),
+        ("--mosaic-matrices absent.txt", "absent.txt"),
+        ("--mosaic-matrices few.txt -mosaic_domains 3", "--mosaic-matrices and -mosaic_domains"),
+        ("--mosaic-matrices few.txt --mosaic-sigma 1", "--mosaic-sigma and --mosaic-matrices; expected one of them"),
+        ("--mosaic-sigma 1 -mosaic 1", "--mosaic-sigma and -mosaic, nanoBragg's spread"),
+        ("--mosaic-sigma 1 -mosaic_domains 5", "expected an even number"),
+        ("--mosaic-sigma 1 -mosaic_seed 5", "expected --spread-seed"),
+        ("--mosaic-sigma 1,2,3", "without --mosaic-frame; expected lab"),
+        ("--mosaic-sigma 1,2", "1 or 3 angles"),
+        ("--mosaic-sigma -1", "1 or 3 angles"),
+        ("--mosaic-frame lab", "--mosaic-frame goes with --mosaic-sigma or --mosaic-matrices"),
+        ("--mosaic-axes random", "--mosaic-axes goes with --mosaic-sigma"),
+        ("--domain-sizes lognormal:x", "--domain-sizes lognormal:x; expected lognormal:SD"),
+        ("--domain-sizes lognormal:0.3:0", "expected lognormal:SD"),
+        ("--domain-sizes sizes.txt", "sizes.txt: sizes of domains"),
+        ("--domain-sizes one.txt", "one.txt: expected two numbers a row"),
+        ("--lattices odd.txt", "odd.txt, lattice 1: 3 numbers; expected a share and three angles"),
+        ("--lattices negative.txt", "negative.txt, lattice 1: the share is -0.5"),
+        ("--lattices nothing.txt", "nothing.txt: all shares are 0"),
+        ("--lattices no_turn.txt", "no_turn.txt, lattice 1"),
+    ],
+)
+def test_a_file_or_combination_that_means_nothing_is_one_line(words, said, tmp_path, monkeypatch):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as error:
+        crystal(words)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_report_says_what_is_simulated():
+    command = read_command(f"{TINY} --ncells 9.5,7,6 --crystal-shape tophat-hkl".split())
+    assert "  tophat-hkl xtal: 9.5x7x6 cells" in command.report
+    assert not any("fewer than one" in line for line in command.warnings)
+
+
+def test_cells_decide_oversampling_and_interpolation():
+    assert from_nanobragg("-cell 100 -default_F 1 -detpixels 4 --ncells 900.5").sampling.oversample > 1
+    assert "auto-selected tricubic" in " ".join(read_command(f"{TINY} --ncells 1.5".split()).report)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("--crystal-shape cube", "--crystal-shape expects one of square, round, gauss, tophat, gauss-hkl, tophat-hkl"),
+        ("--crystal-shape gauss-hkl -gauss_xtal", "--crystal-shape and -gauss_xtal; expected one of them"),
+        ("--ncells 5 -N 3", "--ncells and -N"),
+        ("--ncells 5 -xtalsize 0.001", "--ncells with a crystal size"),
+        ("--ncells 5,0,5", "expected numbers of cells above 0"),
+        ("--ncells 5,5", "1, 3 or 6 numbers with commas"),
+        ("--ncells 5,5,nan", "1, 3 or 6 numbers with commas"),
+        ("--ncells 5,5,5,1,1,1", "--ncells of six numbers with the shape square"),
+        ("--ncells 5,5,5,5,0,0 --crystal-shape gauss-hkl", "determinant above 0"),
+        ("--node-height one -gauss_xtal", "--node-height with the shape gauss"),
+        ("--node-height two --crystal-shape gauss-hkl", "cells, one; found 'two'"),
+    ],
+)
+def test_what_means_nothing_is_one_line(words, said):
+    with pytest.raises(InputError) as error:
+        crystal(words)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_reference_has_none_of_them():
+    with pytest.raises(InputError, match="--ncells is no flag of nanoBragg's"):
+        from_nanobragg(f"{TINY} --ncells 5", strict_c=True)
+    strict = from_nanobragg(f"{TINY} -N 5", strict_c=True)
+    for changes in ({"shape": "gauss-hkl"}, {"cells": (5, 5.5, 5)}):
+        with pytest.raises(InputError, match="with strict_c"):
+            strict.replace(crystal=strict.crystal.replace(**changes))
