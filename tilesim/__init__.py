@@ -24,6 +24,7 @@ _HOMES = {
     "Shape": "tilesim.model",
     "Slab": "tilesim.nanobragg.background",
     "Source": "tilesim.model",
+    "Spectrum": "tilesim.model",
     "StructureFactors": "tilesim.model",
     "Noise": "tilesim.model.noise",
     "PointSpread": "tilesim.model.noise",
@@ -51,6 +52,8 @@ _HOMES = {
     "material_curve": "tilesim.reflections.curves",
     "read_curve": "tilesim.reflections.curves",
     "read_hkl": "tilesim.reflections.hkl",
+    "read_spectrum": "tilesim.spectra.files",
+    "sase_spectrum": "tilesim.spectra.sase",
     "simulate": "tilesim.engine.lazy",
     "simulate_now": "tilesim.engine.lazy",
 }

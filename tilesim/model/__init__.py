@@ -10,6 +10,7 @@ from tilesim.model.mask import PixelMask
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.model.series import Series
+from tilesim.model.spectrum import Spectrum
 
 __all__ = [
     "Background",
@@ -27,5 +28,6 @@ __all__ = [
     "Series",
     "Shape",
     "Source",
+    "Spectrum",
     "StructureFactors",
 ]

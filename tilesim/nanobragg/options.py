@@ -24,6 +24,7 @@ class Options:
     background, background_thickness, ...  an amorphous slab in the beam (docs/background.md)
     geometry, detector, experiment         a detector as it is (docs/detectors.md)
     crystal_shape, ncells, node_height     the crystal (docs/crystals.md)
+    spectrum, channels, channel_width      wavelengths of the incident beam (docs/spectra.md)
     """
 
     column: str | None = None
@@ -50,6 +51,10 @@ class Options:
     """One number, Na Nb Nc, or Na Nb Nc Nd Ne Nf"""
     node_height: str | None = None
     """cells or one"""
+    spectrum: str | None = None
+    channels: float | None = None
+    channel_width: float | None = None
+    """Electronvolts"""
 
     def check(self) -> Options:
         """The options themselves. Raises InputError where one goes without another, or not beside it."""
@@ -62,6 +67,11 @@ class Options:
             raise InputError("more than one detector (--geometry, --detector); expected one of them")
         if self.experiment is not None and self.geometry is None:
             raise InputError("--experiment goes with --geometry; expected --geometry FILE.expt")
+        channelling = [option for option in self.given if option in ("--channels", "--channel-width")]
+        if channelling and self.spectrum is None:
+            raise InputError(f"{channelling[0]} goes with --spectrum; expected --spectrum FILE or a generator")
+        if len(channelling) > 1:
+            raise InputError("--channels and --channel-width; expected one of them")
         return self
 
     @classmethod
@@ -99,6 +109,8 @@ BOUNDS: dict[str, Bound] = {
     "--background-thickness": ("a number of 0 or more [mm]", lambda x: x >= 0),
     "--background-density": ("a number of 0 or more [g/cm^3]", lambda x: x >= 0),
     "--background-mw": ("a number above 0 [g/mol]", lambda x: x > 0),
+    "--channels": ("a whole number of 1 or more", lambda x: x >= 1 and x == math.floor(x)),
+    "--channel-width": ("a number above 0 [eV]", lambda x: x > 0),
 }
 """Options that are numbers, and what they must be; the others are names."""
 LISTS: dict[str, tuple[tuple[int, ...], Bound]] = {

@@ -35,6 +35,7 @@ OPTIONS = {
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
     **{name: name for name in ("crystal_shape", "ncells", "node_height")},
     **{"geometry": "geometry", "detector": "detector", "geometry_experiment": "experiment"},
+    **{name: name for name in ("spectrum", "channels", "channel_width")},
 }
 """Keys that are no flags of nanoBragg's, and the field of `nanobragg.options.Options` that they set."""
 EXPERIMENT = ("name", "flags", "frames", "frame_osc")
