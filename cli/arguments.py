@@ -288,7 +288,17 @@ CRYSTAL = [
     ),
 ]
 """The crystal beyond nanoBragg's own flags (docs/crystals.md)."""
-EXPERIMENT = [*FACTORS, *CRYSTAL, *BACKGROUND, *DETECTOR]
+SPECTRUM = [
+    click.option(
+        "--spectrum",
+        metavar="FILE|KIND:...",
+        help="Wavelengths of the beam: a file, or such as sase:energy=9000,bandwidth=0.003; see docs/spectra.md.",
+    ),
+    click.option("--channels", metavar="N", help="Channels of the spectrum [those of the file, or the generator's]."),
+    click.option("--channel-width", metavar="EV", help="Energy from one channel to the next, instead."),
+]
+"""Spectra of the incident beam (docs/spectra.md)."""
+EXPERIMENT = [*FACTORS, *CRYSTAL, *BACKGROUND, *DETECTOR, *SPECTRUM]
 """All that decides a pixel beyond nanoBragg's own flags."""
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
@@ -340,7 +350,7 @@ def experiment_options(function: Callable) -> Callable:
 
 def batch_options(function: Callable) -> Callable:
     """The options of `batch`, whose outputs stand in its file."""
-    return _with_options(function, [*CRYSTAL, *BACKGROUND, *DETECTOR, *KERNEL, *ENGINE, ASSEMBLE, *ENDING])
+    return _with_options(function, [*CRYSTAL, *BACKGROUND, *DETECTOR, *SPECTRUM, *KERNEL, *ENGINE, ASSEMBLE, *ENDING])
 
 
 def _with_options(function: Callable, options: list[Callable]) -> Callable:

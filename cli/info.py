@@ -16,7 +16,7 @@ _UNITS = {
     "total": "photons",
 }
 _IN_METRES = ("max_x", "max_y")
-GEOMETRY = ("beam", "detector", "direction", "distance", "wavelength")
+GEOMETRY = ("beam", "detector", "direction", "distance", "spectrum", "wavelength")
 """How names of columns begin that move the beam centre or change the resolution."""
 _DIGESTS = {"digest": "digest (physics)", "job_digest": "job digest (bytes)"}
 """The first names the experiment on any machine; the second also how it was computed, and so the image's bytes."""

@@ -19,6 +19,7 @@ ALLOWED = {
     "store": {"errors", "model", "tiling", "files", "geometry"},
     "reflections": {"errors", "model", "files", "tiling"},
     "instruments": {"errors", "model", "files"},
+    "spectra": {"errors", "model", "files", "physics", "instruments"},
     "images": {"errors", "model", "files", "geometry", "tiling", "store", "instruments"},
     "kernels": {"errors", "model", "physics", "tiling", "compute"},
     "pictures": {"errors", "model", "files", "geometry"},
@@ -27,11 +28,11 @@ ALLOWED = {
 }
 """Rooms that each may import besides itself."""
 ALLOWED["nanobragg"] = {"errors", "model", "files", "geometry", "images", "instruments", "reflections", "physics"}
-ALLOWED["nanobragg"] |= {"kernels", "compute", "tiling"}
+ALLOWED["nanobragg"] |= {"kernels", "compute", "tiling", "spectra"}
 ALLOWED["series"] = {*ALLOWED} - {"example"}
 ALLOWED["tools"] = {*ALLOWED}
 HEAVY = {
-    "torch": {"physics", "kernels", "engine", "series", "nanobragg", "tools"},
+    "torch": {"physics", "kernels", "engine", "series", "nanobragg", "tools", "spectra"},
     "dask": {"engine", "tools", "images"},
     "distributed": {"engine", "series", "tools"},
     "zarr": {"store"},

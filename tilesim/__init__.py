@@ -28,6 +28,7 @@ _HOMES = {
     "SizeSpread": "tilesim.model",
     "Slab": "tilesim.nanobragg.background",
     "Source": "tilesim.model",
+    "Spectrum": "tilesim.model",
     "StructureFactors": "tilesim.model",
     "Noise": "tilesim.model.noise",
     "PointSpread": "tilesim.model.noise",
@@ -55,6 +56,8 @@ _HOMES = {
     "material_curve": "tilesim.reflections.curves",
     "read_curve": "tilesim.reflections.curves",
     "read_hkl": "tilesim.reflections.hkl",
+    "read_spectrum": "tilesim.spectra.files",
+    "sase_spectrum": "tilesim.spectra.sase",
     "simulate": "tilesim.engine.lazy",
     "simulate_now": "tilesim.engine.lazy",
 }

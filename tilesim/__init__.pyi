@@ -31,6 +31,7 @@ from tilesim.model import Series as Series
 from tilesim.model import Shape as Shape
 from tilesim.model import SizeSpread as SizeSpread
 from tilesim.model import Source as Source
+from tilesim.model import Spectrum as Spectrum
 from tilesim.model import StructureFactors as StructureFactors
 from tilesim.model.instrument import Instrument as Instrument
 from tilesim.model.instrument import ScanPoint as ScanPoint
@@ -42,6 +43,8 @@ from tilesim.nanobragg.resolve import read_command as read_command
 from tilesim.reflections.curves import material_curve as material_curve
 from tilesim.reflections.curves import read_curve as read_curve
 from tilesim.reflections.hkl import read_hkl as read_hkl
+from tilesim.spectra.files import read_spectrum as read_spectrum
+from tilesim.spectra.sase import sase_spectrum as sase_spectrum
 from tilesim.tools.verbs import add_noise as add_noise
 from tilesim.tools.verbs import export as export
 from tilesim.tools.verbs import open as open

@@ -14,7 +14,8 @@ from tilesim.images.banded import Bands
 from tilesim.images.nxmx import nxmx_counts, write_nxmx
 from tilesim.images.pixels import ArrayImage
 from tilesim.instruments.files import read_detector
-from tilesim.model import Panel, PixelMask, Region, Sampling, Series, Source
+from tilesim.model import Panel, PixelMask, Region, Sampling, Series, Spectrum
+from tilesim.spectra.files import read_spectra
 
 
 def write(path, frames, dtype="f4", counts=None, **options):
@@ -122,15 +123,22 @@ def test_pixels_that_were_not_simulated_are_masked(tmp_path):
     assert np.count_nonzero(mask) == 600 - 8 * 20
 
 
-def test_a_spectrum_is_a_variant_of_the_wavelength(tmp_path):
+def test_a_spectrum_is_wavelengths_with_weights_by_frame_where_it_varies(tmp_path):
     experiment = skewed()
-    direction = experiment.beam.direction
-    sources = [Source(direction, 1.0e-10, 0.5), Source(direction, 1.2e-10, 1.5)]
-    write(tmp_path / "a.h5", [experiment.replace(beam=experiment.beam.replace(sources=sources))])
-    with h5py.File(tmp_path / "a.h5") as file:
-        beam = file["entry/instrument/beam"]
-        name = beam["incident_wavelength"].attrs["variant"]
-        assert np.allclose(beam[name], [1.0, 1.2]) and beam[f"{name}_weights"][()].tolist() == [0.5, 1.5]
+    spectra = [Spectrum([1.2e-10, 1.0e-10], [1.5, 0.5]), Spectrum([1.2e-10, 1.0e-10], [1.0, 1.0])]
+    frames = [experiment.replace(beam=experiment.beam.with_spectrum(spectrum)) for spectrum in spectra]
+    for name, shots, weights in (("a.h5", frames[:1], [1.5, 0.5]), ("b.h5", frames, [[1.5, 0.5], [1.0, 1.0]])):
+        write(tmp_path / name, shots)
+        with h5py.File(tmp_path / name) as file:
+            [beam] = nxmx.NXmx(file).entries[0].instruments[0].beams
+            found = beam.incident_wavelength.to("angstrom").magnitude
+            assert np.allclose(found, np.broadcast_to([1.2, 1.0], np.shape(weights)), rtol=1e-12)
+            group = file["entry/instrument/beam"]
+            assert group["incident_wavelength_weights"][()].tolist() == weights
+            assert "incident_wavelength_spectrum" not in group
+        assert read_spectra(tmp_path / name) == tuple(shot.beam.spectrum for shot in shots)
+        # As DIALS has it, the mean energy is the wavelength of a monochromatic reader.
+        assert read_detector(tmp_path / name).wavelength == pytest.approx(spectra[0].wavelength, rel=1e-12)
 
 
 def test_large_frames_are_stored_in_bands(tmp_path, monkeypatch):

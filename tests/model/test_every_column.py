@@ -10,13 +10,14 @@ from experiments import TILTED, TURN, plain, rich
 
 import tilesim
 from tilesim.errors import InputError
-from tilesim.model import Series
+from tilesim.model import Series, Spectrum
 from tilesim.model.noise import Noise, PointSpread
 from tilesim.model.series import CHANGES, WHOLE
 
 TURNED = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 BASE, RICH = plain(), rich(water_size=0.0)
 COLUMNS = {
+    "spectrum": (Spectrum([1e-10], [1.0]), Spectrum([1.02e-10], [1.0])),
     "scan_start": (0.1, 0.13),
     "wavelength": (1e-10, 1.04e-10),
     "direction": ((0.0, 0.0, 1.0), TILTED),

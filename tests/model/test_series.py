@@ -20,6 +20,7 @@ from tilesim.model import (
     Series,
     Shape,
     Source,
+    Spectrum,
     StructureFactors,
 )
 from tilesim.model.series import CHANGES
@@ -87,8 +88,9 @@ def test_each_named_column_changes_what_it_names():
         "orientation": [np.eye(3), TURN],
         "distance": [0.06, 0.09],
     }
-    assert values.keys() == CHANGES.keys()
-    for name, column in values.items():
+    spectra = {"spectrum": [Spectrum([1e-10, 1.1e-10], [1, 2]), Spectrum([1e-10, 1.1e-10], [2, 1])]}
+    assert (values | spectra).keys() == CHANGES.keys()
+    for name, column in (values | spectra).items():
         first, second = Series(base, {name: column})
         assert first != second, name
     _, both = Series(base, values)
@@ -128,7 +130,7 @@ def test_digests_tell_series_apart():
 
 
 REFUSED = {
-    "an unknown column": ({"colour": [1, 2]}, "no column 'colour'; expected scan_start"),
+    "an unknown column": ({"colour": [1, 2]}, "no column 'colour'; expected spectrum, scan_start"),
     "an unknown field": ({"scan.colour": [1, 2]}, "no column 'scan.colour'"),
     "columns of two lengths": ({"fluence": [1, 2], "wavelength": [1e-10]}, "fluence 2, wavelength 1 values"),
     "no frames": ({"fluence": []}, "fluence 0 values"),

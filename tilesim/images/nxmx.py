@@ -24,7 +24,7 @@ from tilesim.images.banded import Bands, regrouped
 from tilesim.images.counts import Counts
 from tilesim.images.facing import sensor_material
 from tilesim.images.nxmxseries import series_as_plain
-from tilesim.model import Experiment, Panel, Series
+from tilesim.model import Beam, Experiment, Panel, Series, Spectrum
 
 MATERIALS = ("Si", "CdTe", "GaAs")
 """Sensors that readers know; the first is written where the experiment does not state it."""
@@ -140,14 +140,7 @@ def _each(values: Sequence[float]) -> np.ndarray | float:
 
 def _write_beam(beam: Hdf5, frames: Sequence[Experiment]) -> None:
     first = frames[0].beam
-    _number(beam, "incident_wavelength", _each([one.beam.wavelength * 1e10 for one in frames]), "angstrom")
-    waves = first.waves
-    wavelengths = sorted({wave.wavelength for wave in waves})
-    if len(wavelengths) > 1 and len({one.beam.sources for one in frames}) == 1:
-        weights = [sum(wave.weight for wave in waves if wave.wavelength == x) for x in wavelengths]
-        beam["incident_wavelength"].attrs["variant"] = "incident_wavelength_1Dspectrum"
-        _number(beam, "incident_wavelength_1Dspectrum", np.array(wavelengths) * 1e10, "angstrom")
-        beam["incident_wavelength_1Dspectrum_weights"] = np.array(weights)
+    _write_spectra(beam, [one.beam for one in frames])
     exposures = _known([one.beam.exposure for one in frames])
     if exposures:
         rates = [one.beam.fluence / exposure for one, exposure in zip(frames, exposures, strict=True)]
@@ -166,6 +159,26 @@ def _write_beam(beam: Hdf5, frames: Sequence[Experiment]) -> None:
         beam["incident_polarization_stokes"] = np.array(
             [[1.0, factor * math.cos(twice), factor * math.sin(twice), 0.0]]
         )
+
+
+def _write_spectra(group: Hdf5, beams: Sequence[Beam]) -> None:
+    """Wavelengths, of a spectrum with their weights: of the channels, or frame by frame where they differ."""
+    spectra = [beam.spectrum for beam in beams]
+    channels = max(len(spectrum.wavelengths) for spectrum in spectra)
+    if channels == 1:
+        _number(group, "incident_wavelength", _each([beam.wavelength * 1e10 for beam in beams]), "angstrom")
+        return
+    same = all(spectrum == spectra[0] for spectrum in spectra)
+    rows = [_padded(spectrum, channels) for spectrum in (spectra[:1] if same else spectra)]
+    wavelengths, weights = (np.array(rows)[:, n].reshape(-1 if same else (len(rows), channels)) for n in (0, 1))
+    _number(group, "incident_wavelength", wavelengths * 1e10, "angstrom")
+    group["incident_wavelength_weights"] = weights
+
+
+def _padded(spectrum: Spectrum, channels: int) -> np.ndarray:
+    """Wavelengths and weights (2, channels); channels that it lacks repeat the last wavelength, without photons."""
+    lacking = channels - len(spectrum.wavelengths)
+    return np.stack([np.pad(spectrum.wavelengths, (0, lacking), mode="edge"), np.pad(spectrum.weights, (0, lacking))])
 
 
 def _write_sample(sample: Hdf5, frames: Sequence[Experiment]) -> None:

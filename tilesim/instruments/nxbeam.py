@@ -46,11 +46,11 @@ def read_beam(beam: Hdf5, notes: list[str]) -> dict[str, Any]:
 
 def _wavelength(beam: Hdf5, key: str, notes: list[str]) -> float:
     """Metres; of a spectrum that of its mean energy, as in DIALS; of shots that differ the first."""
-    dataset, weights = beam[key], _weights(beam, key)
-    values = _si(dataset, key)
+    dataset, weights = beam[key], weights_of(beam, key)
+    values = in_metres(dataset, key)
     if weights is None:
         variant = text(dataset.attrs.get("variant", ""))
-        if variant and _weights(beam, variant) is not None:
+        if variant and weights_of(beam, variant) is not None:
             notes.append(f"{beam.name}: of the spectrum {variant} the one wavelength {values[0] * 1e10:.6g} A is taken")
         elif (values != values[0]).any():
             notes.append(f"{dataset.name} differs from frame to frame; that of frame 0 is taken")
@@ -70,13 +70,13 @@ def _wavelength(beam: Hdf5, key: str, notes: list[str]) -> float:
     return mean
 
 
-def _weights(beam: Hdf5, key: str) -> Hdf5 | None:
+def weights_of(beam: Hdf5, key: str) -> Hdf5 | None:
     """The weights of a spectrum, by their name and an earlier one."""
     found = member(beam, f"{key}_weights")
     return member(beam, f"{key}_weight") if found is None else found
 
 
-def _si(dataset: Hdf5, key: str) -> np.ndarray:
+def in_metres(dataset: Hdf5, key: str) -> np.ndarray:
     """Wavelengths in metres, also of energies. Raises InputError."""
     values = numbers(dataset)
     if not (values > 0.0).all():

@@ -45,7 +45,7 @@ def read_nxmx(path: str | os.PathLike[str], name: str) -> Instrument:
 
 def _instrument(file: Hdf5, name: str) -> Instrument:
     notes: list[str] = []
-    entry = _entry(file, notes)
+    entry = entry_of(file, notes)
     detector = _detector(entry, notes)
     slices = module_slices(entry, detector, notes)
     frames = [module_frame(detector, module, place[-2:], notes) for module, place in slices]
@@ -53,7 +53,7 @@ def _instrument(file: Hdf5, name: str) -> Instrument:
         frames = [toward_beam(detector, frames[0], notes)]
     panels = [frame.panel for frame in frames]
     known: dict[str, Any] = {}
-    beams = [beam for kind in ("NXinstrument", "NXsample", None) for beam in _beams(entry, kind)]
+    beams = [beam for kind in ("NXinstrument", "NXsample", None) for beam in beams_of(entry, kind)]
     if beams:
         known = read_beam(beams[0], notes)
     sample = next(iter(within(entry, "NXsample")), None)
@@ -66,7 +66,7 @@ def _instrument(file: Hdf5, name: str) -> Instrument:
     return Instrument(name, same, sensor=_sensor(detector, notes), mask=mask, notes=shown, **known)
 
 
-def _entry(file: Hdf5, notes: list[str]) -> Hdf5:
+def entry_of(file: Hdf5, notes: list[str]) -> Hdf5:
     """The first entry that says it is of NXmx, else the first; the file itself where it has none."""
     entries = list(children(file, "NXentry"))
     kinds = [member(entry, "definition") for entry in entries]
@@ -90,7 +90,7 @@ def _detector(entry: Hdf5, notes: list[str]) -> Hdf5:
     return whole[0]
 
 
-def _beams(entry: Hdf5, kind: str | None) -> list[Hdf5]:
+def beams_of(entry: Hdf5, kind: str | None) -> list[Hdf5]:
     """The beams within the groups of a class, or within the entry."""
     return [beam for group in (within(entry, kind) if kind else [entry]) for beam in within(group, "NXbeam")]
 

@@ -11,6 +11,7 @@ from tilesim.model.mosaic import MosaicAxes, MosaicFrame, MosaicSpread, SizeSpre
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.model.series import Series
+from tilesim.model.spectrum import Spectrum
 
 __all__ = [
     "Background",
@@ -32,5 +33,6 @@ __all__ = [
     "Shape",
     "SizeSpread",
     "Source",
+    "Spectrum",
     "StructureFactors",
 ]

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
+
 from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.noun import Noun, counted, quantity, vector
+from tilesim.model.spectrum import Spectrum
 from tilesim.model.vectors import Vector, cross, dot, norm, rotate_about, scale, unit
 
 CLASSICAL_ELECTRON_RADIUS_SQUARED = 7.94079248018965e-30
@@ -142,6 +145,43 @@ class Beam(Noun):
     def waves(self) -> tuple[Source, ...]:
         """The sources to sum over: the explicit ones, or the single central one."""
         return self.sources or (Source(self.direction, self.wavelength),)
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """The wavelengths of all sources, from the longest to the shortest, and the photons of each."""
+        photons: dict[float, float] = {}
+        for wave in self.waves:
+            photons[wave.wavelength] = photons.get(wave.wavelength, 0.0) + wave.weight
+        wavelengths = sorted(photons, reverse=True)
+        return Spectrum(np.array(wavelengths), np.array([photons[wavelength] for wavelength in wavelengths]))
+
+    def with_spectrum(self, spectrum: Spectrum) -> Beam:
+        """The beam with another spectrum: every direction that its sources have now, at every wavelength.
+
+        Weights are products; fluence and directions stay, and the central wavelength is that of the mean energy.
+
+        Examples
+        --------
+        >>> from tilesim import Beam, Spectrum
+        >>> beam = Beam(direction=(0.0, 0.0, 1.0), wavelength=1e-10)
+        >>> [source.weight for source in beam.with_spectrum(Spectrum([1e-10, 1.02e-10], [3.0, 1.0])).sources]
+        [1.5, 0.5]
+        """
+        checks.instance("spectrum", spectrum, Spectrum)
+        directions: dict[Vector, float] = {}
+        for wave in self.waves:
+            directions[wave.direction] = directions.get(wave.direction, 0.0) + wave.weight
+        mean = math.fsum(directions.values()) / len(directions)
+        if len(set(directions.values())) == 1:  # without rounding
+            directions = dict.fromkeys(directions, mean)
+        channels = list(zip(spectrum.wavelengths.tolist(), spectrum.weights.tolist(), strict=True))
+        sources = tuple(
+            Source(direction, wavelength, share / mean * weight)
+            for direction, share in directions.items()
+            for wavelength, weight in channels
+        )
+        alone = len(sources) == 1 and sources[0].direction == self.direction
+        return self.replace(wavelength=spectrum.wavelength, sources=() if alone else sources)
 
     @property
     def flux(self) -> float | None:

@@ -16,6 +16,7 @@ from tilesim.model.checks import instance, positive, whole_number
 from tilesim.model.experiment import PARTS, Experiment
 from tilesim.model.noun import counted
 from tilesim.model.serial import from_plain, hints_of, to_plain
+from tilesim.model.spectrum import Spectrum
 from tilesim.model.vectors import add, dot, scale
 
 KEPT = 32
@@ -53,7 +54,21 @@ def _oriented(experiment: Experiment, rotation: Any) -> Experiment:
     return experiment.replace(crystal=experiment.crystal.oriented(rotation))
 
 
+def channels_of(spectrum: Spectrum) -> np.ndarray:
+    """A spectrum as a column has it, (channel, 2): wavelengths in metres and weights."""
+    return np.stack([spectrum.wavelengths, spectrum.weights], axis=1)
+
+
+def _lit(experiment: Experiment, channels: Any) -> Experiment:
+    """The beam with another spectrum."""
+    found = np.array(channels)
+    if found.ndim != 2 or found.shape[1] != 2:
+        raise InputError(f"a spectrum of the series has the shape {found.shape}; expected (channel, 2)")
+    return experiment.replace(beam=experiment.beam.with_spectrum(Spectrum(*found.T)))
+
+
 CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
+    "spectrum": _lit,
     "scan_start": _field("scan", "start"),
     "wavelength": _field("beam", "wavelength"),
     "direction": _field("beam", "direction"),
@@ -75,8 +90,8 @@ class Series(Sequence[Experiment]):
         Experiment of which every frame is a variation.
     columns, named
         Values of the frames in SI units, (frame, ...): `scan_start`, `wavelength`, `direction`, `fluence`, `exposure`,
-        `cells`, `orientation` (as `Crystal.orientation`), `distance` (along the beam), or any field of a part by its
-        path, such as "sampling.oversample".
+        `cells`, `orientation` (as `Crystal.orientation`), `distance` (along the beam), `spectrum` (a `Spectrum`, or
+        wavelength and weight of every channel), or any field of a part by its path, such as "sampling.oversample".
     numbers
         Numbers of the frames, in file names and in the key of noise; None counts from 0.
     names
@@ -267,6 +282,8 @@ def _column(name: str, values: Any) -> Column:
     """Values as numbers (frame, ...) where they are numbers of one shape, else one by one."""
     if isinstance(values, str) or not hasattr(values, "__len__"):
         raise InputError(f"column {name} is {values!r:.60}; expected a value for each frame")
+    if name == "spectrum":
+        values = [channels_of(value) if isinstance(value, Spectrum) else value for value in values]
     plain = [to_plain(value) if dataclasses.is_dataclass(value) is False else value for value in values]
     if not all(_is_numeric(value) for value in plain):
         return tuple(plain)

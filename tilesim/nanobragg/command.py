@@ -10,6 +10,7 @@ from tilesim.model import Experiment
 from tilesim.nanobragg.draws import Snapshot
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
+from tilesim.spectra.choice import SpectrumChoice
 
 Stage = tuple[str, tuple[float | str, ...]]
 """An intermediate value of setting up, by name."""
@@ -40,6 +41,8 @@ class Command:
     arguments: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     """How detector and cell came about, in order."""
+    spectra: SpectrumChoice | None = None
+    """Spectra of the frames, where each has its own; the experiment has that of frame 0."""
 
     @property
     def completeness_lines(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from tilesim.files.linked import linked_files
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.crystal import size_file
 from tilesim.nanobragg.options import split_options
+from tilesim.spectra.choice import SpectrumRequest
 
 FILES = {
     "-mat": "matrix_file",
@@ -37,5 +38,7 @@ def _read(command: Command) -> Iterator[tuple[str, str | None]]:
     yield "--domain-sizes", size_file(options)
     yield "--lattices", options.lattices
     yield "--geometry", options.geometry
+    if options.spectrum is not None and SpectrumRequest(options.spectrum).generator is None:
+        yield from (("--spectrum", name) for name in (options.spectrum, *linked_files(options.spectrum)))
     if options.geometry is not None:
         yield from (("--geometry", name) for name in linked_files(options.geometry))

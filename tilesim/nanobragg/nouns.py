@@ -17,16 +17,16 @@ def experiment_of(setup: Setup, rotations: tuple[Matrix, ...]) -> Experiment:
     # K9: in the reference -oversample_polar recomputes the factor that -nopolar had fixed to one.
     polarized = not settings.nopolar or (setup.strict_c and settings.oversample_polar)
     absorbing = _sensor(setup) if sensor.range > 0.0 else None
-    sources = setup.sources.sources
+    sources, central = setup.sources.sources, setup.sources.central or settings.wavelength
     return Experiment(
         beam=Beam(
             direction=g.beam,
-            wavelength=settings.wavelength,
+            wavelength=central,
             fluence=setup.fluence,
             polarization_axis=g.polar,
             kahn_factor=settings.kahn_factor if polarized else None,
             # One source at the centre is the beam itself.
-            sources=() if sources == (Source(g.beam, settings.wavelength),) else sources,
+            sources=() if sources == (Source(g.beam, central),) else sources,
             exposure=settings.exposure if settings.exposure > 0.0 else None,
             size=settings.beamsize if _size_matters(setup) else None,
         ),

@@ -27,6 +27,7 @@ class Options:
     crystal_shape, ncells, node_height,    the crystal (docs/crystals.md)
     mosaic_matrices, mosaic_sigma, ...,
     domain_sizes, lattices
+    spectrum, channels, channel_width      wavelengths of the incident beam (docs/spectra.md)
     """
 
     column: str | None = None
@@ -64,6 +65,10 @@ class Options:
     domain_sizes: str | None = None
     """lognormal:SD, lognormal:SD:COUNT or a file"""
     lattices: str | None = None
+    spectrum: str | None = None
+    channels: float | None = None
+    channel_width: float | None = None
+    """Electronvolts"""
 
     def check(self) -> Options:
         """The options themselves. Raises InputError where one goes without another, or not beside it."""
@@ -88,6 +93,11 @@ class Options:
                 "--mosaic-sigma of three angles without --mosaic-frame; expected lab (about x, y, z of the laboratory) "
                 "or crystal (about a, b, c)"
             )
+        channelling = [option for option in self.given if option in ("--channels", "--channel-width")]
+        if channelling and self.spectrum is None:
+            raise InputError(f"{channelling[0]} goes with --spectrum; expected --spectrum FILE or a generator")
+        if len(channelling) > 1:
+            raise InputError("--channels and --channel-width; expected one of them")
         return self
 
     @classmethod
@@ -125,6 +135,8 @@ BOUNDS: dict[str, Bound] = {
     "--background-thickness": ("a number of 0 or more [mm]", lambda x: x >= 0),
     "--background-density": ("a number of 0 or more [g/cm^3]", lambda x: x >= 0),
     "--background-mw": ("a number above 0 [g/mol]", lambda x: x > 0),
+    "--channels": ("a whole number of 1 or more", lambda x: x >= 1 and x == math.floor(x)),
+    "--channel-width": ("a number above 0 [eV]", lambda x: x > 0),
 }
 """Options that are numbers, and what they must be; the others are names."""
 LISTS: dict[str, tuple[tuple[int, ...], Bound]] = {

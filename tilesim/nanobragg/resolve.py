@@ -48,9 +48,11 @@ from tilesim.nanobragg.sense import check_axes
 from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 from tilesim.nanobragg.sources import SourceList, resolve_sources
+from tilesim.nanobragg.spectrum import presets_for, spectrum_choice, spectrum_request
 from tilesim.nanobragg.steps import MAX_STEPS, angular_sweep, mosaic_domains, phi_sweep, sensor_sweep
 from tilesim.physics.watch import Watch
 from tilesim.reflections.tables import known_points, read_factors
+from tilesim.spectra.choice import SpectrumChoice
 
 
 def read_command(
@@ -112,7 +114,11 @@ def read_command(
     chosen, slab = chosen_detector(options, strict_c, instrument), slab_of(options)
     if slab is not None and background is not None:
         raise InputError("--background among the arguments and a background beside them; expected one of them")
-    settings = read_settings(flags, strict_c=strict_c, presets=chosen and chosen.presets)
+    request, presets = spectrum_request(options), (chosen and chosen.presets) or {}
+    settings = read_settings(flags, strict_c=strict_c, presets=presets_for(request, presets))
+    spectra = request and spectrum_choice(request, settings, presets)
+    if spectra is not None:
+        settings = replace(settings, wavelength=spectra.wavelength)
     check_settings(chosen, settings)
     parsed = () if strict_c or not settings_differ(flags) else ("K8",)
     return resolve(
@@ -126,6 +132,7 @@ def read_command(
         completeness=completeness,
         background=background if slab is None else slab,
         chosen=chosen,
+        spectra=spectra,
     )
 
 
@@ -205,12 +212,14 @@ def resolve(
     completeness: bool | None = None,
     background: Slab | None = None,
     chosen: ChosenDetector | None = None,
+    spectra: SpectrumChoice | None = None,
 ) -> Command:
     """Settings to a command (spec command-line 3). Reads the files that the settings name; writes none.
 
     `arguments` are kept and searched for flags worth a warning. `write_fdump` asks for the cache of the structure
     factors outside strict mode (K13). `parsed` are corrections that parsing found (K8); `options`, `completeness` and
-    `background` as for `read_command`, `chosen` is a detector that is not nanoBragg's. Raises InputError.
+    `background` as for `read_command`, `chosen` is a detector that is not nanoBragg's, `spectra` are those of the beam,
+    of which the experiment has the one of frame 0. Raises InputError.
     """
     draws, clock = Draws(), -int(time.time())
     stages: list[Stage] = []
@@ -219,7 +228,7 @@ def resolve(
         stages.append((name, values))
 
     settings = with_crystal(settings, options)
-    setup = _setup(settings, draws, clock, strict_c, options, read_table, watch, background, chosen)
+    setup = _setup(settings, draws, clock, strict_c, options, read_table, watch, background, chosen, spectra)
     experiment = experiment_of(setup, _mosaic_rotations(setup, draws))
     first, *others = chosen_crystals(experiment.lattice, settings, options)
     experiment = experiment.replace(crystal=first, other_crystals=tuple(others))
@@ -238,6 +247,7 @@ def resolve(
         arguments=tuple(arguments),
         stages=tuple(stages),
         completeness=_completeness(setup, experiment, completeness),
+        spectra=spectra if spectra is not None and spectra.varies else None,
     )
 
 
@@ -263,6 +273,7 @@ def _setup(
     watch: Watch,
     slab: Slab | None,
     chosen: ChosenDetector | None,
+    spectra: SpectrumChoice | None,
 ) -> Setup:
     """Everything but the mosaic matrices. `clock` is the default of both seeds."""
     _check_angles(settings)
@@ -294,7 +305,8 @@ def _setup(
     misset = settings.misset
     if misset == "random":
         misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
-    sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c)
+    spectrum = spectra and spectra.of_frame(0)
+    sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c, spectrum=spectrum)
     table, factors_from = read_structure_factors(
         settings, options, strict_c, lambda: _finest_spacing(settings, panels, geometry, sources), read_table
     )

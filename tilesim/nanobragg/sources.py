@@ -10,6 +10,7 @@ from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
 from tilesim.files.reading import printable
 from tilesim.model.beam import Source
+from tilesim.model.spectrum import Spectrum
 from tilesim.model.vectors import Vector, rotate_about, scale, unit
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
@@ -48,6 +49,8 @@ class SourceList:
     unequal_weights: bool = False
     read_differently: bool = False
     """The reference would have read another list from the file (K10)."""
+    central: float | None = None
+    """Metres: the wavelength of the mean energy of a spectrum; None: that of the flags."""
 
     @property
     def directions(self) -> int:
@@ -56,12 +59,24 @@ class SourceList:
 
 
 def resolve_sources(
-    settings: Settings, geometry: Geometry, hdiv: Sweep, vdiv: Sweep, dispersion: Sweep, *, strict_c: bool = False
+    settings: Settings,
+    geometry: Geometry,
+    hdiv: Sweep,
+    vdiv: Sweep,
+    dispersion: Sweep,
+    *,
+    strict_c: bool = False,
+    spectrum: Spectrum | None = None,
 ) -> SourceList:
-    """Source file if there is one, else the grid. Raises InputError where no usable source comes out."""
+    """Source file if there is one, else the grid, over a spectrum where there is one in place of the dispersion.
+
+    Raises InputError where no usable source comes out.
+    """
+    if spectrum is not None:
+        return _from_grid(settings, geometry, hdiv, vdiv, spectrum)
     if settings.source_file is not None:
         return _from_file(settings, geometry, strict_c)
-    return _from_grid(settings, geometry, hdiv, vdiv, dispersion)
+    return _from_grid(settings, geometry, hdiv, vdiv, _dispersed(settings, dispersion))
 
 
 def round_grid(hdiv: Sweep, vdiv: Sweep, *, cull: bool) -> tuple[tuple[float, float], ...]:
@@ -84,11 +99,8 @@ def _radius(deviation: float, sweep: Sweep) -> float:
     return (deviation * deviation - sweep.step * sweep.step / 4.0 * even) / sweep.range / sweep.range
 
 
-def _from_grid(settings: Settings, geometry: Geometry, hdiv: Sweep, vdiv: Sweep, dispersion: Sweep) -> SourceList:
-    check_count(hdiv.count * vdiv.count * dispersion.count, "sources of divergence and dispersion")
-    deviations = round_grid(hdiv, vdiv, cull=settings.round_div)
-    if not deviations:
-        raise InputError("-round_div leaves no source of the divergence grid; expected -square_div or more steps")
+def _dispersed(settings: Settings, dispersion: Sweep) -> tuple[float, ...]:
+    """Wavelengths of equal weight around the central one (spec geometry 12.1)."""
     wavelengths = tuple(
         settings.wavelength * (1.0 + dispersion.step * k - dispersion.range / 2.0) for k in range(dispersion.count)
     )
@@ -96,15 +108,31 @@ def _from_grid(settings: Settings, geometry: Geometry, hdiv: Sweep, vdiv: Sweep,
         raise InputError(
             f"-dispersion is {dispersion.range * 100:g} percent; expected less than 200: no wavelength is 0"
         )
+    return wavelengths
+
+
+def _from_grid(
+    settings: Settings, geometry: Geometry, hdiv: Sweep, vdiv: Sweep, channels: Spectrum | tuple[float, ...]
+) -> SourceList:
+    """Every direction of the divergence at every wavelength."""
+    spectrum = channels if isinstance(channels, Spectrum) else None
+    wavelengths = channels if isinstance(channels, tuple) else tuple(channels.wavelengths.tolist())
+    check_count(hdiv.count * vdiv.count * len(wavelengths), "sources of divergence and dispersion")
+    deviations = round_grid(hdiv, vdiv, cull=settings.round_div)
+    if not deviations:
+        raise InputError("-round_div leaves no source of the divergence grid; expected -square_div or more steps")
+    factors = [1.0] * len(wavelengths) if spectrum is None else spectrum.weights.tolist()
     weight = 1.0 / (len(deviations) * len(wavelengths))
     towards = scale(geometry.beam, -SOURCE_DISTANCE)
-    origins = []
+    origins, sources = [], []
     for h, v in deviations:
         # "Horizontal" is along the electric field of the incident beam.
         position = rotate_about(rotate_about(towards, geometry.polar, v), geometry.vert, h)
-        origins += [Origin(position, weight, wavelength) for wavelength in wavelengths]
-    sources = tuple(_source(o, 1.0) for o in origins)
-    return SourceList(tuple(origins), sources, deviations, wavelengths)
+        for wavelength, factor in zip(wavelengths, factors, strict=True):
+            origins.append(Origin(position, weight * factor, wavelength))
+            sources.append(_source(origins[-1], factor))
+    central = None if spectrum is None else spectrum.wavelength
+    return SourceList(tuple(origins), tuple(sources), deviations, wavelengths, central=central)
 
 
 def _from_file(settings: Settings, geometry: Geometry, strict_c: bool) -> SourceList:

@@ -84,10 +84,14 @@ class _Group:
 
     def add(self, command: Command, entry: BatchEntry, first: int, starts: Sequence[float]) -> None:
         experiment, count = command.experiment, len(starts)
-        self.experiments += [
+        own = [
             experiment if k == 0 else experiment.replace(scan=experiment.scan.replace(start=start))
             for k, start in enumerate(starts)
         ]
+        if (spectra := command.spectra) is not None:
+            beams = [experiment.beam.with_spectrum(spectra.of_frame(first + k)) for k in range(count)]
+            own = [one.replace(beam=beam) for one, beam in zip(own, beams, strict=True)]
+        self.experiments += own
         self.numbers += range(first, first + count)
         self.names += [entry.name] * count
         self.labels += [entry.parameters] * count

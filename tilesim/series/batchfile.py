@@ -36,6 +36,7 @@ OPTIONS = {
     **{name: name for name in ("crystal_shape", "ncells", "node_height", "domain_sizes", "lattices")},
     **{name: name for name in ("mosaic_matrices", "mosaic_sigma", "mosaic_frame", "mosaic_axes", "spread_seed")},
     **{"geometry": "geometry", "detector": "detector", "geometry_experiment": "experiment"},
+    **{name: name for name in ("spectrum", "channels", "channel_width")},
 }
 """Keys that are no flags of nanoBragg's, and the field of `nanobragg.options.Options` that they set."""
 EXPERIMENT = ("name", "flags", "frames", "frame_osc")

@@ -9,10 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tilesim.model import Experiment, Series
 from tilesim.series.frames import Frames
 from tilesim.store.layout import FrameCoordinate
 
+CHANNEL = "channel"
+"""Dimension of what a spectrum has for each of its channels."""
 DIGITS = 12
 """Significant digits of a converted number: 10.1 degrees are not 10.100000000000001, nor does a cell vary by 1e-16."""
 
@@ -85,7 +89,7 @@ COVERED = {
 def coordinates(frames: Frames) -> tuple[FrameCoordinate, ...]:
     """Numbers, names and all that varies between the frames of a series; none for a single image without a name."""
     series = frames.series
-    found = list(series_coordinates(series))
+    found = [*series_coordinates(series), *spectrum_coordinates(series)]
     names = {one.name for one in found}
     for key in dict.fromkeys(key for labels in frames.labels for key in labels):
         values = [labels.get(key) for labels in frames.labels]
@@ -99,9 +103,7 @@ def coordinates(frames: Frames) -> tuple[FrameCoordinate, ...]:
 
 def series_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
     """Quantities that vary between the experiments of a series."""
-    changed = {name.partition(".")[0] for name in series.columns} | {
-        part for name in series.columns for part in TOUCHED.get(name, ())
-    }
+    changed = _changed(series)
     wanted = {name: q for name, q in QUANTITIES.items() if changed & set(q.parts)}
     if not wanted:
         return ()
@@ -113,9 +115,36 @@ def series_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
     )
 
 
+def spectrum_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
+    """Wavelengths and photons of the channels, (frame, channel), where spectra vary; NaN beyond the last channel."""
+    if "beam" not in _changed(series):
+        return ()
+    spectra = [experiment.beam.spectrum for experiment in series]
+    channels = max(len(spectrum.wavelengths) for spectrum in spectra)
+    if channels == 1 or all(spectrum == spectra[0] for spectrum in spectra):
+        return ()
+    table = np.full((2, len(spectra), channels), NAN)
+    for frame, spectrum in enumerate(spectra):
+        count = len(spectrum.wavelengths)
+        table[:, frame, :count] = spectrum.wavelengths * 1e10, spectrum.weights
+    wavelengths, weights = (list(map(tuple, values)) for values in table.tolist())
+    return (
+        FrameCoordinate("spectrum_wavelength", wavelengths, "angstrom", "wavelengths of the channels", CHANNEL),
+        FrameCoordinate("spectrum_weight", weights, None, "photons of the channels, 1 on average", CHANNEL),
+    )
+
+
+def _changed(series: Series) -> set[str]:
+    """Parts of the experiment that columns change."""
+    return {name.partition(".")[0] for name in series.columns} | {
+        part for name in series.columns for part in TOUCHED.get(name, ())
+    }
+
+
 TOUCHED: Mapping[str, Sequence[str]] = {
     "scan_start": ("scan",),
     "wavelength": ("beam",),
+    "spectrum": ("beam",),
     "direction": ("beam",),
     "fluence": ("beam",),
     "exposure": ("beam",),

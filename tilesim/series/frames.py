@@ -10,6 +10,7 @@ from typing import Any, overload
 from tilesim.errors import InputError
 from tilesim.files.outputs import Outputs
 from tilesim.model import Experiment, Series
+from tilesim.model.series import channels_of
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
 from tilesim.series.batchfile import check_count
@@ -116,7 +117,9 @@ def frames_of_command(command: Command, count: int = 1, advance: float | None = 
     """
     command.outputs.check(count)
     starts = spindle_starts(command, count, advance)
-    columns = {"scan.start": starts} if count > 1 else {}
+    columns: dict[str, Any] = {"scan.start": starts} if count > 1 else {}
+    if count > 1 and command.spectra is not None:
+        columns["spectrum"] = [channels_of(command.spectra.of_frame(k)) for k in range(count)]
     return Frames(Series(command.experiment, columns), command.outputs, (command,))
 
 

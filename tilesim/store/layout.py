@@ -175,6 +175,8 @@ class FrameCoordinate:
     """Numbers, tuples of equally many numbers, or texts."""
     units: str | None = None
     long_name: str | None = None
+    axis: str = ""
+    """Dimension of tuples; empty: one of this coordinate alone"""
 
     def encoded(self) -> tuple[np.ndarray, tuple[str, ...], dict[str, str]]:
         """Array, its dimensions, its attributes."""
@@ -183,5 +185,5 @@ class FrameCoordinate:
             return np.array(self.values, np.dtypes.StringDType()), DIMENSIONS[:1], about
         values = np.array(self.values)
         values = values.astype(np.int64 if values.dtype.kind in "iub" else np.float64)
-        dimensions = DIMENSIONS[:1] if values.ndim == 1 else (DIMENSIONS[0], f"{self.name}_component")
+        dimensions = DIMENSIONS[:1] if values.ndim == 1 else (DIMENSIONS[0], self.axis or f"{self.name}_component")
         return values, dimensions, about

@@ -1,0 +1,1 @@
+"""Where spectra are read and generated: text columns, NXmx, DIALS models; lines, pulses of noise."""
