@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,10 @@ import torch
 
 from tilesim.compute import Numbers
 from tilesim.kernels.derived import PADDING, derive, raster
-from tilesim.model import Experiment, StructureFactors
+from tilesim.kernels.tables import Channels, bordered_parts, channels_of
+from tilesim.model import AnomalousFactors, Experiment, StructureFactors
 from tilesim.model.vectors import Vector
-from tilesim.physics.factors import FactorTable, make_table
+from tilesim.physics.factors import FactorTable, make_parts, make_table
 from tilesim.physics.intensity import KernelSetup, PixelList, Sweep, photons, rays, sweep
 from tilesim.physics.lattice import Lattice
 from tilesim.physics.rotate import spindle_cells
@@ -67,7 +68,7 @@ def lower(
     precision: str = "mixed",
     device: str | torch.device = "cpu",
     latch: int | None = None,
-    table: FactorTable | None = None,
+    table: tuple[FactorTable, ...] | None = None,
     sweep: Sweep = sweep,
 ) -> TensorKernel:
     """Tensors on `device` from the nouns of `experiment`.
@@ -85,18 +86,22 @@ def lower(
         return torch.tensor(values, dtype=torch.float64, device=device)
 
     na, nb, nc = map(float, crystal.cells)
+    waves = [source.wavelength for source in beam.waves]
+    channels = channels_of(experiment.factors, waves)
+    tables = _by_channel(table or lower_table(experiment.factors, derived.summed, device, waves), channels)
     cell = torch.tensor([crystal.a, crystal.b, crystal.c], dtype=torch.float64)
+    lattice = Lattice(
+        shape=crystal.shape.value,
+        cells=(na, nb, nc),
+        matrix=derived.matrix,
+        volume=derived.volume,
+        fudge=crystal.fudge,
+        reciprocal=derived.reciprocal,
+        table=tables[0],
+        dtype=getattr(torch, derived.summed),
+    )
     setup = KernelSetup(
-        lattice=Lattice(
-            shape=crystal.shape.value,
-            cells=(na, nb, nc),
-            matrix=derived.matrix,
-            volume=derived.volume,
-            fudge=crystal.fudge,
-            reciprocal=derived.reciprocal,
-            table=table or lower_table(experiment.factors, derived.summed, device),
-            dtype=getattr(torch, derived.summed),
-        ),
+        lattice=lattice,
         cell=cell,
         turned=spindle_cells(cell, scan.axis, derived.angles),
         mosaic=torch.tensor(crystal.mosaic_matrices, dtype=torch.float64),
@@ -127,6 +132,8 @@ def lower(
         background=derived.background,
         scale=derived.scale,
         latch=latch if sampling.strict_c else None,
+        channels=tuple(replace(lattice, table=one) for one in tables) if len(tables) > 1 else (),
+        channel_of=channels.of_source,
     )
     return TensorKernel(experiment, setup, str(device), block_of(device.type), derived.first_pixel, sweep)
 
@@ -136,11 +143,26 @@ def block_of(device: str) -> int:
     return CPU_BLOCK if device == "cpu" else GPU_BLOCK
 
 
-def lower_table(factors: StructureFactors, summed: str, device: str | torch.device) -> FactorTable:
-    """The structure factors on a device, ready for look-up; `summed` is the type of their squares."""
-    return make_table(
-        torch.tensor(factors.grid), factors.minimum, factors.default, getattr(torch, summed), torch.device(device)
-    )
+def lower_table(
+    factors: StructureFactors, summed: str, device: str | torch.device, wavelengths: Sequence[float]
+) -> tuple[FactorTable, ...]:
+    """The structure factors on a device, ready for look-up by sources of `wavelengths`: a table, or one per channel.
+
+    summed  type of their squares
+    """
+    dtype, where = getattr(torch, summed), torch.device(device)
+    channels = channels_of(factors, wavelengths)
+    if channels.mixture is not None and isinstance(factors, AnomalousFactors):
+        return (make_parts(torch.from_numpy(bordered_parts(factors)), factors.minimum, dtype, where),)
+    grids = (torch.tensor(factors.at(wavelength)) for wavelength in channels.wavelengths)
+    return tuple(make_table(grid, factors.minimum, factors.default, dtype, where) for grid in grids)
+
+
+def _by_channel(tables: tuple[FactorTable, ...], channels: Channels) -> tuple[FactorTable, ...]:
+    """A table for each channel, or the one for all."""
+    if channels.mixture is None:
+        return tables
+    return tuple(replace(tables[0], mixture=torch.view_as_real(torch.from_numpy(row))) for row in channels.mixture)
 
 
 def find_latch(experiment: Experiment) -> int | None:

@@ -91,6 +91,8 @@ class Experiment(Noun):
 
     def _check_strict(self) -> None:
         """What the reference does not have. Raises InputError."""
+        if self.factors.by_energy:
+            raise InputError("structure factors by photon energy with strict_c; expected one of them")
         crystal = self.crystal
         if crystal is not None and crystal.shape.in_hkl:
             raise InputError(f"the shape {crystal.shape} with strict_c; expected square, round, gauss or tophat")
@@ -106,6 +108,7 @@ class Experiment(Noun):
         checks.not_negative("water size", self.water_size)
         if not self.factors.finite:
             raise InputError("the structure factors hold NaN or infinity; expected finite amplitudes")
+        self.factors.check_wavelengths([wave.wavelength for wave in self.beam.waves])
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -35,6 +35,7 @@ class KernelSetup:
     """An experiment as tensors and numbers, ready for the kernel; lengths in metres, angles in radians."""
 
     lattice: Lattice
+    """With the structure factors of the first channel"""
     cell: Tensor
     """(3, 3) float64, rows a, b, c in metres, unrotated; on the host, as the next two"""
     turned: Tensor
@@ -74,6 +75,14 @@ class KernelSetup:
     """r_e^2 x fluence / steps"""
     latch: int | None
     """Strict only: number of the first evaluation of the image at which interpolation is switched off"""
+    channels: tuple[Lattice, ...] = ()
+    """The same lattice with the structure factors at one photon energy after the other; empty: they are one table"""
+    channel_of: tuple[int, ...] = ()
+    """Number of the channel of every source"""
+
+    def lattice_of(self, source: int) -> Lattice:
+        """The lattice with the structure factors that a source meets."""
+        return self.channels[self.channel_of[source]] if self.channels else self.lattice
 
     @property
     def orientations(self) -> int:
@@ -213,7 +222,7 @@ def sweep(
     total = torch.zeros_like(wave.q[0])
     for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
         allowed = interpolation_allowed(setup, pixels, number)
-        value = evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
+        value = evaluate(miller_indices(wave.q, cell), setup.lattice_of(wave.source), allowed)
         watch("evaluation", wave, number, cell, allowed, value)
         total = total + value
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)

@@ -31,9 +31,16 @@ LONGEST = 400
 MOST_FRAMES = 100_000
 """Frames of one job."""
 OPTIONS = {
-    **{"model": "model", "model_dmin": "dmin", "k_sol": "k_sol", "b_sol": "b_sol", "column": "column"},
+    **{
+        "model": "model",
+        "model_dmin": "dmin",
+        "k_sol": "k_sol",
+        "b_sol": "b_sol",
+        "column": "column",
+        "fp_fdp": "fp_fdp",
+    },
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
-    **{name: name for name in ("crystal_shape", "ncells", "node_height")},
+    **{name: name for name in ("crystal_shape", "ncells", "node_height", "fp_fdp")},
     **{"geometry": "geometry", "detector": "detector", "geometry_experiment": "experiment"},
     **{name: name for name in ("spectrum", "channels", "channel_width")},
 }

@@ -233,7 +233,7 @@ class _Tracer:
             self.say(f"rot_{axis}_angstroms", *scale(v, 1e10))
         for axis, v in zip("abc", reciprocal(*cell), strict=True):
             self.say(f"rot_{axis}_star_A_inv", *scale(v, 1e-10))
-        self._say_factors(miller_indices(wave.q, cell), allowed)
+        self._say_factors(wave.source, miller_indices(wave.q, cell), allowed)
         self.say("I_term", value)
 
     def _say_step(self, step: int, *, unrotated: bool) -> None:
@@ -247,9 +247,9 @@ class _Tracer:
         for axis, v in zip("abc", turned.tolist(), strict=True):
             self.say(f"{axis}p_meters", *v)
 
-    def _say_factors(self, hkl: Axes, allowed: Tensor | None) -> None:
+    def _say_factors(self, source: int, hkl: Axes, allowed: Tensor | None) -> None:
         """Miller indices, lattice factor, structure factor."""
-        lattice = self._setup.lattice
+        lattice = self._setup.lattice_of(source)
         node = nearest_node(hkl)
         self.say("hkl_frac", *hkl)
         self.say("hkl_rounded", *(int(x[0].item()) for x in node))
