@@ -239,6 +239,7 @@ FACTORS = [
     click.option("--model", metavar="FILE", help="Compute structure factors of a PDB or mmCIF model, instead of -hkl."),
     click.option("--dmin", metavar="D", help="Finest d-spacing of --model, angstrom [-dmin, else the detector's]."),
     click.option("--k-sol", metavar="X", help="Solvent of --model, electrons per cubic angstrom; 0 is none [0.35]."),
+    click.option("--fp-fdp", metavar="EL=FILE,...", help="Files of energy, f' and f'' of elements of --model."),
     click.option("--b-sol", metavar="X", help="B factor of the solvent, square angstrom [46]."),
 ]
 """Where structure factors come from, beyond nanoBragg's own flags."""

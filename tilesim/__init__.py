@@ -8,6 +8,9 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AnomalousCurve": "tilesim.model",
+    "AnomalousFactors": "tilesim.model",
+    "ChannelFactors": "tilesim.model",
     "Background": "tilesim.model",
     "Beam": "tilesim.model",
     "Crystal": "tilesim.model",

@@ -12,8 +12,11 @@ from tilesim.files.outputs import Outputs as Outputs
 from tilesim.images.dataset import Dataset as Dataset
 from tilesim.instruments.files import read_detector as read_detector
 from tilesim.instruments.library import detector as detector
+from tilesim.model import AnomalousCurve as AnomalousCurve
+from tilesim.model import AnomalousFactors as AnomalousFactors
 from tilesim.model import Background as Background
 from tilesim.model import Beam as Beam
+from tilesim.model import ChannelFactors as ChannelFactors
 from tilesim.model import Crystal as Crystal
 from tilesim.model import Detector as Detector
 from tilesim.model import Experiment as Experiment

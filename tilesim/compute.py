@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,8 +56,8 @@ class KernelModule(Protocol):
     def block_of(self, device: str) -> int:
         """Pixels per call on a device."""
 
-    def lower_table(self, factors: StructureFactors, summed: str, device: str) -> Any:
-        """The structure factors ready for look-up; `summed` is the type of their squares."""
+    def lower_table(self, factors: StructureFactors, summed: str, device: str, wavelengths: Sequence[float]) -> Any:
+        """The structure factors ready for look-up by sources of `wavelengths`; `summed` is the type of squares."""
 
     def lower(self, experiment: Experiment, precision: str, device: str, latch: int | None, table: Any) -> Kernel:
         """The kernel of an experiment, with its table (made here where that is None)."""
@@ -135,7 +135,5 @@ def check_precision(precision: str) -> None:
 
 def summed_type(experiment: Experiment, precision: str) -> str:
     """Type of the terms of the sum: float64 also where one could leave the range of float32."""
-    factors = experiment.factors
-    highest = max(abs(factors.default), float(np.abs(factors.grid).max()) if not factors.empty else 0.0)
-    tallest = highest * max((crystal.tallest for crystal in experiment.crystals), default=1.0)
+    tallest = experiment.factors.highest * max((crystal.tallest for crystal in experiment.crystals), default=1.0)
     return "float64" if precision == "double" or tallest * tallest > FLOAT32_ROOM else "float32"

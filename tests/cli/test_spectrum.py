@@ -131,3 +131,35 @@ def test_contradictions_are_one_line(tilesim, folder, made, words):
     result = tilesim("run", *NO_LAMBDA, *words.split(), "-floatfile", "out.bin")
     assert result.status == 2 and REFUSED[words] in result.err, result.err
     assert len(result.err.strip().splitlines()) == 1 and made() == ["s.lam"]
+
+
+def test_a_model_has_the_structure_factors_of_every_channel(tilesim, folder):
+    import models
+
+    models.write_pdb(folder / "m.pdb", elements="C Se", atoms=5)
+    (folder / "se.txt").write_text("# energy/eV f' f''\n12600 -4 0.5\n12658 -10 2\n12700 -6 4\n")
+    (folder / "s.txt").write_text("# energy/eV weight\n12640 1\n12658 2\n12680 1\n")
+    words = "--model m.pdb --dmin 4 -N 3 -misset 10 20 30 -distance 60 -pixel 2 -detpixels 20 -nointerpolate".split()
+    words += "-oversample 1 -oversample_polar --fp-fdp se=se.txt --precision double --quiet".split()
+    result = tilesim("run", *words, "--spectrum", "s.txt", "--zarr", "o.zarr", "-floatfile", "o.bin")
+    assert result.status == 0, result.err
+    found = np.fromfile("o.bin", np.float32).astype(np.float64)
+    total = np.zeros_like(found)
+    for electronvolts, weight in ((12640, 0.25), (12658, 0.5), (12680, 0.25)):
+        angstrom = repr(ENERGY_TIMES_WAVELENGTH / electronvolts * 1e13)
+        result = tilesim("run", *words, "-lambda", angstrom, "-floatfile", "one.bin")
+        assert result.status == 0, result.err
+        total += weight * np.fromfile("one.bin", np.float32)
+    assert found.max() > 0
+    # Parts are computed element by element, tables of one energy at once: within the rounding of their grids.
+    assert np.abs(found - total).max() < 1e-3 * total.max()
+    factors = package.open("o.zarr").experiment(0).factors
+    assert isinstance(factors, package.AnomalousFactors) and [c.element for c in factors.curves] == ["C", "Se"]
+    assert factors == package.from_nanobragg([*words[:-3], "--spectrum", "s.txt"]).factors
+    for verb in ("verify", "rerun", "info"):
+        assert tilesim(verb, "o.zarr").status == 0
+    assert tilesim("run", *words, "--spectrum", "s.txt", "--zarr", "o.zarr", "--resume").status == 0
+    result = tilesim("run", *words, "--spectrum", "gaussian:energy=12658,bandwidth=0.01", "-floatfile", "no.bin")
+    assert result.status == 2 and "se.txt: f' and f'' of Se are known from 12.6 to 12.7 keV" in result.err
+    result = tilesim("run", *words[2:], "-hkl", "P1.hkl", "-cell", *"20 24 28 90 90 90".split())
+    assert result.status == 2 and "goes with --model" in result.err

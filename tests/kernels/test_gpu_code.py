@@ -13,13 +13,15 @@ HOPPER = GPUTarget("cuda", 90, 32)
 
 @pytest.mark.filterwarnings("ignore:TRITON")
 @pytest.mark.parametrize("single", [True, False])
-@pytest.mark.parametrize("shape, interpolate", [*((n, False) for n in range(6)), (0, True)])
-def test_every_form_of_it_compiles(shape, interpolate, single, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "shape, interpolate, parts", [*((n, False, 0) for n in range(6)), (0, True, 0), (2, False, 6), (0, True, 2)]
+)
+def test_every_form_of_it_compiles(shape, interpolate, parts, single, tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    chosen = {"SHAPE": shape, "SINGLE": single, "INTERPOLATE": interpolate, "BLOCK": gpu.BLOCK}
+    chosen = {"SHAPE": shape, "SINGLE": single, "INTERPOLATE": interpolate, "PARTS": parts, "BLOCK": gpu.BLOCK}
     kinds = {name: "*fp64" for name in gpu._add_orientations.arg_names}
     kinds |= dict.fromkeys(("pixels", "orientations", "first_number"), "i32") | dict.fromkeys(chosen, "constexpr")
-    kinds["squares"] = "*fp32" if single else "*fp64"
+    kinds["squares"] = kinds["parts"] = "*fp32" if single else "*fp64"
     compiled = triton.compile(ASTSource(gpu._add_orientations, kinds, constexprs=chosen), target=HOPPER)
     assert len(compiled.asm["cubin"]) > 10000
     assert compiled.metadata.shared == 0

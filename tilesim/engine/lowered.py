@@ -14,6 +14,7 @@ from tilesim.engine.job import Job, lower_job
 from tilesim.engine.soundness import check_sound
 from tilesim.engine.statistics import tile_statistics
 from tilesim.engine.task import TileResult
+from tilesim.kernels.tables import table_key
 from tilesim.tiling.tile import Tile
 
 KEPT_KERNELS = 16
@@ -27,7 +28,7 @@ class JobRunner:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._kernels: OrderedDict[tuple[int, int], Kernel] = OrderedDict()
-        self._tables: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._tables: OrderedDict[tuple[str, str, tuple[float, ...]], Any] = OrderedDict()
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -53,11 +54,12 @@ class JobRunner:
             return self._kernels[place]
 
     def _table(self, frame: int) -> Any:
-        job, factors = self.job, self.job.series[frame].factors
-        summed = job.dtype_of(frame)
-        key = (factors.digest, summed)
+        job, experiment = self.job, self.job.series[frame]
+        summed, factors = job.dtype_of(frame), experiment.factors
+        waves = [source.wavelength for source in experiment.beam.waves]
+        key = (factors.digest, summed, table_key(factors, waves))
         if key not in self._tables:
-            self._tables[key] = kernels(job.backend, job.device).lower_table(factors, summed, job.device)
+            self._tables[key] = kernels(job.backend, job.device).lower_table(factors, summed, job.device, waves)
         self._tables.move_to_end(key)
         while len(self._tables) > KEPT_TABLES:
             self._tables.popitem(last=False)

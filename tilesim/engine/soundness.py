@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from tilesim.engine.statistics import Statistics
 from tilesim.errors import TileError
 from tilesim.model import Experiment
@@ -44,7 +42,7 @@ def suspects(experiment: Experiment) -> list[str]:
         found.append(f"the Kahn factor is {beam.kahn_factor:g} (-polar), beyond -1 to 1")
     if not beam.fluence <= LARGEST_FLUENCE:
         found.append(f"the fluence is {beam.fluence:g} photons/m^2 (-fluence, -flux, -exposure, -beamsize)")
-    largest = max(abs(factors.default), float(np.abs(factors.grid).max()) if factors.grid.size else 0.0)
+    largest = factors.highest
     if not largest <= LARGEST_FACTOR:
         found.append(f"a structure factor is {largest:g} electrons (-hkl, -default_F)")
     if experiment.crystal is not None and not math.prod(map(float, experiment.lattice.cells)) <= MOST_CELLS:

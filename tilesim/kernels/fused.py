@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from tilesim.compute import Numbers
 from tilesim.kernels.derived import SHAPES, DerivedGrain, derive
 from tilesim.kernels.library import load
-from tilesim.model import Experiment, StructureFactors
+from tilesim.kernels.tables import amplitudes, bordered_parts, channels_of
+from tilesim.model import AnomalousFactors, Experiment, StructureFactors
 from tilesim.model.vectors import Vector, rotate_about
 
 BLOCK = 2**15
@@ -24,7 +26,7 @@ NUMBERS_PER_PIXEL = 2
 _WHOLE = (
     "size width shape single interpolate skip layers oversample sources phi_steps grain_count "
     "point_pixel curved absorbing polarized oversample_thick oversample_polar oversample_omega "
-    "strict unrotated_start latch"
+    "strict unrotated_start latch entries parts_mixed"
 ).split()
 _REAL = (
     ("lowest", 3), ("highest", 3), ("rows", 1), ("length", 1), ("entry", 1),
@@ -33,7 +35,7 @@ _REAL = (
     ("pixel_size", 1), ("close_distance", 1), ("curved_radius", 1), ("layer_thickness", 1), ("attenuation", 1),
     ("dmin", 1), ("background", 1), ("scale", 1),
 )  # fmt: skip
-_ARRAYS = "incident wavelengths weights values squares grains".split()
+_ARRAYS = "incident wavelengths weights channel_of values squares parts mixture grains".split()
 _GRAIN_REAL = (("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reciprocal", 9), ("weight", 1))
 
 
@@ -63,9 +65,17 @@ class PaddedTable:
     """Amplitudes with a border of the default, and their squares in the type of the sum's terms; l fastest."""
 
     values: npt.NDArray[np.float64]
+    """(channel, h, k, l); no channel where there are parts"""
     squares: np.ndarray
+    parts: np.ndarray
+    """(h, k, l, part, 2) real and imaginary, of which amplitudes are mixed, in the type of squares; else empty"""
     lowest: tuple[int, ...]
     """Miller indices of the first border cell"""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Entries along h, k, l, border included."""
+        return self.values.shape[1:]
 
 
 def block_of(device: str) -> int:
@@ -73,12 +83,18 @@ def block_of(device: str) -> int:
     return BLOCK
 
 
-def lower_table(factors: StructureFactors, summed: str, device: str = "cpu") -> PaddedTable:
-    """The structure factors ready for look-up; `summed` is the type of their squares."""
-    values = np.pad(factors.grid, 1, constant_values=factors.default)
+def lower_table(factors: StructureFactors, summed: str, device: str, wavelengths: Sequence[float]) -> PaddedTable:
+    """The structure factors ready for look-up by sources of `wavelengths`; `summed` is the type of their squares."""
+    channels, lowest = channels_of(factors, wavelengths), tuple(m - 1 for m in factors.minimum)
+    if channels.mixture is not None and isinstance(factors, AnomalousFactors):
+        mixed = bordered_parts(factors)
+        parts = mixed.view(np.float64).reshape(*mixed.shape, 2).astype(summed)
+        nothing = np.empty((0, *mixed.shape[:3]))
+        return PaddedTable(nothing, nothing.astype(summed), parts, lowest)
+    values = amplitudes(factors, channels)
     with np.errstate(over="ignore"):  # infinite pixels are refused
         squares = np.square(values).astype(summed)
-    return PaddedTable(values, squares, tuple(m - 1 for m in factors.minimum))
+    return PaddedTable(values, squares, np.empty(0, summed), lowest)
 
 
 class FusedKernel:
@@ -150,8 +166,11 @@ def lower(
     derived = derive(experiment, precision)
     beam, crystal, scan, sampling = experiment.beam, experiment.lattice, experiment.scan, experiment.sampling
     panel = experiment.detector.panels[0]
-    table = table or lower_table(experiment.factors, derived.summed)
-    rows, length = table.values.shape[1:]
+    waves = [source.wavelength for source in beam.waves]
+    channels = channels_of(experiment.factors, waves)
+    table = table or lower_table(experiment.factors, derived.summed, device, waves)
+    rows, length = table.shape[1:]
+    mixture = np.zeros((0, 0), np.complex128) if channels.mixture is None else channels.mixture
     low = table.lowest
     setup: dict[str, float | Sequence[float]] = {
         "width": experiment.shape[1],
@@ -173,8 +192,10 @@ def lower(
         "oversample_omega": sampling.oversample_omega,
         "strict": sampling.strict_c,
         "latch": -1 if latch is None or not sampling.strict_c else latch,
+        "entries": math.prod(table.shape),
+        "parts_mixed": mixture.shape[1],
         "lowest": low,
-        "highest": [m + n - 1 for m, n in zip(low, table.values.shape, strict=True)],
+        "highest": [m + n - 1 for m, n in zip(low, table.shape, strict=True)],
         "rows": rows,
         "length": length,
         "entry": -((low[0] * rows + low[1]) * length + low[2]),
@@ -196,10 +217,13 @@ def lower(
     }
     arrays = {
         "incident": np.array([s.direction for s in beam.waves], dtype=np.float64),
-        "wavelengths": np.array([s.wavelength for s in beam.waves], dtype=np.float64),
+        "wavelengths": np.array(waves, dtype=np.float64),
         "weights": np.array([s.weight for s in beam.waves], dtype=np.float64),
+        "channel_of": np.array(channels.of_source, dtype=np.int64),
         "values": table.values,
         "squares": table.squares,
+        "parts": table.parts,
+        "mixture": mixture.view(np.float64),
     }
     turned = [
         np.array([[_turned(v, scan.axis, angle) for v in grain.cell] for angle in derived.angles])

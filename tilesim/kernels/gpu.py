@@ -35,7 +35,7 @@ def lower(
     precision: str = "mixed",
     device: str | torch.device = "cuda",
     latch: int | None = None,
-    table: FactorTable | None = None,
+    table: tuple[FactorTable, ...] | None = None,
 ) -> tensors.TensorKernel:
     """As `tensors.lower`, with the orientations summed by the fused kernel."""
     return tensors.lower(experiment, precision, device, latch, table, sweep)
@@ -43,7 +43,7 @@ def lower(
 
 def sweep(setup: KernelSetup, pixels: PixelList, wave: Wave, unrotated_start: bool = False) -> Tensor:
     """As `intensity.sweep`: the sum over all orientations for one wave (n,) float64."""
-    lattice, device = setup.lattice, wave.q[0].device
+    device = wave.q[0].device
     q = [axis.contiguous() for axis in wave.q]
     total = torch.zeros_like(q[0])
     # How many of a pixel's evaluations may be interpolated; only the reference ever stops (spec intensity 8.2).
@@ -52,7 +52,9 @@ def sweep(setup: KernelSetup, pixels: PixelList, wave: Wave, unrotated_start: bo
         allowed = (setup.latch - pixels.number * setup.evaluations).to(torch.float64)
     number = wave.group * setup.orientations
     for grain in setup.grains:
-        part, constants = torch.zeros_like(total), _constants(grain.lattice).to(device)
+        lattice = setup.lattice_of(wave.source, grain)
+        parts, mixture = lattice.table.parts, lattice.table.mixture
+        part, constants = torch.zeros_like(total), _constants(lattice).to(device)
         for cells in _cells(grain, unrotated_start):
             _add_orientations[(triton.cdiv(len(total), BLOCK),)](
                 *q,
@@ -62,12 +64,15 @@ def sweep(setup: KernelSetup, pixels: PixelList, wave: Wave, unrotated_start: bo
                 constants,
                 lattice.table.squares,
                 lattice.table.values,
+                lattice.table.squares if parts is None else parts,
+                constants if mixture is None else mixture.contiguous().to(device),
                 len(total),
                 len(cells),
                 number,
                 SHAPE=SHAPES.index(lattice.shape),
                 SINGLE=lattice.dtype == torch.float32,
                 INTERPOLATE=setup.interpolate,
+                PARTS=0 if mixture is None else len(mixture),
                 BLOCK=BLOCK,
             )
             number += len(cells)
@@ -141,9 +146,27 @@ def _lagrange(x, NODE: tl.constexpr):
 
 
 @triton.jit
+def _mixed_squared(parts, mixture, entry, used, SINGLE: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr):
+    """|sum of factor x part|^2 at flat table indices."""
+    kind = tl.float32 if SINGLE else tl.float64
+    real = tl.full([BLOCK], 0.0, kind)
+    imaginary = tl.full([BLOCK], 0.0, kind)
+    place = entry.to(tl.int64) * (2 * PARTS)
+    for n in tl.static_range(PARTS):
+        c = tl.load(mixture + 2 * n).to(kind)
+        d = tl.load(mixture + 2 * n + 1).to(kind)
+        x = tl.load(parts + place + 2 * n, mask=used, other=0.0)
+        y = tl.load(parts + place + (2 * n + 1), mask=used, other=0.0)
+        real += c * x - d * y
+        imaginary += c * y + d * x
+    return real * real + imaginary * imaginary
+
+
+@triton.jit
 def _add_orientations(
-    x_of, y_of, z_of, allowed_of, total_of, cells, constants, squares, values, pixels, orientations, first_number,
-    SHAPE: tl.constexpr, SINGLE: tl.constexpr, INTERPOLATE: tl.constexpr, BLOCK: tl.constexpr,
+    x_of, y_of, z_of, allowed_of, total_of, cells, constants, squares, values, parts, mixture,
+    pixels, orientations, first_number,
+    SHAPE: tl.constexpr, SINGLE: tl.constexpr, INTERPOLATE: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Add F^2 F_latt^2 over some orientations to the sum of every pixel."""
     lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -177,7 +200,10 @@ def _add_orientations(
         dh, dk, dl = h - h0, k - k0, l - l0
         row = _clamp(h0, low_h, high_h) * rows + _clamp(k0, low_k, high_k)
         entry = (row * length + _clamp(l0, low_l, high_l) + origin).to(tl.int32)
-        factor = tl.load(squares + entry, mask=used, other=0.0)
+        if PARTS > 0:
+            factor = _mixed_squared(parts, mixture, entry, used, SINGLE, PARTS, BLOCK)
+        else:
+            factor = tl.load(squares + entry, mask=used, other=0.0)
         if INTERPOLATE:
             # The range test of the reference (spec intensity 5.4): size is high - low - 1.
             inside = used & (first_number + number < allowed)
@@ -193,7 +219,13 @@ def _add_orientations(
                     start = ((corner_h + (i - 1)) * rows + corner_k + (j - 1)) * length + corner_l - 1 + origin
                     along = tl.full([BLOCK], 0.0, tl.float64)
                     for m in tl.static_range(4):
-                        amplitude = tl.load(values + start.to(tl.int32) + m, mask=inside, other=0.0)
+                        if PARTS > 0:
+                            square = _mixed_squared(
+                                parts, mixture, start.to(tl.int32) + m, inside, SINGLE, PARTS, BLOCK
+                            )
+                            amplitude = tl.sqrt(square.to(tl.float64))
+                        else:
+                            amplitude = tl.load(values + start.to(tl.int32) + m, mask=inside, other=0.0)
                         along += _lagrange(l - corner_l, m) * amplitude
                     among += _lagrange(h - corner_h, i) * _lagrange(k - corner_k, j) * along
             factor = tl.where(inside, (among * among).to(kind), factor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,10 @@ import torch
 
 from tilesim.compute import Numbers
 from tilesim.kernels.derived import PADDING, DerivedGrain, derive, raster
-from tilesim.model import Experiment, StructureFactors
+from tilesim.kernels.tables import Channels, bordered_parts, channels_of
+from tilesim.model import AnomalousFactors, Experiment, StructureFactors
 from tilesim.model.vectors import Vector
-from tilesim.physics.factors import FactorTable, make_table
+from tilesim.physics.factors import FactorTable, make_parts, make_table
 from tilesim.physics.intensity import Grain, KernelSetup, PixelList, Sweep, photons, rays, sweep
 from tilesim.physics.lattice import Lattice
 from tilesim.physics.rotate import spindle_cells
@@ -67,7 +68,7 @@ def lower(
     precision: str = "mixed",
     device: str | torch.device = "cpu",
     latch: int | None = None,
-    table: FactorTable | None = None,
+    table: tuple[FactorTable, ...] | None = None,
     sweep: Sweep = sweep,
 ) -> TensorKernel:
     """Tensors on `device` from the nouns of `experiment`.
@@ -84,14 +85,17 @@ def lower(
     def tensor(values: Sequence[float] | Sequence[Vector]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float64, device=device)
 
-    table = table or lower_table(experiment.factors, derived.summed, device)
+    waves = [source.wavelength for source in beam.waves]
+    channels = channels_of(experiment.factors, waves)
+    tables = _by_channel(table or lower_table(experiment.factors, derived.summed, device, waves), channels)
 
     def grain(one: DerivedGrain) -> Grain:
         numbers = (one.cells, one.matrix, one.volume, one.fudge, one.reciprocal)
-        lattice = Lattice(crystal.shape.value, *numbers, table, getattr(torch, derived.summed))
+        dtype = getattr(torch, derived.summed)
+        lattices = tuple(Lattice(crystal.shape.value, *numbers, table, dtype) for table in tables)
         cell = torch.tensor(one.cell, dtype=torch.float64)
         turned = spindle_cells(cell, scan.axis, derived.angles)
-        return Grain(lattice, cell, turned, torch.tensor(one.mosaic, dtype=torch.float64), one.weight)
+        return Grain(lattices, cell, turned, torch.tensor(one.mosaic, dtype=torch.float64), one.weight)
 
     setup = KernelSetup(
         grains=tuple(map(grain, derived.grains)),
@@ -122,6 +126,7 @@ def lower(
         background=derived.background,
         scale=derived.scale,
         latch=latch if sampling.strict_c else None,
+        channel_of=channels.of_source,
     )
     return TensorKernel(experiment, setup, str(device), block_of(device.type), derived.first_pixel, sweep)
 
@@ -131,11 +136,26 @@ def block_of(device: str) -> int:
     return CPU_BLOCK if device == "cpu" else GPU_BLOCK
 
 
-def lower_table(factors: StructureFactors, summed: str, device: str | torch.device) -> FactorTable:
-    """The structure factors on a device, ready for look-up; `summed` is the type of their squares."""
-    return make_table(
-        torch.tensor(factors.grid), factors.minimum, factors.default, getattr(torch, summed), torch.device(device)
-    )
+def lower_table(
+    factors: StructureFactors, summed: str, device: str | torch.device, wavelengths: Sequence[float]
+) -> tuple[FactorTable, ...]:
+    """The structure factors on a device, ready for look-up by sources of `wavelengths`: a table, or one per channel.
+
+    summed  type of their squares
+    """
+    dtype, where = getattr(torch, summed), torch.device(device)
+    channels = channels_of(factors, wavelengths)
+    if channels.mixture is not None and isinstance(factors, AnomalousFactors):
+        return (make_parts(torch.from_numpy(bordered_parts(factors)), factors.minimum, dtype, where),)
+    grids = (torch.tensor(factors.at(wavelength)) for wavelength in channels.wavelengths)
+    return tuple(make_table(grid, factors.minimum, factors.default, dtype, where) for grid in grids)
+
+
+def _by_channel(tables: tuple[FactorTable, ...], channels: Channels) -> tuple[FactorTable, ...]:
+    """A table for each channel, or the one for all."""
+    if channels.mixture is None:
+        return tables
+    return tuple(replace(tables[0], mixture=torch.view_as_real(torch.from_numpy(row))) for row in channels.mixture)
 
 
 def find_latch(experiment: Experiment) -> int | None:

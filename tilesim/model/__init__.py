@@ -1,5 +1,6 @@
 """The nouns of diffraction: frozen values in SI units that know neither torch, dask nor zarr."""
 
+from tilesim.model.anomalous import AnomalousCurve, AnomalousFactors, ChannelFactors
 from tilesim.model.background import Background, ScatteringCurve
 from tilesim.model.beam import Beam, Source
 from tilesim.model.crystal import Crystal, Shape
@@ -14,8 +15,11 @@ from tilesim.model.series import Series
 from tilesim.model.spectrum import Spectrum
 
 __all__ = [
+    "AnomalousCurve",
+    "AnomalousFactors",
     "Background",
     "Beam",
+    "ChannelFactors",
     "Crystal",
     "Detector",
     "Experiment",

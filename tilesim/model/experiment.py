@@ -103,6 +103,8 @@ class Experiment(Noun):
 
     def _check_strict(self) -> None:
         """What the reference does not have. Raises InputError."""
+        if self.factors.by_energy:
+            raise InputError("structure factors by photon energy with strict_c; expected one of them")
         crystal = self.crystal
         if self.other_crystals:
             raise InputError("other_crystals with strict_c; expected one crystal: the reference has one")
@@ -125,6 +127,7 @@ class Experiment(Noun):
         checks.not_negative("water size", self.water_size)
         if not self.factors.finite:
             raise InputError("the structure factors hold NaN or infinity; expected finite amplitudes")
+        self.factors.check_wavelengths([wave.wavelength for wave in self.beam.waves])
 
     @property
     def shape(self) -> tuple[int, int]:

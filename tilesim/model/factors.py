@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -89,6 +89,34 @@ class StructureFactors(Noun):
     def empty(self) -> bool:
         """Whether `default` is the amplitude of all reflections."""
         return self.grid.size == 0
+
+    @property
+    def by_energy(self) -> bool:
+        """Whether amplitudes follow the photon energy; `grid` is then that of one energy."""
+        return False
+
+    def at(self, wavelength: float) -> np.ndarray:
+        """Amplitudes (h, k, l) at a wavelength in metres. Raises InputError where they are not known for it."""
+        return self.grid
+
+    def check_wavelengths(self, wavelengths: Sequence[float]) -> None:
+        """Raise InputError where amplitudes are not known for sources of one of these wavelengths, metres."""
+
+    @cached_property
+    def highest(self) -> float:
+        """The largest amplitude at any energy, or more, without its sign."""
+        return max(abs(self.default), float(np.abs(self.grid).max(initial=0.0)))
+
+    def tabulated(self, count: int) -> bool:
+        """Whether kernels look amplitudes up in a table for each of so many wavelengths, and not in mixed parts."""
+        return True
+
+    def held_bytes(self, count: int) -> int:
+        """Bytes in memory, as they are and as kernels look them up at so many wavelengths."""
+        entries = 1
+        for n in self.grid.shape:
+            entries *= n + 2
+        return self.grid.nbytes + entries * (8 + 8)
 
     @cached_property
     def finite(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from tilesim.errors import InputError
@@ -13,6 +13,7 @@ from tilesim.nanobragg.options import FINEST, Options
 from tilesim.nanobragg.settings import RTD, Settings
 from tilesim.nanobragg.setup import FactorsFrom
 from tilesim.reflections.fdump import read_fdump
+from tilesim.reflections.fpfdp import files_by_element
 from tilesim.reflections.tables import Request, Table
 
 ReadTable = Callable[[Request], Table]
@@ -23,17 +24,23 @@ CELL_TOLERANCE = 0.01
 
 
 def read_structure_factors(
-    settings: Settings, options: Options, strict_c: bool, finest: Callable[[], float], read_table: ReadTable
+    settings: Settings,
+    options: Options,
+    strict_c: bool,
+    finest: Callable[[], float],
+    read_table: ReadTable,
+    wavelengths: Collection[float] = (),
 ) -> tuple[Table, FactorsFrom]:
     """The table and where it came from (spec files 1, 3). Raises InputError.
 
-    finest  the smallest d-spacing on the detector in metres, to which a model is computed unless a limit is given
+    finest       the smallest d-spacing on the detector in metres, to which a model is computed unless a limit is given
+    wavelengths  metres, of all sources: where there are several, f' and f'' of a model follow them
     """
     default = settings.default_f
     if options.model is not None:
         if settings.hkl_file is not None:
             raise InputError("-hkl and --model exclude each other; expected one of them")
-        return read_table(_model_request(settings, options, finest)), FactorsFrom.OTHER
+        return read_table(_model_request(settings, options, finest, wavelengths)), FactorsFrom.OTHER
     if settings.hkl_file is not None:
         table = read_table(Request(settings.hkl_file, default, strict_c, options.column))
         return table, FactorsFrom.HKL if table.cell is None else FactorsFrom.OTHER
@@ -70,7 +77,9 @@ def cell_warnings(table: Table, cell: Cell, source: str) -> list[str]:
     return [f"the unit cell is {next(shown)} but {source} has {next(shown)}"]
 
 
-def _model_request(settings: Settings, options: Options, finest: Callable[[], float]) -> Request:
+def _model_request(
+    settings: Settings, options: Options, finest: Callable[[], float], wavelengths: Collection[float]
+) -> Request:
     from tilesim.reflections.atoms import Model
 
     d_min = options.dmin or (settings.dmin or finest()) * 1e10
@@ -78,5 +87,7 @@ def _model_request(settings: Settings, options: Options, finest: Callable[[], fl
         raise InputError(f"the detector sees down to {d_min:.3g} A; expected --dmin with --model")
     solvent = {"k_sol": options.k_sol, "b_sol": options.b_sol}
     given = {name: value for name, value in solvent.items() if value is not None}
-    model = Model(options.model, d_min, settings.wavelength * 1e10, **given)
+    several = tuple(sorted(set(wavelengths))) if len(set(wavelengths)) > 1 else ()
+    curves = files_by_element(options.fp_fdp) if options.fp_fdp is not None else ()
+    model = Model(options.model, d_min, settings.wavelength * 1e10, **given, wavelengths=several, fp_fdp=curves)
     return Request(options.model, settings.default_f, model=model)

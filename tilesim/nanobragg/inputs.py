@@ -9,6 +9,7 @@ from tilesim.files.linked import linked_files
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.crystal import size_file
 from tilesim.nanobragg.options import split_options
+from tilesim.reflections.fpfdp import files_by_element
 from tilesim.spectra.choice import SpectrumRequest
 
 FILES = {
@@ -37,6 +38,8 @@ def _read(command: Command) -> Iterator[tuple[str, str | None]]:
     yield "--mosaic-matrices", options.mosaic_matrices
     yield "--domain-sizes", size_file(options)
     yield "--lattices", options.lattices
+    if options.fp_fdp is not None:
+        yield from (("--fp-fdp", path) for _, path in files_by_element(options.fp_fdp))
     yield "--geometry", options.geometry
     if options.spectrum is not None and SpectrumRequest(options.spectrum).generator is None:
         yield from (("--spectrum", name) for name in (options.spectrum, *linked_files(options.spectrum)))

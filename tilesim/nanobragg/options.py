@@ -21,7 +21,7 @@ FINEST = 0.1
 class Options:
     """What such options say, in the units that they are given in; None where one is missing.
 
-    column, model, dmin, k_sol, b_sol      structure factors (docs/structure-factors.md)
+    column, model, dmin, k_sol, ...        structure factors (docs/structure-factors.md)
     background, background_thickness, ...  an amorphous slab in the beam (docs/background.md)
     geometry, detector, experiment         a detector as it is (docs/detectors.md)
     crystal_shape, ncells, node_height,    the crystal (docs/crystals.md)
@@ -38,6 +38,8 @@ class Options:
     """Electrons per cubic angstrom"""
     b_sol: float | None = None
     """Square angstrom"""
+    fp_fdp: str | None = None
+    """Such as Fe=fe.txt,Se=se.txt"""
     background: str | None = None
     background_thickness: float | None = None
     """Millimetres"""
@@ -72,7 +74,7 @@ class Options:
 
     def check(self) -> Options:
         """The options themselves. Raises InputError where one goes without another, or not beside it."""
-        alone = [option for option in self.given if option in ("--dmin", "--k-sol", "--b-sol")]
+        alone = [option for option in self.given if option in ("--dmin", "--k-sol", "--b-sol", "--fp-fdp")]
         if self.model is None and alone:
             raise InputError(f"{alone[0]} goes with --model; expected --model FILE")
         if self.model is not None and self.column is not None:

@@ -154,7 +154,7 @@ def account_for(lowered: TensorKernel, pixels: PixelList) -> Account:
         position=ray.position,
         hkl=hkl,
         node=node,
-        factor=torch.where(reached, _amplitude(hkl, node, setup.lattice.table, allowed), 0.0),
+        factor=torch.where(reached, _met_amplitude(setup, group, hkl, node, allowed), 0.0),
         lattice_factor=torch.where(reached, signed_lattice_factor(hkl, node, setup.lattice), 0.0),
         intensity=intensity,
         polar=polar,
@@ -228,6 +228,18 @@ def _last_cell(setup: KernelSetup) -> Tensor:
     if torch.equal(mosaic, torch.eye(3, dtype=torch.float64)[None]):
         return last  # a product would lose the sign of a zero
     return mosaic_cells(last, mosaic[-1:])[0]
+
+
+def _met_amplitude(setup: KernelSetup, group: Tensor, hkl: Axes, node: Axes, allowed: Tensor | None) -> Tensor:
+    """Structure factors (n,) that the sources of some waves, numbered by `group` (n,), meet."""
+    grain = setup.grains[-1]
+    amplitude = _amplitude(hkl, node, grain.lattice.table, allowed)
+    if len(grain.lattices) > 1:
+        source = torch.remainder(group, len(setup.wavelengths))
+        for number in source.unique().int().tolist():
+            own = _amplitude(hkl, node, setup.lattice_of(number, grain).table, allowed)
+            amplitude = torch.where(source == number, own, amplitude)
+    return amplitude
 
 
 def _amplitude(hkl: Axes, node: Axes, table: FactorTable, allowed: Tensor | None) -> Tensor:

@@ -308,7 +308,12 @@ def _setup(
     spectrum = spectra and spectra.of_frame(0)
     sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c, spectrum=spectrum)
     table, factors_from = read_structure_factors(
-        settings, options, strict_c, lambda: _finest_spacing(settings, panels, geometry, sources), read_table
+        settings,
+        options,
+        strict_c,
+        lambda: _finest_spacing(settings, panels, geometry, sources),
+        read_table,
+        [source.wavelength for source in sources.sources] if spectra is None else spectra.wavelengths,
     )
     unnamed = settings.cell is None and settings.matrix_file is None
     oriented = crystal_of(chosen) if unnamed else None

@@ -30,6 +30,11 @@ class FactorTable:
     """Entries along l."""
     origin: float
     """Entry of (0, 0, 0), were it in the table."""
+    parts: Tensor | None = None
+    """(entries, parts, 2) real and imaginary, in the working dtype, of which amplitudes are mixed; None: they are
+    `values`, which are empty otherwise."""
+    mixture: Tensor | None = None
+    """(parts, 2) factors of the parts at one photon energy."""
 
 
 def make_table(
@@ -45,6 +50,34 @@ def make_table(
     return FactorTable(flat, (flat * flat).to(dtype), (h, k, l), highest, rows, length, origin)
 
 
+def make_parts(parts: Tensor, minimum: tuple[int, int, int], dtype: torch.dtype, device: torch.device) -> FactorTable:
+    """Table on `device` without a mixture, from bordered parts (h, k, l, parts) complex128 of a grid at `minimum`."""
+    h, k, l = (float(m - 1) for m in minimum)
+    layers, rows, length, count = map(float, parts.shape)
+    highest = (h + layers - 1.0, k + rows - 1.0, l + length - 1.0)
+    origin = -((h * rows + k) * length + l)
+    flat = torch.view_as_real(parts).reshape(-1, int(count), 2).to(dtype).to(device)
+    nothing = torch.zeros(0, dtype=torch.float64, device=device)
+    return FactorTable(nothing, nothing.to(dtype), (h, k, l), highest, rows, length, origin, flat)
+
+
+def _mixed_squared(entry: Tensor, parts: Tensor, mixture: Tensor) -> Tensor:
+    """|sum of factor x part|^2 (n,) at flat table indices (n,)."""
+    real, imaginary = torch.zeros_like(entry, dtype=parts.dtype), torch.zeros_like(entry, dtype=parts.dtype)
+    for number, (c, d) in enumerate(mixture.tolist()):
+        x, y = parts[:, number, 0].index_select(0, entry), parts[:, number, 1].index_select(0, entry)
+        real.add_(x, alpha=c).sub_(y, alpha=d)
+        imaginary.add_(y, alpha=c).add_(x, alpha=d)
+    return real.square_().add_(imaginary.square_())
+
+
+def _amplitudes(entry: Tensor, table: FactorTable) -> Tensor:
+    """Amplitudes (n,) float64 at flat table indices (n,)."""
+    if table.parts is None or table.mixture is None:
+        return table.values.index_select(0, entry)
+    return _mixed_squared(entry, table.parts, table.mixture).to(torch.float64).sqrt_()
+
+
 def _entry(node: Sequence[Tensor], table: FactorTable) -> Tensor:
     """Flat table index (n,), exact in float64, of whole indices between lowest and highest."""
     return (node[0] * table.rows).add_(node[1]).mul_(table.length).add_(node[2]).add_(table.origin)
@@ -52,12 +85,15 @@ def _entry(node: Sequence[Tensor], table: FactorTable) -> Tensor:
 
 def nearest_squared(node: Axes, table: FactorTable) -> Tensor:
     """Squared amplitude (n,) at whole indices; the default outside the table (spec intensity 5.2)."""
-    return table.squares.index_select(0, _nearest_entry(node, table))
+    entry = _nearest_entry(node, table)
+    if table.parts is not None and table.mixture is not None:
+        return _mixed_squared(entry, table.parts, table.mixture)
+    return table.squares.index_select(0, entry)
 
 
 def nearest(node: Axes, table: FactorTable) -> Tensor:
     """Amplitude (n,) float64 at whole indices, with its sign; as `nearest_squared`."""
-    return table.values.index_select(0, _nearest_entry(node, table))
+    return _amplitudes(_nearest_entry(node, table), table)
 
 
 def _nearest_entry(node: Axes, table: FactorTable) -> Tensor:
@@ -91,7 +127,7 @@ def tricubic(hkl: Axes, table: FactorTable) -> Tensor:
             start = (first + (i * table.rows + j) * table.length).to(torch.int32)
             along_l = torch.zeros_like(total)
             for k in range(4):
-                along_l = along_l + on_l[k] * table.values.index_select(0, start + k)
+                along_l = along_l + on_l[k] * _amplitudes(start + k, table)
             total = total + on_h[i] * on_k[j] * along_l
     return total
 

@@ -34,7 +34,8 @@ from tilesim.physics.watch import Watch, unwatched
 class Grain:
     """Mosaic domains of one lattice and one size: what is summed over with one lattice factor."""
 
-    lattice: Lattice
+    lattices: tuple[Lattice, ...]
+    """The lattice with the structure factors at the photon energy of each channel of the beam"""
     cell: Tensor
     """(3, 3) float64, rows a, b, c in metres, unrotated; on the host, as the next two"""
     turned: Tensor
@@ -42,6 +43,11 @@ class Grain:
     mosaic: Tensor
     """(1 or phi, m, 3, 3) float64, applied after the spindle; several where the domains turn with the crystal"""
     weight: float = 1.0
+
+    @property
+    def lattice(self) -> Lattice:
+        """With the structure factors of the first channel."""
+        return self.lattices[0]
 
     @property
     def orientations(self) -> int:
@@ -87,10 +93,16 @@ class KernelSetup:
     """r_e^2 x fluence / steps"""
     latch: int | None
     """Strict only: number of the first evaluation of the image at which interpolation is switched off"""
+    channel_of: tuple[int, ...]
+    """Number of the channel of every source"""
+
+    def lattice_of(self, source: int, grain: Grain) -> Lattice:
+        """The lattice of a grain with the structure factors that a source meets."""
+        return grain.lattices[self.channel_of[source]]
 
     @property
     def lattice(self) -> Lattice:
-        """That of the last grain; all share its shape, table and type."""
+        """That of the last grain; all share its shape, tables and type."""
         return self.grains[-1].lattice
 
     @property
@@ -234,10 +246,10 @@ def sweep(
     """Sum over all orientations for one wave (n,) float64; zero where dmin rejects it."""
     total = torch.zeros_like(wave.q[0])
     for place, grain in enumerate(setup.grains):
-        part = torch.zeros_like(total)
+        part, lattice = torch.zeros_like(total), setup.lattice_of(wave.source, grain)
         for number, cell in numbered_orientations(setup, wave.group, unrotated_start, place):
             allowed = interpolation_allowed(setup, pixels, number)
-            value = evaluate(miller_indices(wave.q, cell), grain.lattice, allowed)
+            value = evaluate(miller_indices(wave.q, cell), lattice, allowed)
             watch("evaluation", wave, number, cell, allowed, value)
             part = part + value
         total = total + part * grain.weight

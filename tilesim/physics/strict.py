@@ -80,7 +80,7 @@ def _running_product(
     """I := (I + term) x factors for every orientation of a wave (spec intensity 6)."""
     for number, cell in numbered_orientations(setup, wave.group, unrotated_start):
         allowed = interpolation_allowed(setup, pixels, number)
-        value = evaluate(miller_indices(wave.q, cell), setup.lattice, allowed)
+        value = evaluate(miller_indices(wave.q, cell), setup.lattice_of(wave.source, setup.grains[0]), allowed)
         watch("evaluation", wave, number, cell, allowed, value)
         after = times_oversampled(setup, intensity + value, ray, polar)
         intensity = torch.where(_visited(setup, wave, cell), after, intensity)

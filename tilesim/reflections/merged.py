@@ -118,6 +118,26 @@ def expand(reflections: Reflections, default: float = 0.0) -> tuple[StructureFac
     return StructureFactors(grid, (h, k, l), default, reflections=count, source=os.fspath(r.source)), known
 
 
+def expand_parts(
+    reflections: Reflections, parts: np.ndarray, factors: StructureFactors, known: np.ndarray
+) -> np.ndarray:
+    """Complex parts (part, n) of the reflections with all their mates, (part, h, k, l) over the grid of `factors`.
+
+    Friedel mates are conjugate. Of the first part, F0, points that are not `known` hold the default, others zero.
+    """
+    reach = -np.array(factors.minimum)
+    grid = np.zeros((len(parts), *known.shape), np.complex128)
+    grid[0] = np.where(known, 0.0, factors.default)
+    for op in reflections.spacegroup.operations().sym_ops:
+        rotation, shift = np.array(op.rot) // WHOLE, np.array(op.tran) / WHOLE
+        mates = reflections.indices @ rotation
+        turned = parts * np.exp(-2j * np.pi * (reflections.indices @ shift))
+        for sign, values in ((-1, turned.conj()), (1, turned)):
+            place = tuple((sign * mates + reach).T)
+            grid[(slice(None), *place)] = values
+    return grid
+
+
 def _check_density(r: Reflections, reach: np.ndarray, most: int) -> None:
     """Raise InputError where a few reflections, `most` with their mates, would make a huge grid: indices are wrong."""
     points = math.prod(int(2 * n + 1) for n in reach)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.reading import BYTE_ORDER_MARK, GZIP, printable, unreadable
+from tilesim.model.anomalous import AnomalousCurve, AnomalousFactors
 from tilesim.model.factors import StructureFactors
 from tilesim.reflections.hkl import read_hkl
 
@@ -58,8 +60,11 @@ class Table:
 def read_factors(request: Request) -> Table:
     """The table of a file. Raises InputError, naming it."""
     if request.model is not None:
-        from tilesim.reflections.atoms import model_reflections
+        from tilesim.reflections.atoms import model_by_energy, model_reflections
 
+        if request.model.wavelengths:
+            reflections, parts, curves = model_by_energy(request.model)
+            return _by_energy(request, reflections, parts, curves)
         return _table(request, model_reflections(request.model))
     name, kind = printable(request.path), kind_of(request.path)
     if kind == TEXT:
@@ -100,6 +105,20 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         if line.strip() and not line.lstrip().startswith(b"#"):
             return CIF if line.lstrip()[:5].lower() == b"data_" else TEXT
     return TEXT
+
+
+def _by_energy(
+    request: Request, reflections: Reflections, parts: np.ndarray, curves: Sequence[AnomalousCurve]
+) -> Table:
+    from tilesim.reflections.merged import expand_parts
+
+    plain = _table(request, reflections)
+    factors, model = plain.factors, request.model
+    if model is None or plain.known is None:
+        raise AssertionError("structure factors by energy are those of a model")
+    whole = expand_parts(reflections, parts, factors, plain.known)
+    place = (factors.minimum, factors.default, factors.reflections, factors.source)
+    return replace(plain, factors=AnomalousFactors(whole, curves, model.wavelength * 1e-10, *place))
 
 
 def _table(request: Request, reflections: Reflections) -> Table:

@@ -31,7 +31,14 @@ LONGEST = 400
 MOST_FRAMES = 100_000
 """Frames of one job."""
 OPTIONS = {
-    **{"model": "model", "model_dmin": "dmin", "k_sol": "k_sol", "b_sol": "b_sol", "column": "column"},
+    **{
+        "model": "model",
+        "model_dmin": "dmin",
+        "k_sol": "k_sol",
+        "b_sol": "b_sol",
+        "column": "column",
+        "fp_fdp": "fp_fdp",
+    },
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
     **{name: name for name in ("crystal_shape", "ncells", "node_height", "domain_sizes", "lattices")},
     **{name: name for name in ("mosaic_matrices", "mosaic_sigma", "mosaic_frame", "mosaic_axes", "spread_seed")},

@@ -70,6 +70,12 @@ class SpectrumChoice:
         """Whether frames have spectra of their own."""
         return self.draw is not None or len(self.spectra) > 1
 
+    @property
+    def wavelengths(self) -> set[float]:
+        """Wavelengths of the channels of all frames, metres."""
+        spectra = self.spectra or (self.of_frame(0),)  # drawn ones have the same channels
+        return {wavelength for spectrum in spectra for wavelength in spectrum.wavelengths.tolist()}
+
     def of_frame(self, frame: int) -> Spectrum:
         """The spectrum of the frame with this number. Raises InputError where the file has none for it."""
         if self.draw is not None:

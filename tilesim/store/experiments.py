@@ -2,7 +2,8 @@
 
 experiments/base            JSON of the first frame's experiment, in which tables are named by their digest
 experiments/columns/NAME    what varies: numbers (frame, ...), or JSON of one value for each frame
-experiments/factors/DIGEST  amplitudes (h, k, l), each distinct table once; likewise masks and curves
+experiments/factors/DIGEST  amplitudes (h, k, l), each distinct table once; likewise masks and curves; of structure
+                            factors by energy (channel, h, k, l), or parts (part, h, k, l, 2) with f' and f'' beside
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from tilesim.errors import InputError
-from tilesim.model import Background, Experiment, PixelMask, ScatteringCurve, Series, StructureFactors
+from tilesim.model import (
+    AnomalousCurve,
+    AnomalousFactors,
+    Background,
+    ChannelFactors,
+    Experiment,
+    PixelMask,
+    ScatteringCurve,
+    Series,
+    StructureFactors,
+)
 from tilesim.model.experiment import PARTS
 from tilesim.model.factors import AbsentFactors
 from tilesim.model.serial import from_plain, to_plain
@@ -202,7 +213,16 @@ def _read_json(array: zarr.Array[Any]) -> Any:
 
 
 def _write_table(group: zarr.Group, digest: str, value: StructureFactors | PixelMask | ScatteringCurve) -> None:
-    if isinstance(value, StructureFactors):
+    if isinstance(value, AnomalousFactors):
+        # Real and imaginary part last. F0 comes first, then the parts of the elements.
+        parts = value.parts.view(np.float64).reshape(*value.parts.shape, 2)
+        names = (*(f"{axis}_{digest[:8]}" for axis in ("part", "h", "k", "l")), f"complex_{digest[:8]}")
+        curves = [{"element": curve.element, **_lists(curve)} for curve in value.curves]
+        _write(group, digest, parts, names, units="electrons", curves=curves, **value.to_dict())
+    elif isinstance(value, ChannelFactors):
+        names = tuple(f"{axis}_{digest[:8]}" for axis in ("channel", "h", "k", "l"))
+        _write(group, digest, value.stack, names, units="electrons", **value.to_dict())
+    elif isinstance(value, StructureFactors):
         about = {"units": "electrons", **value.to_dict()}
         _write(group, digest, value.grid, tuple(f"{axis}_{digest[:8]}" for axis in "hkl"), **about)
     elif isinstance(value, PixelMask):
@@ -213,14 +233,34 @@ def _write_table(group: zarr.Group, digest: str, value: StructureFactors | Pixel
         _write(group, digest, columns, (f"point_{digest[:8]}", f"column_{digest[:8]}"), source=value.source)
 
 
+def _lists(curve: AnomalousCurve) -> dict[str, Any]:
+    return {name: getattr(curve, name).tolist() for name in ("energies", "f1", "f2")}
+
+
 def _read_factors(array: zarr.Array[Any]) -> StructureFactors:
     about, grid = _about(array, "minimum", "default", "reflections", "source"), np.asarray(array[...])
-    minimum = about["minimum"]
-    if grid.ndim != 3 or not isinstance(minimum, list) or len(minimum) != 3:
-        raise InputError(f"its {array.path} has {grid.ndim} axes from {minimum!r:.40}; expected three, h k l")
+    minimum, axes = about["minimum"], 3 + 2 * ("curves" in about) + ("wavelengths" in about)
+    if grid.ndim != axes or not isinstance(minimum, list) or len(minimum) != 3:
+        raise InputError(f"its {array.path} has {grid.ndim} axes from {minimum!r:.40}; expected {axes} with h k l")
     grid.setflags(write=False)
-    given = {name: about[name] for name in ("default", "reflections", "source")}
-    return StructureFactors(grid, tuple(minimum), **given)
+    given: dict[str, Any] = {name: about[name] for name in ("default", "reflections", "source")}
+    given["minimum"] = tuple(minimum)
+    if "wavelengths" in about:
+        return ChannelFactors.stacked(grid, about["wavelengths"], **given)
+    if "curves" in about:
+        return _read_anomalous(array, grid, about, given)
+    return StructureFactors(grid, **given)
+
+
+def _read_anomalous(
+    array: zarr.Array[Any], grid: np.ndarray, about: dict[str, Any], given: dict[str, Any]
+) -> AnomalousFactors:
+    curves = about["curves"]
+    if grid.shape[-1] != 2 or grid.dtype != np.float64 or not isinstance(curves, list):
+        raise InputError(f"its {array.path} has the shape {grid.shape}; expected real and imaginary parts, and curves")
+    parts = np.ascontiguousarray(grid).view(np.complex128)[..., 0]
+    found = [from_plain(AnomalousCurve, curve) for curve in curves]
+    return AnomalousFactors(parts, found, _about(array, "wavelength")["wavelength"], **given)
 
 
 def _read_mask(array: zarr.Array[Any]) -> PixelMask:

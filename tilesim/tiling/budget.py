@@ -40,14 +40,11 @@ def memory_budget(experiment: Experiment, plan: TilePlan, block: int, numbers: i
     numbers  float64 numbers that it holds for each of them
     """
     tile = plan.tile[0] * plan.tile[1]
-    entries = 1
-    for n in experiment.factors.grid.shape:
-        entries *= n + 2
     return Budget(
         tile=tile * (4 + 4 + 3 * 8 + 8),
         block=min(block, tile) * numbers * 8,
         orientations=experiment.orientations * 2 * 9 * 8,
-        table=experiment.factors.grid.nbytes + entries * (8 + 8),
+        table=experiment.factors.held_bytes(len({wave.wavelength for wave in experiment.beam.waves})),
         threads=threads,
     )
 

@@ -236,7 +236,8 @@ class _Tracer:
             self.say(f"rot_{axis}_angstroms", *scale(v, 1e10))
         for axis, v in zip("abc", reciprocal(*cell), strict=True):
             self.say(f"rot_{axis}_star_A_inv", *scale(v, 1e-10))
-        self._say_factors(miller_indices(wave.q, cell), grain.lattice, allowed)
+        lattice = self._setup.lattice_of(wave.source, grain)
+        self._say_factors(miller_indices(wave.q, cell), lattice, allowed)
         self.say("I_term", value)
 
     def _grain_of(self, number: int) -> tuple[Grain, int]:

@@ -34,11 +34,15 @@ inline int32_t entry(const Setup &s, double h, double k, double l) {
     return int32_t((h * s.rows + k) * s.length + l + s.entry);
 }
 
-template <class T> inline T nearest_squared(const Setup &s, const Lane &p) {
+inline int32_t nearest_entry(const Setup &s, const Lane &p) {
     const double h = clamp(p.h0, s.lowest[0], s.highest[0]);
     const double k = clamp(p.k0, s.lowest[1], s.highest[1]);
     const double l = clamp(p.l0, s.lowest[2], s.highest[2]);
-    return static_cast<const T *>(s.squares)[entry(s, h, k, l)];
+    return entry(s, h, k, l);
+}
+
+template <class T> inline T nearest_squared(const Setup &s, const T *squares, const Lane &p) {
+    return squares[nearest_entry(s, p)];
 }
 
 inline double phase(double fraction, double cells) {

@@ -17,6 +17,7 @@ struct Block {
     alignas(64) double total[LANES], layer[LANES], isotropic[LANES], absorbed[LANES], omega_sum[LANES];
     alignas(64) double first_omega[LANES];
     alignas(64) double interpolated[LANES];                // so many first evaluations may be interpolated
+    int64_t channel;                                       // of the wave, by which its structure factors are found
     int lanes;                                             // in use, padded to whole groups
 };
 
@@ -27,10 +28,52 @@ inline void lagrange(double x, double weights[4][GROUP], int i) {
     weights[2][i] = -below * x * far / 2, weights[3][i] = below * x * above / 6;
 }
 
+template <class T> inline const T *squares_of(const Setup &s, const Block &b) {
+    return static_cast<const T *>(s.squares) + b.channel * s.entries;
+}
+
+// Squared amplitudes |sum of factor x part|^2 of the nodes nearest to some lanes, where they follow the photon energy.
+template <class T> void mix(const Setup &s, const double *cell, Block &b, int from) {
+    alignas(64) int64_t at[GROUP];
+    alignas(64) T real[GROUP], imaginary[GROUP];
+    const int64_t stride = 2 * s.parts_mixed;
+    const double *factor = s.mixture + b.channel * stride;
+#pragma omp simd
+    for (int i = 0; i < GROUP; i++) {
+        at[i] = stride * nearest_entry(s, lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]));
+        real[i] = 0, imaginary[i] = 0;
+    }
+    for (int64_t n = 0; n < stride; n += 2) {
+        const T c = T(factor[n]), d = T(factor[n + 1]), *part = static_cast<const T *>(s.parts) + n;
+#pragma omp simd
+        for (int i = 0; i < GROUP; i++) {
+            const T x = part[at[i]], y = part[at[i] + 1];
+            real[i] += c * x - d * y, imaginary[i] += c * y + d * x;
+        }
+    }
+#pragma omp simd
+    for (int i = 0; i < GROUP; i++) b.amplitude[from + i] = double(square(real[i]) + square(imaginary[i]));
+}
+
+// The mixed amplitude of one entry.
+template <class T> double mixed_amplitude(const Setup &s, const Block &b, int64_t entry) {
+    const int64_t stride = 2 * s.parts_mixed;
+    const double *factor = s.mixture + b.channel * stride;
+    const T *part = static_cast<const T *>(s.parts) + entry * stride;
+    T real = 0, imaginary = 0;
+    for (int64_t n = 0; n < stride; n += 2) {
+        const T c = T(factor[n]), d = T(factor[n + 1]);
+        real += c * part[n] - d * part[n + 1], imaginary += c * part[n + 1] + d * part[n];
+    }
+    return std::sqrt(double(square(real) + square(imaginary)));
+}
+
 // Squared amplitudes at evaluation `number` of a pixel, by tricubic interpolation where that is allowed and possible.
 template <class T> void interpolate(const Setup &s, const double *cell, double number, Block &b, int from) {
     alignas(64) double on_h[4][GROUP], on_k[4][GROUP], on_l[4][GROUP];
     alignas(64) int32_t first[GROUP], inside[GROUP];
+    const T *squares = squares_of<T>(s, b);
+    const double *values = s.values + b.channel * s.entries;
 #pragma omp simd
     for (int i = 0; i < GROUP; i++) {
         const Lane p = lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]);
@@ -40,8 +83,9 @@ template <class T> void interpolate(const Setup &s, const double *cell, double n
         lagrange(p.h - h, on_h, i), lagrange(p.k - k, on_k, i), lagrange(p.l - l, on_l, i);
         first[i] = entry(s, h - 1, k - 1, l - 1);
         inside[i] = (number < b.interpolated[from + i]) & between(s, 0, p.h) & between(s, 1, p.k) & between(s, 2, p.l);
-        b.amplitude[from + i] = double(nearest_squared<T>(s, p));
+        if (!s.parts_mixed) b.amplitude[from + i] = double(nearest_squared<T>(s, squares, p));
     }
+    if (s.parts_mixed) mix<T>(s, cell, b, from);
     // Neighbours along l lie side by side: here they are the lanes.
     const int64_t length = int64_t(s.length), plane = int64_t(s.rows) * length;
     for (int i = 0; i < GROUP; i++) {
@@ -49,8 +93,11 @@ template <class T> void interpolate(const Setup &s, const double *cell, double n
         double along[4] = {0, 0, 0, 0};
         for (int h = 0; h < 4; h++) {
             for (int k = 0; k < 4; k++) {
-                const double weight = on_h[h][i] * on_k[k][i], *row = s.values + first[i] + h * plane + k * length;
-                for (int l = 0; l < 4; l++) along[l] += weight * row[l];
+                const double weight = on_h[h][i] * on_k[k][i];
+                const int64_t row = first[i] + h * plane + k * length;
+                for (int l = 0; l < 4; l++) {
+                    along[l] += weight * (s.parts_mixed ? mixed_amplitude<T>(s, b, row + l) : values[row + l]);
+                }
             }
         }
         const double low = on_l[0][i] * along[0] + on_l[1][i] * along[1];
@@ -61,8 +108,10 @@ template <class T> void interpolate(const Setup &s, const double *cell, double n
 // Add one orientation to the sums of some lanes: the innermost loop.
 template <class T, Shape SHAPE>
 inline void add_lanes(const Setup &s, const Grain &g, const double *cell, double number, Block &b, int from, int to) {
-    if (s.interpolate) {
-        for (int i = from; i < to; i += GROUP) interpolate<T>(s, cell, number, b, i);
+    if (s.interpolate || s.parts_mixed) {
+        for (int i = from; i < to; i += GROUP) {
+            s.interpolate ? interpolate<T>(s, cell, number, b, i) : mix<T>(s, cell, b, i);
+        }
 #pragma omp simd
         for (int i = from; i < to; i++) {
             const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
@@ -70,10 +119,11 @@ inline void add_lanes(const Setup &s, const Grain &g, const double *cell, double
         }
         return;
     }
+    const T *squares = squares_of<T>(s, b);
 #pragma omp simd
     for (int i = from; i < to; i++) {
         const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-        b.sum[i] += double(nearest_squared<T>(s, p) * lattice_squared<T, SHAPE>(g, p));
+        b.sum[i] += double(nearest_squared<T>(s, squares, p) * lattice_squared<T, SHAPE>(g, p));
     }
 }
 

@@ -66,8 +66,9 @@ void absorb(const Setup &s, Block &b, int layer) {
     }
 }
 
-// Scattering vectors of one source; false where dmin rejects every lane.
+// Scattering vectors of one source, whose channel becomes that of the block; false where dmin rejects every lane.
 bool scatter(const Setup &s, Block &b, int source) {
+    b.channel = s.channel_of[source];
     const double *incident = s.incident + 3 * source, per_metre = 1.0 / s.wavelengths[source];
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
