@@ -16,6 +16,7 @@ from tilesim.model import Background as Background
 from tilesim.model import Beam as Beam
 from tilesim.model import Crystal as Crystal
 from tilesim.model import Detector as Detector
+from tilesim.model import Distribution as Distribution
 from tilesim.model import Experiment as Experiment
 from tilesim.model import Panel as Panel
 from tilesim.model import PixelMask as PixelMask
@@ -38,6 +39,7 @@ from tilesim.nanobragg.resolve import read_command as read_command
 from tilesim.reflections.curves import material_curve as material_curve
 from tilesim.reflections.curves import read_curve as read_curve
 from tilesim.reflections.hkl import read_hkl as read_hkl
+from tilesim.series.draws import draw as draw
 from tilesim.tools.verbs import add_noise as add_noise
 from tilesim.tools.verbs import export as export
 from tilesim.tools.verbs import open as open

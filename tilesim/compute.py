@@ -136,8 +136,6 @@ def check_precision(precision: str) -> None:
 
 def summed_type(experiment: Experiment, precision: str) -> str:
     """Type of the terms of the sum: float64 also where one could leave the range of float32."""
-    factors = experiment.factors
-    highest = max(abs(factors.default), float(np.abs(factors.grid).max()) if not factors.empty else 0.0)
     cells = experiment.crystal.cells if experiment.crystal is not None else (1, 1, 1)
-    tallest = highest * math.prod(map(float, cells))
+    tallest = experiment.factors.highest * math.prod(map(float, cells))
     return "float64" if precision == "double" or tallest * tallest > FLOAT32_ROOM else "float32"

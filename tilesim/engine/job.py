@@ -114,20 +114,22 @@ def lay_out(
     shape = _shape(series[0])
     chosen = default_tile((shape[-2], shape[-1]), math.prod(shape[:-2])) if tile is None else _tile_shape(tile)
     plan = TilePlan((len(series), *shape), chosen)
-    latches = tuple(_latch(e) for e in series)
+    latches = _latches(series)
     return Job(series, plan, precision, device, backend, latches)
 
 
-def steps_of(experiments: Sequence[Experiment]) -> int:
-    """Lattice evaluations of all of them."""
-    return sum(e.rendered_pixels * e.evaluations for e in experiments)
+def steps_of(series: Series) -> int:
+    """Lattice evaluations of all its experiments."""
+    found = ((series[frame], count) for frame, count in series.representatives())
+    return sum(count * e.rendered_pixels * e.evaluations for e, count in found)
 
 
 def checked_series(given: Experiment | Sequence[Experiment]) -> Series:
     """One experiment for each frame, all of one shape. Raises InputError, PlanError."""
     series = Series.of(given if isinstance(given, Sequence) and not isinstance(given, str) else (given,))
     shape = _shape(series[0])
-    for experiment in series:
+    for frame, _ in series.representatives():
+        experiment = series[frame]
         _check_panels(experiment)
         if _shape(experiment) != shape:
             raise PlanError(f"frames of {shape} and {_shape(experiment)} pixels (slow, fast); expected one shape")
@@ -178,6 +180,12 @@ def lower_job(job: Job, frame: int = 0, panel: int = 0, table: Any = None) -> Ke
 def diffracting(experiment: Experiment) -> Experiment:
     """The experiment itself, or for one without a crystal one with a stand-in of amplitude zero, as kernels want it."""
     return experiment if experiment.crystal is not None else experiment.replace(crystal=STAND_IN)
+
+
+def _latches(series: Series) -> tuple[int | None, ...]:
+    if not any(series[frame].sampling.strict_c for frame, _ in series.representatives()):
+        return (None,) * len(series)
+    return tuple(map(_latch, series))
 
 
 def _latch(experiment: Experiment) -> int | None:

@@ -4,6 +4,7 @@ from tilesim.model.background import Background, ScatteringCurve
 from tilesim.model.beam import Beam, Source
 from tilesim.model.crystal import Crystal, Shape
 from tilesim.model.detector import Detector, Panel, Sensor
+from tilesim.model.distribution import Distribution
 from tilesim.model.experiment import Experiment
 from tilesim.model.factors import StructureFactors
 from tilesim.model.mask import PixelMask
@@ -16,6 +17,7 @@ __all__ = [
     "Beam",
     "Crystal",
     "Detector",
+    "Distribution",
     "Experiment",
     "Panel",
     "PixelMask",

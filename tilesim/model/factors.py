@@ -97,6 +97,11 @@ class StructureFactors(Noun):
         return bool(np.isfinite(extremes).all())
 
     @cached_property
+    def highest(self) -> float:
+        """Largest amplitude, its sign apart."""
+        return max(abs(self.default), 0.0 if self.empty else float(np.abs(self.grid).max()))
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that changes a pixel: grid, position, default."""
         sha = hashlib.sha256(self.grid.tobytes())

@@ -58,7 +58,7 @@ def render(
         lines += report_files(frame, make_files(frame, image, summary))
         if frame.outputs.float_file is not None:
             image.commit()
-    result = FrameResult(frame, summary, lines, frame.outputs.named)
+    result = FrameResult([frame], 0, summary, lines, frame.outputs.named)
     return Results((result,), seconds=seconds, computed=len(job.plan), dtypes=tuple(sorted(dtypes)), warnings=warnings)
 
 
