@@ -39,7 +39,7 @@ def command(file: str, **options: Any) -> None:
     if not groups:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")
     found = stores(batch, groups)
-    inputs = [NamedFile("FILE.toml", file), *files_of(access)]
+    inputs = [NamedFile("FILE.toml", file), *(NamedFile("[draw]", name) for name in batch.files), *files_of(access)]
     check_outputs(list(groups.values()), [name for _, name in found if name], options["json_file"], inputs)
     with telling_when_done() as done, launched(found, options, access) as launch:
         if options["dry_run"]:

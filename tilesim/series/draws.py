@@ -48,6 +48,12 @@ class Shots:
 
     def values(self, what: str, quantity: int, distribution: Any, base: float, component: int = 0) -> Array:
         """A value (n,) of each shot; a number stands for a constant. Raises InputError."""
+        if isinstance(distribution, list | tuple):
+            if component >= len(distribution):
+                raise InputError(
+                    f"draw of {what} has {len(distribution)} distributions; expected one for each component"
+                )
+            distribution = distribution[component]
         if isinstance(distribution, int | float):
             distribution = Distribution("constant", mean=distribution)
         chosen = instance(f"draw of {what}", distribution, Distribution)
@@ -91,7 +97,7 @@ def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] 
     orientation : "uniform", Distribution or array, optional
         Uniform in SO(3); or that of the base turned about a random axis by an angle of a distribution, radians; or
         matrices U, (n, 3, 3), one for each shot in order.
-    cell, cell_angles : Distribution, optional
+    cell, cell_angles : Distribution or three of them, optional
         Lengths in metres and angles in radians of the unit cell, each drawn by itself about that of the base. Lengths
         that are equal in the base remain so, angles of 90 and 120 degrees remain, and the angles of a rhombohedral cell
         remain equal.
@@ -101,7 +107,7 @@ def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] 
         Of the beam, metres, or electronvolt.
     fluence : Distribution, optional
         Photons per square metre.
-    beam_shift : Distribution, optional
+    beam_shift : Distribution or two of them, optional
         Shift of the place where the beam meets the detector, metres, drawn along slow and along fast.
     distance : Distribution, optional
         Of the first panel's plane, metres; the detector moves along the beam.
