@@ -108,10 +108,10 @@ def plan(launch: Launch, unresolved: Sequence[Missing]) -> list[str]:
     """What would be done."""
     lines = []
     for one in launch.renderings:
-        shape, tile = one.job.plan.shape, one.job.plan.tile
+        shape = one.job.plan.shape
         where = one.place if one.kept else "files only"
         lines.append(
             f"{where}: {shape[0]} frames of {' x '.join(map(str, shape[1:]))} pixels, {len(one.job.plan)} tiles of "
-            f"{tile[0]} x {tile[1]}, {one.job.evaluations:.4g} steps, {one.job.device}, {one.job.backend} kernel"
+            f"{one.job.plan.size}, {one.job.evaluations:.4g} steps, {one.job.device}, {one.job.backend} kernel"
         )
     return [*lines, *(f"left out: {one.why}" for one in unresolved)]

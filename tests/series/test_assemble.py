@@ -36,7 +36,7 @@ def complete(tmp_path, monkeypatch):
     one = work(tmp_path / "s.zarr", [frame.experiment], tile=(16, 16))
     tally = Tally(len(one.function.plan))
     for number, (_, report) in enumerate(compute_here([one])):
-        tally.add(number, report.figures)
+        tally.add(number, *report.figures)
     return frame, StoredImage(one.store, 0, None), summarize(one.function.experiment, tally.total)
 
 

@@ -47,7 +47,7 @@ def render(
             for number, event in enumerate(events):
                 if isinstance(event, TileFailure):
                     raise TileError(event.reason)
-                tally.add(number, event.figures)
+                tally.add(number, *event.figures)
                 dtypes.add(event.dtype)
                 on_tile(event)
         seconds = perf_counter() - start

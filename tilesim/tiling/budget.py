@@ -44,8 +44,9 @@ def memory_budget(experiment: Experiment, plan: TilePlan, block: int, numbers: i
     for n in experiment.factors.grid.shape:
         entries *= n + 2
     return Budget(
-        tile=tile * (4 + 4 + 3 * 8 + 8),
-        block=min(block, tile) * numbers * 8,
+        # Of several frames those that are done wait as they are, and compressed.
+        tile=tile * (4 + 4 + 3 * 8 + 8) + (plan.frames - 1) * tile * (4 + 4),
+        block=min(block, tile) * (numbers + 1) * 8 if plan.frames > 1 else min(block, tile) * numbers * 8,
         orientations=experiment.domains * 2 * 9 * 8,
         table=experiment.factors.grid.nbytes + entries * (8 + 8),
         threads=threads,
