@@ -39,7 +39,7 @@ def command(file: str, **options: Any) -> None:
     if not groups:
         raise click.UsageError(f"no experiment of {file} can be resolved; the first: {unresolved[0].why}")
     found = stores(batch, groups)
-    inputs = [NamedFile("FILE.toml", file), *files_of(access)]
+    inputs = [NamedFile("FILE.toml", file), *(NamedFile("[draw]", name) for name in batch.files), *files_of(access)]
     check_outputs(list(groups.values()), [name for _, name in found if name], options["json_file"], inputs)
     with telling_when_done() as done, launched(found, options, access) as launch:
         if options["dry_run"]:
@@ -108,10 +108,10 @@ def plan(launch: Launch, unresolved: Sequence[Missing]) -> list[str]:
     """What would be done."""
     lines = []
     for one in launch.renderings:
-        shape, tile = one.job.plan.shape, one.job.plan.tile
+        shape = one.job.plan.shape
         where = one.place if one.kept else "files only"
         lines.append(
             f"{where}: {shape[0]} frames of {' x '.join(map(str, shape[1:]))} pixels, {len(one.job.plan)} tiles of "
-            f"{tile[0]} x {tile[1]}, {one.job.evaluations:.4g} steps, {one.job.device}, {one.job.backend} kernel"
+            f"{one.job.plan.size}, {one.job.evaluations:.4g} steps, {one.job.device}, {one.job.backend} kernel"
         )
     return [*lines, *(f"left out: {one.why}" for one in unresolved)]

@@ -60,7 +60,7 @@ def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
             f" x {experiment.scan.steps} phi steps x {experiment.orientations} mosaic domains"
             + (" x frames" if len(frames) > 1 else ""),
         ),
-        ("tiles", f"{len(job.plan)} of {tile[0]} x {tile[1]} pixels"),
+        ("tiles", f"{len(job.plan)} of {job.plan.size} pixels"),
         ("device", f"{job.device}, {where['threads']} threads, {job.backend} kernel, {job.precision} precision"),
         *where["rows"],
         (

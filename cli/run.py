@@ -91,6 +91,6 @@ def frame_lines(result: FrameResult, count: int) -> tuple[str, ...]:
 
 def frame_line(result: FrameResult) -> str:
     """One line on a frame of a series."""
-    s = result.summary
-    name = f" {result.frame.name}" if result.frame.name else ""
-    return f"frame {result.frame.number}{name}: max {s.max_I:g} mean {s.mean:g} total {s.total:g} photons"
+    s, frame = result.summary, result.frame
+    name = f" {frame.name}" if frame.name else ""
+    return f"frame {frame.number}{name}: max {s.max_I:g} mean {s.mean:g} total {s.total:g} photons"

@@ -58,7 +58,7 @@ def test_statistics_are_those_of_the_plane(tmp_path):
         one = work(tmp_path / name, experiment, tile=(2, 9))
         tally = Tally(len(one.function.plan))
         for _, report in compute_here([one]):
-            tally.add(one.function.plan.number(report.tile), report.figures)
+            tally.add(one.function.plan.number(report.tile), *report.figures)
         return summarize(experiment, tally.total)
 
     whole, parts = summary(plane(), "a.zarr"), summary(cut(plane()), "b.zarr")
@@ -96,7 +96,12 @@ def test_a_store_has_a_panel_dimension_and_is_read_stacked_or_by_panel(tmp_path)
     single = np.concatenate([band for _, band in StoredImage(one.store, 1, 2).bands(4)])
     np.testing.assert_array_equal(single, images[1, 2])
     described = describe_store(one.store)
-    assert described["tiles"] == {"present": len(one.function.plan), "total": len(one.function.plan), "shape": [3, 9]}
+    assert described["tiles"] == {
+        "present": len(one.function.plan),
+        "total": len(one.function.plan),
+        "shape": [3, 9],
+        "frames": 1,
+    }
     assert json.dumps(described)
     [scales] = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())["attributes"]["ome"]["multiscales"]
     assert [axis["name"] for axis in scales["axes"]] == ["frame", "panel", "slow", "fast"]

@@ -19,6 +19,7 @@ from tilesim.model import Beam as Beam
 from tilesim.model import ChannelFactors as ChannelFactors
 from tilesim.model import Crystal as Crystal
 from tilesim.model import Detector as Detector
+from tilesim.model import Distribution as Distribution
 from tilesim.model import Experiment as Experiment
 from tilesim.model import MosaicAxes as MosaicAxes
 from tilesim.model import MosaicFrame as MosaicFrame
@@ -46,6 +47,7 @@ from tilesim.nanobragg.resolve import read_command as read_command
 from tilesim.reflections.curves import material_curve as material_curve
 from tilesim.reflections.curves import read_curve as read_curve
 from tilesim.reflections.hkl import read_hkl as read_hkl
+from tilesim.series.draws import draw as draw
 from tilesim.spectra.files import read_spectrum as read_spectrum
 from tilesim.spectra.sase import sase_spectrum as sase_spectrum
 from tilesim.tools.verbs import add_noise as add_noise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +16,19 @@ from tilesim.tiling.tile import Tile
 Numbers = npt.NDArray[np.int64]
 """Numbers (n,) of pixels, slow x width + fast: their places in the image."""
 PRECISIONS = ("mixed", "double")
+SMALLEST_BLOCK = 2048
+"""Pixels of a call for many frames at least, whose photons fit the cache."""
 FLOAT32_ROOM = 1e36
 """Largest term that is summed in float32; beyond it everything is float64."""
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """What some kernels have in common, so that they can be used together; those of equal keys can."""
+
+    key: Hashable
+    photons: Callable[[Sequence[Any], Numbers], tuple[npt.NDArray[np.float64], float]] = field(compare=False)
+    """Photons (kernel, n) of such kernels, and the sum of solid angles of each"""
 
 
 class Kernel(Protocol):
@@ -44,6 +55,10 @@ class Kernel(Protocol):
 
     def solid_angle(self, numbers: Numbers) -> float:
         """The sum of the solid angles in use over these pixels, their layers and sub-pixels, steradian."""
+
+    @property
+    def shared(self) -> Sharing | None:
+        """What it may share with kernels of other frames; None: it is always used alone."""
 
 
 class KernelModule(Protocol):
@@ -76,25 +91,57 @@ class TileImage:
 
 def simulate_tile(kernel: Kernel, tile: Tile) -> TileImage:
     """Compute one tile. The result depends on the experiment and the pixel only, not on the tile's shape."""
-    wanted = rendered_pixels(kernel.experiment, tile)
-    values, solid_angle = np.empty(len(wanted), np.float32), 0.0
+    [image] = simulate_frames([kernel], tile)
+    return image
+
+
+def simulate_frames(kernels: Sequence[Kernel], tile: Tile) -> list[TileImage]:
+    """Compute the same pixels by several kernels, one for each frame: those that share are used together."""
+    return [image for some in _alike(kernels) for image in _simulate_together(some, tile)]
+
+
+def _alike(kernels: Sequence[Kernel]) -> Iterator[list[Kernel]]:
+    """Kernels that follow each other and share, and the others one by one."""
+    some = list(kernels[:1])
+    for kernel in kernels[1:]:
+        if kernel.shared is None or kernel.shared != some[0].shared:
+            yield some
+            some = []
+        some.append(kernel)
+    yield some
+
+
+def _simulate_together(kernels: Sequence[Kernel], tile: Tile) -> list[TileImage]:
+    first = kernels[0]
+    wanted = rendered_pixels(first.experiment, tile)
+    values, solid_angle = np.empty((len(kernels), len(wanted)), np.float32), 0.0
     with np.errstate(over="ignore"):  # beyond float32 is infinity, as in the reference
-        for part in _blocks(kernel, wanted):
-            values[part], angles = kernel.photons(wanted[part])
+        for part in _blocks(max(SMALLEST_BLOCK, first.block // len(kernels)), wanted):
+            if len(kernels) > 1 and first.shared is not None:
+                values[:, part], angles = first.shared.photons(kernels, wanted[part])
+            else:
+                values[0, part], angles = first.photons(wanted[part])
             solid_angle += angles
-    if len(wanted) == tile.pixels:
-        return TileImage(tile, values.reshape(tile.shape), solid_angle)
+    return [TileImage(tile, _placed(first.experiment, tile, row), solid_angle) for row in values]
+
+
+def _placed(experiment: Experiment, tile: Tile, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The pixels (slow, fast) of a tile from those that are rendered; the others are zero."""
+    if len(values) == tile.pixels:
+        return values.reshape(tile.shape)
     image = np.zeros(tile.shape, np.float32)
-    within, active = rendered_part(kernel.experiment, tile)
+    within, active = rendered_part(experiment, tile)
     rendered = image[within]
     rendered[... if active is None else active] = values.reshape(rendered.shape) if active is None else values
-    return TileImage(tile, image, solid_angle)
+    return image
 
 
 def known_tile(kernel: Kernel, tile: Tile, values: npt.NDArray[np.float32]) -> TileImage:
     """What `simulate_tile` gave when it made `values` (slow, fast): only the solid angle is computed again."""
     wanted = rendered_pixels(kernel.experiment, tile)
-    return TileImage(tile, values, sum((kernel.solid_angle(wanted[part]) for part in _blocks(kernel, wanted)), 0.0))
+    return TileImage(
+        tile, values, sum((kernel.solid_angle(wanted[part]) for part in _blocks(kernel.block, wanted)), 0.0)
+    )
 
 
 def rendered_part(experiment: Experiment, tile: Tile) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_] | None]:
@@ -121,10 +168,10 @@ def _common(start: int, stop: int, low: int, high: int) -> tuple[int, int]:
     return first, max(first, min(stop, high))
 
 
-def _blocks(kernel: Kernel, wanted: Numbers) -> Iterator[slice]:
+def _blocks(block: int, wanted: Numbers) -> Iterator[slice]:
     """A list of pixels in parts of at most a block."""
-    for start in range(0, len(wanted), kernel.block):
-        yield slice(start, start + kernel.block)
+    for start in range(0, len(wanted), block):
+        yield slice(start, start + block)
 
 
 def check_precision(precision: str) -> None:

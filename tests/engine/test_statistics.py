@@ -20,7 +20,7 @@ IMAGE = simulate_now(EXPERIMENT, "mixed", "cpu", "eager")
 def summary_of(experiment, tile):
     statistics = Statistics()
     for report in run_inline(make_job(experiment, tile, "mixed", "cpu", "eager"), []):
-        statistics = statistics.merge(report.figures)
+        statistics = statistics.merge(*report.figures)
     return summarize(experiment, statistics)
 
 
@@ -43,7 +43,7 @@ def test_statistics_follow_the_definitions_for_any_tiling(tile):
     strict = EXPERIMENT.replace(sampling=EXPERIMENT.sampling.replace(strict_c=True))
     statistics = Statistics()
     for report in run_inline(make_job(EXPERIMENT, tile, "mixed", "cpu", "eager"), []):
-        statistics = statistics.merge(report.figures)
+        statistics = statistics.merge(*report.figures)
     assert summarize(strict, statistics).rmsd == pytest.approx(rmsd, rel=1e-12) != found.rmsd
     assert found.max_I == IMAGE.max()
     assert found.brightest == tuple(np.unravel_index(IMAGE.argmax(), IMAGE.shape))

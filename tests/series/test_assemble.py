@@ -14,7 +14,7 @@ from tilesim.engine.tally import Tally
 from tilesim.engine.work import compute_here
 from tilesim.errors import StoreError
 from tilesim.images.stored import StoredImage
-from tilesim.model import StructureFactors
+from tilesim.model import Series, StructureFactors
 from tilesim.nanobragg.resolve import read_command
 from tilesim.series.assemble import make_on_workers, portable
 from tilesim.series.files import write_files
@@ -36,7 +36,7 @@ def complete(tmp_path, monkeypatch):
     one = work(tmp_path / "s.zarr", [frame.experiment], tile=(16, 16))
     tally = Tally(len(one.function.plan))
     for number, (_, report) in enumerate(compute_here([one])):
-        tally.add(number, report.figures)
+        tally.add(number, *report.figures)
     return frame, StoredImage(one.store, 0, None), summarize(one.function.experiment, tally.total)
 
 
@@ -104,7 +104,7 @@ def test_a_folder_that_is_gone_is_named(connected, complete, tmp_path):
 
 def test_the_table_of_structure_factors_stays_behind(complete):
     table = StructureFactors(np.ones((40, 40, 40)), (-20, -20, -20))
-    frame = replace(complete[0], experiment=complete[0].experiment.replace(factors=table))
+    frame = replace(complete[0], series=Series(complete[0].experiment.replace(factors=table)), place=0)
     sent = portable(frame)
     assert sent.experiment == frame.experiment and len(pickle.dumps(sent)) < 20_000
     assert all(os.path.isabs(name) for name in sent.outputs.named)

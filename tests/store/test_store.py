@@ -351,7 +351,7 @@ def test_a_store_describes_itself(tmp_path):
     assert json.loads(json.dumps(about, allow_nan=False)) == about
     assert about["status"] == "complete"
     assert about["shape"] == [2, 50, 70]
-    assert about["tiles"] == {"present": 18, "total": 18, "shape": [20, 32]}
+    assert about["tiles"] == {"present": 18, "total": 18, "shape": [20, 32], "frames": 1}
     assert about["bytes_on_disk"] == sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
     assert about["wavelength_angstrom"] == pytest.approx(1.0)
     assert about["distance_mm"] == pytest.approx(100)

@@ -16,7 +16,8 @@ from tilesim.errors import InputError, PlanError
 from tilesim.kernels.amorphous import with_background
 from tilesim.model import Crystal, Experiment, Series
 from tilesim.model.checks import whole_numbers
-from tilesim.tiling.plan import TilePlan, default_tile
+from tilesim.tiling.plan import TilePlan, default_frames, default_tile
+from tilesim.tiling.tile import Tile
 
 if TYPE_CHECKING:
     from tilesim.engine.lowered import JobRunner
@@ -59,9 +60,9 @@ class Job:
         """Lattice evaluations of all frames: pixels x sub-pixels x layers x sources x phi x mosaic."""
         return steps_of(self.series)
 
-    def dtype_of(self, frame: int) -> str:
-        """Type of the terms that are summed for a frame."""
-        return summed_type(self.series[frame], self.precision)
+    def dtype_of(self, tile: Tile) -> str:
+        """Type of the terms that are summed for a tile; several of them are parted by a slash."""
+        return "/".join(sorted({summed_type(self.series[frame], self.precision) for frame in tile.places}))
 
     def ready(self) -> JobRunner:
         """The job ready to render in this process: imports torch if that is what it takes."""
@@ -74,7 +75,8 @@ class Job:
     def digest(self) -> str:
         """SHA-256 that names the bytes of all frames; of the device only its kind matters."""
         kind = self.device.partition(":")[0]
-        parts = [self.series.digest, self.plan.shape, self.plan.tile, self.precision, kind, self.backend]
+        tile = [self.plan.tile] if self.plan.frames == 1 else [self.plan.tile, self.plan.frames]
+        parts = [self.series.digest, self.plan.shape, *tile, self.precision, kind, self.backend]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -85,6 +87,7 @@ def make_job(
     device: str = "auto",
     backend: str = "auto",
     say: Callable[[str], None] = lambda line: None,
+    frames: int | None = None,
 ) -> Job:
     """The job of one experiment, or of one per frame, on this machine. Raises PlanError, InputError.
 
@@ -92,12 +95,13 @@ def make_job(
     device   auto, cpu, cuda or cuda:N, found on this machine
     backend  auto, eager or fused
     say      takes a line when the fused kernel is being compiled
+    frames   of a tile; None chooses
     """
     series = checked_series(experiments)
     _check_text(device=device, backend=backend)
     device = resolve_device(device)
     backend = resolve_backend(backend, steps_of(series), device, say)
-    return lay_out(series, tile, precision, device, backend)
+    return lay_out(series, tile, precision, device, backend, frames)
 
 
 def lay_out(
@@ -106,28 +110,34 @@ def lay_out(
     precision: str,
     device: str,
     backend: str,
+    frames: int | None = None,
 ) -> Job:
     """A job whose device and backend are resolved already; raises as `make_job`."""
     series = experiments if isinstance(experiments, Series) else checked_series(experiments)
     _check_text(precision=precision)
     check_precision(precision)
     shape = _shape(series[0])
-    chosen = default_tile((shape[-2], shape[-1]), math.prod(shape[:-2])) if tile is None else _tile_shape(tile)
-    plan = TilePlan((len(series), *shape), chosen)
-    latches = tuple(_latch(e) for e in series)
+    panels, count = math.prod(shape[:-2]), len(series)
+    chosen = default_tile((shape[-2], shape[-1]), panels, count) if tile is None else _tile_shape(tile)
+    if frames is None:
+        frames = default_frames(count, chosen, steps_of(series) / (count * math.prod(shape)))
+    plan = TilePlan((count, *shape), chosen, frames)
+    latches = _latches(series)
     return Job(series, plan, precision, device, backend, latches)
 
 
-def steps_of(experiments: Sequence[Experiment]) -> int:
-    """Lattice evaluations of all of them."""
-    return sum(e.rendered_pixels * e.evaluations for e in experiments)
+def steps_of(series: Series) -> int:
+    """Lattice evaluations of all its experiments."""
+    found = ((series[frame], count) for frame, count in series.representatives())
+    return sum(count * e.rendered_pixels * e.evaluations for e, count in found)
 
 
 def checked_series(given: Experiment | Sequence[Experiment]) -> Series:
     """One experiment for each frame, all of one shape. Raises InputError, PlanError."""
     series = Series.of(given if isinstance(given, Sequence) and not isinstance(given, str) else (given,))
     shape = _shape(series[0])
-    for experiment in series:
+    for frame, _ in series.representatives():
+        experiment = series[frame]
         _check_panels(experiment)
         if _shape(experiment) != shape:
             raise PlanError(f"frames of {shape} and {_shape(experiment)} pixels (slow, fast); expected one shape")
@@ -178,6 +188,12 @@ def lower_job(job: Job, frame: int = 0, panel: int = 0, table: Any = None) -> Ke
 def diffracting(experiment: Experiment) -> Experiment:
     """The experiment itself, or for one without a crystal one with a stand-in of amplitude zero, as kernels want it."""
     return experiment if experiment.crystal is not None else experiment.replace(crystal=STAND_IN)
+
+
+def _latches(series: Series) -> tuple[int | None, ...]:
+    if not any(series[frame].sampling.strict_c for frame, _ in series.representatives()):
+        return (None,) * len(series)
+    return tuple(map(_latch, series))
 
 
 def _latch(experiment: Experiment) -> int | None:

@@ -60,7 +60,7 @@ def simulate(
     import dask.array as da
     from dask.delayed import delayed
 
-    job = make_job(experiment, tile, precision, device, backend)
+    job = make_job(experiment, tile, precision, device, backend, frames=1)
     # The tiles share what this one task gives, once per computation: their kernels, with one table.
     lowered = delayed(JobRunner, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
     shape = job.plan.shape[1:]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tilesim.compute import Kernel, known_tile, simulate_tile
+from tilesim.compute import Kernel, known_tile, simulate_frames, summed_type
 from tilesim.engine.backend import kernels
 from tilesim.engine.job import Job, lower_job
 from tilesim.engine.soundness import check_sound
@@ -18,7 +18,7 @@ from tilesim.kernels.tables import table_key
 from tilesim.tiling.tile import Tile
 
 KEPT_KERNELS = 16
-"""More than are in work at a time, and small, since they share their tables."""
+"""More than are in work at a time, and small, since they share their tables; of tiles of several frames more."""
 KEPT_TABLES = 2
 
 
@@ -36,11 +36,19 @@ class JobRunner:
 
     def __call__(self, tile: Tile, known: np.ndarray | None = None) -> TileResult:
         """The pixels of a tile, float32 photons, with their statistics. Raises TileError where they are none."""
-        kernel = self.kernel(tile)
-        image = simulate_tile(kernel, tile) if known is None else known_tile(kernel, tile, known)
-        figures = tile_statistics(kernel.experiment, image)
-        check_sound(kernel.experiment, tile, figures)
-        return TileResult(image.photons, figures, kernel.device, kernel.dtype)
+        plan = self.job.plan
+        parts = plan.parts(tile, known)
+        kernels = [self.kernel(part) for part, _ in parts]
+        if known is None:
+            images = simulate_frames(kernels, parts[0][0])
+        else:
+            images = [known_tile(kernel, *part) for kernel, part in zip(kernels, parts, strict=True)]
+        figures = []
+        for kernel, image, (part, _) in zip(kernels, images, parts, strict=True):
+            figures.append(tile_statistics(kernel.experiment, image))
+            check_sound(kernel.experiment, part, figures[-1])
+        dtypes = "/".join(sorted({kernel.dtype for kernel in kernels}))
+        return TileResult(plan.joined([one.photons for one in images]), tuple(figures), kernels[0].device, dtypes)
 
     def kernel(self, tile: Tile) -> Kernel:
         """The kernel of the tile's panel and frame."""
@@ -49,13 +57,13 @@ class JobRunner:
             if place not in self._kernels:
                 self._kernels[place] = lower_job(self.job, *place, self._table(tile.frame))
             self._kernels.move_to_end(place)
-            while len(self._kernels) > KEPT_KERNELS:
+            while len(self._kernels) > max(KEPT_KERNELS, 3 * self.job.plan.frames):
                 self._kernels.popitem(last=False)
             return self._kernels[place]
 
     def _table(self, frame: int) -> Any:
         job, experiment = self.job, self.job.series[frame]
-        summed, factors = job.dtype_of(frame), experiment.factors
+        summed, factors = summed_type(experiment, job.precision), experiment.factors
         waves = [source.wavelength for source in experiment.beam.waves]
         key = (factors.digest, summed, table_key(factors, waves))
         if key not in self._tables:

@@ -32,6 +32,9 @@ def sized_job(job: Job, cluster: Cluster, chosen: bool) -> Job:
     if not chosen and len(job.plan) > MANY_TILES * cluster.threads:
         job = replace(job, plan=grown(job.plan, trial_seconds(job, cluster), cluster.threads))
     while short := _short_of_memory(job, cluster):
+        if not chosen and job.plan.frames > 1:
+            job = replace(job, plan=replace(job.plan, frames=job.plan.frames // 2))
+            continue
         if chosen or min(job.plan.tile) <= 64:
             raise PlanError(f"{short}; use a smaller --tile, or fewer threads for each worker")
         job = replace(job, plan=_divided(job.plan, [2 * n for n in job.plan.grid[-2:]]))
@@ -56,7 +59,7 @@ def _divided(plan: TilePlan, parts: Sequence[int]) -> TilePlan:
     """The plan with so many nearly equal tiles along (slow, fast), of whole chunks where they are large."""
     edges = (even_edge(pixels, count) for pixels, count in zip(plan.shape[-2:], parts, strict=True))
     slow, fast = (whole_chunks(edge)[1] for edge in edges)
-    return TilePlan(plan.shape, (slow, fast))
+    return TilePlan(plan.shape, (slow, fast), plan.frames)
 
 
 def trial_seconds(job: Job, cluster: Cluster) -> float:

@@ -91,6 +91,8 @@ def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
     wide = values.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float(wide.mean())
+        # A sum that is finite has finite terms; few images have others, or negative ones.
+        finite = math.isfinite(mean) or bool(np.isfinite(values).all())
         top = int(np.argmax(values))
         if np.isnan(values[top]):
             top = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
@@ -104,8 +106,8 @@ def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
             maximum=float(values[top]) if positive else 0.0,
             brightest=_place(image, within, active, top, experiment.shape[0]) if positive else None,
             solid_angle=image.solid_angle,
-            not_finite=len(values) - int(np.isfinite(values).sum()),
-            negative=int((values < 0).sum()),
+            not_finite=0 if finite else len(values) - int(np.isfinite(values).sum()),
+            negative=int((values < 0).sum()) if not values.min() >= 0 else 0,
         )
 
 

@@ -16,7 +16,7 @@ from tilesim.tiling.tile import Tile
 Read = Callable[[Tile], np.ndarray | None]
 """Pixels of a tile that an earlier run has stored already, or None."""
 Write = Callable[[Tile, np.ndarray], None]
-"""Stores the pixels (slow, fast) of one tile; called from several threads."""
+"""Stores the pixels of one tile, (slow, fast) or (frame, slow, fast) as in its plan; called from several threads."""
 
 
 class Figures(Protocol):
@@ -32,8 +32,9 @@ class TileResult:
     """Pixels of one tile, and what is said of them."""
 
     values: np.ndarray
-    """(slow, fast)"""
-    figures: Figures
+    """(slow, fast), or (frame, slow, fast) where tiles of the plan have several frames"""
+    figures: tuple[Figures, ...]
+    """Of each of its frames"""
     device: str
     """Where they were computed"""
     dtype: str
@@ -71,8 +72,8 @@ class TileFunction(Protocol):
         """eager, which needs torch, or fused."""
         ...
 
-    def dtype_of(self, frame: int) -> str:
-        """Type of the terms that are summed for a frame."""
+    def dtype_of(self, tile: Tile) -> str:
+        """Type of the terms that are summed for a tile; several of them are parted by a slash."""
         ...
 
     def ready(self) -> Runner:
@@ -85,7 +86,8 @@ class TileReport:
     """What became of one tile."""
 
     tile: Tile
-    figures: Any
+    figures: tuple[Any, ...]
+    """Of each of its frames"""
     seconds: float
     device: str
     dtype: str

@@ -34,16 +34,21 @@ def rotation_to(axes: Axes, experiment: Experiment) -> np.ndarray:
     """
     if axes == Axes.LAB:
         return np.eye(3)
-    z = -np.array(experiment.beam.direction)
-    z /= np.linalg.norm(z)
+    beam = experiment.beam.direction
     # Of the three at least one is not along the beam.
     for candidate in (experiment.scan.axis, experiment.detector.panels[0].fast, experiment.detector.panels[0].slow):
-        x = np.array(candidate) - np.dot(candidate, z) * z
-        if np.linalg.norm(x) > PARALLEL:
+        if np.linalg.norm(np.cross(candidate, beam)) > PARALLEL * np.linalg.norm(beam):
             break
-    x /= np.linalg.norm(x)
-    imgcif = np.array([x, np.cross(z, x), z])
+    imgcif = facing_frame(beam, candidate)
     return MCSTAS_TO_IMGCIF @ imgcif if axes == Axes.MCSTAS else imgcif
+
+
+def facing_frame(beam: Vector, axis: Vector) -> np.ndarray:
+    """The rotation (3, 3) to a frame in which the beam runs along -z, and x is `axis` as near as it can be."""
+    z = -np.array(beam) / np.linalg.norm(beam)
+    x = np.array(axis) - np.dot(axis, z) * z
+    x /= np.linalg.norm(x)
+    return np.array([x, np.cross(z, x), z])
 
 
 def turned(experiment: Experiment, rotation: np.ndarray) -> Experiment:

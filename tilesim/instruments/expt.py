@@ -57,6 +57,29 @@ def parse_expt(content: bytes, name: str, experiment: int | None = None) -> Inst
     return Instrument(name, same, sensor=_sensor(described[0]), mask=mask, notes=tuple(notes), **known)
 
 
+def expt_crystals(content: bytes, name: str) -> tuple[Vector, Panel, list[np.ndarray]]:
+    """The incident beam and first panel of the first experiment of a file, and a, b, c (3, 3) in metres of the crystal
+    of each, as it stands at the setting of its goniometer.
+
+    Raises InputError.
+    """
+    instrument = parse_expt(content, name, 0)
+    plain = json.loads(content)
+    cells = []
+    for number in range(len(objects(plain, "experiment"))):
+        chosen, _ = _chosen(plain, number, name)
+        cell, goniometer = real_cell(_model(plain, chosen, "crystal")), _model(plain, chosen, "goniometer")
+        if cell is None:
+            raise InputError(f"experiment {number} of {name} has no crystal; expected one in each")
+        if goniometer is not None:
+            known = read_goniometer(goniometer)
+            cell = known.mounted(cell, known.setting)
+        cells.append(cell)
+    if not cells:
+        raise InputError(f"{name} has no experiments; expected one for each shot")
+    return instrument.beam, instrument.panels[0], cells
+
+
 def _chosen(plain: Plain, experiment: int | None, name: str) -> tuple[Plain, list[str]]:
     """The experiment, and what to say of it; without experiments one of the first models of each kind."""
     first = {key: 0 for key in ("detector", "beam", "goniometer", "crystal") if plain.get(key)}

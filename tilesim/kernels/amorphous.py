@@ -27,6 +27,8 @@ class KernelWithBackground:
 
     kernel: Kernel
     amorphous: Amorphous
+    shared: None = None
+    """As `Kernel.shared`"""
 
     @property
     def experiment(self) -> Experiment:

@@ -6,12 +6,13 @@ import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tilesim.compute import Numbers
+from tilesim.compute import Numbers, Sharing
 from tilesim.kernels.derived import SHAPES, DerivedGrain, derive
 from tilesim.kernels.library import load
 from tilesim.kernels.tables import amplitudes, bordered_parts, channels_of
@@ -35,6 +36,12 @@ _REAL = (
     ("pixel_size", 1), ("close_distance", 1), ("curved_radius", 1), ("layer_thickness", 1), ("attenuation", 1),
     ("dmin", 1), ("background", 1), ("scale", 1),
 )  # fmt: skip
+_SHARED = (
+    "width layers oversample sources point_pixel curved absorbing polarized oversample_thick oversample_polar "
+    "oversample_omega polarization_axis kahn_factor origin fast slow normal beam pixel_size close_distance "
+    "curved_radius layer_thickness attenuation dmin"
+).split()
+"""Fields that frames have in common which are rendered together."""
 _ARRAYS = "incident wavelengths weights channel_of values squares parts mixture grains".split()
 _GRAIN_REAL = (("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reciprocal", 9), ("weight", 1))
 
@@ -143,12 +150,42 @@ class FusedKernel:
         """As `Kernel.solid_angle`."""
         return self._render(self._setup, numbers, None)
 
+    @cached_property
+    def shared(self) -> Sharing | None:
+        """As `Kernel.shared`: all that the way to a sub-pixel follows from, and which pixels are rendered."""
+        if self.experiment.sampling.strict_c:
+            return None
+        fields = tuple(bytes(memoryview(_as_array(getattr(self._setup, name)))) for name in _SHARED)
+        waves = self._arrays["incident"].tobytes()
+        if self.experiment.sampling.dmin > 0.0:
+            waves += self._arrays["wavelengths"].tobytes()
+        mask = self.experiment.mask
+        return Sharing((*fields, waves, self.experiment.region, None if mask is None else id(mask)), photons_together)
+
     def _render(self, setup: _SetupStructure, numbers: Numbers, values: npt.NDArray[np.float64] | None) -> float:
-        numbers = np.ascontiguousarray(numbers, dtype=np.int64)
-        to = None if values is None else values.ctypes.data
-        # ctypes lets other threads of Python run meanwhile.
-        angles: float = self._library.tilesim_render(ctypes.byref(setup), len(numbers), numbers.ctypes.data, to)
-        return angles
+        return _render(self._library, [setup], numbers, None if values is None else values[None])
+
+
+def photons_together(kernels: Sequence[FusedKernel], numbers: Numbers) -> tuple[npt.NDArray[np.float64], float]:
+    """As `Sharing.photons`."""
+    values = np.empty((len(kernels), len(numbers)))
+    return values, _render(kernels[0]._library, [kernel._setup for kernel in kernels], numbers, values)
+
+
+def _render(
+    library: ctypes.CDLL, setups: Sequence[_SetupStructure], numbers: Numbers, values: npt.NDArray[np.float64] | None
+) -> float:
+    """Photons (frame, n) of some frames into `values`, unless that is None; the sum of their solid angles."""
+    numbers = np.ascontiguousarray(numbers, dtype=np.int64)
+    addresses = (ctypes.c_void_p * len(setups))(*map(ctypes.addressof, setups))
+    to = None if values is None else (ctypes.c_void_p * len(setups))(*(row.ctypes.data for row in values))
+    # ctypes lets other threads of Python run meanwhile.
+    angles: float = library.tilesim_render(addresses, len(setups), len(numbers), numbers.ctypes.data, to)
+    return angles
+
+
+def _as_array(value: Any) -> ctypes.Array[Any]:
+    return value if isinstance(value, ctypes.Array) else (ctypes.c_double * 1)(value)
 
 
 def lower(

@@ -102,7 +102,8 @@ def load() -> ctypes.CDLL:
     except OSError as error:
         raise PlanError(f"cannot load the compiled kernel: {error}; remove it, or use --backend eager") from None
     library.tilesim_render.restype = ctypes.c_double
-    library.tilesim_render.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
+    pointers, count = ctypes.c_void_p, ctypes.c_int64
+    library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers]
     return library
 
 

@@ -40,6 +40,8 @@ class TensorKernel:
     """Strict only: the pixel whose first spindle step is not carried over (spec intensity 8.1)"""
     sweep: Sweep = sweep
     """The sum over orientations: the definition, or a faster form"""
+    shared: None = None
+    """As `Kernel.shared`"""
 
     @property
     def dtype(self) -> str:

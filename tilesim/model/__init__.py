@@ -5,6 +5,7 @@ from tilesim.model.background import Background, ScatteringCurve
 from tilesim.model.beam import Beam, Source
 from tilesim.model.crystal import Crystal, Shape
 from tilesim.model.detector import Detector, Panel, Sensor
+from tilesim.model.distribution import Distribution
 from tilesim.model.experiment import Experiment
 from tilesim.model.factors import StructureFactors
 from tilesim.model.mask import PixelMask
@@ -22,6 +23,7 @@ __all__ = [
     "ChannelFactors",
     "Crystal",
     "Detector",
+    "Distribution",
     "Experiment",
     "MosaicAxes",
     "MosaicFrame",

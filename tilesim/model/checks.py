@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.model.vectors import Matrix, Vector, norm
+from tilesim.model.vectors import IDENTITY, Matrix, Vector, norm
 
 Kind = TypeVar("Kind")
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -24,6 +24,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 UNIT_TOLERANCE = 1e-6
 """How far a direction's length may be from one: more than rounding, less than a forgotten normalisation."""
 
+_IDENTITY = repr(IDENTITY)
 ANGSTROM, MICROMETRE = 1e-10, 1e-6
 
 
@@ -143,6 +144,8 @@ def unit_vector(name: str, value: Any, *, or_zero: bool = False) -> Vector:
 
 def rotations(name: str, values: Any) -> tuple[Matrix, ...]:
     """Rotation matrices from nested sequences or an array, (n, 9) or (n, 3, 3)."""
+    if type(values) is tuple and len(values) == 1 and type(values[0]) is tuple and repr(values[0]) == _IDENTITY:
+        return (IDENTITY,)  # the usual case, and a series may have a hundred thousand of them
     try:
         # One by one first: a list may mix both forms, and numpy's word on ragged lists helps nobody.
         rows = [np.asarray(m, dtype=np.float64).reshape(9) for m in values]

@@ -235,6 +235,15 @@ class Crystal(Noun):
         return (norm(a), norm(b), norm(c), *angles)  # type: ignore[return-value]
 
     @property
+    def spread(self) -> float:
+        """Largest angle of a mosaic rotation, radians."""
+        rotations = self.mosaic_matrices
+        across = rotations - rotations.transpose(0, 2, 1)
+        sine = np.sqrt(across[:, 0, 1] ** 2 + across[:, 0, 2] ** 2 + across[:, 1, 2] ** 2) / 2.0
+        cosine = (np.trace(rotations, axis1=1, axis2=2) - 1.0) / 2.0
+        return float(np.arctan2(sine, cosine).max())
+
+    @property
     def orientation(self) -> np.ndarray:
         """U (3, 3) of Busing and Levy: the rotation from the frame of `from_cell`, where it is the identity.
 

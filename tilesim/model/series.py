@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.model.checks import instance, positive, whole_number
+from tilesim.model.changes import CHANGES, KEEP_STEPS
+from tilesim.model.checks import instance, whole_number
 from tilesim.model.experiment import PARTS, Experiment
 from tilesim.model.noun import counted
 from tilesim.model.serial import from_plain, hints_of, to_plain
 from tilesim.model.spectrum import Spectrum
-from tilesim.model.vectors import add, dot, scale
 
 KEPT = 32
 """Derived experiments that are kept: tiles of a frame come together."""
@@ -25,60 +25,6 @@ WHOLE = ("factors", "mask", "background", "crystal", "detector")
 """Parts that vary as a whole where one frame has another than the next, and their fields do not say it."""
 Column = np.ndarray | tuple[Any, ...]
 """Values of the frames: numbers (frame, ...), or anything else one by one."""
-
-
-def _moved(experiment: Experiment, distance: float) -> Experiment:
-    """The detector moved along the incident beam until the plane of its first panel is at `distance`, metres."""
-    beam, first = experiment.beam.direction, experiment.detector.panels[0]
-    facing = dot(beam, first.normal)
-    if facing == 0.0:
-        raise InputError("the detector is parallel to the incident beam; its distance along it cannot be changed")
-    shift = scale(beam, (positive("distance", distance) - first.distance) / facing)
-    panels = tuple(panel.replace(origin=add(panel.origin, shift)) for panel in experiment.detector.panels)
-    return experiment.replace(detector=experiment.detector.replace(panels=panels))
-
-
-def _field(part: str, field: str) -> Callable[[Experiment, Any], Experiment]:
-    """A change of one field of one part, which other fields follow as in `replace`."""
-
-    def change(experiment: Experiment, value: Any) -> Experiment:
-        return experiment.replace(**{part: getattr(experiment, part).replace(**{field: value})})
-
-    return change
-
-
-def _oriented(experiment: Experiment, rotation: Any) -> Experiment:
-    """The crystal in another orientation."""
-    if experiment.crystal is None:
-        raise InputError("the experiment has no crystal; expected one that can be oriented")
-    return experiment.replace(crystal=experiment.crystal.oriented(rotation))
-
-
-def channels_of(spectrum: Spectrum) -> np.ndarray:
-    """A spectrum as a column has it, (channel, 2): wavelengths in metres and weights."""
-    return np.stack([spectrum.wavelengths, spectrum.weights], axis=1)
-
-
-def _lit(experiment: Experiment, channels: Any) -> Experiment:
-    """The beam with another spectrum."""
-    found = np.array(channels)
-    if found.ndim != 2 or found.shape[1] != 2:
-        raise InputError(f"a spectrum of the series has the shape {found.shape}; expected (channel, 2)")
-    return experiment.replace(beam=experiment.beam.with_spectrum(Spectrum(*found.T)))
-
-
-CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
-    "spectrum": _lit,
-    "scan_start": _field("scan", "start"),
-    "wavelength": _field("beam", "wavelength"),
-    "direction": _field("beam", "direction"),
-    "fluence": _field("beam", "fluence"),
-    "exposure": _field("beam", "exposure"),
-    "cells": _field("crystal", "cells"),
-    "orientation": _oriented,
-    "distance": _moved,
-}
-"""What a column of this name does to the base, in this order; a column such as `scan.step` sets a field as it is."""
 
 
 class Series(Sequence[Experiment]):
@@ -90,8 +36,10 @@ class Series(Sequence[Experiment]):
         Experiment of which every frame is a variation.
     columns, named
         Values of the frames in SI units, (frame, ...): `scan_start`, `wavelength`, `direction`, `fluence`, `exposure`,
-        `cells`, `orientation` (as `Crystal.orientation`), `distance` (along the beam), `spectrum` (a `Spectrum`, or
-        wavelength and weight of every channel), or any field of a part by its path, such as "sampling.oversample".
+        `unit_cell` (a, b, c, alpha, beta, gamma), `cells`, `orientation` (as `Crystal.orientation`), `mosaic_scale`
+        (times the angles of the mosaic rotations), `distance` (along the beam), `beam_shift` (of the beam's place on
+        the detector, along slow and fast), `spectrum` (a `Spectrum`, or wavelength and weight of every channel),
+        `blank` (1: without a crystal), or any field of a part by its path, such as "sampling.oversample".
     numbers
         Numbers of the frames, in file names and in the key of noise; None counts from 0.
     names
@@ -201,6 +149,30 @@ class Series(Sequence[Experiment]):
         names = [self.names[k] for k in frames] if self.names else ()
         return Series(self.base, taken, numbers=self.numbers[list(frames)].tolist(), names=names)
 
+    @classmethod
+    def join(cls, parts: Sequence[Series], *, numbers: Sequence[int], names: Sequence[str] = ()) -> Series:
+        """The frames of some series, one after the other, by columns where these can say it. Raises InputError."""
+        if len(parts) == 1:
+            return cls(parts[0].base, parts[0].columns, numbers=numbers, names=names)
+        columns = _joined(parts)
+        if columns is None:
+            return cls.of([one for part in parts for one in part], numbers=numbers, names=names)
+        return cls(parts[0].base, columns, numbers=numbers, names=names)
+
+    def representatives(self, ignoring: Collection[str] = KEEP_STEPS) -> list[tuple[int, int]]:
+        """A frame of each set of frames that differ in the columns `ignoring` at most, and how many it stands for.
+
+        Without columns to ignore these are the columns that change neither the shape of panels nor the evaluations of
+        a pixel.
+        """
+        kept = [values for name, values in self.columns.items() if name not in ignoring]
+        if not kept:
+            return [(0, len(self))]
+        found: dict[Any, list[int]] = {}
+        for frame, key in enumerate(zip(*map(_keys, kept), strict=True)):
+            found.setdefault(key, [frame, 0])[1] += 1
+        return [(frame, count) for frame, count in found.values()]
+
     def _derived(self, frame: int) -> Experiment:
         fields: dict[str, dict[str, Any]] = {}
         parts: dict[str, Any] = {}
@@ -283,7 +255,9 @@ def _column(name: str, values: Any) -> Column:
     if isinstance(values, str) or not hasattr(values, "__len__"):
         raise InputError(f"column {name} is {values!r:.60}; expected a value for each frame")
     if name == "spectrum":
-        values = [channels_of(value) if isinstance(value, Spectrum) else value for value in values]
+        values = [value.table if isinstance(value, Spectrum) else value for value in values]
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf" and values.ndim:
+        return values.astype(np.int64 if values.dtype.kind in "iu" else np.float64)
     plain = [to_plain(value) if dataclasses.is_dataclass(value) is False else value for value in values]
     if not all(_is_numeric(value) for value in plain):
         return tuple(plain)
@@ -324,6 +298,40 @@ def _differences(experiments: Sequence[Experiment]) -> dict[str, Any]:
         else:
             columns[field.name] = tuple(values)
     return columns
+
+
+def _joined(parts: Sequence[Series]) -> dict[str, Any] | None:
+    """Columns of the frames of all parts on the base of the first; None where columns cannot say them."""
+    bases = _differences([part.base for part in parts])
+    names = sorted({name for part in parts for name in part.columns})
+    wholes = {name for name in bases if name in PARTS}
+    if wholes & {name.partition(".")[0] for name in names} or any(
+        name not in part.columns and "." not in name for name in names for part in parts
+    ):
+        return None
+    counts = [len(part) for part in parts]
+    columns: dict[str, Any] = {
+        name: [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+        for name, values in bases.items()
+    }
+    for name in names:
+        columns[name] = [value for part in parts for value in _values_of(part, name)]
+    return columns
+
+
+def _values_of(part: Series, name: str) -> Iterable[Any]:
+    """The values of a column of all frames of a series, its base's where it has no such column."""
+    if name in part.columns:
+        return part.columns[name]
+    noun, _, field = name.partition(".")
+    return [to_plain(getattr(getattr(part.base, noun), field))] * len(part)
+
+
+def _keys(values: Column) -> Iterator[Any]:
+    """Keys of the values of a column, equal where these are."""
+    if isinstance(values, np.ndarray):
+        return (row.tobytes() for row in values)
+    return (getattr(value, "digest", None) or repr(value) for value in values)
 
 
 def _described(values: Any) -> Any:

@@ -142,6 +142,11 @@ class Spectrum(Noun):
         return cls(_central(wavelength) / edges.mean(axis=1), photons)
 
     @property
+    def table(self) -> Array:
+        """The channels (n, 2): wavelength, metres, and weight, as a column of a series has them."""
+        return np.stack([self.wavelengths, self.weights], axis=1)
+
+    @property
     def energies(self) -> Array:
         """Photon energies of the channels (n,), keV."""
         return ENERGY_TIMES_WAVELENGTH / self.wavelengths

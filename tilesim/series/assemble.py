@@ -19,7 +19,7 @@ from tilesim.errors import ClusterError, StoreError, TilesimError
 from tilesim.files.outputs import FILES
 from tilesim.files.replace import is_special
 from tilesim.images.stored import StoredImage
-from tilesim.model import Experiment, StructureFactors
+from tilesim.model import Experiment, Series, StructureFactors
 from tilesim.series.files import write_files
 from tilesim.series.frames import Frame
 from tilesim.series.images import Scales
@@ -79,9 +79,9 @@ def _done_by(future: Future[Any], cluster: Cluster, workers: Sequence[str]) -> b
 def portable(frame: Frame) -> Frame:
     """A frame with what its files are made from: full paths, and no table of structure factors."""
     outputs = frame.outputs.replace(**{field: _full(getattr(frame.outputs, field)) for field in FILES})
-    experiment = _without_table(frame.experiment)
+    series = Series(_without_table(frame.experiment))
     command = frame.command and replace(frame.command, experiment=_without_table(frame.command.experiment))
-    return replace(frame, outputs=outputs, experiment=experiment, command=command)
+    return replace(frame, series=series, place=0, outputs=outputs, command=command)
 
 
 def _without_table(experiment: Experiment) -> Experiment:

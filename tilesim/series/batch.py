@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from tilesim.errors import InputError
 from tilesim.files.outputs import FILES, Outputs
 from tilesim.model import Experiment, Series
@@ -16,6 +18,7 @@ from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.factors import ReadTable
 from tilesim.nanobragg.options import NOTHING, Options, split_options
 from tilesim.nanobragg.resolve import read_command
+from tilesim.nanobragg.sample import pixel_reach
 from tilesim.reflections.tables import read_factors
 from tilesim.series.batchfile import KEYS, Batch, BatchEntry, check_count
 from tilesim.series.frames import Frames, spindle_starts
@@ -57,8 +60,8 @@ def frames_of_batch(
     for place, entry in enumerate(batch.entries, 1):
         try:
             command = noted(_command(batch, entry, strict_c, options, read_table))
-            starts = spindle_starts(command, entry.frames, entry.frame_osc)
-            groups.setdefault(_kind(command.experiment), _Group()).add(command, entry, number, starts)
+            part = _part(command, entry, number)
+            groups.setdefault(_kind(command.experiment), _Group()).add(command, entry, number, part)
             for line in set(command.warnings) - warned:
                 warned.add(line)
                 warn(f"{_which(batch, entry, place)}: {line}")
@@ -75,35 +78,59 @@ def frames_of_batch(
 class _Group:
     """Frames that go to one store."""
 
-    experiments: list[Experiment] = field(default_factory=list)
+    parts: list[Series] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     labels: list[Mapping[str, Any]] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     of: list[int] = field(default_factory=list)
 
-    def add(self, command: Command, entry: BatchEntry, first: int, starts: Sequence[float]) -> None:
-        experiment, count = command.experiment, len(starts)
-        own = [
-            experiment if k == 0 else experiment.replace(scan=experiment.scan.replace(start=start))
-            for k, start in enumerate(starts)
-        ]
-        if (spectra := command.spectra) is not None:
-            beams = [experiment.beam.with_spectrum(spectra.of_frame(first + k)) for k in range(count)]
-            own = [one.replace(beam=beam) for one, beam in zip(own, beams, strict=True)]
-        self.experiments += own
+    def add(self, command: Command, entry: BatchEntry, first: int, part: Series) -> None:
+        count = len(part)
+        self.parts.append(part)
         self.numbers += range(first, first + count)
         self.names += [entry.name] * count
         self.labels += [entry.parameters] * count
-        self.of += [len(self.commands)] * count
+        # What nanoBragg's own headers say of a drawn shot would be that of the flags.
+        self.of += [len(self.commands) if entry.draws is None else -1] * count
         self.commands.append(command)
 
     def frames(self, outputs: Outputs) -> Frames:
         names = self.names if any(self.names) else ()
-        series = Series.of(self.experiments, numbers=self.numbers, names=names)
+        series = Series.join(self.parts, numbers=self.numbers, names=names)
         # Scales, offset and seed are those of the flags.
         own = {name: getattr(self.commands[0].outputs, name) for name in ("scale", "pgm_scale", "adc", "seed")}
         return Frames(series, outputs.replace(**own), tuple(self.commands), tuple(self.of), tuple(self.labels))
+
+
+def _part(command: Command, entry: BatchEntry, first: int) -> Series:
+    """The frames of one command, of which the first has the number `first`. Raises InputError."""
+    spectra = {}
+    if command.spectra is not None and entry.frames > 1:
+        spectra["spectrum"] = [command.spectra.of_frame(first + k) for k in range(entry.frames)]
+    if entry.draws is None:
+        starts = spindle_starts(command, entry.frames, entry.frame_osc)
+        return Series(command.experiment, {"scan.start": starts, **spectra} if len(starts) > 1 else {})
+    series = entry.draws.series(command.experiment, first, entry.frames)
+    series = Series(series.base, {**series.columns, **spectra}, numbers=series.numbers.tolist()) if spectra else series
+    if command.settings.oversample > 0:
+        return series
+    chosen = recommended_oversample(series)
+    if (chosen == command.experiment.sampling.oversample).all():
+        return series
+    return Series(series.base, {**series.columns, "sampling.oversample": chosen}, numbers=series.numbers.tolist())
+
+
+def recommended_oversample(series: Series) -> np.ndarray:
+    """Sub-pixels (frame,) along an edge that nanoBragg chooses by itself for each shot, as if it had its flags."""
+    base, columns = series.base, series.columns
+    lengths = np.array(columns.get("unit_cell", np.array([base.lattice.cell])))[:, :3]
+    extent = (np.array(columns.get("cells", np.array([base.lattice.cells]))) * lengths).max(axis=1)
+    wavelength = np.array(columns.get("wavelength", [base.beam.wavelength]))
+    distance = base.detector.panels[0].distance
+    nearer = np.array(columns.get("distance", [distance])) / distance
+    ratio = 3.0 * extent / (wavelength * nearer * pixel_reach(base.detector.panels, base.beam.direction))
+    return np.broadcast_to(np.maximum(1, np.ceil(ratio)).astype(np.int64), len(series))
 
 
 def _kind(experiment: Experiment) -> StoreKind:

@@ -15,6 +15,7 @@ from tilesim.errors import InputError
 from tilesim.files.outputs import Outputs
 from tilesim.files.reading import printable, read_text
 from tilesim.files.structured import parse_toml, shown_value
+from tilesim.series.drawfile import DrawTable, read_draws
 
 KEYS = {
     "float_file": "floatfile",
@@ -25,7 +26,7 @@ KEYS = {
 }
 """Fields of `Outputs`, and the key of each, whose value is a template of file names."""
 FILES = tuple(KEYS.values())
-TOP = ("flags", "zarr", *FILES, "frames", "frame_osc", "grid", "experiment")
+TOP = ("flags", "zarr", *FILES, "frames", "frame_osc", "shots", "grid", "zip", "draw", "experiment")
 LONGEST = 400
 """Characters of a message, which may hold the names of keys."""
 MOST_FRAMES = 100_000
@@ -46,7 +47,7 @@ OPTIONS = {
     **{name: name for name in ("spectrum", "channels", "channel_width")},
 }
 """Keys that are no flags of nanoBragg's, and the field of `nanobragg.options.Options` that they set."""
-EXPERIMENT = ("name", "flags", "frames", "frame_osc")
+EXPERIMENT = ("name", "flags", "frames", "frame_osc", "shots", "draw")
 MISTAKES = {"float_file": "floatfile", "int_file": "intfile", "experiments": "experiment", "frame-osc": "frame_osc"}
 """Keys that somebody may mean; any other key is a flag of nanoBragg's."""
 
@@ -67,6 +68,8 @@ class BatchEntry:
     """What nanoBragg has no flag for, by field."""
     common_options: Mapping[str, Any] = field(default_factory=dict)
     """The same as the file says of all experiments; flags of this one win over it."""
+    draws: DrawTable | None = None
+    """What is drawn for each of its frames, which are shots."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ class Batch:
     entries: tuple[BatchEntry, ...]
     outputs: Outputs
     zarr: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of values and orientations that are read."""
+        return tuple({name: None for entry in self.entries if entry.draws for name in entry.draws.files})
 
 
 def check_count(where: str, frames: int) -> None:
@@ -100,11 +108,7 @@ def read_batch(path: str | os.PathLike[str]) -> Batch:
 
 
 def _batch(path: str, plain: dict[str, Any]) -> Batch:
-    grid = _table("grid", plain.get("grid", {}))
-    for key, values in grid.items():
-        _check_flag(f"grid.{key}", key, ("frames", "frame_osc", "flags", "name", "zarr", *FILES))
-        if not isinstance(values, list) or not values:
-            raise InputError(f"grid.{key} is {shown_value(values)}; expected a list of the values to take")
+    points = _points(plain)
     listed = plain.get("experiment", [{}])
     if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
         raise InputError("experiment: expected one or more tables [[experiment]]")
@@ -115,13 +119,34 @@ def _batch(path: str, plain: dict[str, Any]) -> Batch:
     entries = tuple(
         entry
         for number, one in enumerate(listed, 1)
-        for entry in _entries(f"experiment {number}", common, one, grid, plain)
+        for entry in _entries(f"experiment {number}", common, one, points, plain)
     )
     called = [one["name"] for one in listed if one.get("name")]
     if len(set(called)) < len(called):
         twice = next(name for name in called if called.count(name) > 1)
         raise InputError(f"two experiments have the name {shown_value(twice)}; expected names of their own")
     return Batch(path, entries, outputs, zarr)
+
+
+def _points(plain: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every combination of the grid with every row of zip, which varies fastest."""
+    tables = {name: _table(name, plain.get(name, {})) for name in ("grid", "zip")}
+    for name, table in tables.items():
+        for key, values in table.items():
+            _check_flag(f"{name}.{key}", key, ("frames", "frame_osc", "shots", "draw", "flags", "name", "zarr", *FILES))
+            if not isinstance(values, list) or not values:
+                raise InputError(f"{name}.{key} is {shown_value(values)}; expected a list of the values to take")
+    grid, together = tables.values()
+    if both := grid.keys() & together.keys():
+        raise InputError(f"grid.{min(both)} and zip.{min(both)}; expected one of them")
+    lengths = {key: len(values) for key, values in together.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{key} {count}" for key, count in lengths.items())
+        raise InputError(f"zip has lists of {shown} values; expected as many in each")
+    check_count("grid and zip", math.prod(map(len, grid.values())) * max(lengths.values(), default=1))
+    rows = [dict(zip(together, values, strict=True)) for values in zip(*together.values(), strict=True)] or [{}]
+    combined = itertools.product(*grid.values())
+    return [dict(zip(grid, values, strict=True)) | row for values in combined for row in rows]
 
 
 def _common_flags(plain: dict[str, Any]) -> Iterator[str]:
@@ -132,16 +157,21 @@ def _common_flags(plain: dict[str, Any]) -> Iterator[str]:
 
 
 def _entries(
-    where: str, common: list[str], one: dict[str, Any], grid: dict[str, Any], plain: dict[str, Any]
+    where: str, common: list[str], one: dict[str, Any], points: list[dict[str, Any]], plain: dict[str, Any]
 ) -> Iterator[BatchEntry]:
     """An experiment of the list at every point of the grid; the last key of the grid varies fastest."""
     own = {key: value for key, value in one.items() if key not in EXPERIMENT}
     for key, value in own.items():
         _check_flag(f"{where}, {key}", key, ("zarr", "grid", *FILES))
         _flags(f"{where}, {key}", key, value)
+    shots, draws = _shots(where, one, plain)
     frames = one.get("frames", plain.get("frames", 1))
-    if not isinstance(frames, int) or isinstance(frames, bool) or frames < 1:
-        raise InputError(f"{where}, frames is {shown_value(frames)}; expected a whole number, at least 1")
+    for key, count in (("frames", frames), ("shots", shots)):
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise InputError(f"{where}, {key} is {shown_value(count)}; expected a whole number, at least 1")
+    if draws is not None and frames > 1:
+        raise InputError(f"{where} has frames and shots; expected one of them")
+    frames *= shots
     advance = one.get("frame_osc", plain.get("frame_osc"))
     if advance is not None and not _is_number(advance):
         raise InputError(f"{where}, frame_osc is {shown_value(advance)}; expected degrees")
@@ -149,15 +179,26 @@ def _entries(
     if any(mark in name for mark in ("/", "\0", "\n")):
         raise InputError(f"{where}, name is {shown_value(name)}; expected no path, for it becomes a part of file names")
     text = _split(f"{where}, flags", one.get("flags", ""))
-    check_count(where, frames * math.prod(map(len, grid.values())))
-    for values in itertools.product(*grid.values()):
-        point = dict(zip(grid, values, strict=True))
+    check_count(where, frames * len(points))
+    for point in points:
         here = own | point
         flags = [token for key, value in here.items() for token in _flags(f"{where}, {key}", key, value)]
         parameters = {key: _parameter(value) for key, value in here.items()}
         arguments = (*common, *text, *flags)
         options = (_options(here), _options(plain))
-        yield BatchEntry(arguments, name, parameters, frames, advance and float(advance), *options)
+        yield BatchEntry(arguments, name, parameters, frames, advance and float(advance), *options, draws)
+
+
+def _shots(where: str, one: dict[str, Any], plain: dict[str, Any]) -> tuple[Any, DrawTable | None]:
+    """Shots of an experiment, 1 where none are drawn, and what is drawn for each; its own draws win."""
+    shots = one.get("shots", plain.get("shots"))
+    tables = [_table("draw", table["draw"]) for table in (plain, one) if "draw" in table]
+    if (shots is None) != (not tables):
+        given, gone = ("shots", "a table [draw]") if tables == [] else ("a table [draw]", "shots")
+        raise InputError(f"{where} has {given} and no {gone}; expected both, or none")
+    if shots is None:
+        return 1, None
+    return shots, read_draws("draw", {key: value for table in tables for key, value in table.items()})
 
 
 def _check_flag(where: str, key: str, forbidden: tuple[str, ...]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilesim.geometry.resolution import beam_centre
 from tilesim.model import Experiment, Series
+from tilesim.model.changes import PARTS_CHANGED
 from tilesim.series.frames import Frames
 from tilesim.store.layout import FrameCoordinate
 
@@ -40,6 +42,16 @@ def _number(value: float | None) -> float:
     return NAN if value is None else value
 
 
+def _centre(experiment: Experiment) -> tuple[float, float]:
+    return beam_centre(experiment.detector.panels[0], experiment.beam) or (NAN, NAN)
+
+
+def _shifted(series: Series, shifts: np.ndarray) -> np.ndarray:
+    """Where the beam meets the first panel: a change of the distance, along the beam, leaves it where it is."""
+    shown: np.ndarray = np.array(_centre(series.base)) + shifts / series.base.detector.panels[0].pixel_size
+    return shown
+
+
 NAN = math.nan
 QUANTITIES: dict[str, Quantity] = {
     "phi": Quantity("degree", "spindle angle at the start", ("scan",), lambda e: math.degrees(e.scan.start)),
@@ -53,6 +65,7 @@ QUANTITIES: dict[str, Quantity] = {
     "distance": Quantity(
         "mm", "distance of the first panel's plane", ("detector",), lambda e: e.detector.panels[0].distance * 1e3
     ),
+    "beam_centre": Quantity("pixel", "where the beam meets the first panel, slow and fast", ("detector",), _centre),
     "unit_cell": Quantity(
         "angstrom, degree",
         "a b c alpha beta gamma",
@@ -69,9 +82,13 @@ QUANTITIES: dict[str, Quantity] = {
         None, "unit cells along a, b, c", ("crystal",), _of_crystal(lambda c: tuple(map(float, c.cells)), (NAN,) * 3)
     ),
     "crystal_shape": Quantity(None, "shape of the crystal", ("crystal",), _of_crystal(lambda c: str(c.shape), "")),
+    "mosaic_spread": Quantity(
+        "degree", "largest angle of a mosaic domain", ("crystal",), _of_crystal(lambda c: math.degrees(c.spread), NAN)
+    ),
     "mosaic_domains": Quantity(None, "mosaic domains", ("crystal",), lambda e: e.domains),
     "oversample": Quantity(None, "sub-pixels along an edge", ("sampling",), lambda e: e.sampling.oversample),
     "structure_factors": Quantity(None, "digest of the table", ("factors",), lambda e: e.factors.digest[:16]),
+    "blank": Quantity(None, "1 where a shot hits no crystal", ("crystal", "factors"), lambda e: int(e.crystal is None)),
     "water_size": Quantity("um", "edge of the water cube", ("water_size",), lambda e: e.water_size * 1e6),
 }
 """What is listed where it varies."""
@@ -81,7 +98,14 @@ COVERED = {
     **{"fluence": "fluence", "flux": "fluence", "exposure": "exposure", "distance": "distance"},
     **{"N": "cells", "Na": "cells", "Nb": "cells", "Nc": "cells", "cell": "unit_cell", "misset": "orientation"},
     **{"ncells": "cells", "crystal_shape": "crystal_shape"},
-    **{"mat": "orientation", "matrix": "orientation", "mosaic_domains": "mosaic_domains", "water": "water_size"},
+    **{
+        "mosaic_spread": "mosaic_spread",
+        "mosaic": "mosaic_spread",
+        "mat": "orientation",
+        "matrix": "orientation",
+        "mosaic_domains": "mosaic_domains",
+        "water": "water_size",
+    },
 }
 """Keys of a batch file, and the coordinate that says the same."""
 
@@ -103,7 +127,9 @@ def coordinates(frames: Frames) -> tuple[FrameCoordinate, ...]:
 
 def series_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
     """Quantities that vary between the experiments of a series."""
-    changed = _changed(series)
+    if all(name in STATED for name in series.columns):
+        return tuple(_stated(series))
+    changed = {part for name in series.columns for part in PARTS_CHANGED.get(name, (name.partition(".")[0],))}
     wanted = {name: q for name, q in QUANTITIES.items() if changed & set(q.parts)}
     if not wanted:
         return ()
@@ -117,8 +143,8 @@ def series_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
 
 def spectrum_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
     """Wavelengths and photons of the channels, (frame, channel), where spectra vary; NaN beyond the last channel."""
-    if "beam" not in _changed(series):
-        return ()
+    if len(series.base.beam.waves) == 1 and not series.columns.keys() & {"spectrum", "beam", "beam.sources"}:
+        return ()  # as of a hundred thousand shots
     spectra = [experiment.beam.spectrum for experiment in series]
     channels = max(len(spectrum.wavelengths) for spectrum in spectra)
     if channels == 1 or all(spectrum == spectra[0] for spectrum in spectra):
@@ -134,25 +160,40 @@ def spectrum_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
     )
 
 
-def _changed(series: Series) -> set[str]:
-    """Parts of the experiment that columns change."""
-    return {name.partition(".")[0] for name in series.columns} | {
-        part for name in series.columns for part in TOUCHED.get(name, ())
-    }
+def _stated(series: Series) -> Iterator[FrameCoordinate]:
+    """What columns state themselves: of a hundred thousand shots no experiment need be made for it."""
+    blank = np.asarray(series.columns.get("blank", np.zeros(len(series)))).astype(bool)
+    for column, (name, value) in STATED.items():
+        if column not in series.columns:
+            continue
+        quantity, values = QUANTITIES[name], np.asarray(value(series, np.asarray(series.columns[column])), np.float64)
+        values = values.reshape(len(series), -1)
+        if quantity.parts == ("crystal",):
+            values = np.where(blank[:, None], NAN, values)
+        rows = _rounded_rows(values)
+        if not (np.isnan(rows) & np.isnan(rows[0]) | (rows == rows[0])).all():
+            if name in ("oversample", "blank"):
+                rows = rows.astype(np.int64)
+            plain = rows[:, 0].tolist() if rows.shape[1] == 1 else list(map(tuple, rows.tolist()))
+            yield FrameCoordinate(name, plain, quantity.units, quantity.long_name)
 
 
-TOUCHED: Mapping[str, Sequence[str]] = {
-    "scan_start": ("scan",),
-    "wavelength": ("beam",),
-    "spectrum": ("beam",),
-    "direction": ("beam",),
-    "fluence": ("beam",),
-    "exposure": ("beam",),
-    "cells": ("crystal",),
-    "orientation": ("crystal",),
-    "distance": ("detector",),
+STATED: dict[str, tuple[str, Callable[[Series, np.ndarray], Any]]] = {
+    "scan_start": ("phi", lambda series, values: np.degrees(values)),
+    "scan.start": ("phi", lambda series, values: np.degrees(values)),
+    "wavelength": ("wavelength", lambda series, values: values * 1e10),
+    "fluence": ("fluence", lambda series, values: values),
+    "exposure": ("exposure", lambda series, values: values),
+    "distance": ("distance", lambda series, values: values * 1e3),
+    "beam_shift": ("beam_centre", _shifted),
+    "unit_cell": ("unit_cell", lambda series, values: np.hstack([values[:, :3] * 1e10, np.degrees(values[:, 3:])])),
+    "orientation": ("orientation", lambda series, values: values),
+    "cells": ("cells", lambda series, values: values),
+    "mosaic_scale": ("mosaic_spread", lambda series, values: values * math.degrees(series.base.lattice.spread)),
+    "sampling.oversample": ("oversample", lambda series, values: values),
+    "blank": ("blank", lambda series, values: values),
 }
-"""Parts of an experiment that a named column changes."""
+"""Columns that say a quantity themselves: its name, and its values by those of the column."""
 
 
 def _rounded(value: Any) -> Any:
@@ -162,6 +203,17 @@ def _rounded(value: Any) -> Any:
         places = DIGITS - 1 - math.floor(math.log10(scale)) if scale else 0
         return tuple(round(x, places) + 0.0 for x in value)
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def _rounded_rows(values: np.ndarray) -> np.ndarray:
+    """The same of many values (n, components), those of a row by its largest number."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.nanmax(np.where(np.isfinite(values), np.abs(values), 0.0), axis=1, keepdims=True)
+        places = DIGITS - 1 - np.where(scale > 0, np.floor(np.log10(scale)), DIGITS - 1)
+        # Powers of ten with positive exponents are exact.
+        above, below = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
+        rounded: np.ndarray = np.round(values * above / below) / above * below + 0.0
+    return rounded
 
 
 def _differs(a: Any, b: Any) -> bool:

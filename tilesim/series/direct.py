@@ -47,7 +47,7 @@ def render(
             for number, event in enumerate(events):
                 if isinstance(event, TileFailure):
                     raise TileError(event.reason)
-                tally.add(number, event.figures)
+                tally.add(number, *event.figures)
                 dtypes.add(event.dtype)
                 on_tile(event)
         seconds = perf_counter() - start
@@ -58,7 +58,7 @@ def render(
         lines += report_files(frame, make_files(frame, image, summary))
         if frame.outputs.float_file is not None:
             image.commit()
-    result = FrameResult(frame, summary, lines, frame.outputs.named)
+    result = FrameResult([frame], 0, summary, lines, frame.outputs.named)
     return Results((result,), seconds=seconds, computed=len(job.plan), dtypes=tuple(sorted(dtypes)), warnings=warnings)
 
 

@@ -40,15 +40,18 @@ class Filling:
     restored: int = 0
     """Those of them that an earlier run had stored"""
 
-    def take(self, report: TileReport) -> Any:
-        """Count a tile; the figures of its frame where that is complete now, else None. Raises TileError."""
+    def take(self, report: TileReport) -> list[tuple[int, Any]]:
+        """Count a tile; the frames that are complete now, by their place, with their figures. Raises TileError."""
         check_report(report, self.function)
-        plan, frame = self.function.plan, report.tile.frame
-        tally = self.tallies.setdefault(frame, Tally(plan.each))
-        tally.add(plan.number(report.tile) % plan.each, report.figures)
+        plan, complete = self.function.plan, []
+        for frame, figures in zip(report.tile.places, report.figures, strict=True):
+            tally = self.tallies.setdefault(frame, Tally(plan.each))
+            tally.add(plan.number(report.tile) % plan.each, figures)
+            if tally.complete:
+                complete.append((frame, self.tallies.pop(frame).total))
         self.tiles += 1
         self.restored += report.restored
-        return self.tallies.pop(frame).total if tally.complete else None
+        return complete
 
 
 AnyFilling = TypeVar("AnyFilling", bound=Filling)
@@ -87,13 +90,13 @@ def fill_stores(
         for number, event in events:
             filling = fillings[number]
             if isinstance(event, TileFailure):
-                missing.append(Missing(int(filling.numbers[event.tile.frame]), str(event.tile), event.reason))
+                numbers = (int(filling.numbers[frame]) for frame in event.tile.places)
+                missing += [Missing(number, str(event.tile), event.reason) for number in numbers]
             else:
-                dtypes.add(event.dtype)
+                dtypes.update(event.dtype.split("/"))
                 workers.add(event.worker)
-                total = filling.take(event)
-                if total is not None:
-                    on_frame(filling, event.tile.frame, total)
+                for frame, total in filling.take(event):
+                    on_frame(filling, frame, total)
             on_tile(event)
     return Filled(tuple(missing), tuple(sorted(dtypes)), len(workers - {""}))
 
@@ -104,7 +107,7 @@ def check_report(report: TileReport, function: TileFunction) -> None:
         "job": function.digest,
         "device": function.device.partition(":")[0],
         "backend": function.backend,
-        "dtype": function.dtype_of(report.tile.frame),
+        "dtype": function.dtype_of(report.tile),
     }
     used = {
         "job": report.digest,

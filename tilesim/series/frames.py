@@ -10,7 +10,6 @@ from typing import Any, overload
 from tilesim.errors import InputError
 from tilesim.files.outputs import Outputs
 from tilesim.model import Experiment, Series
-from tilesim.model.series import channels_of
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
 from tilesim.series.batchfile import check_count
@@ -24,7 +23,10 @@ class Frame:
 
     number: int
     """In file names, in the store's coordinate `frame`, and in the key of the noise"""
-    experiment: Experiment
+    series: Series
+    """What it is a frame of"""
+    place: int
+    """Which one, counted from 0"""
     outputs: Outputs
     name: str = ""
     """For people, in a batch"""
@@ -32,6 +34,11 @@ class Frame:
     """What sets it apart in the words of a batch file, by key"""
     command: Command | None = None
     """The command line that it is of, for nanoBragg's own headers and report; None for all others"""
+
+    @property
+    def experiment(self) -> Experiment:
+        """What to simulate: derived when it is asked for, of a hundred thousand frames too."""
+        return self.series[self.place]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +51,7 @@ class Frames(Sequence[Frame]):
     commands: tuple[Command, ...] = ()
     """Where the experiments come from, if from nanoBragg's command lines"""
     of: tuple[int, ...] = ()
-    """Number of the command of each frame; empty where there is one for all, or none"""
+    """Number of the command of each frame, -1 for none; empty where there is one for all, or none"""
     labels: tuple[Mapping[str, Any], ...] = ()
     """Labels of each frame; empty where there are none"""
 
@@ -60,7 +67,8 @@ class Frames(Sequence[Frame]):
             return [self[k] for k in range(len(self))[place]]
         return Frame(
             int(self.series.numbers[place]),
-            self.series[place],
+            self.series,
+            place % len(self),
             self.files(place),
             self._name(place),
             self.labels[place] if self.labels else {},
@@ -78,9 +86,8 @@ class Frames(Sequence[Frame]):
         return self.series.names[place] if self.series.names else ""
 
     def _command(self, place: int) -> Command | None:
-        if not self.commands:
-            return None
-        return self.commands[self.of[place] if self.of else 0]
+        number = self.of[place] if self.of else 0
+        return self.commands[number] if self.commands and number >= 0 else None
 
     def take(self, places: Sequence[int]) -> Frames:
         """Some of the frames, counted from 0."""
@@ -97,8 +104,10 @@ class Frames(Sequence[Frame]):
         """Numbers of the corrections of nanoBragg that affect any of the frames, in order."""
         found = {number for command in self.commands for number in command.corrections}
         strict = any(command.strict_c for command in self.commands)
-        if self.commands and not strict and "K1" not in found and any(map(_starts_at_zero, self.series)):
-            found.add("K1")
+        if self.commands and not strict and "K1" not in found:
+            turned = self.series.representatives({name for name in self.series.columns if not name.startswith("scan")})
+            if any(_starts_at_zero(self.series[frame]) for frame, _ in turned):
+                found.add("K1")
         return sorted(found, key=lambda k: int(k[1:]))
 
 
@@ -119,7 +128,7 @@ def frames_of_command(command: Command, count: int = 1, advance: float | None = 
     starts = spindle_starts(command, count, advance)
     columns: dict[str, Any] = {"scan.start": starts} if count > 1 else {}
     if count > 1 and command.spectra is not None:
-        columns["spectrum"] = [channels_of(command.spectra.of_frame(k)) for k in range(count)]
+        columns["spectrum"] = [command.spectra.of_frame(k) for k in range(count)]
     return Frames(Series(command.experiment, columns), command.outputs, (command,))
 
 

@@ -161,22 +161,23 @@ def make(frames: Frames, choices: Choices, cluster: Cluster | None, place: str |
     """The job of some frames, for `cluster` or this process, that fits memory and the store that is at `place`."""
     from tilesim.engine.inline import default_threads
 
-    series, tile, backend = frames.series, choices.tile, choices.backend
+    series, tile, backend, several = frames.series, choices.tile, choices.backend, None
     if place is not None and choices.resume:
         from tilesim.store.describe import stored_choices
 
         stored = stored_choices(place)
+        several = stored.get("tile_frames") if tile in (None, stored.get("tile")) else None
         tile = tile or stored.get("tile")
         backend = stored.get("backend", backend) if backend == "auto" else backend
     if cluster is None:
-        job = make_job(series, tile, choices.precision, choices.device, backend, say)
+        job = make_job(series, tile, choices.precision, choices.device, backend, say, several)
         threads = default_threads(job)
         check_budget(memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, threads))
     else:
         from tilesim.engine.sizing import sized_job
 
         device, backend = cluster.resolve(choices.device, backend, steps_of(series))
-        job = lay_out(series, tile, choices.precision, device, backend)
+        job = lay_out(series, tile, choices.precision, device, backend, several)
         job = sized_job(job, cluster, chosen=tile is not None)
     if place is not None:
         from tilesim.store.create import check_target

@@ -31,6 +31,7 @@ def describe(frames: Frames, job: Job) -> dict[str, Any]:
         "device": job.device,
         "backend": job.backend,
         "tile": list(job.plan.tile),
+        **({"tile_frames": job.plan.frames} if job.plan.frames > 1 else {}),
         "versions": versions("torch", "numpy", "zarr", "dask"),
     }
 

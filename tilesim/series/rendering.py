@@ -105,18 +105,18 @@ def _begin(rendering: Rendering, resume: bool, overwrite: bool) -> _Rendered:
     # Nor looks after it.
     overwrite = overwrite or not (rendering.kept or resume)
     store = create_store(rendering.place, job.plan, contents, name=rendering.name, overwrite=overwrite, resume=resume)
-    results = [FrameResult(frame) for frame in frames]
+    results = [FrameResult(frames, place) for place in range(len(frames))]
     return _Rendered(job, store, frames.series.numbers.tolist(), rendering=rendering, results=results)
 
 
 def _finish_frame(filling: _Rendered, place: int, figures: Statistics, maker: Maker, finisher: Finisher) -> None:
     """Begin the files of a complete frame."""
     job, result = filling.rendering.job, filling.results[place]
-    fault = unsound(job.series[place], figures)
+    fault, frame = unsound(job.series[place], figures), result.frame
     if fault is not None:
-        filling.faults.append(f"frame {result.frame.number}: {fault}")
+        filling.faults.append(f"frame {frame.number}: {fault}")
     result.summary = summary = summarize(job.series[place], figures)
-    image, latch, frame = StoredImage(filling.store, place, None, sound=True), job.latches[place], result.frame
+    image, latch = StoredImage(filling.store, place, None, sound=True), job.latches[place]
 
     def make() -> tuple[str, ...]:
         lines = report_frame(frame, latch, summary)
@@ -125,6 +125,8 @@ def _finish_frame(filling: _Rendered, place: int, figures: Statistics, maker: Ma
     def done(lines: tuple[str, ...]) -> None:
         result.lines, result.files = lines, frame.outputs.named
 
+    if frame.command is None and not frame.outputs.named:
+        return  # nothing is made of it
     finisher.begin(frame.number, make, done)
 
 

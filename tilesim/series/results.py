@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.engine.statistics import Summary
@@ -22,12 +23,20 @@ class Missing:
 class FrameResult:
     """What became of one frame."""
 
-    frame: Frame
+    frames: Sequence[Frame]
+    """The series that it is one of"""
+    place: int = 0
+    """Which one, counted from 0"""
     summary: Summary | None = None
     """None where tiles are missing."""
     lines: tuple[str, ...] = ()
     """The reference's report on it (spec files 9, items 23 to 30)."""
     files: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> Frame:
+        """The frame, made again each time: there may be a hundred thousand."""
+        return self.frames[self.place]
 
 
 @dataclass(frozen=True, repr=False)

@@ -60,7 +60,7 @@ def json_output(json: str | None) -> list[NamedFile]:
 
 def _files(group: Frames) -> Iterator[tuple[str, str]]:
     """Option and name of every file of every frame."""
-    for place in range(len(group)):
+    for place in range(len(group)) if group.outputs.named else ():
         outputs = group.files(place)
         yield from ((option, getattr(outputs, field)) for field, option in FILES.items() if getattr(outputs, field))
 
@@ -69,7 +69,7 @@ def output_sizes(frames: Frames, plan: TilePlan, zarr: str | None, json: str | N
     """Bytes of every output by its path, of a store at most; None for a picture or a summary, which are small."""
     sizes: dict[str | None, int | None] = {}
     pixels = math.prod(plan.image)
-    for place in range(len(frames)):
+    for place in range(len(frames)) if frames.outputs.named else ():
         outputs = frames.files(place)
         sizes |= {
             outputs.float_file: 4 * pixels,

@@ -22,11 +22,11 @@ from tilesim.store.compression import Compression, default_compression, parse_co
 from tilesim.store.experiments import write_series
 from tilesim.store.layout import (
     DIMENSIONS,
-    FORMAT,
     IMAGE,
     IMAGE_PATH,
     LEVEL,
     PHOTONS,
+    RESUMED,
     FrameCoordinate,
     Layout,
     Pixels,
@@ -49,7 +49,7 @@ from tilesim.store.stale import drop_levels
 from tilesim.store.store import CREATING, Store, read_attributes
 from tilesim.tiling.plan import TilePlan
 
-COMPARED = ("tile", "precision", "device", "backend")
+COMPARED = ("tile", "tile_frames", "precision", "device", "backend")
 """What distinguishes jobs of one experiment."""
 
 
@@ -155,8 +155,8 @@ def check_target(
         state = f"{'a complete' if found.get('status') == 'complete' else 'an incomplete'} run of"
         whose = f"holds {state} {f'another job: {differs}' if differs else 'this job'}"
         # One of other tiles is resumed with its own, where nobody asks for others.
-        names = {"digest", *COMPARED} - {"tile"}
-        same = found.get("format") == FORMAT and all(found.get(name) == provenance.get(name) for name in names)
+        names = {"digest", *COMPARED} - {"tile", "tile_frames"}
+        same = found.get("format") in RESUMED and all(found.get(name) == provenance.get(name) for name in names)
         go_on = "--resume to resume it, " if not differs or same else ""
         raise StoreError(f"{place} exists and {whose}; expected {go_on}--overwrite to replace it, or another name")
     if differs:
@@ -168,8 +168,8 @@ def check_target(
 
 def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """How the job of a store differs from another one, in words; empty where it is the same."""
-    if found.get("format") != FORMAT:
-        return f"its format is {found.get('format')}, not {FORMAT}"
+    if found.get("format") not in RESUMED:
+        return f"its format is {found.get('format')}, not {' or '.join(map(str, RESUMED))}"
     if found.get("job_digest") == wanted.get("job_digest"):
         return ""
     if found.get("digest") != wanted.get("digest"):

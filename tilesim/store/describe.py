@@ -41,6 +41,7 @@ def describe_store(store: Store) -> dict[str, Any]:
             "present": count_present(store.place, image.ndim),
             "total": len(store.plan),
             "shape": list(store.plan.tile),
+            "frames": store.plan.frames,
         },
         "levels": [list(level.shape) for level in levels_there(store)[1:]],
         "bytes_on_disk": None if is_url(store.place) else _bytes_below(store.place),
@@ -93,7 +94,8 @@ def stored_choices(place: str) -> dict[str, Any]:
         return {}
     check_attributes(attributes, place)
     tile = attributes.get("tile")
-    chosen = {"tile": tuple(tile) if tile else Store.open(place).plan.tile}
+    chosen: dict[str, Any] = {"tile": tuple(tile) if tile else Store.open(place).plan.tile}
+    chosen["tile_frames"] = attributes.get("tile_frames", 1)
     return chosen | {name: attributes[name] for name in ("backend",) if name in attributes}
 
 

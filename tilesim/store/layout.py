@@ -13,10 +13,10 @@ from tilesim.store.compression import OVERHEAD, Compression
 from tilesim.tiling.plan import TilePlan, even_edge
 from tilesim.tiling.tile import Tile
 
-FORMAT = 2
-"""Version of the layout that is written."""
-FORMATS = (1, 2)
-"""Versions that are read."""
+FORMATS = (1, 2, 3)
+"""Versions of the layout that are read."""
+RESUMED = (2, 3)
+"""Versions that are written: 3 where tiles have several frames, and 2, which earlier programs read."""
 LEVEL = "0"
 """Group of the full-resolution image."""
 IMAGE = "intensity"
@@ -51,7 +51,7 @@ PHOTONS = Pixels()
 
 @dataclass(frozen=True)
 class Layout:
-    """An image stored so that one tile is one object: a chunk or a shard."""
+    """Images stored so that one tile is one object: a chunk or a shard."""
 
     shape: tuple[int, ...]
     """(frame, slow, fast), or (frame, panel, slow, fast) for a detector of several panels."""
@@ -60,6 +60,8 @@ class Layout:
     chunk: tuple[int, int]
     """Pixels (slow, fast); the tile itself where there are no shards."""
     dtype: str = PHOTONS.dtype
+    frames: int = 1
+    """Frames of a tile, each in chunks of its own."""
 
     @classmethod
     def of_plan(cls, plan: TilePlan, dtype: str = PHOTONS.dtype) -> Layout:
@@ -68,7 +70,7 @@ class Layout:
         fits = all(t in (s, n) for s, t, n in zip(shard, plan.tile, plan.shape[-2:], strict=True))
         if min(plan.tile) < SHARD_FROM or not fits:
             chunk = shard = plan.tile
-        return cls(plan.shape, shard, chunk, dtype)
+        return cls(plan.shape, shard, chunk, dtype, plan.frames)
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -81,7 +83,9 @@ class Layout:
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        return (*(1 for _ in self.shape[:-2]), *self.tile) if self.chunk != self.tile else None
+        if self.chunk == self.tile and self.frames == 1:
+            return None
+        return (self.frames, *(1 for _ in self.shape[1:-2]), *self.tile)
 
     @property
     def image_bytes(self) -> int:
@@ -94,17 +98,17 @@ class Layout:
         if not self.shards:
             return chunks
         # A shard ends in a table of where its chunks begin and how long they are.
-        inner = math.prod(self.tile) // math.prod(self.chunk)
+        inner = self.frames * math.prod(self.tile) // math.prod(self.chunk)
         return chunks + len(self.plan) * (inner * SHARD_ENTRY + CHECKSUM)
 
     @property
     def plan(self) -> TilePlan:
         """The tiles that fill the store."""
-        return TilePlan(self.shape, self.tile)
+        return TilePlan(self.shape, self.tile, self.frames)
 
     def object_name(self, tile: Tile) -> str:
         """Path of the tile's chunk or shard below the group of the store (zarr v3, default key encoding)."""
-        images = (tile.frame, tile.panel)[: len(self.shape) - 2]
+        images = (tile.frame // self.frames, tile.panel)[: len(self.shape) - 2]
         place = (*images, tile.slow_start // self.tile[0], tile.fast_start // self.tile[1])
         return f"{IMAGE_PATH}/c/{'/'.join(map(str, place))}"
 
@@ -148,7 +152,7 @@ def tilesim_attributes(
     `experiment` (Experiment.to_dict), `command_line` and `corrections` (lists), `versions` and `seeds` (dicts),
     `strict_c` (a bool), `precision`, `device`, `backend`, `compression` (Compression as text).
     """
-    own = {"format": FORMAT, "status": status, "statistics": statistics}
+    own = {"format": RESUMED[provenance.get("tile_frames", 1) > 1], "status": status, "statistics": statistics}
     attributes: dict[str, Any] = jsonable({**provenance, **own})
     return attributes
 

@@ -87,6 +87,7 @@ ATTRIBUTES: dict[str, Check] = {
             lambda value: isinstance(value, list) and len(value) == 2 and all(is_extent(n) and n > 0 for n in value),
         )
     ),
+    "tile_frames": _or_null(("a whole number above 0", lambda value: is_whole(value) and value > 0)),
     "noise": _or_null(OBJECT),
     "masks": _or_null(OBJECT),
     "source": _or_null(OBJECT),

@@ -260,7 +260,7 @@ class Store:
         return self
 
     def write(self, tile: Tile, values: np.ndarray) -> None:
-        """Write the pixels (slow, fast) of one tile: exactly one object, replaced atomically.
+        """Write the pixels of one tile, (slow, fast) or (frame, slow, fast): exactly one object, replaced atomically.
 
         May be repeated. Raises StoreError where the tile is not one of the store's, or cannot be written.
         """
@@ -281,7 +281,7 @@ class Store:
                 self.array[where] = pixels
 
     def read(self, tile: Tile) -> np.ndarray | None:
-        """The pixels (slow, fast) of one tile; None where it is missing or damaged. Raises StoreError."""
+        """The pixels of one tile, as they are written; None where it is missing or damaged. Raises StoreError."""
         with store_errors(self.place, "read"):
             if not self.has(tile):
                 return None
@@ -320,7 +320,8 @@ def read_attributes(place: str) -> dict[str, Any] | None:
 
 def layout_of(array: zarr.Array[Any]) -> Layout:
     """The layout of an image that is there."""
-    return Layout(array.shape, edges(array.shards or array.chunks), edges(array.chunks), str(array.dtype))
+    objects = array.shards or array.chunks
+    return Layout(array.shape, edges(objects), edges(array.chunks), str(array.dtype), objects[0])
 
 
 def edges(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -340,7 +341,8 @@ def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
         panels = f"{layout.plan.panels} panels" if layout.plan.panels > 1 else "panel 0"
         raise StoreError(f"{tile} is not in this store of {layout.shape[0]} frames of {panels}")
     bounds = ((tile.slow_start, tile.slow_stop), (tile.fast_start, tile.fast_stop))
-    aligned = all(
+    whole = min(layout.frames, layout.shape[0] - tile.frame) == tile.frames and tile.frame % layout.frames == 0
+    aligned = whole and all(
         0 <= start < size and start % step == 0 and stop == min(start + step, size)
         for (start, stop), step, size in zip(bounds, layout.tile, layout.shape[-2:], strict=True)
     )
@@ -350,5 +352,6 @@ def check_tile(layout: Layout, tile: Tile, shape: tuple[int, ...]) -> None:
             f" (slow x fast) on an image of {layout.shape[-2]} x {layout.shape[-1]}: two tasks writing parts of one"
             " object would lose each other's pixels. Use the tiles of the TilePlan that the store was created with"
         )
-    if tuple(shape) != tile.shape:
-        raise StoreError(f"{tile} has {tile.shape} pixels (slow, fast) but the values have shape {tuple(shape)}")
+    expected = (tile.frames, *tile.shape) if layout.frames > 1 else tile.shape
+    if tuple(shape) != expected:
+        raise StoreError(f"{tile} has {expected} pixels (slow, fast) but the values have shape {tuple(shape)}")

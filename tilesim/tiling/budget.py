@@ -41,8 +41,9 @@ def memory_budget(experiment: Experiment, plan: TilePlan, block: int, numbers: i
     """
     tile = plan.tile[0] * plan.tile[1]
     return Budget(
-        tile=tile * (4 + 4 + 3 * 8 + 8),
-        block=min(block, tile) * numbers * 8,
+        # Of several frames those that are done wait as they are, and compressed.
+        tile=tile * (4 + 4 + 3 * 8 + 8) + (plan.frames - 1) * tile * (4 + 4),
+        block=min(block, tile) * (numbers + 1) * 8 if plan.frames > 1 else min(block, tile) * numbers * 8,
         orientations=experiment.orientations * 2 * 9 * 8,
         table=experiment.factors.held_bytes(len({wave.wavelength for wave in experiment.beam.waves})),
         threads=threads,

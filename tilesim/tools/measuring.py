@@ -239,6 +239,7 @@ def noise_provenance(job: NoiseJob) -> dict[str, Any]:
         "seeds": {**(found.get("seeds") or {}), **seeds},
         **job.about,
         "tile": list(job.plan.tile),
+        **({"tile_frames": job.plan.frames} if job.plan.frames > 1 else {}),
         "versions": versions("torch", "numpy", "zarr"),
     }
 

@@ -76,7 +76,7 @@ class NoiseJob:
     device: str = "cpu"
     backend: str = "eager"
 
-    def dtype_of(self, frame: int) -> str:
+    def dtype_of(self, tile: Tile) -> str:
         """Type of the terms that are summed."""
         return "float64"
 
@@ -104,7 +104,8 @@ class NoiseJob:
     @cached_property
     def digest(self) -> str:
         """SHA-256 that names the bytes of all tiles."""
-        return _digest({**self.about, "frames": self.numbers, "tile": list(self.plan.tile)})
+        tile = {"tile": list(self.plan.tile)} | ({"tile_frames": self.plan.frames} if self.plan.frames > 1 else {})
+        return _digest({**self.about, "frames": self.numbers, **tile})
 
     @cached_property
     def series(self) -> Series | None:
@@ -138,7 +139,14 @@ class Measuring:
         self._lock = Lock()
 
     def __call__(self, tile: Tile, known: np.ndarray | None = None) -> TileResult:
-        """The pixels of a tile with noise, and the figures of its panel."""
+        """The pixels of a tile with noise, and the figures of its panel in each frame."""
+        job, plan = self._job, self._job.plan
+        done = [self._frame(part, pixels) for part, pixels in plan.parts(tile, known)]
+        values, figures = zip(*done, strict=True)
+        return TileResult(plan.joined(values), figures, job.device, job.dtype_of(tile))
+
+    def _frame(self, tile: Tile, known: np.ndarray | None) -> tuple[np.ndarray, PanelFigures]:
+        """The part of a tile in one frame."""
         job = self._job
         measurement = job.measurement(tile.frame, tile.panel, self.masks)
         read = self._image(tile).block
@@ -147,7 +155,7 @@ class Measuring:
         there = replace(tile, frame=job.source.frames[job.frames[tile.frame]], panel=panel)
         values = measured(measurement, read, there) if known is None else known
         figures = noise_figures(measurement, read, there, values)
-        return TileResult(values, PanelFigures({panel: figures}), job.device, job.dtype_of(tile.frame))
+        return values, PanelFigures({panel: figures})
 
     def _image(self, tile: Tile) -> Image:
         job, place = self._job, (tile.frame, tile.panel)
@@ -169,6 +177,7 @@ def noise_job(
     panels: Sequence[int] | None = None,
     masks: Mapping[str, str] | None = None,
     tile: tuple[int, int] | None = None,
+    tile_frames: int | None = None,
 ) -> NoiseJob:
     """The job of measuring a dataset.
 
@@ -176,6 +185,7 @@ def noise_job(
     panels  one panel, or None: all
     masks   image files by name, dead and hot
     tile    pixels (slow, fast) of a tile; None: that of the input
+    tile_frames  frames of a tile; None: as many as those of the input have
 
     Raises InputError where the noise does not go with the pixels, or a mask is not one.
     """
@@ -188,13 +198,15 @@ def noise_job(
     images = (len(frames), len(panels)) if len(panels) > 1 else (len(frames),)
     if tile is None:
         tile = source.store.plan.tile if source.store else default_tile(source.shape)
+    if tile_frames is None:
+        tile_frames = source.store.plan.frames if source.store else 1
     job = NoiseJob(
         source,
         noise,
         pixel_type,
         frames,
         panels,
-        TilePlan((*images, *source.shape), tile),
+        TilePlan((*images, *source.shape), tile, tile_frames),
         _regions(source, frames, panels),
         masks or {},
         identity(source),

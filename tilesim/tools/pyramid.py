@@ -150,7 +150,7 @@ def _read(
     """One tile on its way into level 1, and whether it is missing. Raises StoreError where it is damaged."""
     top, left = row * image.tile[0], column * image.tile[1]
     with store_errors(store.name, "read"):
-        name = "/".join(map(str, (IMAGE_PATH, "c", *lead, row, column)))
+        name = "/".join(map(str, (IMAGE_PATH, "c", lead[0] // store.layout.frames, *lead[1:], row, column)))
         if not has_object(store.files, name):
             return None, 1
         try:

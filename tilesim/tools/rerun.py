@@ -64,7 +64,7 @@ def rendering_again(store: Store, places: Sequence[int], device: str | None = No
     series = store.series.take(places)
     for experiment in series:
         experiment.factors.grid  # noqa: B018  (says what is missing where it is)
-    return make_job(series, store.plan.tile, about["precision"], device or about["device"], about["backend"])
+    return make_job(series, store.plan.tile, about["precision"], device or about["device"], about["backend"], frames=1)
 
 
 def measuring_again(store: Store, places: Sequence[int], source: Dataset) -> TileFunction:
@@ -82,7 +82,7 @@ def measuring_again(store: Store, places: Sequence[int], source: Dataset) -> Til
     kind: PixelType | str = about["noise"]["dtype"]
     if kind == "uint16" and store.array.fill_value == 0:
         kind = PixelType("uint16", 65535.0, 0.0)  # of stores that had no mark of their own
-    return noise_job(source, noise, kind, frames=frames, panels=panels, tile=store.plan.tile)
+    return noise_job(source, noise, kind, frames=frames, panels=panels, tile=store.plan.tile, tile_frames=1)
 
 
 def compare_again(
@@ -96,7 +96,8 @@ def compare_again(
     found = {k: FrameAgreement(store.numbers[place], _brightest(store, place)) for k, place in enumerate(places)}
 
     def compare(tile: Tile, values: np.ndarray) -> None:
-        pairs[tile] = (store.read(replace(tile, frame=places[tile.frame])), values)
+        stored = store.read(replace(tile, frame=places[tile.frame]))
+        pairs[tile] = (None if stored is None else stored.reshape(values.shape), values)
 
     pairs: dict[Tile, tuple[np.ndarray | None, np.ndarray]] = {}
     with closing(run_inline(function, [compare], threads)) as events:

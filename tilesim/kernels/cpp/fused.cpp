@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "rays.h"
 
@@ -71,8 +72,9 @@ void running_product(const Setup &s, const Kernel &kernel, Block &b, int64_t gro
     });
 }
 
-// Add one wave, weighted, to the layer of every lane.
-void add_wave(const Setup &s, const Kernel &kernel, Block &b, int64_t group, int source) {
+// Add one wave, weighted, to the `layer` of every lane.
+void add_wave(const Setup &s, const Kernel &kernel, Block &b, double *layer, int64_t group, int source) {
+    b.channel = s.channel_of[source];
     sweep(s, kernel, b, group, false);
     const double weight = s.weights[source];
 #pragma omp simd
@@ -81,7 +83,7 @@ void add_wave(const Setup &s, const Kernel &kernel, Block &b, int64_t group, int
         term *= s.oversample_thick ? b.capture[i] : 1.0;
         term *= s.oversample_polar ? b.factor[i] : 1.0;
         term *= s.oversample_omega ? b.omega[i] : 1.0;
-        b.layer[i] += b.accepted[i] > 0 ? term : 0.0;
+        layer[i] += b.accepted[i] > 0 ? term : 0.0;
     }
 }
 
@@ -114,13 +116,25 @@ template <class Visit> inline void for_rays(const Setup &s, Block &b, bool simul
     }
 }
 
-// Photons of a block into `total` (intensity.photons).
-void render(const Setup &s, const Kernel &kernel, Block &b) {
-    for (double *sums : {b.total, b.layer, b.absorbed, b.polar, b.isotropic}) std::fill_n(sums, b.lanes, 0.0);
+// What a frame has of its own while a block is rendered for several of them.
+struct Frame {
+    const Setup *setup;
+    Kernel kernel;
+    double *photons;
+    alignas(64) double total[LANES], layer[LANES];
+};
+
+// Photons of a block for some frames into the `total` of each (intensity.photons). What is on the way to the sub-pixels
+// is done once for all: they share panel, sensor, incident beam and sampling, where dmin rejects waves the wavelengths too.
+void render(std::vector<Frame> &frames, Block &b) {
+    const Setup &s = *frames[0].setup;
+    for (double *sums : {b.absorbed, b.polar, b.isotropic}) std::fill_n(sums, b.lanes, 0.0);
+    for (Frame &f : frames) std::fill_n(f.total, b.lanes, 0.0), std::fill_n(f.layer, b.lanes, 0.0);
+    const bool watery = std::any_of(frames.begin(), frames.end(), [](const Frame &f) { return f.setup->background > 0; });
     bool settled = false;
     for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
         if (ray == 0) std::copy_n(b.omega, b.lanes, b.first_omega);
-        if (ray == 0 && s.background > 0) {
+        if (ray == 0 && watery) {
             polarize(s, b, 0);
             std::copy_n(b.factor, b.lanes, b.isotropic);
         }
@@ -132,27 +146,37 @@ void render(const Setup &s, const Kernel &kernel, Block &b) {
                 polarize(s, b, source);
                 settled = settle(b);
             }
-            add_wave(s, kernel, b, ray * s.sources + source, source);
+            double wavelength = s.wavelengths[source];
+            for (Frame &f : frames) {
+                if (f.setup->wavelengths[source] != wavelength) scatter(*f.setup, b, source);
+                wavelength = f.setup->wavelengths[source];
+                add_wave(*f.setup, f.kernel, b, f.layer, ray * s.sources + source, source);
+            }
         }
+        for (Frame &f : frames) {
 #pragma omp simd
-        for (int i = 0; i < b.lanes; i++) {
-            const double captured = s.oversample_thick ? b.layer[i] : b.layer[i] * b.capture[i];
-            b.total[i] += ends ? captured : 0.0;
-            b.layer[i] = ends ? 0.0 : b.layer[i];
+            for (int i = 0; i < b.lanes; i++) {
+                const double captured = s.oversample_thick ? f.layer[i] : f.layer[i] * b.capture[i];
+                f.total[i] += ends ? captured : 0.0;
+                f.layer[i] = ends ? 0.0 : f.layer[i];
+            }
         }
     });
+    for (Frame &f : frames) {
+        const double scale = f.setup->scale, background = f.setup->background;
 #pragma omp simd
-    for (int i = 0; i < b.lanes; i++) {
-        double total = b.total[i] * s.scale;
-        total *= s.oversample_polar ? 1.0 : b.polar[i];
-        total *= s.oversample_omega ? 1.0 : b.first_omega[i];
-        const double water = s.background * b.isotropic[i] * b.first_omega[i] * b.absorbed[i];
-        b.total[i] = s.background > 0 ? total + water : total;
+        for (int i = 0; i < b.lanes; i++) {
+            double total = f.total[i] * scale;
+            total *= s.oversample_polar ? 1.0 : b.polar[i];
+            total *= s.oversample_omega ? 1.0 : b.first_omega[i];
+            const double water = background * b.isotropic[i] * b.first_omega[i] * b.absorbed[i];
+            f.total[i] = background > 0 ? total + water : total;
+        }
     }
 }
 
-// Photons of a block into `total` as the reference computes them (strict.strict_photons).
-void render_strictly(const Setup &s, const Kernel &kernel, Block &b) {
+// Photons of a block into `result` as the reference computes them (strict.strict_photons).
+void render_strictly(const Setup &s, const Kernel &kernel, Block &b, double *result) {
     std::fill_n(b.total, b.lanes, s.background);
     std::fill_n(b.polar, b.lanes, s.polarized ? 0.0 : 1.0);
     const bool recomputed = s.oversample_thick || s.oversample_polar || s.oversample_omega;
@@ -180,23 +204,32 @@ void render_strictly(const Setup &s, const Kernel &kernel, Block &b) {
         double total = b.total[i] * s.scale;
         total *= s.oversample_thick ? 1.0 : b.capture[i];
         total *= s.oversample_polar ? 1.0 : b.polar[i];
-        b.total[i] = s.oversample_omega ? total : total * b.omega[i];
+        result[i] = s.oversample_omega ? total : total * b.omega[i];
     }
 }
 
 }  // namespace
 
-// Photons of the `count` pixels with these numbers (slow x width + fast) into `photons`, unless that is null.
-// Returns the sum of their solid angles in use; negative where `Setup` is not what this was compiled for.
+// Photons of the `count` pixels with these numbers (slow x width + fast) in each of some frames, which share what
+// `render` says, into the arrays `photons`, unless that is null. Strictly there is one frame.
+// Returns the sum of the solid angles in use in one of them; negative where `Setup` is not what this was compiled for.
 extern "C" __attribute__((visibility("default")))
-double tilesim_render(const Setup *setup, int64_t count, const int64_t *numbers, double *photons) {
+double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t count, const int64_t *numbers,
+                      double *const *photons) {
+    const Setup *setup = setups[0];
     if (setup->size != int64_t(sizeof(Setup))) return -1.0;
     static thread_local Block block;
     Block &b = block;
+    std::vector<Frame> frames(photons ? frame_count : 0);
+    for (size_t place = 0; place < frames.size(); place++) {
+        const Setup &s = *setups[place];
+        frames[place].setup = &s;
+        frames[place].kernel = s.single ? kernel_of<float>(s.shape) : kernel_of<double>(s.shape);
+        frames[place].photons = photons[place];
+    }
     const int64_t rays = setup->layers * setup->oversample * setup->oversample;
     const double evaluations = double(rays * setup->sources * setup->phi_steps * setup->grains[0].domains);
     const double width = double(setup->width);
-    const Kernel kernel = setup->single ? kernel_of<float>(setup->shape) : kernel_of<double>(setup->shape);
     double solid_angle = 0;
     for (int64_t start = 0; start < count; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, count - start));
@@ -210,10 +243,10 @@ double tilesim_render(const Setup *setup, int64_t count, const int64_t *numbers,
             b.interpolated[i] = setup->latch < 0 ? INFINITY : double(setup->latch) - b.number[i] * evaluations;
         }
         if (!photons) for_rays(*setup, b, false, [](int64_t, bool, bool) {});
-        else if (setup->strict) render_strictly(*setup, kernel, b);
-        else render(*setup, kernel, b);
+        else if (setup->strict) render_strictly(*setup, frames[0].kernel, b, frames[0].total);
+        else render(frames, b);
         for (int i = 0; i < used; i++) solid_angle += b.omega_sum[i];
-        if (photons) std::copy_n(b.total, used, photons + start);
+        for (Frame &f : frames) std::copy_n(f.total, used, f.photons + start);
     }
     return solid_angle;
 }

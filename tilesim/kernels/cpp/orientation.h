@@ -14,7 +14,7 @@ struct Block {
     alignas(64) double d[3][LANES];                        // unit vector to the sub-pixel
     alignas(64) double omega[LANES], capture[LANES], polar[LANES], factor[LANES];
     alignas(64) double accepted[LANES], visited[LANES];    // one, or zero where dmin rejects the wave
-    alignas(64) double total[LANES], layer[LANES], isotropic[LANES], absorbed[LANES], omega_sum[LANES];
+    alignas(64) double total[LANES], isotropic[LANES], absorbed[LANES], omega_sum[LANES];
     alignas(64) double first_omega[LANES];
     alignas(64) double interpolated[LANES];                // so many first evaluations may be interpolated
     int64_t channel;                                       // of the wave, by which its structure factors are found

@@ -1,0 +1,160 @@
+"""Shots that are drawn: their statistics, the lattice that remains, and that a frame is the same in any series."""
+
+import math
+
+import numpy as np
+import pytest
+from experiments import plain
+
+import tilesim
+from tilesim import Crystal, Distribution, InputError, draw
+from tilesim.geometry.resolution import beam_centre
+from tilesim.series.draws import tied_angles, tied_lengths
+
+TETRAGONAL = plain().replace(
+    crystal=Crystal.from_cell(
+        6e-9, 6e-9, 9e-9, cells=(5, 5, 4), mosaic_rotations=(np.eye(3), [[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
+    )
+)
+EVERYTHING = {
+    "orientation": "uniform",
+    "cell": Distribution("normal", sd=0.01, relative=True),
+    "size": Distribution("lognormal", median=3e-8, sigma=0.2),
+    "mosaic_spread": Distribution("uniform", low=0.0, high=0.3),
+    "energy": Distribution("normal", sd=20.0),
+    "fluence": Distribution("gamma", sd=0.4, relative=True),
+    "distance": Distribution("normal", sd=1e-4),
+    "beam_shift": Distribution("normal", sd=2e-4),
+    "blank": 0.25,
+}
+MANY = 20_000
+
+
+def column(name, **draws):
+    return draw(TETRAGONAL, MANY, seed=4, **draws).columns[name]
+
+
+def test_a_frame_is_the_same_in_a_series_of_any_length():
+    long, short = draw(TETRAGONAL, 50, seed=4, **EVERYTHING), draw(TETRAGONAL, 9, seed=4, **EVERYTHING)
+    alone = draw(TETRAGONAL, 1, seed=4, numbers=[8], **EVERYTHING)
+    assert long[8] == short[8] == alone[0]
+    assert len({experiment.digest for experiment in long}) == 50
+    assert draw(TETRAGONAL, 9, seed=5, **EVERYTHING)[8] != short[8]
+
+
+def test_a_further_draw_changes_no_other():
+    both = draw(TETRAGONAL, 9, seed=4, orientation="uniform", energy=Distribution("normal", sd=20.0))
+    assert np.array_equal(
+        both.columns["orientation"], draw(TETRAGONAL, 9, seed=4, orientation="uniform").columns["orientation"]
+    )
+
+
+def test_the_experiments_have_what_was_drawn():
+    series = draw(TETRAGONAL, 40, seed=4, **EVERYTHING)
+    hits = [k for k in range(40) if not series.columns["blank"][k]]
+    assert 20 < len(hits) < 40
+    for k in hits[:5]:
+        crystal, columns = series[k].crystal, {name: values[k] for name, values in series.columns.items()}
+        np.testing.assert_allclose(crystal.orientation.ravel(), columns["orientation"], atol=1e-12)
+        np.testing.assert_allclose(crystal.cell, columns["unit_cell"], rtol=1e-12)
+        assert crystal.cells == tuple(columns["cells"])
+        assert crystal.spread == pytest.approx(columns["mosaic_scale"] * TETRAGONAL.crystal.spread)
+        assert series[k].beam.wavelength == columns["wavelength"] and series[k].beam.fluence == columns["fluence"]
+        assert series[k].detector.panels[0].distance == pytest.approx(columns["distance"])
+        pixel = TETRAGONAL.detector.panels[0].pixel_size
+        shift = np.subtract(centre(series[k]), centre(TETRAGONAL))
+        np.testing.assert_allclose(shift * pixel, columns["beam_shift"], atol=1e-9)
+    blank = series[next(k for k in range(40) if k not in hits)]
+    assert blank.crystal is None and not tilesim.simulate_now(blank, device="cpu", backend="eager").any()
+
+
+def centre(experiment):
+    return beam_centre(experiment.detector.panels[0], experiment.beam)
+
+
+def test_lattice_constraints_are_kept():
+    cell = column("unit_cell", cell=Distribution("normal", sd=1e-10), cell_angles=Distribution("normal", sd=0.01))
+    assert np.array_equal(cell[:, 0], cell[:, 1]) and (cell[:, 3:] == math.pi / 2).all()
+    assert (cell[:, 0].std(), cell[:, 2].std()) == (pytest.approx(1e-10, rel=0.03), pytest.approx(1e-10, rel=0.03))
+    assert abs(np.corrcoef(cell[:, 0], cell[:, 2])[0, 1]) < 0.03
+    rhombohedral, triclinic = (5.0, 5.0, 5.0, 1.4, 1.4, 1.4), (5.0, 6.0, 7.0, 1.4, 1.5, 1.6)
+    assert (tied_lengths(rhombohedral), tied_angles(rhombohedral)) == ((0, 0, 0), (0, 0, 0))
+    assert (tied_lengths(triclinic), tied_angles(triclinic)) == ((0, 1, 2), (0, 1, 2))
+    assert tied_angles((5.0, 5.0, 7.0, math.pi / 2, math.pi / 2, 2 * math.pi / 3)) == (-1, -1, -1)
+    assert tied_angles((5.0, 6.0, 7.0, math.pi / 2, 1.7, math.pi / 2)) == (-1, 1, -1)
+
+
+def test_draws_have_the_moments_of_their_distributions():
+    base = TETRAGONAL.beam
+    energy = 1.23984198e-6 / column("wavelength", energy=Distribution("normal", mean=9000.0, sd=30.0))
+    assert (energy.mean(), energy.std()) == (pytest.approx(9000.0, abs=1.0), pytest.approx(30.0, rel=0.03))
+    fluence = column("fluence", fluence=Distribution("gamma", sd=0.5, relative=True)) / base.fluence
+    assert (fluence.mean(), fluence.std()) == (pytest.approx(1.0, abs=0.02), pytest.approx(0.5, rel=0.05))
+    assert ((fluence - fluence.mean()) ** 3).mean() / fluence.std() ** 3 == pytest.approx(1.0, abs=0.15)  # 2 / sqrt(4)
+    size = column("cells", size=Distribution("lognormal", median=2e-7, sigma=0.3))[:, 0] * 6e-9
+    assert (np.median(size), np.log(size).std()) == (pytest.approx(2e-7, rel=0.03), pytest.approx(0.3, rel=0.03))
+    uniform = column("distance", distance=Distribution("uniform", low=0.1, high=0.2))
+    assert (uniform.mean(), uniform.std()) == (
+        pytest.approx(0.15, abs=1e-3),
+        pytest.approx(0.1 / math.sqrt(12), rel=0.02),
+    )
+    chosen = column("distance", distance=Distribution("choice", values=(0.1, 0.2), weights=(1, 3)))
+    assert set(chosen) == {0.1, 0.2} and (chosen == 0.2).mean() == pytest.approx(0.75, abs=0.01)
+    bounded = column("fluence", fluence=Distribution("normal", mean=0.0, sd=1.0, low=0.0))
+    assert bounded.min() >= 0 and bounded.mean() == pytest.approx(math.sqrt(2 / math.pi), abs=0.02)
+    assert column("blank", blank=0.3).mean() == pytest.approx(0.3, abs=0.012)
+
+
+def test_orientations_about_that_of_the_base():
+    turned = column("orientation", orientation=Distribution("normal", mean=0.0, sd=math.radians(2))).reshape(-1, 3, 3)
+    relative = turned @ TETRAGONAL.crystal.orientation.T
+    angles = np.degrees(np.arccos(np.clip((np.trace(relative, axis1=1, axis2=2) - 1) / 2, -1, 1)))
+    assert math.sqrt((angles**2).mean()) == pytest.approx(2.0, rel=0.03)
+    axis = np.array([relative[:, 2, 1] - relative[:, 1, 2], relative[:, 0, 2] - relative[:, 2, 0]])
+    np.testing.assert_allclose(axis.mean(axis=1), 0.0, atol=0.002)
+
+
+def test_listed_values_are_those_of_the_shots_in_order():
+    listed = Distribution("listed", values=(0.1, 0.2, 0.15))
+    assert draw(TETRAGONAL, 2, distance=listed).columns["distance"].tolist() == [0.1, 0.2]
+    matrices = draw(TETRAGONAL, 5, orientation="uniform").columns["orientation"].reshape(-1, 3, 3)
+    assert np.array_equal(draw(TETRAGONAL, 4, orientation=matrices).columns["orientation"], matrices[:4].reshape(4, 9))
+
+
+@pytest.mark.parametrize(
+    "draws, said",
+    [
+        ({"colour": 1.0}, "no draw of 'colour'"),
+        ({"orientation": "random"}, "orientation 'random'; expected uniform"),
+        ({"cells": 3, "size": 1e-8}, "draws of cells and size"),
+        ({"energy": Distribution("normal", mean=1.0, sd=100.0)}, "energy of frame [0-9]+ is -.*; expected eV above 0"),
+        ({"fluence": Distribution("normal", sd=1.0, low=5.0, high=6.0, mean=900.0)}, "expected bounds that leave room"),
+        ({"distance": Distribution("listed", values=(0.1,))}, "distance: 1 values of 30 shots"),
+        ({"blank": 1.5}, "share of blank shots is 1.5"),
+        ({"cell_angles": Distribution("normal", sd=2.0)}, None),
+        ({"distance": "far"}, "draw of distance is 'far'; expected a Distribution"),
+    ],
+)
+def test_draws_that_cannot_be_are_one_line(draws, said):
+    if said is None:  # nothing is free
+        assert draw(TETRAGONAL, 30, **draws)[3] == draw(TETRAGONAL, 1, **draws)[0]
+        return
+    with pytest.raises(InputError, match=said):
+        draw(TETRAGONAL, 30, **draws)
+
+
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"name": "gauss"}, "distribution 'gauss'; expected one of constant, normal"),
+        ({"name": "normal"}, "a normal distribution without sd"),
+        ({"name": "uniform", "low": 1, "high": 2, "sd": 1}, "a uniform distribution with sd; expected low, high"),
+        ({"name": "uniform", "low": 3, "high": 2}, "expected low below high"),
+        ({"name": "normal", "sd": -1}, "sd of a distribution is -1"),
+        ({"name": "normal", "sd": math.nan}, "expected a finite number"),
+        ({"name": "choice", "values": (1, 2), "weights": (1,)}, "1 weights of 2 values"),
+    ],
+)
+def test_distributions_that_cannot_be_are_one_line(fields, said):
+    with pytest.raises(InputError, match=said):
+        Distribution(**fields)

@@ -1,0 +1,137 @@
+"""Changes of an experiment by one value each: what the named columns of a series do to its base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.model.checks import finite, numbers, positive, whole_number
+from tilesim.model.crystal import Crystal
+from tilesim.model.experiment import Experiment
+from tilesim.model.factors import StructureFactors
+from tilesim.model.spectrum import Spectrum
+from tilesim.model.vectors import Vector, add, dot, scale
+
+NOTHING = StructureFactors.constant(0.0)
+"""Amplitudes of a shot that hits no crystal."""
+
+
+def _moved(experiment: Experiment, distance: float) -> Experiment:
+    """The detector moved along the incident beam until the plane of its first panel is at `distance`, metres."""
+    beam, first = experiment.beam.direction, experiment.detector.panels[0]
+    facing = dot(beam, first.normal)
+    if facing == 0.0:
+        raise InputError("the detector is parallel to the incident beam; its distance along it cannot be changed")
+    return _translated(experiment, scale(beam, (positive("distance", distance) - first.distance) / facing))
+
+
+def _field(part: str, field: str) -> Callable[[Experiment, Any], Experiment]:
+    """A change of one field of one part, which other fields follow as in `replace`."""
+
+    def change(experiment: Experiment, value: Any) -> Experiment:
+        return experiment.replace(**{part: getattr(experiment, part).replace(**{field: value})})
+
+    return change
+
+
+def _of_crystal(change: Callable[[Crystal, Any], Crystal]) -> Callable[[Experiment, Any], Experiment]:
+    """A change of the crystal of an experiment that has one."""
+
+    def of_experiment(experiment: Experiment, value: Any) -> Experiment:
+        if experiment.crystal is None:
+            raise InputError("the experiment has no crystal; expected one that can be oriented, or given another cell")
+        return experiment.replace(crystal=change(experiment.crystal, value))
+
+    return of_experiment
+
+
+def _with_cell(crystal: Crystal, cell: Any) -> Crystal:
+    """The crystal with another unit cell in its orientation."""
+    standard = Crystal.from_cell(*numbers("unit cell", cell, 6)).oriented(crystal.orientation)
+    return crystal.replace(a=standard.a, b=standard.b, c=standard.c)
+
+
+def _with_spread(crystal: Crystal, factor: Any) -> Crystal:
+    """The crystal with the angle of every mosaic rotation multiplied."""
+    times = finite("mosaic_scale", factor)
+    if (spread := crystal.mosaic_spread) is not None:
+        return crystal.replace(mosaic_spread=spread.replace(sigma=scale(spread.sigma, abs(times))))
+    return crystal.replace(mosaic_rotations=[_scaled(np.reshape(m, (3, 3)), times) for m in crystal.mosaic_rotations])
+
+
+def _scaled(rotation: np.ndarray, factor: float) -> np.ndarray:
+    """The rotation about the same axis by so many times its angle, which is below half a turn."""
+    across = np.array(
+        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
+    )
+    sine = float(np.linalg.norm(across)) / 2.0
+    if sine == 0.0:
+        return rotation
+    angle = factor * float(np.arctan2(sine, (np.trace(rotation) - 1.0) / 2.0))
+    x, y, z = across / (2.0 * sine)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    turned: np.ndarray = np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
+    return turned
+
+
+def _beam_shifted(experiment: Experiment, shift: Any) -> Experiment:
+    """The detector moved in the plane of its first panel until the beam arrives `shift` further along (slow, fast)."""
+    slow, fast = numbers("beam_shift", shift, 2)
+    first = experiment.detector.panels[0]
+    return _translated(experiment, add(scale(first.slow, -slow), scale(first.fast, -fast)))
+
+
+def _translated(experiment: Experiment, by: Vector) -> Experiment:
+    panels = tuple(panel.replace(origin=add(panel.origin, by)) for panel in experiment.detector.panels)
+    return experiment.replace(detector=experiment.detector.replace(panels=panels))
+
+
+def _blank(experiment: Experiment, value: Any) -> Experiment:
+    """The experiment without its crystal where the value is 1."""
+    if whole_number("blank", value, at_least=0) > 1:
+        raise InputError(f"blank is {value}; expected 0 or 1")
+    return experiment.replace(crystal=None, other_crystals=(), factors=NOTHING) if value else experiment
+
+
+def _lit(experiment: Experiment, channels: Any) -> Experiment:
+    """The beam with another spectrum."""
+    found = np.array(channels)
+    if found.ndim != 2 or found.shape[1] != 2:
+        raise InputError(f"a spectrum of the series has the shape {found.shape}; expected (channel, 2)")
+    return experiment.replace(beam=experiment.beam.with_spectrum(Spectrum(*found.T)))
+
+
+CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
+    "spectrum": _lit,
+    "scan_start": _field("scan", "start"),
+    "wavelength": _field("beam", "wavelength"),
+    "direction": _field("beam", "direction"),
+    "fluence": _field("beam", "fluence"),
+    "exposure": _field("beam", "exposure"),
+    "unit_cell": _of_crystal(_with_cell),
+    "cells": _field("crystal", "cells"),
+    "orientation": _of_crystal(Crystal.oriented),
+    "mosaic_scale": _of_crystal(_with_spread),
+    "distance": _moved,
+    "beam_shift": _beam_shifted,
+    "blank": _blank,
+}
+"""What a column of this name does to the base, in this order; a column such as `scan.step` sets a field as it is."""
+PARTS_CHANGED = {
+    **{"scan_start": ("scan",), "distance": ("detector",), "beam_shift": ("detector",)},
+    **dict.fromkeys(("spectrum", "wavelength", "direction", "fluence", "exposure"), ("beam",)),
+    **dict.fromkeys(("unit_cell", "cells", "orientation", "mosaic_scale"), ("crystal",)),
+    "blank": ("crystal", "factors"),
+}
+"""Parts of an experiment that a named column changes."""
+KEEP_STEPS = frozenset(CHANGES) - {"blank", "spectrum"} | {
+    "scan.start",
+    "scan.step",
+    "beam.wavelength",
+    "beam.fluence",
+    "crystal.cells",
+}
+"""Columns that change neither the shape of the panels nor how many evaluations a pixel takes."""
