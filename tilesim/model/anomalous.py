@@ -36,8 +36,9 @@ class AnomalousCurve(Noun):
     --------
     >>> from tilesim import AnomalousCurve
     >>> curve = AnomalousCurve("Fe", energies=[7.10, 7.12], f1=[-6.0, -8.0], f2=[0.5, 2.5])
-    >>> curve.at(12.3984198e-10 / 7.11)
-    (-7+1.5j)
+    >>> value = curve.at(12.3984198e-10 / 7.11)
+    >>> round(value.real, 6), round(value.imag, 6)
+    (-7.0, 1.5)
     """
 
     element: str
@@ -125,9 +126,16 @@ class AnomalousFactors(StructureFactors):
     >>> parts = np.ones((2, 1, 1, 1), complex)
     >>> iron = AnomalousCurve("Fe", [7.0, 9.0], [-8.0, -4.0], [0.0, 3.0])
     >>> factors = AnomalousFactors(parts, [iron], 12.3984198e-10 / 7)
-    >>> factors.grid.tolist(), factors.at(12.3984198e-10 / 9).tolist()
-    ([[[7.0]]], [[[4.242640687119285]]])
+    >>> factors.grid.tolist(), factors.at(12.3984198e-10 / 9).round(6).tolist()
+    ([[[7.0]]], [[[4.242641]]])
     """
+
+    parts: Complex
+    """(1 + elements, h, k, l), F0 first."""
+    curves: tuple[AnomalousCurve, ...]
+    """f' and f'' of each element."""
+    wavelength: float
+    """Metres, for which `grid` has the amplitudes."""
 
     def __init__(
         self,
@@ -139,9 +147,6 @@ class AnomalousFactors(StructureFactors):
         reflections: int = 0,
         source: str = "",
     ) -> None:
-        self.parts: Complex
-        self.curves: tuple[AnomalousCurve, ...]
-        self.wavelength: float
         own = np.array(parts, dtype=np.complex128)
         curves = checks.instances("curves of f' and f''", curves, AnomalousCurve)
         if own.ndim != 4 or len(own) != 1 + len(curves):
@@ -231,9 +236,12 @@ class ChannelFactors(StructureFactors):
     [[[40.0]]]
     """
 
+    wavelengths: tuple[float, ...]
+    """Metres, rising."""
+    stack: Array
+    """(channel, h, k, l), over the indices that any of the tables has."""
+
     def __init__(self, tables: Mapping[float, StructureFactors]) -> None:
-        self.wavelengths: tuple[float, ...]
-        self.stack: Array
         if not tables:
             raise InputError("structure factors by channel without a table; expected one or more, by wavelength")
         found = {checks.positive("wavelength of a table", wave): tables[wave] for wave in sorted(tables)}
