@@ -287,6 +287,11 @@ CRYSTAL = [
     click.option(
         "--lattices", metavar="FILE", help="Several lattices: rows of a share and angles x y z, or a rotation matrix."
     ),
+    click.option("--diffuse-gamma", metavar="A[,A,A]", help="Diffuse scattering: correlation length of motions."),
+    click.option("--diffuse-sigma", metavar="A[,A,A]", help="Diffuse scattering: displacement, root mean square."),
+    click.option("--diffuse-symmetry", metavar="222|...", help="Rotations that it is averaged over [1]."),
+    click.option("--diffuse-stencil", metavar="N", help="Nodes on each side of the nearest one that count [1]."),
+    click.option("--diffuse-frame", metavar="lab|crystal", help="Axes of three lengths; must be stated with them."),
 ]
 """The crystal beyond nanoBragg's own flags (docs/crystals.md)."""
 SPECTRUM = [

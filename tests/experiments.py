@@ -9,6 +9,7 @@ from tilesim.model import (
     Beam,
     Crystal,
     Detector,
+    Diffuse,
     Experiment,
     MosaicSpread,
     Panel,
@@ -121,14 +122,28 @@ def assembled(**changes):
         mosaic_frame="crystal",
         sizes=SizeSpread((0.7, 1.2), (1, 2)),
         share=0.7,
+        diffuse=Diffuse((30e-10, 20e-10, 25e-10), (0.5e-10, 0.3e-10, 0.4e-10), stencil=0),
     )
     second = (
         plain()
         .crystal.rotated((0.0, 1.0, 1.0), 0.7)
-        .replace(cells=(4, 4, 5), shape=Shape.GAUSS_HKL, fudge=0.1, mosaic_rotations=(TURN,) * 3, share=0.3)
+        .replace(
+            cells=(4, 4, 5),
+            shape=Shape.GAUSS_HKL,
+            fudge=0.1,
+            mosaic_rotations=(TURN,) * 3,
+            share=0.3,
+            diffuse=Diffuse((30e-10, 20e-10, 25e-10), 0.4e-10, stencil=0, frame="lab"),
+        )
     )
     scan = Scan((0.6, 0.8, 0.0), 0.4, 0.02, 3)
     return plain(**{"crystal": first, "other_crystals": (second,), "scan": scan, **changes})
+
+
+def diffuse(**changes):
+    """A crystal with anisotropic diffuse scattering, of one orientation."""
+    motion = Diffuse((30e-10, 20e-10, 25e-10), (0.5e-10, 0.3e-10, 0.4e-10), "2")
+    return plain(**{"crystal": plain().crystal.replace(diffuse=motion), **changes})
 
 
 ALL = {
@@ -137,6 +152,7 @@ ALL = {
     "veiled": veiled(),
     "interpolated": interpolated(),
     "assembled": assembled(),
+    "diffuse": diffuse(),
     "strict plain": strict(plain(scan=Scan((1.0, 0.0, 0.0), 0.0, 0.01, 3))),
     "strict rich": strict(rich()),
     "strict interpolated": strict(interpolated()),

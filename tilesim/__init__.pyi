@@ -19,6 +19,7 @@ from tilesim.model import Beam as Beam
 from tilesim.model import ChannelFactors as ChannelFactors
 from tilesim.model import Crystal as Crystal
 from tilesim.model import Detector as Detector
+from tilesim.model import Diffuse as Diffuse
 from tilesim.model import Distribution as Distribution
 from tilesim.model import Experiment as Experiment
 from tilesim.model import MosaicAxes as MosaicAxes
@@ -27,6 +28,7 @@ from tilesim.model import MosaicSpread as MosaicSpread
 from tilesim.model import Panel as Panel
 from tilesim.model import PixelMask as PixelMask
 from tilesim.model import Region as Region
+from tilesim.model import Rotations as Rotations
 from tilesim.model import Sampling as Sampling
 from tilesim.model import Scan as Scan
 from tilesim.model import ScatteringCurve as ScatteringCurve

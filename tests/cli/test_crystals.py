@@ -15,6 +15,7 @@ ORIENTED = ("--crystal-shape", "gauss-hkl", "--ncells", "3.5,4,2.5,0.3,-0.2,0.1"
 MANY = (
     *("--ncells", "3.5,4,2.5", "--mosaic-sigma", "0.5,1,2", "--mosaic-frame", "crystal", "-mosaic_domains", "4"),
     *("-phi", "10", "-osc", "2", "-phisteps", "2", "--domain-sizes", "lognormal:0.3:2", "--lattices", "two.txt"),
+    *("--diffuse-gamma", "20", "--diffuse-sigma", "0.4", "--diffuse-stencil", "0"),
 )
 
 

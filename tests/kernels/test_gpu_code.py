@@ -25,3 +25,14 @@ def test_every_form_of_it_compiles(shape, interpolate, parts, single, tmp_path, 
     compiled = triton.compile(ASTSource(gpu._add_orientations, kinds, constexprs=chosen), target=HOPPER)
     assert len(compiled.asm["cubin"]) > 10000
     assert compiled.metadata.shared == 0
+
+
+@pytest.mark.filterwarnings("ignore:TRITON")
+@pytest.mark.parametrize("single", [True, False])
+def test_diffuse_scattering_compiles(single, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    kinds = {name: "*fp64" for name in gpu._add_diffuse.arg_names}
+    kinds |= dict.fromkeys(("pixels", "orientations", "rotations", "stencil"), "i32") | {"BLOCK": "constexpr"}
+    kinds["squares"] = "*fp32" if single else "*fp64"
+    source = ASTSource(gpu._add_diffuse, kinds, constexprs={"BLOCK": gpu.BLOCK})
+    assert len(triton.compile(source, target=HOPPER).asm["cubin"]) > 5000

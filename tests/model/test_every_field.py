@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from experiments import TILTED, TURN, assembled, interpolated, plain, rich, veiled
+from experiments import TILTED, TURN, assembled, diffuse, interpolated, plain, rich, veiled
 
 import tilesim
 from tilesim.errors import TilesimError
@@ -16,6 +16,7 @@ from tilesim.model import (
     Beam,
     Crystal,
     Detector,
+    Diffuse,
     Experiment,
     MosaicSpread,
     Panel,
@@ -58,6 +59,7 @@ BASES = {
     "in hkl": plain(crystal=plain().crystal.replace(shape=Shape.GAUSS_HKL)),
     "even": plain(factors=StructureFactors.constant(50.0)),
     "assembled": assembled(),
+    "diffuse": diffuse(),
     "curved": plain(detector=Detector((Panel.facing(0.06, 4e-4, (23, 31), curved_radius=0.06),), "small")),
 }
 CURVE = ScatteringCurve((0.0, 2e8, 9e8), (4.0, 7.0, 1.0), "another")
@@ -95,6 +97,12 @@ CHANGES = {
     (Crystal, "mosaic_frame"): Change("assembled", "lab", IMAGE),
     (Crystal, "sizes"): Change("plain", SizeSpread((0.5, 1.0), (1, 1)), IMAGE),
     (Crystal, "share"): Change("plain", 0.5, IMAGE),
+    (Crystal, "diffuse"): Change("plain", Diffuse(30e-10, 0.5e-10), IMAGE),
+    (Diffuse, "gamma"): Change("diffuse", 30e-10, IMAGE),
+    (Diffuse, "sigma"): Change("diffuse", 0.6e-10, IMAGE),
+    (Diffuse, "symmetry"): Change("diffuse", "1", IMAGE),
+    (Diffuse, "stencil"): Change("diffuse", 0, IMAGE),
+    (Diffuse, "frame"): Change("diffuse", "lab", IMAGE),
     (MosaicSpread, "sigma"): Change("assembled", 0.02, IMAGE),
     (MosaicSpread, "domains"): Change("assembled", 6, IMAGE),
     (MosaicSpread, "axes"): Change("assembled", "random", IMAGE),
@@ -158,6 +166,7 @@ PLACES = {
     Crystal: lambda e: e.crystal,
     MosaicSpread: lambda e: e.crystal.mosaic_spread,
     SizeSpread: lambda e: e.crystal.sizes,
+    Diffuse: lambda e: e.crystal.diffuse,
     Detector: lambda e: e.detector,
     Panel: lambda e: e.detector.panels[0],
     Sensor: lambda e: e.detector.panels[0].sensor,
@@ -186,6 +195,8 @@ def changed(experiment, noun, new):
             return changed(experiment, Panel, detector.panels[0].replace(sensor=new))
         case _ if noun is MosaicSpread:
             return experiment.replace(crystal=experiment.crystal.replace(mosaic_spread=new))
+        case _ if noun is Diffuse:
+            return experiment.replace(crystal=experiment.crystal.replace(diffuse=new))
         case _ if noun is SizeSpread:
             return experiment.replace(crystal=experiment.crystal.replace(sizes=new))
         case _ if noun is Region:

@@ -7,7 +7,7 @@ import pytest
 
 from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile
-from tilesim.model import Crystal, MosaicSpread, Shape, SizeSpread
+from tilesim.model import Crystal, Diffuse, MosaicSpread, Shape, SizeSpread
 from tilesim.nanobragg.inputs import files_read
 from tilesim.nanobragg.resolve import from_nanobragg, read_command
 
@@ -67,6 +67,16 @@ def test_lattices_of_a_file(tmp_path):
     assert found.evaluations == 3 * found.steps
 
 
+def test_diffuse_scattering():
+    words = (
+        "--diffuse-gamma 50,40,60 --diffuse-sigma 0.4 --diffuse-symmetry 222 --diffuse-stencil 2 --diffuse-frame lab"
+    )
+    found = crystal(words).diffuse
+    assert (found.symmetry, found.stencil, found.frame) == ("222", 2, "lab")
+    assert found.gamma == pytest.approx((50e-10, 40e-10, 60e-10)) and found.sigma == pytest.approx((0.4e-10,) * 3)
+    assert crystal("--diffuse-gamma 50 --diffuse-sigma 0.4").diffuse == Diffuse(50 * 1e-10, 0.4 * 1e-10)
+
+
 FILES = {
     "few.txt": "1 0 0 0 1 0 0 0\n",
     "no_turn.txt": "1 0 0 0 1 0 0 0 2\n",
@@ -98,6 +108,12 @@ FILES = {
         ("--domain-sizes lognormal:0.3:0", "expected lognormal:SD"),
         ("--domain-sizes sizes.txt", "sizes.txt: sizes of domains"),
         ("--domain-sizes one.txt", "one.txt: expected two numbers a row"),
+        ("--diffuse-gamma 50", "--diffuse-gamma and --diffuse-sigma go together"),
+        ("--diffuse-frame lab", "--diffuse-frame goes with --diffuse-gamma and --diffuse-sigma"),
+        ("--diffuse-gamma 1,2,3 --diffuse-sigma 1", "without --diffuse-frame; expected lab or crystal"),
+        ("--diffuse-gamma 0 --diffuse-sigma 1", "1 or 3 lengths above 0"),
+        ("--diffuse-gamma 5 --diffuse-sigma 1 --diffuse-symmetry 5", "expects one of 1, 2, 222"),
+        ("--diffuse-gamma 5 --diffuse-sigma 1 --diffuse-stencil 9", "expected at most 5"),
         ("--lattices odd.txt", "odd.txt, lattice 1: 3 numbers; expected a share and three angles"),
         ("--lattices negative.txt", "negative.txt, lattice 1: the share is -0.5"),
         ("--lattices nothing.txt", "nothing.txt: all shares are 0"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.compute import Numbers, check_precision, rendered_pixels, summed_type
-from tilesim.model import Crystal, Experiment, MosaicFrame
+from tilesim.model import Crystal, Diffuse, Experiment, MosaicFrame
 from tilesim.model.vectors import Vector, rotate_about, scale
 from tilesim.physics.background import water_background
 from tilesim.tiling.tile import Tile
@@ -38,6 +38,9 @@ class DerivedGrain:
     mosaic: np.ndarray
     """(1 or phi, m, 3, 3) rotations after the spindle"""
     weight: float
+    diffuse: Diffuse | None
+    star: np.ndarray | None
+    """(3, 3) columns a*, b*, c* in 1/m in the frame of the crystal, where diffuse scattering is in that"""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,16 @@ def _grain(crystal: Crystal, mosaic: np.ndarray, weight: float) -> DerivedGrain:
         reciprocal=(a, b, c),
         mosaic=mosaic,
         weight=weight,
+        diffuse=crystal.diffuse,
+        star=_own_star(crystal),
     )
+
+
+def _own_star(crystal: Crystal) -> np.ndarray | None:
+    if crystal.diffuse is None or crystal.diffuse.frame == MosaicFrame.LAB:
+        return None
+    star: np.ndarray = crystal.orientation.T @ np.linalg.inv([crystal.a, crystal.b, crystal.c])
+    return star
 
 
 def _mosaic(crystal: Crystal, axis: Vector, angles: Sequence[float]) -> np.ndarray:

@@ -52,8 +52,12 @@ class _GrainStructure(ctypes.Structure):
     _fields_ = (
         ("domains", ctypes.c_int64),
         ("next_step", ctypes.c_int64),
+        ("rotation_count", ctypes.c_int64),
+        ("stencil", ctypes.c_int64),
+        *((name, ctypes.c_double * 3) for name in ("gamma", "sigma")),
+        ("diffuse_height", ctypes.c_double),
         *((name, ctypes.c_double * n if n > 1 else ctypes.c_double) for name, n in _GRAIN_REAL),
-        *((name, ctypes.c_void_p) for name in ("cell", "turned", "mosaic")),
+        *((name, ctypes.c_void_p) for name in ("cell", "turned", "mosaic", "rotations", "star")),
     )
 
 
@@ -279,7 +283,15 @@ def _laid_out(grains: Sequence[DerivedGrain], turned: Sequence[np.ndarray]) -> t
         for name, n in _GRAIN_REAL:
             value = getattr(grain, name)
             setattr(to, name, value if n == 1 else _field(np.ravel(value).tolist()))
-        for name, array in (("cell", np.array(grain.cell)), ("turned", cells), ("mosaic", grain.mosaic)):
+        pointed = {"cell": np.array(grain.cell), "turned": cells, "mosaic": grain.mosaic}
+        if (diffuse := grain.diffuse) is not None:
+            pointed["rotations"] = diffuse.symmetry.matrices
+            to.rotation_count, to.stencil = len(pointed["rotations"]), diffuse.stencil
+            to.gamma, to.sigma = _field(diffuse.gamma), _field(diffuse.sigma)
+            to.diffuse_height = diffuse.height
+        if grain.star is not None:
+            pointed["star"] = grain.star
+        for name, array in pointed.items():
             arrays.append(np.ascontiguousarray(array, dtype=np.float64))
             setattr(to, name, arrays[-1].ctypes.data)
     return found, arrays

@@ -17,7 +17,8 @@ from tilesim.kernels import tensors
 from tilesim.kernels.derived import SHAPES
 from tilesim.kernels.tensors import NUMBERS_PER_PIXEL, block_of, lower_table
 from tilesim.model import Experiment
-from tilesim.physics.factors import FactorTable
+from tilesim.physics.diffuse import FOUR_PI_SQUARED, LiquidMotion, wave_matrices
+from tilesim.physics.factors import FactorTable, all_squares
 from tilesim.physics.intensity import Grain, KernelSetup, PixelList, Wave
 from tilesim.physics.lattice import GAUSS_REACH, GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED, Lattice
 from tilesim.physics.rotate import mosaic_cells
@@ -76,8 +77,32 @@ def sweep(setup: KernelSetup, pixels: PixelList, wave: Wave, unrotated_start: bo
                 BLOCK=BLOCK,
             )
             number += len(cells)
+            if grain.motion is not None:
+                _diffuse(q, part, cells, lattice, grain.motion)
         total += part * grain.weight
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
+
+
+def _diffuse(q: list[Tensor], part: Tensor, cells: Tensor, lattice: Lattice, motion: LiquidMotion) -> None:
+    """Add the diffuse intensity of some orientations to the sum of every pixel."""
+    table, device = lattice.table, part.device
+    waves = wave_matrices(cells.reshape(-1, 3, 3), motion)
+    lengths = [FOUR_PI_SQUARED * x * x for x in (*motion.gamma, *motion.sigma)]
+    numbers = (*lengths, motion.height, *table.lowest, *table.highest, table.rows, table.length, table.origin)
+    constants = torch.tensor(numbers, dtype=torch.float64, device=device)
+    _add_diffuse[(triton.cdiv(len(part), BLOCK),)](
+        *q,
+        part,
+        cells.to(device),
+        waves.reshape(-1, 9).contiguous().to(device),
+        constants,
+        all_squares(table),
+        len(part),
+        len(cells),
+        waves.shape[1],
+        motion.stencil,
+        BLOCK=BLOCK,
+    )
 
 
 def _cells(grain: Grain, unrotated_start: bool) -> Iterator[Tensor]:
@@ -274,4 +299,55 @@ def _add_orientations(
                 total += tl.exp(distance) * factor.to(tl.float64) * volume_squared
             else:
                 total += tl.where(distance < reach, factor.to(tl.float64), 0.0) * volume_squared
+    tl.store(total_of + lane, total, mask=used)
+
+
+@triton.jit
+def _add_diffuse(
+    x_of, y_of, z_of, total_of, cells, waves, constants, squares, pixels, orientations, rotations, stencil,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Add the diffuse intensity of some orientations to the sum of every pixel (physics/diffuse.py)."""
+    lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    used = lane < pixels
+    x = tl.load(x_of + lane, mask=used, other=0.0)
+    y = tl.load(y_of + lane, mask=used, other=0.0)
+    z = tl.load(z_of + lane, mask=used, other=0.0)
+    total = tl.load(total_of + lane, mask=used, other=0.0)
+    gx, gy, gz = tl.load(constants), tl.load(constants + 1), tl.load(constants + 2)
+    sx, sy, sz = tl.load(constants + 3), tl.load(constants + 4), tl.load(constants + 5)
+    height = tl.load(constants + 6)
+    low_h, low_k, low_l = tl.load(constants + 7), tl.load(constants + 8), tl.load(constants + 9)
+    high_h, high_k, high_l = tl.load(constants + 10), tl.load(constants + 11), tl.load(constants + 12)
+    rows, length, origin = tl.load(constants + 13), tl.load(constants + 14), tl.load(constants + 15)
+    edge = 2 * stencil + 1
+    for number in range(orientations):
+        cell = cells + 9 * number
+        h = x * tl.load(cell) + y * tl.load(cell + 1) + z * tl.load(cell + 2)
+        k = x * tl.load(cell + 3) + y * tl.load(cell + 4) + z * tl.load(cell + 5)
+        l = x * tl.load(cell + 6) + y * tl.load(cell + 7) + z * tl.load(cell + 8)
+        h0, k0, l0 = tl.ceil(h - 0.5), tl.ceil(k - 0.5), tl.ceil(l - 0.5)
+        for rotation in range(rotations):
+            m = waves + 9 * (number * rotations + rotation)
+            xh, xk, xl = tl.load(m), tl.load(m + 1), tl.load(m + 2)
+            yh, yk, yl = tl.load(m + 3), tl.load(m + 4), tl.load(m + 5)
+            zh, zk, zl = tl.load(m + 6), tl.load(m + 7), tl.load(m + 8)
+            u = h0 * xh + k0 * xk + l0 * xl
+            v = h0 * yh + k0 * yk + l0 * yl
+            w = h0 * zh + k0 * zk + l0 * zl
+            exponent = u * u * sx + v * v * sy + w * w * sz
+            strength = exponent * tl.exp(-exponent) * height
+            for place in range(edge * edge * edge):
+                node_h = h0 + (place // (edge * edge) - stencil)
+                node_k = k0 + (place // edge % edge - stencil)
+                node_l = l0 + (place % edge - stencil)
+                row = _clamp(node_h, low_h, high_h) * rows + _clamp(node_k, low_k, high_k)
+                entry = (row * length + _clamp(node_l, low_l, high_l) + origin).to(tl.int32)
+                factor = tl.load(squares + entry, mask=used, other=0.0).to(tl.float64)
+                dh, dk, dl = h - node_h, k - node_k, l - node_l
+                u = dh * xh + dk * xk + dl * xl
+                v = dh * yh + dk * yk + dl * yl
+                w = dh * zh + dk * zk + dl * zl
+                fall = 1.0 + (u * u * gx + v * v * gy + w * w * gz)
+                total += factor * strength / (fall * fall)
     tl.store(total_of + lane, total, mask=used)

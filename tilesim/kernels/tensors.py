@@ -12,8 +12,9 @@ import torch
 from tilesim.compute import Numbers
 from tilesim.kernels.derived import PADDING, DerivedGrain, derive, raster
 from tilesim.kernels.tables import Channels, bordered_parts, channels_of
-from tilesim.model import AnomalousFactors, Experiment, StructureFactors
+from tilesim.model import AnomalousFactors, Diffuse, Experiment, StructureFactors
 from tilesim.model.vectors import Vector
+from tilesim.physics.diffuse import LiquidMotion
 from tilesim.physics.factors import FactorTable, make_parts, make_table
 from tilesim.physics.intensity import Grain, KernelSetup, PixelList, Sweep, photons, rays, sweep
 from tilesim.physics.lattice import Lattice
@@ -97,7 +98,8 @@ def lower(
         lattices = tuple(Lattice(crystal.shape.value, *numbers, table, dtype) for table in tables)
         cell = torch.tensor(one.cell, dtype=torch.float64)
         turned = spindle_cells(cell, scan.axis, derived.angles)
-        return Grain(lattices, cell, turned, torch.tensor(one.mosaic, dtype=torch.float64), one.weight)
+        mosaic = torch.tensor(one.mosaic, dtype=torch.float64)
+        return Grain(lattices, cell, turned, mosaic, one.weight, _motion(one.diffuse, one.star))
 
     setup = KernelSetup(
         grains=tuple(map(grain, derived.grains)),
@@ -131,6 +133,14 @@ def lower(
         channel_of=channels.of_source,
     )
     return TensorKernel(experiment, setup, str(device), block_of(device.type), derived.first_pixel, sweep)
+
+
+def _motion(diffuse: Diffuse | None, star: np.ndarray | None) -> LiquidMotion | None:
+    if diffuse is None:
+        return None
+    own = None if star is None else torch.tensor(star)
+    rotations = torch.tensor(diffuse.symmetry.matrices)
+    return LiquidMotion(diffuse.gamma, diffuse.sigma, diffuse.height, diffuse.stencil, rotations, own)
 
 
 def block_of(device: str) -> int:

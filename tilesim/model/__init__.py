@@ -5,6 +5,7 @@ from tilesim.model.background import Background, ScatteringCurve
 from tilesim.model.beam import Beam, Source
 from tilesim.model.crystal import Crystal, Shape
 from tilesim.model.detector import Detector, Panel, Sensor
+from tilesim.model.diffuse import Diffuse, Rotations
 from tilesim.model.distribution import Distribution
 from tilesim.model.experiment import Experiment
 from tilesim.model.factors import StructureFactors
@@ -23,6 +24,7 @@ __all__ = [
     "ChannelFactors",
     "Crystal",
     "Detector",
+    "Diffuse",
     "Distribution",
     "Experiment",
     "MosaicAxes",
@@ -31,6 +33,7 @@ __all__ = [
     "Panel",
     "PixelMask",
     "Region",
+    "Rotations",
     "Sampling",
     "Scan",
     "ScatteringCurve",

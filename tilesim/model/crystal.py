@@ -13,6 +13,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import checks
+from tilesim.model.diffuse import Diffuse
 from tilesim.model.mosaic import MosaicFrame, MosaicSpread, SizeSpread
 from tilesim.model.noun import Noun, counted
 from tilesim.model.vectors import IDENTITY, Matrix, Vector, add, cross, dot, norm, reciprocal, rotate_about, scale, unit
@@ -114,6 +115,8 @@ class Crystal(Noun):
     """Sizes of the mosaic domains; None: all are as `cells` says."""
     share: float = 1.0
     """Share of the flux or of the volume: a factor on the intensity, 0 or more."""
+    diffuse: Diffuse | None = None
+    """Diffuse scattering between the reflections."""
 
     def __post_init__(self) -> None:
         for name in "abc":
@@ -136,7 +139,7 @@ class Crystal(Noun):
             mosaic_frame=checks.choice("frame of the mosaic rotations", self.mosaic_frame, MosaicFrame),
             share=checks.not_negative("share of the crystal", self.share),
         )
-        for name, kind in (("mosaic_spread", MosaicSpread), ("sizes", SizeSpread)):
+        for name, kind in (("mosaic_spread", MosaicSpread), ("sizes", SizeSpread), ("diffuse", Diffuse)):
             if getattr(self, name) is not None:
                 checks.instance(f"{name} of the crystal", getattr(self, name), kind)
         if self.mosaic_spread is not None and self.mosaic_rotations != (IDENTITY,):
@@ -210,8 +213,8 @@ class Crystal(Noun):
 
     def plain_mosaic(self) -> bool:
         """Whether mosaic rotations in the frame of the laboratory are all there is, as for nanoBragg."""
-        unusual = (self.mosaic_spread, self.sizes)
-        return unusual == (None, None) and self.mosaic_frame == MosaicFrame.LAB and self.share == 1.0
+        unusual = (self.mosaic_spread, self.sizes, self.diffuse)
+        return unusual == (None, None, None) and self.mosaic_frame == MosaicFrame.LAB and self.share == 1.0
 
     def grown(self, factor: float) -> Self:
         """The crystal of a size that is `factor` times this one's along each axis. Raises InputError."""
@@ -311,6 +314,8 @@ class Crystal(Noun):
             rows["frame"] = f"mosaic rotations in the frame of the {self.mosaic_frame}"
         if self.sizes is not None:
             rows["sizes"] = self.sizes.text
+        if self.diffuse is not None:
+            rows["diffuse"] = f"diffuse scattering, gamma {self.diffuse.text}"
         if self.share != 1.0:
             rows["share"] = f"share {self.share:.6g}"
         return rows

@@ -10,7 +10,7 @@ from typing import Any
 from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
 from tilesim.files.reading import printable
-from tilesim.model import Crystal, MosaicSpread, SizeSpread, checks
+from tilesim.model import Crystal, Diffuse, MosaicSpread, SizeSpread, checks
 from tilesim.model.crystal import Shape
 from tilesim.model.vectors import Matrix, dot, rotate_xyz
 from tilesim.nanobragg.options import Options
@@ -84,8 +84,20 @@ def chosen_crystals(crystal: Crystal, settings: Settings, options: Options) -> l
         fields["mosaic_rotations"] = _matrices(options.mosaic_matrices)
     if options.domain_sizes is not None:
         fields["sizes"] = _sizes(options.domain_sizes)
+    if options.diffuse_gamma is not None and options.diffuse_sigma is not None:
+        fields["diffuse"] = _diffuse(options, options.diffuse_gamma, options.diffuse_sigma)
     whole = crystal.replace(**fields)
     return [whole] if options.lattices is None else _lattices(whole, options.lattices)
+
+
+def _diffuse(options: Options, gamma: Sequence[float], sigma: Sequence[float]) -> Diffuse:
+    given = {
+        "symmetry": options.diffuse_symmetry,
+        "stencil": options.diffuse_stencil,
+        "frame": options.diffuse_frame,
+    }
+    (gx, gy, gz), (sx, sy, sz) = (tuple(x * 1e-10 for x in (v if len(v) > 1 else (*v, *v, *v))) for v in (gamma, sigma))
+    return Diffuse((gx, gy, gz), (sx, sy, sz), **{name: value for name, value in given.items() if value is not None})
 
 
 def size_file(options: Options) -> str | None:

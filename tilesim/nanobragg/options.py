@@ -10,6 +10,7 @@ from typing import Any
 from tilesim.errors import InputError
 from tilesim.files.structured import shown_value
 from tilesim.model.crystal import Shape
+from tilesim.model.diffuse import Rotations
 from tilesim.model.mosaic import MosaicAxes, MosaicFrame
 from tilesim.nanobragg.values import Kind, checked
 
@@ -26,7 +27,7 @@ class Options:
     geometry, detector, experiment         a detector as it is (docs/detectors.md)
     crystal_shape, ncells, node_height,    the crystal (docs/crystals.md)
     mosaic_matrices, mosaic_sigma, ...,
-    domain_sizes, lattices
+    domain_sizes, lattices, diffuse_gamma, ...
     spectrum, channels, channel_width      wavelengths of the incident beam (docs/spectra.md)
     """
 
@@ -67,6 +68,13 @@ class Options:
     domain_sizes: str | None = None
     """lognormal:SD, lognormal:SD:COUNT or a file"""
     lattices: str | None = None
+    diffuse_gamma: tuple[float, ...] | None = None
+    """Angstrom, one or three; as the next"""
+    diffuse_sigma: tuple[float, ...] | None = None
+    diffuse_symmetry: str | None = None
+    diffuse_stencil: int | None = None
+    diffuse_frame: str | None = None
+    """lab or crystal"""
     spectrum: str | None = None
     channels: float | None = None
     channel_width: float | None = None
@@ -83,6 +91,12 @@ class Options:
             raise InputError("more than one detector (--geometry, --detector); expected one of them")
         if self.experiment is not None and self.geometry is None:
             raise InputError("--experiment goes with --geometry; expected --geometry FILE.expt")
+        self._check_mosaic()
+        self._check_diffuse()
+        return self
+
+    def _check_mosaic(self) -> None:
+        """Raise InputError where options of mosaic domains contradict, or lack, each other."""
         if self.mosaic_sigma is not None and self.mosaic_matrices is not None:
             raise InputError("--mosaic-sigma and --mosaic-matrices; expected one of them")
         spread = [option for option in self.given if option in ("--mosaic-axes", "--spread-seed")]
@@ -101,6 +115,18 @@ class Options:
         if len(channelling) > 1:
             raise InputError("--channels and --channel-width; expected one of them")
         return self
+
+    def _check_diffuse(self) -> None:
+        """Raise InputError where options of diffuse scattering lack each other."""
+        if (self.diffuse_gamma is None) != (self.diffuse_sigma is None):
+            raise InputError("--diffuse-gamma and --diffuse-sigma go together; expected both of them")
+        if self.diffuse_gamma is None and (more := [one for one in self.given if one.startswith("--diffuse")]):
+            raise InputError(f"{more[0]} goes with --diffuse-gamma and --diffuse-sigma; expected these")
+        directed = len({*(self.diffuse_gamma or ())}) > 1 or len({*(self.diffuse_sigma or ())}) > 1
+        if directed and self.diffuse_frame is None:
+            raise InputError(
+                "--diffuse-gamma or --diffuse-sigma of three lengths without --diffuse-frame; expected lab or crystal"
+            )
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Options:
@@ -143,6 +169,8 @@ BOUNDS: dict[str, Bound] = {
 """Options that are numbers, and what they must be; the others are names."""
 LISTS: dict[str, tuple[tuple[int, ...], Bound]] = {
     "--mosaic-sigma": ((1, 3), ("1 or 3 angles of 0 or more with commas [degree]", lambda x: 0 <= x < 360)),
+    "--diffuse-gamma": ((1, 3), ("1 or 3 lengths above 0 with commas [angstrom]", lambda x: 0 < x <= 1e5)),
+    "--diffuse-sigma": ((1, 3), ("1 or 3 lengths above 0 with commas [angstrom]", lambda x: 0 < x <= 100)),
     "--ncells": ((1, 3, 6), ("1, 3 or 6 numbers with commas, the first three above 0", math.isfinite)),
 }
 """Options of several numbers: how many there may be, and what each must be."""
@@ -151,9 +179,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "--node-height": ("cells", "one"),
     "--mosaic-frame": tuple(map(str, MosaicFrame)),
     "--mosaic-axes": tuple(map(str, MosaicAxes)),
+    "--diffuse-symmetry": tuple(map(str, Rotations)),
+    "--diffuse-frame": tuple(map(str, MosaicFrame)),
 }
 """Options that are one of some names."""
-COUNTED = ("--experiment", "--spread-seed")
+COUNTED = ("--experiment", "--spread-seed", "--diffuse-stencil")
 """Options that are whole numbers, counted from 0."""
 
 
@@ -198,6 +228,8 @@ def _typed(option: str, value: Any) -> str | float | int | tuple[float, ...]:
         return int(text)
     if option in LISTS:
         return _listed(option, value)
+    if option == "--diffuse-symmetry" and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # as a batch file may have it
     if option in CHOICES and value not in CHOICES[option]:
         raise InputError(f"{option} expects one of {', '.join(CHOICES[option])}; found {shown_value(value)}")
     if option not in BOUNDS:

@@ -71,6 +71,13 @@ def _mixed_squared(entry: Tensor, parts: Tensor, mixture: Tensor) -> Tensor:
     return real.square_().add_(imaginary.square_())
 
 
+def all_squares(table: FactorTable) -> Tensor:
+    """Squared amplitudes (entries,) of the whole table, mixed where they follow the photon energy."""
+    if table.parts is None or table.mixture is None:
+        return table.squares
+    return _mixed_squared(torch.arange(len(table.parts), device=table.parts.device), table.parts, table.mixture)
+
+
 def _amplitudes(entry: Tensor, table: FactorTable) -> Tensor:
     """Amplitudes (n,) float64 at flat table indices (n,)."""
     if table.parts is None or table.mixture is None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tilesim.physics.absorb import capture_fraction
+from tilesim.physics.diffuse import LiquidMotion, diffuse_squared, wave_matrices
 from tilesim.physics.factors import Axes, interpolable, nearest_squared, tricubic
 from tilesim.physics.geometry import (
     curved_positions,
@@ -43,6 +44,8 @@ class Grain:
     mosaic: Tensor
     """(1 or phi, m, 3, 3) float64, applied after the spindle; several where the domains turn with the crystal"""
     weight: float = 1.0
+    motion: LiquidMotion | None = None
+    """What scatters between the reflections"""
 
     @property
     def lattice(self) -> Lattice:
@@ -250,10 +253,19 @@ def sweep(
         for number, cell in numbered_orientations(setup, wave.group, unrotated_start, place):
             allowed = interpolation_allowed(setup, pixels, number)
             value = evaluate(miller_indices(wave.q, cell), lattice, allowed)
+            if grain.motion is not None:
+                value = value + diffuse(grain.motion, wave.q, cell, lattice)
             watch("evaluation", wave, number, cell, allowed, value)
             part = part + value
         total = total + part * grain.weight
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
+
+
+def diffuse(motion: LiquidMotion, q: Axes, cell: Cell, lattice: Lattice) -> Tensor:
+    """Diffuse intensity of one orientation (n,), squared structure factors included."""
+    hkl = miller_indices(q, cell)
+    waves = wave_matrices(torch.tensor([cell], dtype=torch.float64), motion)[0]
+    return diffuse_squared(hkl, nearest_node(hkl), waves, motion, lattice.table)
 
 
 def source_polarization(setup: KernelSetup, source: int, diffracted: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ OPTIONS = {
     },
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
     **{name: name for name in ("crystal_shape", "ncells", "node_height", "domain_sizes", "lattices")},
+    **{f"diffuse_{name}": f"diffuse_{name}" for name in ("gamma", "sigma", "symmetry", "stencil", "frame")},
     **{name: name for name in ("mosaic_matrices", "mosaic_sigma", "mosaic_frame", "mosaic_axes", "spread_seed")},
     **{"geometry": "geometry", "detector": "detector", "geometry_experiment": "experiment"},
     **{name: name for name in ("spectrum", "channels", "channel_width")},

@@ -26,7 +26,7 @@ from tilesim.nanobragg.command import Stage
 from tilesim.nanobragg.settings import RTD
 from tilesim.physics.factors import interpolable, nearest, tricubic
 from tilesim.physics.geometry import norm
-from tilesim.physics.intensity import Cell, Grain, Ray, Wave, photons, sweep
+from tilesim.physics.intensity import Cell, Grain, Ray, Wave, diffuse, photons, sweep
 from tilesim.physics.lattice import (
     Axes,
     Lattice,
@@ -238,6 +238,8 @@ class _Tracer:
             self.say(f"rot_{axis}_star_A_inv", *scale(v, 1e-10))
         lattice = self._setup.lattice_of(wave.source, grain)
         self._say_factors(miller_indices(wave.q, cell), lattice, allowed)
+        if grain.motion is not None:
+            self.say("I_diffuse", diffuse(grain.motion, wave.q, cell, lattice))
         self.say("I_term", value)
 
     def _grain_of(self, number: int) -> tuple[Grain, int]:

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "diffuse.h"
 #include "rays.h"
 
 namespace {
@@ -40,6 +41,7 @@ void add_grain(const Setup &s, const Grain &g, const Kernel &kernel, Block &b, i
     std::fill_n(b.sum, b.lanes, 0.0);
     for_orientations(s, g, group, unrotated_start, [&](const double *cell, double number) {
         kernel.add_orientation(s, g, cell, number, b);
+        if (g.rotation_count) s.single ? add_diffuse<float>(s, g, cell, b) : add_diffuse<double>(s, g, cell, b);
     });
 }
 
