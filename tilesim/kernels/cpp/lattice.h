@@ -85,7 +85,8 @@ inline double node_distance(const Grain &g, const Lane &p) {
 // Squared length of N times the fraction: the distance to the node in cells.
 inline double cells_distance(const Grain &g, const Lane &p) {
     const double *n = g.matrix;
-    return square(dot(n, p.dh, p.dk, p.dl)) + square(dot(n + 3, p.dh, p.dk, p.dl)) + square(dot(n + 6, p.dh, p.dk, p.dl));
+    const double x = dot(n, p.dh, p.dk, p.dl), y = dot(n + 3, p.dh, p.dk, p.dl), z = dot(n + 6, p.dh, p.dk, p.dl);
+    return x * x + y * y + z * z;
 }
 
 // The distance that a shape without tails is a function of.
@@ -100,11 +101,15 @@ inline bool between(const Setup &s, int axis, double x) {
 
 // Gaussians may be smaller than float32 can tell, all over an image.
 template <class T, Shape SHAPE>
-inline std::conditional_t<SHAPE == GAUSS || SHAPE == GAUSS_HKL, double, T> lattice_squared(const Grain &g, const Lane &p) {
+using Squared = std::conditional_t<SHAPE == GAUSS || SHAPE == GAUSS_HKL, double, T>;
+
+template <class T, Shape SHAPE> inline Squared<T, SHAPE> lattice_squared(const Grain &g, const Lane &p) {
     if (SHAPE == SQUARE) return square_lattice<T>(g, p);
     if (SHAPE == ROUND) return T(round_lattice(g, p));
     const double distance = distance_of<SHAPE>(g, p);
-    if (SHAPE == TOPHAT || SHAPE == TOPHAT_HKL) return distance * g.fudge < TOPHAT_RADIUS_SQUARED ? T(square(g.volume)) : T(0);
+    if (SHAPE == TOPHAT || SHAPE == TOPHAT_HKL) {
+        return distance * g.fudge < TOPHAT_RADIUS_SQUARED ? T(square(g.volume)) : T(0);
+    }
     const double value = exponential<T>(distance * (-2.0 * g.fudge / GAUSS_WIDTH)) * square(g.volume);
     return SHAPE == GAUSS || distance * g.fudge < GAUSS_REACH ? value : 0.0;
 }

@@ -128,7 +128,8 @@ inline void add_lanes(const Setup &s, const Grain &g, const double *cell, double
 }
 
 // The same for all lanes, without the groups that are so far from all nodes that they get exact zeros.
-template <class T, Shape SHAPE> void add_orientation(const Setup &s, const Grain &g, const double *cell, double number, Block &b) {
+template <class T, Shape SHAPE>
+void add_orientation(const Setup &s, const Grain &g, const double *cell, double number, Block &b) {
     constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
     if (TAILS || !s.skip) return add_lanes<T, SHAPE>(s, g, cell, number, b, 0, b.lanes);
     constexpr double reach = SHAPE == GAUSS       ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0
