@@ -91,13 +91,21 @@ class TileImage:
 
 def simulate_tile(kernel: Kernel, tile: Tile) -> TileImage:
     """Compute one tile. The result depends on the experiment and the pixel only, not on the tile's shape."""
-    [image] = simulate_frames([kernel], tile)
+    _, [image] = simulate_frames([kernel], tile)
     return image
 
 
-def simulate_frames(kernels: Sequence[Kernel], tile: Tile) -> list[TileImage]:
-    """Compute the same pixels by several kernels, one for each frame: those that share are used together."""
-    return [image for some in _alike(kernels) for image in _simulate_together(some, tile)]
+def simulate_frames(kernels: Sequence[Kernel], tile: Tile) -> tuple[npt.NDArray[np.float32], list[TileImage]]:
+    """Compute the same pixels by several kernels, one for each frame: those that share are used together.
+
+    Returns the pixels (frame, slow, fast), and the images whose pixels they are.
+    """
+    photons, images = np.zeros((len(kernels), *tile.shape), np.float32), list[TileImage]()
+    for some in _alike(kernels):
+        rows = photons[len(images) : len(images) + len(some)]
+        angles = _simulate_together(some, tile, rows)
+        images += [TileImage(tile, row, angles) for row in rows]
+    return photons, images
 
 
 def _alike(kernels: Sequence[Kernel]) -> Iterator[list[Kernel]]:
@@ -111,10 +119,12 @@ def _alike(kernels: Sequence[Kernel]) -> Iterator[list[Kernel]]:
     yield some
 
 
-def _simulate_together(kernels: Sequence[Kernel], tile: Tile) -> list[TileImage]:
+def _simulate_together(kernels: Sequence[Kernel], tile: Tile, photons: npt.NDArray[np.float32]) -> float:
+    """Fill the pixels (frame, slow, fast) of kernels that share, all zero before; their solid angles in each frame."""
     first = kernels[0]
-    wanted = rendered_pixels(first.experiment, tile)
-    values, solid_angle = np.empty((len(kernels), len(wanted)), np.float32), 0.0
+    wanted, solid_angle = rendered_pixels(first.experiment, tile), 0.0
+    whole = len(wanted) == tile.pixels
+    values = photons.reshape(len(kernels), -1) if whole else np.empty((len(kernels), len(wanted)), np.float32)
     with np.errstate(over="ignore"):  # beyond float32 is infinity, as in the reference
         for part in _blocks(max(SMALLEST_BLOCK, first.block // len(kernels)), wanted):
             if len(kernels) > 1 and first.shared is not None:
@@ -122,18 +132,12 @@ def _simulate_together(kernels: Sequence[Kernel], tile: Tile) -> list[TileImage]
             else:
                 values[0, part], angles = first.photons(wanted[part])
             solid_angle += angles
-    return [TileImage(tile, _placed(first.experiment, tile, row), solid_angle) for row in values]
-
-
-def _placed(experiment: Experiment, tile: Tile, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The pixels (slow, fast) of a tile from those that are rendered; the others are zero."""
-    if len(values) == tile.pixels:
-        return values.reshape(tile.shape)
-    image = np.zeros(tile.shape, np.float32)
-    within, active = rendered_part(experiment, tile)
-    rendered = image[within]
-    rendered[... if active is None else active] = values.reshape(rendered.shape) if active is None else values
-    return image
+    if not whole:
+        within, active = rendered_part(first.experiment, tile)
+        for image, row in zip(photons, values, strict=True):
+            rendered = image[within]
+            rendered[... if active is None else active] = row.reshape(rendered.shape) if active is None else row
+    return solid_angle
 
 
 def known_tile(kernel: Kernel, tile: Tile, values: npt.NDArray[np.float32]) -> TileImage:

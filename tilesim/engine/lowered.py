@@ -40,15 +40,16 @@ class JobRunner:
         parts = plan.parts(tile, known)
         kernels = [self.kernel(part) for part, _ in parts]
         if known is None:
-            images = simulate_frames(kernels, parts[0][0])
+            photons, images = simulate_frames(kernels, parts[0][0])
+            values = photons if plan.frames > 1 else photons[0]
         else:
-            images = [known_tile(kernel, *part) for kernel, part in zip(kernels, parts, strict=True)]
+            values, images = known, [known_tile(kernel, *part) for kernel, part in zip(kernels, parts, strict=True)]
         figures = []
         for kernel, image, (part, _) in zip(kernels, images, parts, strict=True):
             figures.append(tile_statistics(kernel.experiment, image))
             check_sound(kernel.experiment, part, figures[-1])
         dtypes = "/".join(sorted({kernel.dtype for kernel in kernels}))
-        return TileResult(plan.joined([one.photons for one in images]), tuple(figures), kernels[0].device, dtypes)
+        return TileResult(values, tuple(figures), kernels[0].device, dtypes)
 
     def kernel(self, tile: Tile) -> Kernel:
         """The kernel of the tile's panel and frame."""

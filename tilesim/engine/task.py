@@ -34,7 +34,7 @@ class TileResult:
     values: np.ndarray
     """(slow, fast), or (frame, slow, fast) where tiles of the plan have several frames"""
     figures: tuple[Figures, ...]
-    """Of each of its frames"""
+    """Figures of each of its frames"""
     device: str
     """Where they were computed"""
     dtype: str
@@ -87,7 +87,7 @@ class TileReport:
 
     tile: Tile
     figures: tuple[Any, ...]
-    """Of each of its frames"""
+    """Figures of each of its frames"""
     seconds: float
     device: str
     dtype: str
