@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
-from experiments import ALL, RNG, interpolated, plain, rich
+from experiments import ALL, RNG, assembled, interpolated, plain, rich
 
 from tilesim.errors import InputError
 from tilesim.kernels import fused, library, tensors
@@ -30,7 +30,7 @@ def anomalous(elements):
 FEW, MANY = anomalous(1), anomalous(5)
 CHANNELS = ChannelFactors({wave: StructureFactors(RNG.uniform(5, 120, SHAPE), LOW, default=3.0) for wave in WAVES})
 FACTORS = {"mixed": FEW, "tables": MANY, "channels": CHANNELS}
-BASES = {"plain": plain, "rich": rich, "interpolated": interpolated}
+BASES = {"plain": plain, "rich": rich, "interpolated": interpolated, "assembled": assembled}
 compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 
 
@@ -79,7 +79,7 @@ def test_the_fused_kernel_agrees_with_the_definition(base, kind, precision, tole
 
 
 @pytest.mark.parametrize("precision, tolerance", [("mixed", 1e-5), ("double", 1e-9)])
-@pytest.mark.parametrize("base, kind", [("plain", "mixed"), ("plain", "channels"), ("interpolated", "mixed")])
+@pytest.mark.parametrize("base, kind", [("plain", "mixed"), ("plain", "channels"), ("interpolated", "mixed"), ("assembled", "mixed")])
 def test_the_gpu_kernel_agrees_with_the_definition(base, kind, precision, tolerance, monkeypatch):
     pytest.importorskip("triton")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
@@ -94,6 +94,18 @@ def test_the_gpu_kernel_agrees_with_the_definition(base, kind, precision, tolera
         importlib.reload(module)
     wanted, _ = tensors.lower(one, "double").photons(SOME[::4])
     assert wanted.max() > 0 and metric(values, wanted) < tolerance
+
+
+@compiler
+def test_frames_that_are_rendered_together_meet_the_factors_of_their_own_channels():
+    base = experiment("plain", "mixed")
+    beam = base.beam.with_spectrum(Spectrum(WAVES[1::-1] + WAVES[3:1:-1], SPECTRUM.weights))
+    kernels = [fused.lower(one) for one in (base, base.replace(beam=beam), base.replace(factors=MANY))]
+    assert kernels[0].shared == kernels[1].shared == kernels[2].shared
+    together, _ = kernels[0].shared.photons(kernels, SOME)
+    for values, kernel in zip(together, kernels, strict=True):
+        assert values.max() > 0 and values.tobytes() == kernel.photons(SOME)[0].tobytes()
+    assert len({values.tobytes() for values in together}) == 3
 
 
 def test_a_wavelength_that_has_no_factors_is_refused():
