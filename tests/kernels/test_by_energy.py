@@ -79,7 +79,9 @@ def test_the_fused_kernel_agrees_with_the_definition(base, kind, precision, tole
 
 
 @pytest.mark.parametrize("precision, tolerance", [("mixed", 1e-5), ("double", 1e-9)])
-@pytest.mark.parametrize("base, kind", [("plain", "mixed"), ("plain", "channels"), ("interpolated", "mixed"), ("assembled", "mixed")])
+@pytest.mark.parametrize(
+    "base, kind", [("plain", "mixed"), ("plain", "channels"), ("interpolated", "mixed"), ("assembled", "mixed")]
+)
 def test_the_gpu_kernel_agrees_with_the_definition(base, kind, precision, tolerance, monkeypatch):
     pytest.importorskip("triton")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
