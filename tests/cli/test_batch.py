@@ -97,15 +97,15 @@ def test_an_experiment_that_cannot_be_read_ends_the_batch_before_it_begins(batch
 def test_a_frame_with_a_failing_tile_is_told_and_the_others_are_done(batch, tilesim, made, monkeypatch):
     from tilesim.engine import lowered
 
-    compute = lowered.simulate_tile
+    compute = lowered.simulate_frames
 
-    def failing(kernel, tile):
+    def failing(kernels, tile):
         if tile.frame == 2 and tile.slow_start == 5:
             raise MemoryError("no room")
-        return compute(kernel, tile)
+        return compute(kernels, tile)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lowered, "simulate_tile", failing)
+        patched.setattr(lowered, "simulate_frames", failing)
         result = batch(GRID, "--tile", "5x12", "--json", "j.json")
     assert result.status == 1
     assert "frame 2: tile frame 2 panel 0 slow 5:10 fast 0:12: MemoryError: no room" in result.err

@@ -69,12 +69,12 @@ def test_what_a_run_and_the_tools_print(printed, tilesim, folder):
 def test_what_a_batch_prints_and_what_is_missing(printed, tilesim, folder, monkeypatch):
     from tilesim.engine import lowered
 
-    def failing(kernel, tile):
+    def failing(kernels, tile):
         raise MemoryError("no room")
 
     (folder / "b.toml").write_text(BATCH)
     with monkeypatch.context() as patched:
-        patched.setattr(lowered, "simulate_tile", failing)
+        patched.setattr(lowered, "simulate_frames", failing)
         assert len(printed("batch", "batch", "b.toml", "--quiet")["missing"]) == 2
     assert printed("info", "info", "b.zarr")["status"] == "incomplete"
     assert printed("batch", "batch", "b.toml", "--resume", "--quiet")["complete"]

@@ -46,10 +46,10 @@ def test_a_run_that_is_left_early_stores_nothing_more():
 
 
 def test_an_unexpected_error_names_the_tile(monkeypatch):
-    def fail(kernel, tile):
+    def fail(kernels, tile):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(lowered, "simulate_tile", fail)
+    monkeypatch.setattr(lowered, "simulate_frames", fail)
     failures = list(run_inline(job(), [], threads=2))
     assert len(failures) == len(job().plan)
     assert failures[0].reason == "tile frame 0 panel 0 slow 0:4 fast 0:4: RuntimeError: no memory"

@@ -6,7 +6,7 @@ from experiments import ALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilesim.compute import simulate_tile
+from tilesim.compute import simulate_frames, simulate_tile
 from tilesim.engine.inline import run_inline
 from tilesim.engine.job import lower_job, make_job
 from tilesim.engine.lazy import simulate, simulate_now
@@ -65,11 +65,11 @@ def test_slices_of_the_lazy_image_are_slices_of_the_image(data):
 def test_a_slice_computes_only_the_tiles_that_it_touches(monkeypatch):
     computed = []
 
-    def counted(kernel, tile):
+    def counted(kernels, tile):
         computed.append((tile.slow_start, tile.fast_start))
-        return simulate_tile(kernel, tile)
+        return simulate_frames(kernels, tile)
 
-    monkeypatch.setattr("tilesim.engine.lowered.simulate_tile", counted)
+    monkeypatch.setattr("tilesim.engine.lowered.simulate_frames", counted)
     lazy = simulate(ALL["plain"], (6, 10), "mixed", "cpu", "eager")
     assert computed == []
     lazy[7:11, 12:25].compute(scheduler="synchronous")
