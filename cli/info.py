@@ -51,7 +51,8 @@ def command(store: str, frame: int | None, as_json: bool) -> None:
 def info_rows(d: dict) -> list[tuple[str, str]]:
     """The description of a store as (name, value) lines; what it does not say is left out."""
     tiles = d["tiles"]
-    size = " x ".join(map(str, tiles["shape"]))
+    frames = f"{tiles['frames']} frames x " if tiles["frames"] > 1 else ""
+    size = frames + " x ".join(map(str, tiles["shape"]))
     stored = f"one shard each, of {' x '.join(map(str, d['chunks'][1:]))} chunks" if d["shards"] else "one chunk each"
     rows = [
         ("store", d["path"]),
