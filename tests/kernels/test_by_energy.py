@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
-from experiments import ALL, RNG, assembled, interpolated, plain, rich
+from experiments import ALL, RNG, assembled, diffuse, interpolated, plain, rich
 
 from tilesim.errors import InputError
 from tilesim.kernels import fused, library, tensors
@@ -30,7 +30,7 @@ def anomalous(elements):
 FEW, MANY = anomalous(1), anomalous(5)
 CHANNELS = ChannelFactors({wave: StructureFactors(RNG.uniform(5, 120, SHAPE), LOW, default=3.0) for wave in WAVES})
 FACTORS = {"mixed": FEW, "tables": MANY, "channels": CHANNELS}
-BASES = {"plain": plain, "rich": rich, "interpolated": interpolated, "assembled": assembled}
+BASES = {"plain": plain, "rich": rich, "interpolated": interpolated, "assembled": assembled, "diffuse": diffuse}
 compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 
 
