@@ -32,6 +32,8 @@ def _read(command: Command) -> Iterator[tuple[str, str | None]]:
         yield "-dump", settings.dump_file
     _, options = split_options(command.arguments, False)
     yield "--model", options.model
+    yield "--cell-file", options.cell_file
+    yield "--stream", options.stream
     yield "--geometry", options.geometry
     if options.geometry is not None:
         yield from (("--geometry", name) for name in linked_files(options.geometry))

@@ -25,6 +25,7 @@ from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.background import Slab, resolve_background, slab_of
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Stage
+from tilesim.nanobragg.crystfel import with_cell_file
 from tilesim.nanobragg.draws import Draws
 from tilesim.nanobragg.factors import ReadTable, cell_of, read_structure_factors
 from tilesim.nanobragg.geometry import Geometry, detector_geometry
@@ -113,8 +114,9 @@ def read_command(
         raise InputError("--background among the arguments and a background beside them; expected one of them")
     settings = read_settings(flags, strict_c=strict_c, presets=chosen and chosen.presets)
     check_settings(chosen, settings)
+    settings, said = with_cell_file(settings, options)
     parsed = () if strict_c or not settings_differ(flags) else ("K8",)
-    return resolve(
+    command = resolve(
         settings,
         strict_c=strict_c,
         arguments=(*args, *given),
@@ -126,6 +128,7 @@ def read_command(
         background=background if slab is None else slab,
         chosen=chosen,
     )
+    return replace(command, warnings=(*said, *command.warnings))
 
 
 def from_nanobragg(

@@ -31,6 +31,7 @@ LONGEST = 400
 MOST_FRAMES = 100_000
 """Frames of one job."""
 OPTIONS = {
+    **{"symmetry": "symmetry", "cell_file": "cell_file", "stream": "stream"},
     **{"model": "model", "model_dmin": "dmin", "k_sol": "k_sol", "b_sol": "b_sol", "column": "column"},
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
     **{"geometry": "geometry", "detector": "detector", "geometry_experiment": "experiment"},
