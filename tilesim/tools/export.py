@@ -94,6 +94,9 @@ def export_images(
         if chosen.expt is not None:
             writer.write_models(chosen.expt, _images(data, chosen, out, names))
     result = writer.result
+    noise = data.attributes.get("noise")
+    if isinstance(noise, dict) and noise.get("switching") is not None:
+        result.remarks.append("the pixels are words with a gain stage in their upper bits, not photons (docs/noise.md)")
     result.remarks = [*dict.fromkeys(result.remarks), *_counted(writer.counts)]
     return result
 
