@@ -143,3 +143,17 @@ def test_what_does_not_go_with_a_stream_is_refused(files, flags, error):
     write_expt("back.expt", tilesim.Series(base))
     with pytest.raises(InputError, match=error):
         tilesim.read_command(["-default_F", "1", "-N", "1", *flags.split()])
+
+
+def test_the_bandwidth_of_a_stream_is_that_of_the_beam(files):
+    command = tilesim.read_command("-default_F 1 -N 1 -osc 0 --geometry x.stream --experiment 1".split())
+    assert len(command.experiment.beam.waves) == 15
+    assert any("has a bandwidth of 0.002" in one for one in command.warnings)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(files):
+    import os
+
+    os.mkfifo("pipe")
+    with pytest.raises(InputError, match="pipe: expected a file, found a folder, a pipe or a device"):
+        read_chunk("pipe")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tilesim.errors import InputError
-from tilesim.files.reading import number, printable, quoted, unreadable
-from tilesim.instruments.crystfel import parse_geom
+from tilesim.files.reading import file_size, number, printable, quoted, unreadable
+from tilesim.instruments.crystfel import NARROWEST, parse_geom
 from tilesim.model.instrument import Instrument
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.vectors import Vector, cross, dot, norm, reciprocal
@@ -127,7 +127,11 @@ def with_crystal_of(instrument: Instrument, path: str | os.PathLike[str], number
         )
     a, b, c = reciprocal(*chunk.crystals[0].star)
     return instrument.replace(
-        real_cell=(*a, *b, *c), wavelength=wavelength, scan_points=(), notes=(*instrument.notes, *notes)
+        real_cell=(*a, *b, *c),
+        wavelength=wavelength,
+        bandwidth=chunk.bandwidth if chunk.bandwidth >= NARROWEST else instrument.bandwidth,
+        scan_points=(),
+        notes=(*instrument.notes, *notes),
     )
 
 
@@ -155,6 +159,7 @@ def stream_instrument(path: str | os.PathLike[str], number: int | None = None) -
 
 def _rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
     """Lines without their ends, numbered from 1."""
+    file_size(path)  # a pipe or a folder is refused: a stream is read more than once
     try:
         with open(path, "rb") as file:
             for place, row in enumerate(iter(partial(file.readline, LONGEST), b""), 1):

@@ -23,6 +23,7 @@ from tilesim.model.instrument import Instrument
 from tilesim.model.vectors import Matrix
 from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.background import Slab, resolve_background, slab_of
+from tilesim.nanobragg.bandwidth import with_bandwidth
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Stage
 from tilesim.nanobragg.crystfel import with_cell_file
@@ -294,6 +295,7 @@ def _setup(
     if misset == "random":
         misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
     sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c)
+    sources, spread = with_bandwidth(sources, chosen, settings)
     table, factors_from = read_structure_factors(
         settings, options, strict_c, lambda: _finest_spacing(settings, panels, geometry, sources), read_table
     )
@@ -334,7 +336,7 @@ def _setup(
         attenuation_known=known is not None and chosen.sensor.attenuation is None,
         material=chosen.sensor.material if chosen is not None and chosen.sensor is not None else None,
         detector_name=chosen.detector_name if chosen is not None else "",
-        detector_notes=chosen.notes if chosen is not None else (),
+        detector_notes=(*(chosen.notes if chosen is not None else ()), *spread),
         mosaic=mosaic,
         interpolate=interpolate,
         cell=cell,
