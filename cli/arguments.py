@@ -236,6 +236,7 @@ KERNEL = [
 """How tiles are computed."""
 FACTORS = [
     click.option("--column", metavar="LABEL", help="Column of an MTZ or CIF file of -hkl; two with a comma."),
+    click.option("--symmetry", metavar="GROUP", help="Point group of a list of h k l F or I: 422, 4/mmm, 2/m_uab, ..."),
     click.option("--model", metavar="FILE", help="Compute structure factors of a PDB or mmCIF model, instead of -hkl."),
     click.option("--dmin", metavar="D", help="Finest d-spacing of --model, angstrom [-dmin, else the detector's]."),
     click.option("--k-sol", metavar="X", help="Solvent of --model, electrons per cubic angstrom; 0 is none [0.35]."),
@@ -243,6 +244,11 @@ FACTORS = [
     click.option("--b-sol", metavar="X", help="B factor of the solvent, square angstrom [46]."),
 ]
 """Where structure factors come from, beyond nanoBragg's own flags."""
+CRYSTAL = [
+    click.option("--cell-file", metavar="FILE.cell", help="Unit cell of a CrystFEL file, in place of -cell."),
+    click.option("--stream", metavar="FILE", help="Crystal and wavelength of a chunk of a CrystFEL stream."),
+]
+"""Crystals of other programs' files (docs/crystfel.md)."""
 BACKGROUND = [
     click.option("--background", metavar="water|air|ice", help="Material of a slab in the beam, at the sample."),
     click.option("--background-thickness", metavar="MM", help="How thick it is; with -stol of its curve."),
@@ -252,7 +258,7 @@ BACKGROUND = [
 """What scatters besides the crystal (docs/background.md)."""
 DETECTOR = [
     click.option("--geometry", metavar="FILE", help="Panels from a DIALS .expt, CrystFEL .geom, NXmx or TOML file."),
-    click.option("--experiment", metavar="K", help="Which one of a .expt with several, counted from 0 [0]."),
+    click.option("--experiment", metavar="K", help="Which one of a .expt, or chunk of a stream, counted from 0 [0]."),
     click.option("--detector", metavar="NAME", help="A detector by name, such as eiger2-16m; see docs/detectors.md."),
 ]
 """Detectors as they are (docs/detectors.md)."""

@@ -10,7 +10,7 @@ import click
 
 from tilesim_cli.arguments import described_options
 
-FORMATS = ("float", "smv", "cbf", "tiff", "edf", "nxmx", "expt", "png")
+FORMATS = ("float", "smv", "cbf", "tiff", "edf", "nxmx", "cxi", "expt", "png")
 
 
 @click.command("export", options_metavar="[OPTIONS]", epilog="docs/export.md says what each format keeps.")
@@ -24,6 +24,9 @@ FORMATS = ("float", "smv", "cbf", "tiff", "edf", "nxmx", "expt", "png")
 @click.option("--round", "rounded", is_flag=True, help="Round photons, for integer formats (as --scale 1).")
 @click.option("--adc", type=float, metavar="N", help="Offset added to SMV pixels [40; 0 to counts].")
 @click.option("--expt", metavar="FILE", help="Write the true models beside the images, for DIALS.")
+@click.option("--geom", metavar="FILE", help="Write a CrystFEL geometry beside a .cxi or .h5 file.")
+@click.option("--stream", metavar="FILE", help="Write a CrystFEL stream of the true crystals beside it.")
+@click.option("--lst", metavar="FILE", help="Write a list of its events for indexamajig.")
 @click.option(
     "--axes",
     type=click.Choice(["imgcif", "mcstas", "lab"]),
@@ -46,6 +49,7 @@ def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **option
     from tilesim.geometry.axes import Axes
     from tilesim.images.registry import Format, format_named
     from tilesim.series.progress import counting
+    from tilesim.tools.crystfel import Beside
     from tilesim.tools.export import EXPORTED, Selection, export_images
     from tilesim_cli.described import chosen_frames, chosen_panels, opened
     from tilesim_cli.launch import warn
@@ -56,11 +60,11 @@ def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **option
         raise click.UsageError(f"--scale and --round are for integer formats, not for {form}")
     data = opened(source, flags, options)
     frames, panels = chosen_frames(data, options["frames"]), chosen_panels(data, options["panel"])
-    if len(panels) < data.panels and form in (Format.NXMX, Format.EXPT):
+    if len(panels) < data.panels and form in (Format.NXMX, Format.CXI, Format.EXPT):
         raise click.UsageError(f"--panel does not go with {form}, which holds the whole detector")
-    chosen = Selection(
-        form, frames, panels, scale, options["adc"], Axes(options["axes"]), options["expt"], options["material"]
-    )
+    beside = Beside(options["geom"], options["stream"], options["lst"])
+    axes = Axes(options["axes"])
+    chosen = Selection(form, frames, panels, scale, options["adc"], axes, options["expt"], options["material"], beside)
     images = 0 if form == Format.EXPT else len(frames) * len(panels)
     with counting("exporting", images, "images", not quiet) as on_image:
         done = export_images(data, out, chosen, on_image)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tilesim.engine.cluster import Cluster
     from tilesim.engine.work import Engine
     from tilesim.images.dataset import Dataset
+    from tilesim.model.gainswitch import GainSwitching
     from tilesim.model.noise import Noise
     from tilesim.tools.measuring import MeasuredFrame, NoiseResult
     from tilesim.tools.noise import NoiseFigures
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 @click.option("--gain", type=float, default=1.0, metavar="X", help="Detector units per photon [1].")
 @click.option("--offset", type=float, default=40.0, metavar="X", help="Detector units of a dark pixel [40].")
 @click.option("--readout", type=float, default=0.0, metavar="RMS", help="Read-out noise, detector units.")
+@click.option("--switching", metavar="jungfrau|epix10k", help="Pixels that switch their gain (docs/noise.md).")
+@click.option("--dark", type=click.IntRange(min=0), metavar="STAGE", help="A dark frame, in a gain stage from 0.")
+@click.option("--pedestal-map", type=click.Path(), metavar="FILE", help="Image of every pixel's offset, units.")
+@click.option("--gain-map", type=click.Path(), metavar="FILE", help="Image of every pixel's units per photon.")
+@click.option("--noise-map", type=click.Path(), metavar="FILE", help="Image of every pixel's read-out noise, units.")
 @click.option("--overload", type=float, metavar="X", help="Largest value of a pixel [the largest number].")
 @click.option("--dead", type=click.Path(), metavar="FILE", help="Image that is not 0 where pixels see nothing.")
 @click.option("--hot", type=click.Path(), metavar="FILE", help="Image that is not 0 where pixels are overloaded.")
@@ -78,8 +84,9 @@ def command(source: str, target: str, flags: tuple[str, ...], **options: Any) ->
     from tilesim.errors import InputError
     from tilesim.series.launch import connected
     from tilesim.series.targets import json_output
+    from tilesim.tools.gains import MAPS
     from tilesim.tools.measuring import check_measured, pixel_type_of
-    from tilesim.tools.noisejob import noise_job
+    from tilesim.tools.noisejob import MASKS, noise_job
     from tilesim_cli.described import chosen_frames, chosen_panels, opened
     from tilesim_cli.launch import access_of, files_of, telling_when_done, warn
     from tilesim_cli.summary import complain_of_missing
@@ -90,7 +97,8 @@ def command(source: str, target: str, flags: tuple[str, ...], **options: Any) ->
     pixel_type = pixel_type_of(target, options["dtype"])
     data = opened(source, flags, options)
     frames, panels = chosen_frames(data, options["frame"]), chosen_panels(data, options["panel"])
-    masks = {name: options[name] for name in ("dead", "hot") if options[name] is not None}
+    named = {name: options[name.replace("-", "_")] for name in (*MASKS, *MAPS)}
+    masks = {name: path for name, path in named.items() if path is not None}
     noise = noise_of(data, options)
     job = noise_job(data, noise, pixel_type, frames=frames, panels=panels, masks=masks, tile=options["tile"])
     check_measured(job, target, files_of(access), json_output(options["json_file"]))
@@ -132,7 +140,34 @@ def noise_of(data: Dataset, options: Mapping[str, Any]) -> Noise:
         raise InputError("--module without an error; expected --module-calibration")
     same = ("flicker", "calibration", "module_calibration", "module", "photon_noise", "gain", "offset", "readout")
     same += ("overload", "seed", "calibration_seed")
-    return Noise(scale=scale, point_spread=spread, **{name: options[name] for name in same})
+    if options["dark"] is not None:
+        scale = 0.0
+    switching = switching_of(data, options)
+    return Noise(scale=scale, point_spread=spread, switching=switching, **{name: options[name] for name in same})
+
+
+def switching_of(data: Dataset, options: Mapping[str, Any]) -> GainSwitching | None:
+    """The stages of gain that options ask for. Raises InputError."""
+    from tilesim.errors import InputError
+    from tilesim.model.gainswitch import NAMED
+
+    name, dark = options["switching"], options["dark"]
+    if name is None:
+        if dark:
+            raise InputError(f"--dark {dark} without gain stages; expected --switching, or --dark 0")
+        return None
+    if name not in NAMED:
+        raise InputError(f"--switching {name[:40]}; expected one of {', '.join(NAMED)}")
+    usual = (options["gain"], options["offset"], options["readout"]) == (1.0, 40.0, 0.0)
+    if not usual or options["overload"] is not None:
+        raise InputError(
+            "--switching has gain, offset, read-out noise and end of its own; expected none of them beside"
+        )
+    if data.unknown:
+        raise InputError(f"--switching needs the photon energy; {data.unknown}")
+    energies = {experiment.beam.energy for experiment in data.series}
+    middle = sum(energies) / len(energies)
+    return NAMED[name](middle).replace(forced=dark)
 
 
 def pixel_mm(data: Dataset, given: float | None, why: str) -> float:

@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "say what `run` would do, and how long it would take",
     "trace": "print every intermediate value of one pixel, or compare two such logs",
     "example": "write realistic synthetic input and the command to run",
+    "background": "measure the scattering curve of what is in the beam",
     "noise": "add the noise of beam and detector to images that are there",
     "info": "say what a store holds",
     "preview": "draw a store or image: a PNG, or a page with pan and zoom",
@@ -24,7 +25,7 @@ COMMANDS = {
     "rerun": "compute stored frames again, and compare them",
     "verify": "read a store again and name what is missing or damaged",
     "compare": "compare two images, or two programs run with the same flags",
-    "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, .expt or PNG",
+    "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, CXI, .expt or PNG",
 }
 
 EXIT_INPUT = 2

@@ -210,8 +210,7 @@ def test_panels_of_a_stack_have_their_own_part_of_the_mask(read):
     [
         ("mask = /entry/mask\n", "the mask /entry/mask stands in the images, which are not read: the pixels"),
         ("mask = /m\nmask_file = not_there.h5\n", "there is no mask file not_there.h5: the pixels that it marks"),
-        ("photon_energy_bandwidth = 0.01\n", "photon_energy_bandwidth = 0.01 is not used; -dispersion"),
-        ("bandwidth = 0.01\n", "bandwidth = 0.01 is not used; -dispersion"),
+        ("photon_energy_bandwidth = 0.01\n", "photon_energy_bandwidth = 0.01 is not used; bandwidth is what"),
     ],
 )
 def test_what_cannot_be_followed_is_a_warning_of_the_run(read, line, note):
@@ -315,3 +314,32 @@ def test_what_is_exported_of_unequal_panels_is_read_again(read, tmp_path):
         np.testing.assert_allclose(*lengths, atol=1e-10)
         area = np.linalg.norm(np.cross(other.fast, other.slow))
         assert other.pixel_size * area**0.5 == pytest.approx(one.pixel_size, rel=1e-9)
+
+
+FLAGS = "-default_F 100 -cell 50 60 70 90 90 90 -N 1".split()
+
+
+def test_a_bandwidth_is_the_standard_deviation_of_the_photon_energy(read):
+    found = read("bandwidth = 0.004\n" + HEAD + panel())
+    assert found.bandwidth == 0.004 and found.notes == ()
+    command = tilesim.read_command(FLAGS, instrument=found)
+    assert any("bandwidth of 0.004; 15 channels of a gaussian spectrum" in one for one in command.warnings)
+    waves = command.experiment.beam.waves
+    energies = 1.0 / np.array([wave.wavelength for wave in waves])
+    weights = np.array([wave.weight for wave in waves])
+    mean = np.average(energies, weights=weights)
+    assert len(waves) == 15 and weights.mean() == pytest.approx(1.0)
+    assert 1.0 / mean == pytest.approx(command.experiment.beam.wavelength, rel=1e-12)
+    spread = np.sqrt(np.average((energies / mean - 1.0) ** 2, weights=weights))
+    assert spread == pytest.approx(0.004, rel=0.01)
+    np.testing.assert_allclose(weights, weights[::-1], rtol=1e-9)
+
+
+def test_flags_win_over_a_bandwidth_and_next_to_none_is_none(read):
+    found = read("bandwidth = 0.004\n" + HEAD + panel())
+    command = tilesim.read_command([*FLAGS, "-dispersion", "1", "-dispsteps", "3"], instrument=found)
+    assert len(command.experiment.beam.waves) == 3
+    assert any("the wavelengths of the flags are taken" in one for one in command.warnings)
+    assert read("bandwidth = 1.000000e-08\n" + HEAD + panel()).bandwidth == 0.0
+    with pytest.raises(InputError, match=r"line 1: bandwidth = 0\.5: expected a fraction of the photon energy"):
+        read("bandwidth = 0.5\n" + HEAD + panel())

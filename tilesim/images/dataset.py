@@ -236,6 +236,9 @@ class Dataset:
         noise = self.attributes.get("noise")
         if noise is None:
             return None
+        own = {"pedestal-map", "gain-map"} & {*(self.attributes.get("masks") or {})}
+        if isinstance(noise, dict) and (noise.get("switching") is not None or own):
+            return 0.0  # every pixel has its own
         try:
             return checks.finite(f"{name} of the noise", noise[name])
         except (KeyError, TypeError, InputError) as error:

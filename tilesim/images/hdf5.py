@@ -21,8 +21,8 @@ from tilesim.files.reading import printable
 from tilesim.images.absent import Marks, blank_marks, unsigned_marks
 from tilesim.images.pixels import BlockImage, check_number
 
-PLACES = ("data", "instrument/detector/data")
-"""Paths of pixels within an entry: a dataset, or a group of them."""
+PLACES = ("data", "instrument/detector/data", "data_1", "instrument_1/detector_1/data")
+"""Paths of pixels within an entry, of NXmx and of CXI files: a dataset, or a group of them."""
 DETECTOR = "instrument/detector"
 MASKS = ("pixel_mask", "detectorSpecific/pixel_mask")
 """Paths of masks within a detector."""

@@ -81,12 +81,12 @@ def write_nxmx(
         sample["beam"] = instrument["beam"]
         _write_sample(sample, frames)
         _write_detector(_group(instrument, "detector", "NXdetector"), frames, pixels, material)
-        _write_notes(entry, series, first, notes or {})
+        write_notes(entry, series, first, notes or {})
         data = _group(entry, "data", "NXdata", signal="data")
         compression = plugin.Bitshuffle(cname="lz4")
-        _write_pixels(data, first, len(frames), image, pixels, compression)
+        write_pixels(data, first, len(frames), image, pixels, compression)
         instrument["detector"]["data"] = h5py.SoftLink("/entry/data/data")
-        _write_mask(instrument["detector"], first, compression)
+        write_mask(instrument["detector"], first, compression)
 
 
 def in_mcstas(series: Series) -> list[Experiment]:
@@ -282,7 +282,7 @@ def _write_module(group: Hdf5, panel: Panel, top: int, det_z: float) -> None:
         )
 
 
-def _write_pixels(
+def write_pixels(
     data: Hdf5,
     first: Experiment,
     frames: int,
@@ -290,9 +290,10 @@ def _write_pixels(
     pixels: Bands,
     compression: Mapping[str, Any],
 ) -> None:
+    """The pixels of all frames, panels one below the other, as the dataset `data` of a group."""
     panels = first.detector.panels
     if any(panel.shape[1] != panels[0].shape[1] for panel in panels):
-        raise InputError("panels of different width cannot lie in one NXmx file; export them one by one (--panel)")
+        raise InputError("panels of different width cannot lie in one file; export them one by one (--panel)")
     slow, fast = sum(panel.shape[0] for panel in panels), panels[0].shape[1]
     row = fast * pixels.dtype.itemsize
     rows = slow if slow * row <= CHUNK_BYTES else max(1, BAND_PIXELS // fast)
@@ -309,19 +310,19 @@ def _write_pixels(
             top += len(block)
 
 
-def _write_mask(group: Hdf5, experiment: Experiment, compression: Mapping[str, Any]) -> None:
+def write_mask(group: Hdf5, experiment: Experiment, packed: Mapping[str, Any], name: str = "pixel_mask") -> None:
     """Which pixels have no value in any frame: outside the region of interest or masked."""
     where = outside(experiment)
     if where is None:
         return
     rows = max(1, min(len(where), BAND_PIXELS // where.shape[1]))
     chunks = (rows, where.shape[1])
-    mask = group.create_dataset("pixel_mask", where.shape, "<u4", chunks=chunks, fillvalue=0, **compression)
+    mask = group.create_dataset(name, where.shape, "<u4", chunks=chunks, fillvalue=0, **packed)
     for top in range(0, len(where), rows):
         mask[top : top + rows] = np.where(where[top : top + rows], OUTSIDE, 0)
 
 
-def _write_notes(entry: Hdf5, series: Series, experiment: Experiment, notes: Mapping[str, Any]) -> None:
+def write_notes(entry: Hdf5, series: Series, experiment: Experiment, notes: Mapping[str, Any]) -> None:
     """What NXmx has no place for: the experiments exactly, and where the pixels come from."""
     group = _group(entry, "tilesim", "NXcollection")
     if experiment.crystal is not None:

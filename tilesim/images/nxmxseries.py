@@ -14,8 +14,8 @@ from tilesim.model import Beam, Experiment, Scan, Series, StructureFactors
 from tilesim.model.experiment import PARTS
 from tilesim.model.serial import from_plain, to_plain
 
-PLACE = "entry/tilesim/experiments"
-"""JSON of the base and the columns of the frames that were written."""
+PLACES = ("entry/tilesim/experiments", "entry_1/tilesim/experiments")
+"""JSON of the base and the columns of the frames that were written, in NXmx and in CXI files."""
 
 
 def series_as_plain(series: Series) -> dict[str, Any] | None:
@@ -55,7 +55,7 @@ def read_nxmx_series(path: str, frames: int) -> tuple[Series, bool, tuple[str, .
 def _text(path: str) -> Any:
     """What tilesim wrote of the experiments; None in other programs' files."""
     with opened(path) as file:
-        return file[PLACE][()] if PLACE in file else None
+        return next((file[place][()] for place in PLACES if place in file), None)
 
 
 def _instrument_series(path: str, frames: int) -> tuple[Series, tuple[str, ...]]:

@@ -22,6 +22,8 @@ class Format(StrEnum):
     EDF = "edf"
     NXMX = "nxmx"
     """Read: any HDF5 file of detector images"""
+    CXI = "cxi"
+    """Written; read as HDF5"""
     EXPT = "expt"
     PNG = "png"
 
@@ -34,10 +36,11 @@ SUFFIXES = {
     Format.TIFF: (".tif", ".tiff"),
     Format.EDF: (".edf",),
     Format.NXMX: (".h5", ".hdf5", ".nxs"),
+    Format.CXI: (".cxi",),
     Format.EXPT: (".expt",),
     Format.PNG: (".png",),
 }
-WHOLE_SERIES = (Format.STORE, Format.NXMX, Format.EXPT)
+WHOLE_SERIES = (Format.STORE, Format.NXMX, Format.CXI, Format.EXPT)
 """Formats of which one file holds all frames and panels."""
 STACKED = (Format.FLOAT, Format.TIFF, Format.EDF, Format.PNG)
 """Formats whose files may hold the panels of a frame one below the other, as `tilesim run` writes them."""

@@ -25,8 +25,10 @@ WITHOUT_EFFECT = ("adu_per_eV", "adu_per_photon", "data", "max_adu", "saturation
 """What CrystFEL does with the values of pixels, or no longer."""
 
 WAVELENGTH = ("photon_energy", "wavelength", "electron_voltage")
-BANDWIDTH = ("bandwidth", "photon_energy_bandwidth")
-WHOLE = ("detector_shift_x", "detector_shift_y", *WAVELENGTH, *BANDWIDTH)
+BANDWIDTH, OLD_BANDWIDTH = "bandwidth", "photon_energy_bandwidth"
+WIDEST, NARROWEST = 0.2, 1e-6
+"""Bandwidths that are too wide for a gaussian, and that are none: where a file states none CrystFEL takes 1e-8."""
+WHOLE = ("detector_shift_x", "detector_shift_y", *WAVELENGTH, BANDWIDTH, OLD_BANDWIDTH)
 WHOLE_WITHOUT_EFFECT = ("peak_list", "peak_list_type", "peak_info_location")
 GROUPS = ("rigid_group", "group_")
 """Beginnings of the names of groups, which only refinement moves."""
@@ -78,12 +80,12 @@ def parse_geom(content: bytes, name: str) -> Instrument:
     regions = [BadRegion(owner, lines) for owner, lines in file.regions.items()]
     active, notes = mask_of(masks, regions, name)
     panels, mask = of_one_shape(made, active)
-    notes += tuple(
-        f"{file.whole[key].text} is not used; -dispersion gives the beam a spread of wavelengths"
-        for key in BANDWIDTH
-        if key in file.whole
-    )
-    return Instrument(name, panels, wavelength=_wavelength(file.whole), mask=mask, notes=notes)
+    if OLD_BANDWIDTH in file.whole:
+        notes += (
+            f"{file.whole[OLD_BANDWIDTH].text} is not used; bandwidth is what CrystFEL reads, a standard deviation",
+        )
+    width = _bandwidth(file.whole)
+    return Instrument(name, panels, wavelength=_wavelength(file.whole), mask=mask, bandwidth=width, notes=notes)
 
 
 def _sorted(content: bytes) -> _GeomLines:
@@ -197,6 +199,17 @@ def _wavelength(whole: Mapping[str, Line]) -> float | None:
     if line.key == "electron_voltage":
         return electron_wavelength(value)
     return ENERGY_TIMES_WAVELENGTH / value if line.key == "photon_energy" else value
+
+
+def _bandwidth(whole: Mapping[str, Line]) -> float:
+    """Standard deviation of the photon energy, relative; 0 where there is none, or next to none."""
+    line = whole.get(BANDWIDTH)
+    if line is None:
+        return 0.0
+    value = line.number_in()
+    if not 0.0 <= value < WIDEST:
+        raise line.wrong(f"a fraction of the photon energy, from 0 to below {WIDEST:g}")
+    return value if value >= NARROWEST else 0.0
 
 
 def electron_wavelength(voltage: float) -> float:

@@ -1,4 +1,4 @@
-"""Reading where a detector is: DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML, by content and name."""
+"""Reading where a detector is: DIALS .expt, CrystFEL .geom or stream, NXmx HDF5 or TOML, by content and name."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tilesim.model.instrument import Instrument
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+STREAM = b"CrystFEL stream format "
 EXPT = "a DIALS .expt"
 LARGEST = 2**28
 """Bytes of a text file; larger ones are taken for a mistake."""
@@ -25,9 +26,10 @@ def read_detector(path: str | os.PathLike[str], experiment: int | None = None) -
     Parameters
     ----------
     path
-        DIALS .expt, CrystFEL .geom, NXmx HDF5 or TOML file; recognised by its content, TOML by its name.
+        DIALS .expt, CrystFEL .geom or .stream, NXmx HDF5 or TOML file; recognised by its content, TOML by its name.
     experiment
-        Number of the experiment of an .expt, counted from 0. None is the first; a note says so where there are more.
+        Number of the experiment of an .expt, or of the chunk of a stream, counted from 0. None is the first, of a
+        stream the first with a crystal; a note says so where there are more.
 
     Returns
     -------
@@ -64,6 +66,8 @@ def read_detector(path: str | os.PathLike[str], experiment: int | None = None) -
       spindle     spindle along (1 0 0)
     """
     shown = printable(path)
+    if file_size(path) and read_bytes(path, 0, len(STREAM)) == STREAM:
+        return _of_stream(path, experiment)
     size, start = file_size(path), read_bytes(path, 0, len(HDF5))
     if start != HDF5 and size > LARGEST:
         raise InputError(f"{shown}: {size} bytes; expected a geometry file")
@@ -82,6 +86,17 @@ def read_detector(path: str | os.PathLike[str], experiment: int | None = None) -
     except WRONG as error:
         said = " ".join(str(error).split())[:80]
         raise InputError(f"{shown}: expected {kind}; {type(error).__name__}: {said}") from None
+
+
+def _of_stream(path: str | os.PathLike[str], experiment: int | None) -> Instrument:
+    from tilesim.instruments.stream import stream_instrument
+
+    shown = printable(path)
+    try:
+        return stream_instrument(path, experiment)
+    except InputError as error:
+        said = str(error)
+        raise InputError(said if said.startswith(shown) or "--experiment" in said else f"{shown}: {said}") from None
 
 
 def _nxmx(path: str | os.PathLike[str]) -> tuple[str, Callable[..., Instrument]]:

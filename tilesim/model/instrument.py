@@ -113,6 +113,8 @@ class Instrument(Noun):
     """a, b, c at spindle angle zero, metres; None: the file has no crystal."""
     detector_name: str = ""
     """What its maker calls the detector."""
+    bandwidth: float = 0.0
+    """Standard deviation of the photon energy over its mean; 0: the file states none."""
     scan_points: tuple[ScanPoint, ...] = ()
     """What changes along the scan of the file, by increasing or decreasing angle; empty: nothing does."""
     notes: tuple[str, ...] = ()
@@ -125,6 +127,7 @@ class Instrument(Noun):
             beam=checks.unit_vector("beam direction", self.beam),
             polarization_axis=checks.unit_vector("polarization axis", self.polarization_axis),
             spindle=checks.unit_vector("spindle axis", self.spindle),
+            bandwidth=checks.not_negative("bandwidth", self.bandwidth),
             scan_points=checks.instances("scan points", self.scan_points, ScanPoint),
             notes=tuple(checks.text("note", note) for note in self.notes),
         )
@@ -183,6 +186,8 @@ class Instrument(Noun):
             rows["sensor"] = self.sensor.text
         if self.wavelength is not None:
             rows["wavelength"] = quantity(self.wavelength, 1e10, "Å")
+        if self.bandwidth > 0.0:
+            rows["bandwidth"] = f"bandwidth {self.bandwidth:g}"
         return rows | {"beam": f"beam along {vector(self.beam)}", "spindle": f"spindle along {vector(self.spindle)}"}
 
     def _picture(self) -> str:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from tilesim.errors import InputError
 from tilesim.model import checks
+from tilesim.model.gainswitch import GainSwitching
 from tilesim.model.noun import Noun
 
 MAX_RADIUS = 2048
@@ -117,6 +118,8 @@ class Noise(Noun):
     """Random seed of the effects that differ between frames."""
     calibration_seed: int = 123456789
     """Random seed of the sensitivities: another number is another detector."""
+    switching: GainSwitching | None = None
+    """Stages of gain, in place of gain, offset and read-out noise; None: one gain."""
 
     def __post_init__(self) -> None:
         checks.coerce(
@@ -137,6 +140,10 @@ class Noise(Noun):
             readout=checks.not_negative("read-out noise", self.readout),
             overload=None if self.overload is None else checks.positive("overload", self.overload),
         )
+        if self.switching is not None:
+            checks.instance("gain switching", self.switching, GainSwitching)
+            if self.overload is not None:
+                raise InputError("an overload with gain switching; expected none: the last stage ends at its bits")
         for name, seed in (("seed", self.seed), ("calibration_seed", self.calibration_seed)):
             value = checks.whole_number(name, seed)
             if not SEEDS[0] <= value <= SEEDS[1]:
@@ -151,6 +158,8 @@ class Noise(Noun):
                 rows[name.replace("_", " ")] = f"{name.replace('_', ' ')} {value:g}"
         if self.point_spread is not None:
             rows["point spread"] = self.point_spread.text
+        if self.switching is not None:
+            return rows | {"units": self.switching.text, "seeds": f"seeds {self.seed}, {self.calibration_seed}"}
         rows["units"] = f"1 photon is {self.gain:g}, dark is {self.offset:g}"
         if self.overload is not None:
             rows["overload"] = f"overload at {self.overload:g}"

@@ -42,10 +42,12 @@ def read_structure_factors(
             raise InputError("-hkl and --model exclude each other; expected one of them")
         return read_table(_model_request(settings, options, finest, wavelengths)), FactorsFrom.OTHER
     if settings.hkl_file is not None:
-        table = read_table(Request(settings.hkl_file, default, strict_c, options.column))
-        return table, FactorsFrom.HKL if table.cell is None else FactorsFrom.OTHER
+        table = read_table(Request(settings.hkl_file, default, strict_c, options.column, options.symmetry))
+        return table, FactorsFrom.OTHER if table.lines else FactorsFrom.HKL
     if options.column is not None:
         raise InputError("--column goes with -hkl; expected -hkl FILE")
+    if options.symmetry is not None:
+        raise InputError("--symmetry goes with -hkl; expected -hkl FILE")
     cache = Path(settings.dump_file)
     # K13: the reference reads the cache even where -default_F is given.
     if cache.is_file() and (strict_c or default == 0.0):

@@ -40,6 +40,8 @@ def _read(command: Command) -> Iterator[tuple[str, str | None]]:
     yield "--lattices", options.lattices
     if options.fp_fdp is not None:
         yield from (("--fp-fdp", path) for _, path in files_by_element(options.fp_fdp))
+    yield "--cell-file", options.cell_file
+    yield "--stream", options.stream
     yield "--geometry", options.geometry
     if options.spectrum is not None and SpectrumRequest(options.spectrum).generator is None:
         yield from (("--spectrum", name) for name in (options.spectrum, *linked_files(options.spectrum)))

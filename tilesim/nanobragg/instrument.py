@@ -105,7 +105,11 @@ def chosen_detector(options: Options, strict_c: bool, given: Instrument | None =
     if options.geometry is not None:
         from tilesim.instruments.files import read_detector
 
-        return ChosenDetector(read_detector(options.geometry, options.experiment))
+        if options.stream is None:
+            return ChosenDetector(read_detector(options.geometry, options.experiment))
+        from tilesim.instruments.stream import with_crystal_of
+
+        return ChosenDetector(with_crystal_of(read_detector(options.geometry), options.stream, options.experiment))
     if options.detector is not None:
         from tilesim.instruments.library import layout
 

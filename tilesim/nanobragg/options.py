@@ -22,7 +22,8 @@ FINEST = 0.1
 class Options:
     """What such options say, in the units that they are given in; None where one is missing.
 
-    column, model, dmin, k_sol, ...        structure factors (docs/structure-factors.md)
+    column, symmetry, model, dmin, ...     structure factors (docs/structure-factors.md)
+    cell_file, stream                      a cell or an oriented crystal of CrystFEL's files (docs/crystfel.md)
     background, background_thickness, ...  an amorphous slab in the beam (docs/background.md)
     geometry, detector, experiment         a detector as it is (docs/detectors.md)
     crystal_shape, ncells, node_height,    the crystal (docs/crystals.md)
@@ -32,6 +33,10 @@ class Options:
     """
 
     column: str | None = None
+    symmetry: str | None = None
+    """Point group of a list of reflections"""
+    cell_file: str | None = None
+    stream: str | None = None
     model: str | None = None
     dmin: float | None = None
     """Angstrom"""
@@ -87,12 +92,19 @@ class Options:
             raise InputError(f"{alone[0]} goes with --model; expected --model FILE")
         if self.model is not None and self.column is not None:
             raise InputError("--column goes with -hkl and an MTZ or CIF file; expected without --model")
+        if self.model is not None and self.symmetry is not None:
+            raise InputError("--symmetry goes with -hkl and a list of reflections; expected without --model")
+        if self.stream is not None and self.geometry is None:
+            raise InputError("--stream goes with --geometry, whose frame its crystals are in; expected --geometry FILE")
+        if self.stream is not None and self.cell_file is not None:
+            raise InputError("--stream and --cell-file exclude each other; expected one of them")
         if self.geometry is not None and self.detector is not None:
             raise InputError("more than one detector (--geometry, --detector); expected one of them")
         if self.experiment is not None and self.geometry is None:
-            raise InputError("--experiment goes with --geometry; expected --geometry FILE.expt")
+            raise InputError("--experiment goes with --geometry; expected --geometry FILE.expt or a stream")
         self._check_mosaic()
         self._check_diffuse()
+        self._check_spectrum()
         return self
 
     def _check_mosaic(self) -> None:
@@ -109,12 +121,14 @@ class Options:
                 "--mosaic-sigma of three angles without --mosaic-frame; expected lab (about x, y, z of the laboratory) "
                 "or crystal (about a, b, c)"
             )
+
+    def _check_spectrum(self) -> None:
+        """Raise InputError where options of the channels have no spectrum, or contradict each other."""
         channelling = [option for option in self.given if option in ("--channels", "--channel-width")]
         if channelling and self.spectrum is None:
             raise InputError(f"{channelling[0]} goes with --spectrum; expected --spectrum FILE or a generator")
         if len(channelling) > 1:
             raise InputError("--channels and --channel-width; expected one of them")
-        return self
 
     def _check_diffuse(self) -> None:
         """Raise InputError where options of diffuse scattering lack each other."""
@@ -155,6 +169,8 @@ class Options:
 OPTIONS = {f"--{field.name.replace('_', '-')}": field.name for field in fields(Options)}
 """Spelling of each, and its field."""
 NOTHING = Options()
+NEGATIVE = ("-1", "-4", "-42m", "-4m2", "-3_R", "-3m_R", "-3_H", "-3m1_H", "-31m_H", "-6", "-62m", "-6m2", "-43m")
+"""Point groups whose symbols begin as flags do."""
 Bound = tuple[str, Callable[[float], bool]]
 BOUNDS: dict[str, Bound] = {
     "--dmin": (f"a number of {FINEST:g} or more [angstrom]", lambda x: x >= FINEST),
@@ -233,7 +249,8 @@ def _typed(option: str, value: Any) -> str | float | int | tuple[float, ...]:
     if option in CHOICES and value not in CHOICES[option]:
         raise InputError(f"{option} expects one of {', '.join(CHOICES[option])}; found {shown_value(value)}")
     if option not in BOUNDS:
-        if not isinstance(value, str) or not value or value.startswith("-"):
+        group = option == "--symmetry" and value in NEGATIVE
+        if not isinstance(value, str) or not value or (value.startswith("-") and not group):
             raise InputError(f"{option} needs a value; found {shown_value(value)}")
         return value
     expected, holds = BOUNDS[option]

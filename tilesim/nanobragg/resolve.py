@@ -23,9 +23,11 @@ from tilesim.model.instrument import Instrument
 from tilesim.model.vectors import IDENTITY, Matrix
 from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.background import Slab, resolve_background, slab_of
+from tilesim.nanobragg.bandwidth import with_bandwidth
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Stage
 from tilesim.nanobragg.crystal import chosen_crystals, chosen_mosaic, with_crystal
+from tilesim.nanobragg.crystfel import with_cell_file
 from tilesim.nanobragg.draws import Draws
 from tilesim.nanobragg.factors import ReadTable, cell_of, read_structure_factors
 from tilesim.nanobragg.geometry import Geometry, detector_geometry
@@ -120,8 +122,9 @@ def read_command(
     if spectra is not None:
         settings = replace(settings, wavelength=spectra.wavelength)
     check_settings(chosen, settings)
+    settings, said = with_cell_file(settings, options)
     parsed = () if strict_c or not settings_differ(flags) else ("K8",)
-    return resolve(
+    command = resolve(
         settings,
         strict_c=strict_c,
         arguments=(*args, *given),
@@ -134,6 +137,7 @@ def read_command(
         chosen=chosen,
         spectra=spectra,
     )
+    return replace(command, warnings=(*said, *command.warnings))
 
 
 def from_nanobragg(
@@ -307,6 +311,7 @@ def _setup(
         misset = draws.misset_angles(clock if settings.misset_seed is None else settings.misset_seed)
     spectrum = spectra and spectra.of_frame(0)
     sources = resolve_sources(settings, geometry, hdiv, vdiv, dispersion, strict_c=strict_c, spectrum=spectrum)
+    sources, spread = (sources, ()) if spectra is not None else with_bandwidth(sources, chosen, settings)
     table, factors_from = read_structure_factors(
         settings,
         options,
@@ -353,7 +358,7 @@ def _setup(
         attenuation_known=known is not None and chosen.sensor.attenuation is None,
         material=chosen.sensor.material if chosen is not None and chosen.sensor is not None else None,
         detector_name=chosen.detector_name if chosen is not None else "",
-        detector_notes=chosen.notes if chosen is not None else (),
+        detector_notes=(*(chosen.notes if chosen is not None else ()), *spread),
         mosaic=mosaic,
         interpolate=interpolate,
         cell=cell,

@@ -74,6 +74,13 @@ def read_hkl(
     return factors, _reference_differs(data, factors)
 
 
+def read_rows(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (n, 3) and amplitudes (n,) of a text of lines h k l F. Raises InputError, naming file and line."""
+    data = read_bytes(path)
+    clean = _clean_table(data)
+    return _careful_table(plain_text(data, printable(path)), printable(path)) if clean is None else clean
+
+
 def _clean_table(data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
     """Indices (n, 3) and amplitudes (n,) where every line is three integers and a number, the usual case.
 

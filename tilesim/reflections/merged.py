@@ -102,7 +102,7 @@ def expand(reflections: Reflections, default: float = 0.0) -> tuple[StructureFac
     reach = np.abs(r.indices).max(axis=0)
     for rotation in rotations:
         reach = np.maximum(reach, np.abs(r.indices @ rotation).max(axis=0))
-    _check_density(r, reach, 2 * len(rotations) * len(r.indices))
+    check_density(r.source, reach, 2 * len(rotations) * len(r.indices))
     grid = empty_grid(-reach, reach, default, r.source)
     known = np.zeros(grid.shape, dtype=bool)
     # Reflections that the file lists come last: it may list both mates, with a value for each.
@@ -138,13 +138,13 @@ def expand_parts(
     return grid
 
 
-def _check_density(r: Reflections, reach: np.ndarray, most: int) -> None:
+def check_density(source: str | os.PathLike[str], reach: np.ndarray, most: int) -> None:
     """Raise InputError where a few reflections, `most` with their mates, would make a huge grid: indices are wrong."""
     points = math.prod(int(2 * n + 1) for n in reach)
     if points > max(LARGE, EMPTY * most):
         span = ", ".join(f"{axis} to {n}" for axis, n in zip("hkl", reach, strict=True))
         raise InputError(
-            f"{printable(r.source)}: expected indices that fit in memory and together, found {span},"
+            f"{printable(source)}: expected indices that fit in memory and together, found {span},"
             f" a grid of {points:g} points for {most} reflections"
         )
 

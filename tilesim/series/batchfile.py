@@ -32,6 +32,7 @@ LONGEST = 400
 MOST_FRAMES = 100_000
 """Frames of one job."""
 OPTIONS = {
+    **{"symmetry": "symmetry", "cell_file": "cell_file", "stream": "stream"},
     **{
         "model": "model",
         "model_dmin": "dmin",

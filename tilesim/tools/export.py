@@ -18,6 +18,7 @@ from tilesim.geometry.axes import Axes
 from tilesim.images.banded import Bands
 from tilesim.images.cbf import cbf_counts, write_cbf
 from tilesim.images.counts import ADC_OFFSET, Counts, SameCounts, SmvCounts
+from tilesim.images.cxi import cxi_counts, write_cxi
 from tilesim.images.dataset import Dataset
 from tilesim.images.edf import write_edf
 from tilesim.images.expt import ModelImages, write_expt
@@ -28,8 +29,10 @@ from tilesim.images.packed import packed, packed_plain
 from tilesim.images.pixels import Image, NumberImage, StackedImage
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format
 from tilesim.images.smv import SWAPPED, write_plain_smv, write_smv
+from tilesim.images.stills import stills_of
 from tilesim.images.tiff import write_tiff
 from tilesim.model import Experiment
+from tilesim.tools.crystfel import Beside, ExportedStills, command_line, write_beside
 
 EXPORTED = tuple(form for form in Format if form != Format.STORE)
 SIGNED_LIMIT = 2**31 - 1
@@ -53,6 +56,8 @@ class Selection:
     """A file of models to write beside the images"""
     material: str | None = None
     """Material of the sensor, where the experiment does not state it"""
+    beside: Beside = Beside()
+    """Files for CrystFEL to write beside the images"""
 
 
 @dataclass
@@ -74,11 +79,12 @@ def export_images(
     """
     names = _names(data, out, chosen)
     files = [one for name in names for one in float_files(name)] if chosen.format == Format.FLOAT else [*names]
-    outputs = [NamedFile("OUT", name) for name in files]
+    chosen.beside.check(chosen.format)
+    outputs = [*(NamedFile("OUT", name) for name in files), *chosen.beside.outputs]
     check_files(data.inputs, [*outputs, *([NamedFile("--expt", chosen.expt)] if chosen.expt is not None else [])])
     writer = _Writer(data, chosen, on_image)
     with all_together():
-        if chosen.format == Format.NXMX:
+        if chosen.format in (Format.NXMX, Format.CXI):
             writer.write_series(out)
         elif chosen.format == Format.EXPT:
             writer.write_models(out, None)
@@ -88,6 +94,9 @@ def export_images(
         if chosen.expt is not None:
             writer.write_models(chosen.expt, _images(data, chosen, out, names))
     result = writer.result
+    noise = data.attributes.get("noise")
+    if isinstance(noise, dict) and noise.get("switching") is not None:
+        result.remarks.append("the pixels are words with a gain stage in their upper bits, not photons (docs/noise.md)")
     result.remarks = [*dict.fromkeys(result.remarks), *_counted(writer.counts)]
     return result
 
@@ -175,18 +184,31 @@ class _Writer:
         return bands, added + (self.data.offset or 0.0), (self.chosen.scale or 1.0) * self.data.gain
 
     def write_series(self, out: str) -> None:
-        """All frames and panels in one NXmx file."""
-        data, frames = self.data, self.chosen.frames
+        """All frames and panels in one NXmx or CXI file, and what CrystFEL needs beside it."""
+        data, frames, form = self.data, self.chosen.frames, self.chosen.format
         integer = self.chosen.scale is not None or data.pixels(frames[0], 0).dtype.kind in "iu"
         if integer:
-            self.counts.append(nxmx_counts(self.chosen.scale))
+            self.counts.append((nxmx_counts if form == Format.NXMX else cxi_counts)(self.chosen.scale))
 
         def image(index: int, panel: int) -> Bands:
             return self._bands(data.pixels(frames[index], panel), 1, self.counts[-1] if integer else None)
 
         notes = {**data.notes, "scale": self.chosen.scale or 1.0, "frames": [data.frames[frame] for frame in frames]}
-        write_nxmx(out, data.series.take(frames), image, material=self.chosen.material, notes=notes)
+        series = data.series.take(frames)
+        stills = stills_of(series) if form == Format.CXI or self.chosen.beside.outputs else None
+        if form == Format.NXMX:
+            write_nxmx(out, series, image, material=self.chosen.material, notes=notes)
+        elif stills is not None:
+            write_cxi(out, series, stills, image, notes)
         self.result.files.append(out)
+        if stills is not None and self.chosen.beside.outputs:
+            made = command_line(map(str, notes.get("command_line") or ()))
+            numbers = tuple(data.frames[frame] for frame in frames)
+            per_photon = (self.chosen.scale or 1.0) * data.gain
+            images = ExportedStills(out, form, stills, numbers, integer, per_photon, made)
+            self.result.files += write_beside(self.chosen.beside, images)
+            if data.offset:
+                self.result.remarks.append(f"a dark pixel is {data.offset:g} in the images, which a .geom cannot say")
 
     def write_models(self, path: str, images: Callable[[str], ModelImages] | None) -> None:
         """The experiments for DIALS."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +18,7 @@ from tilesim.physics.poisson import poisson_counts
 from tilesim.physics.response import digitised, flicker_factor, module_factors, pixel_factors, read_out
 from tilesim.physics.spread import KERNELS, needed, spectrum_of, spread
 from tilesim.tiling.tile import Tile
+from tilesim.tools.gains import Gains, PixelMap, coded, decoded, gains_of
 
 Read = Callable[[slice, slice], np.ndarray]
 """Pixels (slow, fast) of rows and columns of one frame and panel."""
@@ -59,6 +60,8 @@ class Measurement:
     """Where not zero, a pixel sees nothing."""
     hot: Read | None = None
     """Where not zero, a pixel is overloaded in every frame."""
+    maps: Mapping[str, PixelMap] = field(default_factory=dict)
+    """Offset, gain and noise of every pixel, by name."""
 
     def __post_init__(self) -> None:
         if self.overload > self.pixel_type.largest:
@@ -91,9 +94,15 @@ def measured(measurement: Measurement, read: Read, tile: Tile) -> np.ndarray:
         signal[_where(measurement.dead, rows, columns)] = 0.0
     pixel = _pixel_indices((rows.start, rows.stop), (columns.start, columns.stop), measurement.shape)
     source = {"seed": noise.seed, "frame": tile.frame, "panel": tile.panel}
-    units = read_out(
-        signal.reshape(-1), pixel, gain=noise.gain, offset=noise.offset, noise=noise.readout, **source
-    ).reshape(signal.shape)
+    gains = gains_of(noise, measurement.maps, rows, columns)
+    if gains is None:
+        flat = signal.reshape(-1)
+        units = read_out(flat, pixel, gain=noise.gain, offset=noise.offset, noise=noise.readout, **source)
+        units = units.reshape(signal.shape)
+    else:
+        units, stage = gains.units(signal, pixel, source)
+        if noise.switching is not None:
+            units = coded(units, stage, noise.switching, pixel_type.whole)
     units = digitised(units, measurement.overload) if pixel_type.whole else units.clamp(max=measurement.overload)
     if measurement.hot is not None:
         units[_where(measurement.hot, rows, columns)] = measurement.overload
@@ -165,6 +174,16 @@ def _where(mask: Read, rows: slice, columns: slice) -> Tensor:
     return torch.from_numpy(np.asarray(mask(rows, columns)) != 0)
 
 
+def _linear(gains: Gains, measurement: Measurement, values: np.ndarray) -> np.ndarray:
+    """What pixels (slow, fast) would hold with the gain and the offset of the noise, whatever their own."""
+    noise = measurement.noise
+    units, stage = decoded(np.nan_to_num(values.astype(np.float64)), gains.switching)
+    if noise.switching is None:
+        units, stage = torch.from_numpy(values.astype(np.float64)), torch.zeros(values.shape, dtype=torch.int64)
+    linear: np.ndarray = (gains.photons(units, stage) * noise.gain + noise.offset).numpy()
+    return linear
+
+
 @lru_cache(maxsize=2)
 def _spectrum(point_spread: PointSpread) -> Tensor:
     """Weights of the kernel, scaled to a sum of 1."""
@@ -223,6 +242,9 @@ def noise_figures(measurement: Measurement, read: Read, tile: Tile, values: np.n
     expected = torch.from_numpy(np.array(read(rows, columns), np.float64))
     blank = _blank(expected, measurement.region, (rows.start, columns.start)).numpy()
     valid = values[~blank].astype(np.float64)
+    gains = gains_of(measurement.noise, measurement.maps, rows, columns)
+    if gains is not None:
+        valid = _linear(gains, measurement, values)[~blank]
     above = (values >= measurement.overload) & ~blank
     if measurement.hot is not None:
         above &= np.asarray(measurement.hot(rows, columns)) == 0

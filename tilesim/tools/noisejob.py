@@ -25,9 +25,12 @@ from tilesim.model.sampling import Region
 from tilesim.model.serial import to_plain
 from tilesim.tiling.plan import TilePlan, default_tile
 from tilesim.tiling.tile import Tile
+from tilesim.tools.gains import MAPS, PixelMap, open_map
 from tilesim.tools.noise import PIXEL_TYPES, Measurement, NoiseFigures, PixelType, measured, noise_figures
 
 MASKS = ("dead", "hot")
+Maps = list[dict[str, PixelMap]]
+"""Maps by name, for each panel."""
 KEPT_IMAGES = 16
 """Images of a process that stay open."""
 
@@ -69,7 +72,7 @@ class NoiseJob:
     regions: tuple[tuple[Region, ...], ...]
     """Parts of the panels that were simulated, by frame; one entry where all frames are alike"""
     masks: Mapping[str, str] = field(default_factory=dict)
-    """Image files by name, dead and hot: where not zero, a pixel sees nothing or is overloaded"""
+    """Image files by name: dead and hot, where not zero, a pixel sees nothing or is overloaded; and maps of pixels"""
     identity: Mapping[str, Any] = field(default_factory=dict)
     """Digest by which the source is recognised"""
     mask_digests: Mapping[str, str] = field(default_factory=dict)
@@ -88,10 +91,12 @@ class NoiseJob:
     @property
     def about(self) -> dict[str, Any]:
         """What decides the pixels, as plain values."""
-        first = self.measurement(0, 0)
+        first, noise = self.measurement(0, 0), to_plain(self.noise)
+        if self.noise.switching is None:  # stores that were begun before there was such a thing
+            del noise["switching"]
         return {
             "source": dict(self.identity),
-            "noise": {**to_plain(self.noise), "dtype": self.pixel_type.dtype, "overload": first.overload},
+            "noise": {**noise, "dtype": self.pixel_type.dtype, "overload": first.overload},
             "masks": dict(self.mask_digests),
             "panels": list(self.panels),
         }
@@ -118,11 +123,19 @@ class NoiseJob:
         views = [experiment.of_panel(self.panels[0]) for experiment in series]
         return Series.of(views, numbers=series.numbers.tolist(), names=series.names)
 
-    def measurement(self, frame: int, panel: int, masks: Mapping[str, Image] | None = None) -> Measurement:
+    def measurement(
+        self, frame: int, panel: int, masks: Mapping[str, Image] | None = None, maps: Maps | None = None
+    ) -> Measurement:
         """How a frame and panel of the plan are measured."""
         regions = self.regions[frame % len(self.regions)]
         reads = {name: image.block for name, image in (masks or {}).items()}
-        return Measurement(self.noise, self.pixel_type, self.source.shape, regions[panel], **reads)
+        own = maps[panel] if maps else {}
+        return Measurement(self.noise, self.pixel_type, self.source.shape, regions[panel], maps=own, **reads)
+
+    @property
+    def stages(self) -> int:
+        """Stages of gain."""
+        return 1 if self.noise.switching is None else len(self.noise.switching.stages)
 
     def ready(self) -> Measuring:
         """The job ready to run in this process. Raises InputError where a mask cannot be read."""
@@ -134,7 +147,13 @@ class Measuring:
 
     def __init__(self, job: NoiseJob) -> None:
         self._job = job
-        self.masks = {name: open_image(path, shape=job.source.shape) for name, path in job.masks.items()}
+        shape, count = job.source.shape, job.source.panels
+        self.masks = {name: open_image(path, shape=shape) for name, path in job.masks.items() if name in MASKS}
+        maps = {name: path for name, path in job.masks.items() if name in MAPS}
+        self.maps: Maps = [
+            {name: open_map(name, path, shape, job.stages, panel, count) for name, path in maps.items()}
+            for panel in job.panels
+        ]
         self._images: OrderedDict[tuple[int, int], Image] = OrderedDict()
         self._lock = Lock()
 
@@ -148,7 +167,7 @@ class Measuring:
     def _frame(self, tile: Tile, known: np.ndarray | None) -> tuple[np.ndarray, PanelFigures]:
         """The part of a tile in one frame."""
         job = self._job
-        measurement = job.measurement(tile.frame, tile.panel, self.masks)
+        measurement = job.measurement(tile.frame, tile.panel, self.masks, self.maps)
         read = self._image(tile).block
         panel = job.panels[tile.panel]
         # Noise belongs to the numbers of the input, however few of its frames and panels are measured.
@@ -183,7 +202,7 @@ def noise_job(
 
     frames  places, counted from 0; None: all
     panels  one panel, or None: all
-    masks   image files by name, dead and hot
+    masks   image files by name: dead and hot, pedestal-map, gain-map and noise-map
     tile    pixels (slow, fast) of a tile; None: that of the input
     tile_frames  frames of a tile; None: as many as those of the input have
 
@@ -212,7 +231,8 @@ def noise_job(
         identity(source),
         {name: digest_of(path) for name, path in (masks or {}).items()},
     )
-    job.measurement(0, 0, job.ready().masks)  # what does not go together shows at once
+    ready = job.ready()
+    job.measurement(0, 0, ready.masks, ready.maps)  # what does not go together shows at once
     return job
 
 

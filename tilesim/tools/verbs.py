@@ -187,7 +187,7 @@ def export(
     out : path
         Name of the file, in which {frame}, {image} (frame + 1) and {panel} are filled in.
     format : str, optional
-        "float", "smv", "cbf", "tiff", "edf", "nxmx", "expt" or "png"; by default by the ending of `out`.
+        "float", "smv", "cbf", "tiff", "edf", "nxmx", "cxi", "expt" or "png"; by default by the ending of `out`.
     frames : int or sequence of int, optional
         Numbers of the frames; by default all.
     panel : int, optional
