@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from tilesim.model import Beam, Crystal, Experiment, Panel, Scan
+from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan
 from tilesim.model.vectors import Vector
 
 PARALLEL = 1e-9
@@ -51,8 +51,10 @@ def facing_frame(beam: Vector, axis: Vector) -> np.ndarray:
     return np.array([x, np.cross(z, x), z])
 
 
-def turned(experiment: Experiment, rotation: np.ndarray) -> Experiment:
+def turned(experiment: Experiment, rotation: np.ndarray, detector: Detector | None = None) -> Experiment:
     """The same experiment seen in another frame: everything is rotated (3, 3), so no pixel changes.
+
+    detector  that of the experiment, where it has been rotated already
 
     But for the curved detector, whose definition names laboratory axes.
     """
@@ -76,11 +78,12 @@ def turned(experiment: Experiment, rotation: np.ndarray) -> Experiment:
 
     turned_crystal = None if crystal is None else turn_crystal(crystal)
     turned_scan: Scan = scan.replace(axis=turn(scan.axis))
-    panels = tuple(map(turn_panel, experiment.detector.panels))
+    if detector is None:
+        detector = experiment.detector.replace(panels=tuple(map(turn_panel, experiment.detector.panels)))
     return experiment.replace(
         beam=turned_beam,
         crystal=turned_crystal,
         other_crystals=tuple(map(turn_crystal, experiment.other_crystals)),
         scan=turned_scan,
-        detector=experiment.detector.replace(panels=panels),
+        detector=detector,
     )

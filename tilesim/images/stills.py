@@ -22,7 +22,7 @@ class Stills:
     """Frames as CrystFEL sees them."""
 
     frames: tuple[Experiment, ...]
-    """In its frame"""
+    """In its frame, with the detector of the first"""
     shifts: np.ndarray
     """(frames, 3) metres by which the panels of a frame are shifted against those of the first."""
 
@@ -44,24 +44,28 @@ class Stills:
 
 def stills_of(series: Series) -> Stills:
     """The frames of a series. Raises InputError where panels turn, or move against each other, or are curved."""
-    rotation = rotation_to(Axes.MCSTAS, series[0])
-    frames = tuple(turned(one, rotation) for one in series)
-    shifts = []
-    for number, one in zip(series.numbers, frames, strict=True):
+    start = series[0]
+    rotation = rotation_to(Axes.MCSTAS, start)
+    first = turned(start, rotation)
+    frames, shifts = [], []
+    for number, given in zip(series.numbers, series, strict=True):
+        one = turned(given, rotation, first.detector if given.detector == start.detector else None)
         if any(panel.curved_radius is not None for panel in one.detector.panels):
             raise InputError(
                 f"frame {number}: the detector is curved, which CrystFEL cannot describe; expected a flat one"
             )
-        shift = _shift(frames[0], one)
+        shift = _shift(first, one)
         along = np.array(one.beam.direction)
-        if shift is None or np.abs(along - (0.0, 0.0, 1.0)).max() > 1e-9 or one.mask != frames[0].mask:
-            what = "the mask" if one.mask != frames[0].mask else "the detector or the direction of the beam"
+        if shift is None or np.abs(along - (0.0, 0.0, 1.0)).max() > 1e-9 or one.mask != first.mask:
+            what = "the mask" if one.mask != first.mask else "the detector or the direction of the beam"
             raise InputError(
                 f"frame {number} differs from frame {series.numbers[0]} in {what}; expected --frame, for a file of "
                 "its own"
             )
         shifts.append(shift)
-    return Stills(frames, np.array(shifts))
+        # Thousands of frames share the panels of the first.
+        frames.append(one.replace(detector=first.detector))
+    return Stills(tuple(frames), np.array(shifts))
 
 
 def stars(experiment: Experiment) -> np.ndarray | None:
