@@ -102,8 +102,8 @@ def test_any_value_of_any_member_may_be_wrong(sound, tmp_path):
 
 IMAGE, BASE, FRAME = "0/intensity/zarr.json", "experiments/base/zarr.json", "0/frame/zarr.json"
 NAMED = [
-    ("zarr.json", ("attributes", "tilesim", "format"), 3, "its format is 3; expected one of 1, 2"),
-    ("zarr.json", ("attributes", "tilesim", "format"), True, "its format is True; expected one of 1, 2"),
+    ("zarr.json", ("attributes", "tilesim", "format"), 4, "its format is 4; expected one of 1, 2, 3"),
+    ("zarr.json", ("attributes", "tilesim", "format"), True, "its format is True; expected one of 1, 2, 3"),
     ("zarr.json", ("attributes", "tilesim", "versions"), 5, "has attributes/tilesim/versions 5; expected an object"),
     (
         "zarr.json",
