@@ -78,7 +78,9 @@ def info_rows(d: dict) -> list[tuple[str, str]]:
 
 def _geometry(d: dict) -> list[tuple[str, str | None]]:
     """Rows for what the geometry says, and for what varies from frame to frame."""
-    varies = {name.replace("_", " "): _range(about) for name, about in d["varies"].items()}
+    # The wavelengths of channels are there also where their photons alone vary.
+    different = {name: about for name, about in d["varies"].items() if about.get("different") != 1}
+    varies = {name.replace("_", " "): _range(about) for name, about in different.items()}
     moved = any(column.startswith(GEOMETRY) for column in (d["experiments"] or {}).get("columns", ()))
     first = " in the first frame" if moved else ""
     rows = {

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from commands import BASE
+from models import write_pdb
 
 import tilesim as api
 from tilesim.series.batch import frames_of_batch
@@ -131,3 +132,15 @@ def test_a_wrong_table_is_one_line(batch, folder, made, change, said):
     result = batch(SHOTS.replace(*change))
     assert result.status == 2 and said in result.err and result.err.count("\n") == 1
     assert made() == ["b.toml", "v.csv", "w.csv"]
+
+
+def test_structure_factors_of_a_model_that_do_not_follow_drawn_energies_are_warned_of(batch, folder):
+    write_pdb(folder / "m.pdb")
+    words = [word for word in BASE if word not in ("-hkl", "P1.hkl")]
+    text = SHOTS.replace(" ".join(BASE), " ".join(words)).replace(
+        "shots = 6", 'shots = 2\nmodel = "m.pdb"\nmodel_dmin = 5'
+    )
+    result = batch(text)
+    assert result.status == 0 and "structure factors of m.pdb are those of the flags' photon energy" in result.err
+    result = batch(text.replace("[draw]", 'spectrum = "gaussian:bandwidth=0.002"\n[draw]'), "--overwrite")
+    assert result.status == 0 and "structure factors of m.pdb" not in result.err

@@ -95,8 +95,10 @@ def in_mcstas(series: Series) -> list[Experiment]:
     These are spindle angles, wavelengths, fluences, crystals, and the distance of the detector along the beam.
     """
     rotation = rotation_to(Axes.MCSTAS, series[0])
-    frames = [turned(one, rotation) for one in series]
-    first = frames[0]
+    base, first = series[0], turned(series[0], rotation)
+    # Panels that frames share are turned and kept once.
+    shared = (first.detector if one.detector == base.detector else None for one in series)
+    frames = [turned(one, rotation, detector) for one, detector in zip(series, shared, strict=True)]
     if any(panel.curved_radius is not None for panel in first.detector.panels):
         raise InputError("the detector is curved, which this format cannot describe; expected a flat one")
     for number, one in zip(series.numbers, frames, strict=True):

@@ -164,7 +164,13 @@ def _command(batch: Batch, entry: BatchEntry, strict_c: bool, options: Options, 
     corrections = tuple(number for number in command.corrections if number not in ("K12", "K14"))
     if not strict_c and (batch.outputs.int_file or batch.outputs.noise_file):
         corrections += ("K12",)
-    return replace(command, cache_file=None, corrections=corrections)
+    warnings = command.warnings
+    drawn = entry.draws is not None and entry.draws.draws.keys() & {"energy", "wavelength"}
+    if drawn and chosen.model is not None and not command.experiment.factors.by_energy:
+        warnings += (
+            f"structure factors of {chosen.model} are those of the flags' photon energy for all drawn energies",
+        )
+    return replace(command, cache_file=None, corrections=corrections, warnings=warnings)
 
 
 def _which(batch: Batch, entry: BatchEntry, place: int) -> str:
