@@ -1,0 +1,55 @@
+"""The page on serial crystallography: its blocks run as they stand, with fewer shots, and make what they say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import tilesim
+
+PAGE = Path(__file__).parents[1] / "docs" / "serial.md"
+SHOTS = 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder in which the blocks ran."""
+    pytest.importorskip("xarray")
+    made = tmp_path_factory.mktemp("serial")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    blocks = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["sh", "sh", "sh", "sh", "python"]
+    for kind, block in blocks:
+        words = [sys.executable, "-c"] if kind == "python" else ["sh", "-e", "-c"]
+        code = block.replace("shots = 200\n", f"shots = {SHOTS}\n")
+        done = subprocess.run([*words, code], cwd=made, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_the_shots_are_those_that_were_asked_for(folder):
+    data = tilesim.open(folder / "shots.zarr")
+    blank = [data.experiment(k).crystal is None for k in range(SHOTS)]
+    assert len(data) == SHOTS and 0 < sum(blank) < SHOTS
+    hit = data.experiment(blank.index(False))
+    assert len(hit.beam.waves) == 40 and hit.factors.by_energy and 7.08 < hit.beam.energy < 7.16
+    assert np.asarray(data.image(blank.index(False))).max() > 1.5 * np.asarray(data.image(blank.index(True))).max() > 0
+    assert (folder / "shots.png").stat().st_size > 10_000
+
+
+def test_all_programs_get_the_same_noisy_shots(folder):
+    noisy = tilesim.open(folder / "noisy.zarr")
+    with h5py.File(folder / "shots.cxi") as file:
+        images = file["entry_1/data_1/data"][...]
+        energies = file["entry_1/instrument_1/beam/photon_energy"][...]
+    assert images.shape == (SHOTS, 256, 256)
+    np.testing.assert_array_equal(images[0], np.asarray(noisy.image(0)).reshape(256, 256))
+    assert energies == pytest.approx([1e3 * noisy.experiment(k).beam.energy for k in range(SHOTS)], rel=1e-9)
+    stream = (folder / "truth.stream").read_text()
+    assert stream.count("Begin chunk") == SHOTS > stream.count("Begin crystal") > 0
+    assert len((folder / "shots.lst").read_text().split("\n")) == SHOTS + 1
