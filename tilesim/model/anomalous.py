@@ -100,7 +100,7 @@ class AnomalousCurve(Noun):
 
 
 class AnomalousFactors(StructureFactors):
-    """Amplitudes |F0 + Σ (f' + i f'') P| of elements whose f' and f'' follow the photon energy of every source.
+    """Amplitudes of elements whose f' and f'' follow the photon energy of every source: F0 + Σ (f' + i f'') P.
 
     Parameters
     ----------

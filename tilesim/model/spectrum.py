@@ -127,8 +127,7 @@ class Spectrum(Noun):
         centres     (n,) energies
         widths      (n,) standard deviations, above 0
         areas       (n,) relative numbers of photons
-        within      limits of the channels; None: five standard deviations on either side of every line, without the
-                    gaps between lines that are farther apart
+        within      limits of the channels; None: five standard deviations around every line, without gaps
         """
         middle, width, area = (np.asarray(x, dtype=np.float64) for x in (centres, widths, areas))
         if not (width > 0.0).all():
