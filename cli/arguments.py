@@ -318,6 +318,9 @@ ENDING = [
     click.option("--overwrite", is_flag=True, help="Replace an existing store."),
     click.option("--resume", is_flag=True, help="Resume the store of an interrupted run; repair damaged tiles."),
     click.option("--tables/--no-tables", default=True, help="Keep the structure factors in the store [yes]."),
+    click.option(
+        "--truth", is_flag=True, help="Mean wavelength and h, k, l of every pixel in the store (docs/truth.md)."
+    ),
     click.option("--quiet", is_flag=True, help="Print errors and the NOTE only."),
 ]
 

@@ -84,7 +84,18 @@ def choices_of(options: Mapping[str, Any]) -> Choices:
     """How to compute and store."""
     from tilesim.series.launch import Choices
 
-    same = ("tile", "precision", "device", "backend", "resume", "overwrite", "compression", "tables", "assemble")
+    same = (
+        "tile",
+        "precision",
+        "device",
+        "backend",
+        "resume",
+        "overwrite",
+        "compression",
+        "tables",
+        "truth",
+        "assemble",
+    )
     return Choices(**{name: options[name] for name in same}).check()
 
 

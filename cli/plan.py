@@ -31,15 +31,15 @@ def command(ctx: click.Context, **options: Any) -> None:
 
 def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
     """Workers, tiles, steps, bytes, memory and expected time; JSON as well where asked for."""
+    from tilesim.engine.job import job_budget
     from tilesim.series.targets import output_sizes, short_disks
-    from tilesim.tiling.budget import memory_budget
 
     [rendering] = launch.renderings
     job, frames = rendering.job, rendering.frames
     where = here(job) if launch.cluster is None else there(job, launch.cluster)
-    memory = memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, where["threads_each"])
+    memory = job_budget(job, where["threads_each"])
     # Before the trial: it takes a moment, and these do not depend on it.
-    files = output_sizes(frames, job.plan, options["zarr"], options["json_file"])
+    files = output_sizes(frames, job.plan, options["zarr"], options["json_file"], job.truth)
     disks = short_disks(files, hidden(launch))
     # A store may turn out smaller.
     small, most = ("PERHAPS TOO SMALL", "at most ") if not launch.direct else ("TOO SMALL", "")

@@ -22,6 +22,7 @@ COMMANDS = {
     "info": "say what a store holds",
     "preview": "draw a store or image: a PNG, or a page with pan and zoom",
     "pyramid": "add coarser levels to a store, for quick previews",
+    "truth": "tables of the reflections and labels of stored shots",
     "rerun": "compute stored frames again, and compare them",
     "verify": "read a store again and name what is missing or damaged",
     "compare": "compare two images, or two programs run with the same flags",

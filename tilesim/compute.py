@@ -18,6 +18,8 @@ Numbers = npt.NDArray[np.int64]
 PRECISIONS = ("mixed", "double")
 SMALLEST_BLOCK = 2048
 """Pixels of a call for many frames at least, whose photons fit the cache."""
+MOMENTS = 5
+"""Numbers of the truth of a pixel: photons, wavelength, h, k, l."""
 FLOAT32_ROOM = 1e36
 """Largest term that is summed in float32; beyond it everything is float64."""
 
@@ -52,6 +54,12 @@ class Kernel(Protocol):
 
     def photons(self, numbers: Numbers) -> tuple[npt.NDArray[np.float64], float]:
         """Photons (n,) of the pixels with these numbers, and the sum of their solid angles."""
+
+    def truth(self, numbers: Numbers) -> npt.NDArray[np.float64]:
+        """Photons without background, mean wavelength in metres, mean h, k, l of these pixels: (5, n).
+
+        Means are weighted with photons, NaN where there are none (physics/truth.py). Not for strict experiments.
+        """
 
     def solid_angle(self, numbers: Numbers) -> float:
         """The sum of the solid angles in use over these pixels, their layers and sub-pixels, steradian."""
@@ -146,6 +154,23 @@ def known_tile(kernel: Kernel, tile: Tile, values: npt.NDArray[np.float32]) -> T
     return TileImage(
         tile, values, sum((kernel.solid_angle(wanted[part]) for part in _blocks(kernel.block, wanted)), 0.0)
     )
+
+
+def tile_truth(kernel: Kernel, tile: Tile) -> npt.NDArray[np.float32]:
+    """The truth (5, slow, fast) of the pixels of a tile; that of no photons outside the region and where masked."""
+    wanted = rendered_pixels(kernel.experiment, tile)
+    found = np.full((MOMENTS, *tile.shape), np.nan, np.float32)
+    found[0] = 0.0
+    within, active = rendered_part(kernel.experiment, tile)
+    values = [kernel.truth(wanted[part]) for part in _blocks(kernel.block, wanted)]
+    if values:
+        rendered = found[(slice(None), *within)]
+        row = np.concatenate(values, axis=1)
+        with np.errstate(over="ignore"):  # beyond float32 is infinity, as in the image
+            rendered[... if active is None else (slice(None), active)] = (
+                row.reshape(rendered.shape) if active is None else row
+            )
+    return found
 
 
 def rendered_part(experiment: Experiment, tile: Tile) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_] | None]:

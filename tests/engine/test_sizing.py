@@ -74,7 +74,7 @@ def test_many_tiles_are_tried_out_and_sized():
 
 def test_tiles_shrink_to_the_memory_of_the_workers_or_are_refused():
     one = job(edge=3000)
-    need = sizing.memory_budget(one.experiment, one.plan, one.block, one.numbers_per_pixel, 1).total
+    need = sizing.job_budget(one, 1).total
     small = sizing.sized_job(one, Found(1, int(need / sizing.SHARE_OF_MEMORY) - 1), False)
     assert (one.plan.tile, small.plan.tile) == ((500, 500), (250, 250))
     with pytest.raises(PlanError, match=r"tcp://a:1 has 1 MB; use a smaller --tile"):

@@ -67,10 +67,10 @@ def run_inline(
     tiles, gate = iter(function.plan), Gate()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tile")
 
-    def write(tile: Tile, values: np.ndarray) -> None:
+    def write(tile: Tile, *values: np.ndarray) -> None:
         with gate.passing():
             for one in writes:
-                one(tile, values)
+                one(tile, *values)
 
     def answer(tile: Tile) -> TileReport | TileFailure:
         try:

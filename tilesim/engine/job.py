@@ -16,6 +16,7 @@ from tilesim.errors import InputError, PlanError
 from tilesim.kernels.amorphous import with_background
 from tilesim.model import Crystal, Experiment, Series
 from tilesim.model.checks import whole_numbers
+from tilesim.tiling.budget import Budget, memory_budget
 from tilesim.tiling.plan import TilePlan, default_frames, default_tile
 from tilesim.tiling.tile import Tile
 
@@ -39,6 +40,8 @@ class Job:
     """Resolved: eager or fused"""
     latches: tuple[int | None, ...]
     """One per frame, strict only: see `tensors.find_latch`"""
+    truth: bool = False
+    """Whether the truth of pixels is computed with them (physics/truth.py)"""
 
     @property
     def experiment(self) -> Experiment:
@@ -76,7 +79,8 @@ class Job:
         """SHA-256 that names the bytes of all frames; of the device only its kind matters."""
         kind = self.device.partition(":")[0]
         tile = [self.plan.tile] if self.plan.frames == 1 else [self.plan.tile, self.plan.frames]
-        parts = [self.series.digest, self.plan.shape, *tile, self.precision, kind, self.backend]
+        own = ["truth"] if self.truth else []
+        parts = [self.series.digest, self.plan.shape, *tile, self.precision, kind, self.backend, *own]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -124,6 +128,11 @@ def lay_out(
     plan = TilePlan((count, *shape), chosen, frames)
     latches = _latches(series)
     return Job(series, plan, precision, device, backend, latches)
+
+
+def job_budget(job: Job, threads: int) -> Budget:
+    """Memory of a job that runs `threads` tiles at a time."""
+    return memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, threads, job.truth)
 
 
 def steps_of(series: Series) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tilesim.compute import Kernel, known_tile, simulate_frames, summed_type
+from tilesim.compute import Kernel, known_tile, simulate_frames, summed_type, tile_truth
 from tilesim.engine.backend import kernels
 from tilesim.engine.job import Job, lower_job
 from tilesim.engine.soundness import check_sound
@@ -49,7 +49,10 @@ class JobRunner:
             figures.append(tile_statistics(kernel.experiment, image))
             check_sound(kernel.experiment, part, figures[-1])
         dtypes = "/".join(sorted({kernel.dtype for kernel in kernels}))
-        return TileResult(values, tuple(figures), kernels[0].device, dtypes)
+        truth = None
+        if self.job.truth and known is None:
+            truth = plan.joined([tile_truth(kernel, part) for kernel, (part, _) in zip(kernels, parts, strict=True)])
+        return TileResult(values, tuple(figures), kernels[0].device, dtypes, truth)
 
     def kernel(self, tile: Tile) -> Kernel:
         """The kernel of the tile's panel and frame."""

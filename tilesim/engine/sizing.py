@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tilesim.engine.cluster import Cluster
-from tilesim.engine.job import Job
+from tilesim.engine.job import Job, job_budget
 from tilesim.errors import PlanError
 from tilesim.store.layout import whole_chunks
-from tilesim.tiling.budget import memory_budget
 from tilesim.tiling.plan import TilePlan, even_edge
 
 WORTH_SECONDS = 0.1
@@ -70,7 +69,7 @@ def trial_seconds(job: Job, cluster: Cluster) -> float:
 
 def _short_of_memory(job: Job, cluster: Cluster) -> str:
     for worker in cluster.compatible.values():
-        budget = memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, worker.threads)
+        budget = job_budget(job, worker.threads)
         if worker.memory and budget.total > SHARE_OF_MEMORY * worker.memory:
             return (
                 f"the job needs {budget.total / 1e6:.0f} MB on a worker of {worker.threads} threads, "

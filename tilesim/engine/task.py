@@ -15,8 +15,9 @@ from tilesim.tiling.tile import Tile
 
 Read = Callable[[Tile], np.ndarray | None]
 """Pixels of a tile that an earlier run has stored already, or None."""
-Write = Callable[[Tile, np.ndarray], None]
-"""Stores the pixels of one tile, (slow, fast) or (frame, slow, fast) as in its plan; called from several threads."""
+Write = Callable[..., None]
+"""Stores (tile, pixels) of one tile, (slow, fast) or (frame, slow, fast) as in its plan, and the truth of a job that
+has one; called from several threads."""
 
 
 class Figures(Protocol):
@@ -39,6 +40,8 @@ class TileResult:
     """Where they were computed"""
     dtype: str
     """Type of the terms that were summed"""
+    truth: np.ndarray | None = None
+    """(row, slow, fast) or (frame, row, slow, fast) as of `compute.tile_truth`; None: not asked for, or known"""
 
 
 class Runner(Protocol):
@@ -124,7 +127,7 @@ def run_tile(
     stored = read(tile) if read else None
     result = _result(runner, tile, stored)
     if stored is None:
-        write(tile, result.values)
+        write(tile, result.values, *(() if result.truth is None else (result.truth,)))
     return TileReport(
         tile,
         result.figures,

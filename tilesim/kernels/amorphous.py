@@ -51,6 +51,10 @@ class KernelWithBackground:
         values, solid_angle = self.kernel.photons(numbers)
         return values + self.amorphous.photons(numbers), solid_angle
 
+    def truth(self, numbers: Numbers) -> Array:
+        """As `Kernel.truth`, which is without background."""
+        return self.kernel.truth(numbers)
+
     def solid_angle(self, numbers: Numbers) -> float:
         """As `Kernel.solid_angle`."""
         return self.kernel.solid_angle(numbers)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tilesim.compute import Numbers, Sharing
+from tilesim.compute import MOMENTS, Numbers, Sharing
 from tilesim.kernels.derived import SHAPES, DerivedGrain, derive
 from tilesim.kernels.library import load
 from tilesim.kernels.tables import amplitudes, bordered_parts, channels_of
@@ -149,6 +149,12 @@ class FusedKernel:
         if len(numbers) and numbers[0] == self._first_pixel:
             self._render(self._first_setup, numbers[:1], values)
         return values, solid_angle
+
+    def truth(self, numbers: Numbers) -> npt.NDArray[np.float64]:
+        """As `Kernel.truth`."""
+        numbers, found = np.ascontiguousarray(numbers, dtype=np.int64), np.empty((MOMENTS, len(numbers)))
+        self._library.tilesim_truth(ctypes.addressof(self._setup), len(numbers), numbers.ctypes.data, found.ctypes.data)
+        return found
 
     def solid_angle(self, numbers: Numbers) -> float:
         """As `Kernel.solid_angle`."""

@@ -104,6 +104,8 @@ def load() -> ctypes.CDLL:
     library.tilesim_render.restype = ctypes.c_double
     pointers, count = ctypes.c_void_p, ctypes.c_int64
     library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers]
+    library.tilesim_truth.restype = ctypes.c_double
+    library.tilesim_truth.argtypes = [pointers, count, pointers, pointers]
     return library
 
 

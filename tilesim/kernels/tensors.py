@@ -20,6 +20,7 @@ from tilesim.physics.intensity import Grain, KernelSetup, PixelList, Sweep, phot
 from tilesim.physics.lattice import Lattice
 from tilesim.physics.rotate import spindle_cells
 from tilesim.physics.strict import first_exit, strict_photons
+from tilesim.physics.truth import truth
 
 CPU_BLOCK = 24576
 """Pixels per pass on a CPU: few enough for the cache and for one thread, enough to hide the cost of a call."""
@@ -59,6 +60,11 @@ class TensorKernel:
                 first, _ = strict_photons(self.setup, pixels_of(numbers[:1], self), True, self.sweep)
                 values = torch.cat([first[:1], values[1:]])
         return values[: len(numbers)].cpu().numpy(), _sum(omega, numbers)
+
+    def truth(self, numbers: Numbers) -> npt.NDArray[np.float64]:
+        """As `Kernel.truth`, by the definition."""
+        found: npt.NDArray[np.float64] = truth(self.setup, pixels_of(numbers, self))[:, : len(numbers)].cpu().numpy()
+        return found
 
     def solid_angle(self, numbers: Numbers) -> float:
         """As `Kernel.solid_angle`."""

@@ -257,6 +257,7 @@ def sweep(
                 value = value + diffuse(grain.motion, wave.q, cell, lattice)
             watch("evaluation", wave, number, cell, allowed, value)
             part = part + value
+        watch("grain", grain.weight)
         total = total + part * grain.weight
     return total if wave.accepted is None else torch.where(wave.accepted, total, 0.0)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tilesim.engine.job import Job, lay_out, make_job, steps_of
+from tilesim.engine.job import Job, job_budget, lay_out, make_job, steps_of
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import InputError
 from tilesim.files.replace import hidden_place
 from tilesim.series.frames import Frames
 from tilesim.series.provenance import describe
 from tilesim.series.results import Results
-from tilesim.tiling.budget import check_budget, memory_budget
+from tilesim.tiling.budget import check_budget
 
 if TYPE_CHECKING:
     from tilesim.engine.access import Access
@@ -46,6 +46,8 @@ class Choices:
     """Compression of the store; None: that of one that is resumed, or the default"""
     tables: bool = True
     """Whether the store holds the structure factors"""
+    truth: bool = False
+    """Whether the store holds the truth of every pixel beside it"""
     assemble: str = "client"
     """Who makes the files of frames: client or workers"""
 
@@ -152,9 +154,19 @@ def launched(
 def _rendering(
     frames: Frames, zarr: str | None, choices: Choices, cluster: Cluster | None, say: Say, direct: bool
 ) -> Rendering:
+    if choices.truth:
+        _check_truth(frames, zarr)
     place, kept = "" if direct else store_place(frames, zarr), zarr is not None
     job = make(frames, choices, cluster, place if kept or choices.resume else None, say)
     return Rendering(frames, job, place, zarr or place, kept, choices.tables, choices.compression)
+
+
+def _check_truth(frames: Frames, zarr: str | None) -> None:
+    """Raise InputError where there is no store for the truth, or no truth."""
+    if zarr is None:
+        raise InputError("--truth without a store; expected --zarr DIR, or zarr in the batch file, which holds it")
+    if any(frames.series[frame].sampling.strict_c for frame, _ in frames.series.representatives()):
+        raise InputError("--truth with --strict-c; expected one of them, the reference's sum has no truth")
 
 
 def make(frames: Frames, choices: Choices, cluster: Cluster | None, place: str | None, say: Say = silent) -> Job:
@@ -171,13 +183,14 @@ def make(frames: Frames, choices: Choices, cluster: Cluster | None, place: str |
         backend = stored.get("backend", backend) if backend == "auto" else backend
     if cluster is None:
         job = make_job(series, tile, choices.precision, choices.device, backend, say, several)
+        job = replace(job, truth=choices.truth)
         threads = default_threads(job)
-        check_budget(memory_budget(job.experiment, job.plan, job.block, job.numbers_per_pixel, threads))
+        check_budget(job_budget(job, threads))
     else:
         from tilesim.engine.sizing import sized_job
 
         device, backend = cluster.resolve(choices.device, backend, steps_of(series))
-        job = lay_out(series, tile, choices.precision, device, backend, several)
+        job = replace(lay_out(series, tile, choices.precision, device, backend, several), truth=choices.truth)
         job = sized_job(job, cluster, chosen=tile is not None)
     if place is not None:
         from tilesim.store.create import check_target

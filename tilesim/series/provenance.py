@@ -32,6 +32,7 @@ def describe(frames: Frames, job: Job) -> dict[str, Any]:
         "backend": job.backend,
         "tile": list(job.plan.tile),
         **({"tile_frames": job.plan.frames} if job.plan.frames > 1 else {}),
+        **({"truth": True} if job.truth else {}),
         "versions": versions("torch", "numpy", "zarr", "dask"),
     }
 

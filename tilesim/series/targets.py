@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
+from tilesim.compute import MOMENTS
 from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.outputs import FILES
@@ -65,8 +66,18 @@ def _files(group: Frames) -> Iterator[tuple[str, str]]:
         yield from ((option, getattr(outputs, field)) for field, option in FILES.items() if getattr(outputs, field))
 
 
-def output_sizes(frames: Frames, plan: TilePlan, zarr: str | None, json: str | None) -> dict[str, int | None]:
-    """Bytes of every output by its path, of a store at most; None for a picture or a summary, which are small."""
+def stored_bytes(plan: TilePlan, truth: bool = False) -> int:
+    """Bytes of the tiles of a store at most, those of the truth beside the image included."""
+    return Layout.of_plan(plan).image_bytes * (1 + MOMENTS if truth else 1)
+
+
+def output_sizes(
+    frames: Frames, plan: TilePlan, zarr: str | None, json: str | None, truth: bool = False
+) -> dict[str, int | None]:
+    """Bytes of every output by its path, of a store at most; None for a picture or a summary, which are small.
+
+    truth  whether the store has the truth beside the image
+    """
     sizes: dict[str | None, int | None] = {}
     pixels = math.prod(plan.image)
     for place in range(len(frames)) if frames.outputs.named else ():
@@ -82,7 +93,7 @@ def output_sizes(frames: Frames, plan: TilePlan, zarr: str | None, json: str | N
         # The cache has a plane of zeros at the end of every axis.
         points = math.prod(n + 1 for n in command.experiment.factors.grid.shape)
         sizes[command.cache_file] = FDUMP_HEADER + 8 * points
-    sizes |= {zarr: Layout.of_plan(plan).image_bytes, json if json != "-" else None: None}
+    sizes |= {zarr: stored_bytes(plan, truth), json if json != "-" else None: None}
     return {path: size for path, size in sizes.items() if path is not None}
 
 

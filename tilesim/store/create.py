@@ -47,9 +47,10 @@ from tilesim.store.place import (
 )
 from tilesim.store.stale import drop_levels
 from tilesim.store.store import CREATING, Store, read_attributes
+from tilesim.store.truth import create_truth
 from tilesim.tiling.plan import TilePlan
 
-COMPARED = ("tile", "tile_frames", "precision", "device", "backend")
+COMPARED = ("tile", "tile_frames", "precision", "device", "backend", "truth")
 """What distinguishes jobs of one experiment."""
 
 
@@ -245,6 +246,8 @@ def _write_metadata(place: str, layout: Layout, contents: Contents, files: Files
         write_coordinate(level, name, (np.arange(count) + 0.5) * pixel, (name,), about)
     for coordinate in coordinates:
         write_coordinate(level, coordinate.name, *coordinate.encoded())
+    if provenance.get("truth"):
+        create_truth(root, layout, compression)
     if contents.series is not None:
         write_series(root, contents.series, contents.tables)
     root.attrs["tilesim"] = tilesim_attributes(provenance, "incomplete")

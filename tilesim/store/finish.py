@@ -16,6 +16,7 @@ from tilesim.store.layout import IMAGE_PATH, LEVEL, FrameCoordinate, jsonable
 from tilesim.store.place import is_url, list_objects, open_place, store_errors
 from tilesim.store.stale import drop_levels
 from tilesim.store.store import Store, read_attributes
+from tilesim.store.truth import GROUP as TRUTH
 
 
 def count_present(place: str, axes: int = 3) -> int:
@@ -77,6 +78,7 @@ def _drop_unfinished(place: str) -> None:
     """Remove what writers left who were killed while they wrote (zarr writes beside the object and renames)."""
     if is_url(place):
         return
-    for path in Path(place, IMAGE_PATH).rglob("*.partial"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+    for folder in (IMAGE_PATH, TRUTH):
+        for path in Path(place, folder).rglob("*.partial"):
+            with contextlib.suppress(OSError):
+                path.unlink()

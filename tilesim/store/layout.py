@@ -106,11 +106,14 @@ class Layout:
         """The tiles that fill the store."""
         return TilePlan(self.shape, self.tile, self.frames)
 
-    def object_name(self, tile: Tile) -> str:
-        """Path of the tile's chunk or shard below the group of the store (zarr v3, default key encoding)."""
+    def object_name(self, tile: Tile, path: str = IMAGE_PATH) -> str:
+        """Path of the tile's chunk or shard below the group of the store (zarr v3, default key encoding).
+
+        path  of the array
+        """
         images = (tile.frame // self.frames, tile.panel)[: len(self.shape) - 2]
         place = (*images, tile.slow_start // self.tile[0], tile.fast_start // self.tile[1])
-        return f"{IMAGE_PATH}/c/{'/'.join(map(str, place))}"
+        return f"{path}/c/{'/'.join(map(str, place))}"
 
 
 def whole_chunks(edge: int) -> tuple[int, int]:

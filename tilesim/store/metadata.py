@@ -88,6 +88,7 @@ ATTRIBUTES: dict[str, Check] = {
         )
     ),
     "tile_frames": _or_null(("a whole number above 0", lambda value: is_whole(value) and value > 0)),
+    "truth": _or_null(("true or false", lambda value: isinstance(value, bool))),
     "noise": _or_null(OBJECT),
     "masks": _or_null(OBJECT),
     "source": _or_null(OBJECT),

@@ -20,7 +20,6 @@ from tilesim.store.layout import FORMATS, IMAGE, IMAGE_PATH, LEVEL, FrameCoordin
 from tilesim.store.metadata import UNREADABLE, check_attributes, is_whole, open_array, open_group, read_member
 from tilesim.store.place import (
     ROOT,
-    delete_object,
     has_object,
     is_taken,
     is_url,
@@ -30,6 +29,7 @@ from tilesim.store.place import (
     read_json,
     store_errors,
 )
+from tilesim.store.truth import TRUTH_ARRAYS, StoredTruth, write_object_of
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
@@ -117,6 +117,18 @@ class Store:
         # Tiles equal to the fill value are stored too, and so count as written.
         return array.with_config({"write_empty_chunks": True})
 
+    @cached_property
+    def truth(self) -> StoredTruth | None:
+        """The arrays of the truth beside its image; None where it has none. Raises StoreError where one is damaged."""
+        if not self.attributes.get("truth"):
+            return None
+        try:
+            arrays = [self.open_array(one.path, mode="r+") for one in TRUTH_ARRAYS]
+        except InputError as error:
+            raise StoreError(f"{error}; --resume repairs it") from error
+        written = tuple(array.with_config({"write_empty_chunks": True}) for array in arrays)
+        return StoredTruth(self.files, self.layout, written)
+
     def open_array(self, path: str, mode: Literal["r", "r+"] = "r", whole: bool = False) -> zarr.Array[Any]:
         """An array by its path, its metadata checked. Raises InputError where it is gone or damaged, StoreError.
 
@@ -132,7 +144,7 @@ class Store:
         """Raise InputError unless its image is one, as large as its coordinates say."""
         self.attributes  # noqa: B018
         try:
-            array = self.array
+            array, _ = self.array, self.truth
         except StoreError as error:
             raise InputError(str(error)) from error
         if array.ndim not in (3, 4) or min(array.shape) < 1:
@@ -256,13 +268,14 @@ class Store:
 
     def ready(self) -> Store:
         """The store itself, seen to be there and of its job. Raises StoreError."""
-        self.attributes, self.array, self._mark  # noqa: B018
+        self.attributes, self.array, self.truth, self._mark  # noqa: B018
         return self
 
-    def write(self, tile: Tile, values: np.ndarray) -> None:
+    def write(self, tile: Tile, values: np.ndarray, truth: np.ndarray | None = None) -> None:
         """Write the pixels of one tile, (slow, fast) or (frame, slow, fast): exactly one object, replaced atomically.
 
-        May be repeated. Raises StoreError where the tile is not one of the store's, or cannot be written.
+        Before them their truth is written, where there is one. May be repeated. Raises StoreError where the tile is not
+        one of the store's, or cannot be written.
         """
         check_tile(self.layout, tile, np.shape(values))
         with store_errors(self.place):
@@ -272,18 +285,18 @@ class Store:
                     f"cannot write {self.place}: the store was removed or replaced while it was being filled"
                 )
             pixels = np.asarray(values, dtype=self.array.dtype)
-            where = self.plan.index(tile)
-            try:
-                self.array[where] = pixels
-            except ValueError:
-                # zarr reads a shard before it fills it in part, as at the edges: a damaged one must go first.
-                delete_object(self.files, self.layout.object_name(tile))
-                self.array[where] = pixels
+            if self.truth is not None and truth is not None:
+                self.truth.write(tile, truth)
+            name = self.layout.object_name(tile)
+            write_object_of(self.files, self.array, self.plan.index(tile), pixels, name)
 
     def read(self, tile: Tile) -> np.ndarray | None:
-        """The pixels of one tile, as they are written; None where it is missing or damaged. Raises StoreError."""
+        """The pixels of one tile, as they are written; None where they or their truth are missing or damaged.
+
+        Raises StoreError.
+        """
         with store_errors(self.place, "read"):
-            if not self.has(tile):
+            if not self.has(tile) or (self.truth is not None and not self.truth.sound(tile)):
                 return None
             try:
                 return np.asarray(self.array[self.plan.index(tile)])
@@ -291,8 +304,9 @@ class Store:
                 return None
 
     def has(self, tile: Tile) -> bool:
-        """Whether there is an object for the tile, sound or not."""
-        return has_object(self.files, self.layout.object_name(tile))
+        """Whether there is an object for the tile, and for its truth, sound or not."""
+        here = has_object(self.files, self.layout.object_name(tile))
+        return here and (self.truth is None or self.truth.has(tile))
 
     def check_unchanged(self) -> None:
         """Raise StoreError where another job has taken its place."""

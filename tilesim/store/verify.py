@@ -15,6 +15,7 @@ from tilesim.store.levels import damaged_levels
 from tilesim.store.metadata import UNREADABLE, listed_members, read_member
 from tilesim.store.place import ROOT, Plain, has_object, names_beside, names_in, read_json, store_errors
 from tilesim.store.store import Store
+from tilesim.store.truth import GROUP as TRUTH
 from tilesim.tiling.tile import Tile
 
 
@@ -82,7 +83,7 @@ def _wrongly_listed(store: Store) -> Iterator[str]:
     """Members whose metadata are others than the root, or their group, lists; other programs read these."""
     for group in ("", f"{LEVEL}/"):
         for name, listed in listed_members(read_json(store.place, f"{group}{ROOT}") or {}).items():
-            judged = (group or name).split("/")[0] in (LEVEL, GROUP)  # of coarser levels others know
+            judged = (group or name).split("/")[0] in (LEVEL, GROUP, TRUTH)  # of coarser levels others know
             there = read_json(store.place, f"{group}{name}/{ROOT}") if judged else None
             if there is not None and not _same(listed, there):
                 yield f"{group}{name} in {group}{ROOT}"

@@ -33,16 +33,20 @@ class Budget:
         return self.per_thread * self.threads + self.table
 
 
-def memory_budget(experiment: Experiment, plan: TilePlan, block: int, numbers: int, threads: int) -> Budget:
+def memory_budget(
+    experiment: Experiment, plan: TilePlan, block: int, numbers: int, threads: int, truth: bool = False
+) -> Budget:
     """Memory of a job that runs `threads` tiles at a time.
 
     block    pixels of a call of the kernel
     numbers  float64 numbers that it holds for each of them
+    truth    whether five numbers are held for every pixel besides, as computed, joined, and as written
     """
     tile = plan.tile[0] * plan.tile[1]
+    beside = tile * 5 * (8 + 8 + (2 * plan.frames + 2) * 4) if truth else 0
     return Budget(
         # Of several frames those that are done wait as they are, and compressed.
-        tile=tile * (4 + 4 + 3 * 8 + 8) + (plan.frames - 1) * tile * (4 + 4),
+        tile=tile * (4 + 4 + 3 * 8 + 8) + (plan.frames - 1) * tile * (4 + 4) + beside,
         block=min(block, tile) * (numbers + 1) * 8 if plan.frames > 1 else min(block, tile) * numbers * 8,
         orientations=experiment.orientations * 2 * 9 * 8,
         table=experiment.factors.held_bytes(len({wave.wavelength for wave in experiment.beam.waves})),

@@ -242,6 +242,9 @@ class _Tracer:
             self.say("I_diffuse", diffuse(grain.motion, wave.q, cell, lattice))
         self.say("I_term", value)
 
+    def _see_grain(self, weight: float) -> None:
+        """Said with its first evaluation."""
+
     def _grain_of(self, number: int) -> tuple[Grain, int]:
         """The grain that has an evaluation of a wave, and the evaluation's number among those of the grain."""
         grains, place = self._setup.grains, 0

@@ -44,6 +44,7 @@ def run(
     device: str = "auto",
     backend: str = "auto",
     tables: bool = True,
+    truth: bool = False,
     compression: str | None = None,
     progress: bool | None = None,
 ) -> Results:
@@ -69,6 +70,8 @@ def run(
         "mixed" or "double"; "auto", "cpu" or "cuda"; "auto", "eager" or "fused".
     tables : bool
         Whether the store holds the structure factors.
+    truth : bool
+        Whether the store holds mean wavelength and mean h, k, l of every pixel.
     compression : str, optional
         Compression of the store: "none", "lz4", "zstd", or with a level as in "zstd:3".
     progress : bool, optional
@@ -119,6 +122,7 @@ def run(
         overwrite=overwrite,
         compression=None if compression is None else parse_compression(compression),
         tables=tables,
+        truth=truth,
     )
     with launched([(frames, name)], choices, access) as launch:
         shown = progress is not False

@@ -9,32 +9,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "diffuse.h"
-#include "rays.h"
+#include "truth.h"
 
 namespace {
-
-constexpr int MATRIX = 9;
-
-// Call `visit` with every orientation of a grain for one wave, spindle outermost, and its number among the evaluations
-// of a pixel, which counts where there is one grain.
-template <class Visit>
-inline void for_orientations(const Setup &s, const Grain &g, int64_t group, bool unrotated_start, Visit visit) {
-    double number = double(group * s.phi_steps * g.domains);
-    for (int64_t step = 0; step < s.phi_steps; step++) {
-        const double *turned = step == 0 && unrotated_start ? g.cell : g.turned + MATRIX * step;
-        for (int64_t domain = 0; domain < g.domains; domain++) {
-            const double *rotation = g.mosaic + MATRIX * (step * g.next_step + domain);
-            double cell[MATRIX];
-            for (int row = 0; row < MATRIX; row += 3) {
-                for (int axis = 0; axis < 3; axis++) {
-                    cell[row + axis] = dot(rotation + 3 * axis, turned[row], turned[row + 1], turned[row + 2]);
-                }
-            }
-            visit(cell, number++);
-        }
-    }
-}
 
 // Sum over all orientations of a grain for one wave.
 void add_grain(const Setup &s, const Grain &g, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
@@ -86,35 +63,6 @@ void add_wave(const Setup &s, const Kernel &kernel, Block &b, double *layer, int
         term *= s.oversample_polar ? b.factor[i] : 1.0;
         term *= s.oversample_omega ? b.omega[i] : 1.0;
         layer[i] += b.accepted[i] > 0 ? term : 0.0;
-    }
-}
-
-// The polarisation in use: that of the first wave that dmin accepts, kept from then on. True where all have one.
-bool settle(Block &b) {
-    double least = INFINITY;
-#pragma omp simd reduction(min : least)
-    for (int i = 0; i < b.lanes; i++) {
-        const bool due = (b.polar[i] == 0) & (b.accepted[i] > 0);
-        b.polar[i] = due ? b.factor[i] : b.polar[i];
-        least = std::min(least, b.polar[i]);
-    }
-    return least > 0;
-}
-
-// Every sub-pixel of every layer: `visit` gets its number, whether it begins a layer and whether it ends one.
-template <class Visit> inline void for_rays(const Setup &s, Block &b, bool simulate, Visit visit) {
-    const int subs = int(s.oversample * s.oversample);
-    std::fill_n(b.omega_sum, b.lanes, 0.0);
-    for (double *ones : {b.capture, b.factor, b.accepted}) std::fill_n(ones, b.lanes, 1.0);
-    for (int layer = 0; layer < s.layers; layer++) {
-        for (int sub = 0; sub < subs; sub++) {
-            aim(s, b, layer, sub, (layer == 0 && sub == 0) || s.oversample_omega);
-#pragma omp simd
-            for (int i = 0; i < b.lanes; i++) b.omega_sum[i] += b.omega[i];
-            if (!simulate) continue;
-            if (s.absorbing && (sub == 0 || s.oversample_thick)) absorb(s, b, layer);
-            visit(int64_t(layer) * subs + sub, sub == 0, sub == subs - 1);
-        }
     }
 }
 
@@ -231,19 +179,10 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
     }
     const int64_t rays = setup->layers * setup->oversample * setup->oversample;
     const double evaluations = double(rays * setup->sources * setup->phi_steps * setup->grains[0].domains);
-    const double width = double(setup->width);
     double solid_angle = 0;
     for (int64_t start = 0; start < count; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, count - start));
-        b.lanes = (used + GROUP - 1) / GROUP * GROUP;
-        for (int i = 0; i < used; i++) b.number[i] = double(numbers[start + i]);
-        std::fill(b.number + used, b.number + b.lanes, b.number[used - 1]);
-#pragma omp simd
-        for (int i = 0; i < b.lanes; i++) {
-            b.slow[i] = std::floor((b.number[i] + 0.5) / width);
-            b.fast[i] = b.number[i] - b.slow[i] * width;
-            b.interpolated[i] = setup->latch < 0 ? INFINITY : double(setup->latch) - b.number[i] * evaluations;
-        }
+        take_pixels(*setup, b, numbers + start, used, evaluations);
         if (!photons) for_rays(*setup, b, false, [](int64_t, bool, bool) {});
         else if (setup->strict) render_strictly(*setup, frames[0].kernel, b, frames[0].total);
         else render(frames, b);
@@ -251,4 +190,21 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
         for (Frame &f : frames) std::copy_n(f.total, used, f.photons + start);
     }
     return solid_angle;
+}
+
+// Photons without background, mean wavelength (m) and mean Miller indices of the `count` pixels with these numbers into
+// the rows of `truth` (MOMENTS, count). Negative where `Setup` is not what this was compiled for.
+extern "C" __attribute__((visibility("default")))
+double tilesim_truth(const Setup *setup, int64_t count, const int64_t *numbers, double *truth) {
+    if (setup->size != int64_t(sizeof(Setup))) return -1.0;
+    static thread_local Block block;
+    static thread_local Truth found;
+    const Kernel kernel = setup->single ? kernel_of<float>(setup->shape) : kernel_of<double>(setup->shape);
+    for (int64_t start = 0; start < count; start += LANES) {
+        const int used = int(std::min<int64_t>(LANES, count - start));
+        take_pixels(*setup, block, numbers + start, used, 0);
+        render_truth(*setup, kernel, block, found);
+        for (int row = 0; row < MOMENTS; row++) std::copy_n(found.total[row], used, truth + row * count + start);
+    }
+    return 0.0;
 }

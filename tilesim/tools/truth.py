@@ -1,0 +1,133 @@
+"""Tables of the truth in a store: the reflections of every shot, and the labels of shots."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.files.tables import Block, write_table
+from tilesim.images.dataset import Dataset
+from tilesim.model import Experiment
+from tilesim.store.truth import StoredTruth
+
+WHOLE = ("frame", "panel", "h", "k", "l", "pixels")
+REFLECTIONS = (*WHOLE, "fast", "slow", "photons", "wavelength", "resolution")
+"""Columns of a table of reflections: positions in pixels from the outer corner of pixel (0, 0), lengths in angstrom."""
+LEAST = 1.0
+"""Photons of a reflection that is listed."""
+CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+MATRIX = tuple(f"r{row}{column}" for row in (1, 2, 3) for column in (1, 2, 3))
+LABELS = (
+    *("frame", "hit", "lattices", "reflections", "resolution", "photons", "wavelength", "fluence"),
+    *CELL,
+    *MATRIX,
+)
+"""Columns of a table of labels: angstrom and degrees, photons/m^2, rows of the orientation matrix."""
+COUNTED = ("frame", "hit", "lattices", "reflections")
+LARGEST_INDEX = 2**20
+"""Miller indices below this are distinguished."""
+
+
+def write_reflections(data: Dataset, path: str, least: float = LEAST) -> None:
+    """Write the reflections of all frames to a table. Raises InputError, StoreError."""
+    truth = stored_truth(data)
+    for place in range(len(data)):
+        if (count := len(data.experiment(place).crystals)) > 1:
+            raise InputError(
+                f"{data.path}: frame {data.frames[place]} has {count} lattices; expected one for reflections"
+            )
+    write_table(
+        path, _empty(REFLECTIONS, WHOLE), (reflections(data, truth, place, least) for place in range(len(data)))
+    )
+
+
+def write_labels(data: Dataset, path: str, least: float = LEAST) -> None:
+    """Write a row of labels for every frame to a table. Raises InputError, StoreError."""
+    truth = stored_truth(data)
+    write_table(path, _empty(LABELS, COUNTED), (_labels(data, truth, place, least) for place in range(len(data))))
+
+
+def stored_truth(data: Dataset) -> StoredTruth:
+    """The truth beside the images. Raises InputError where there is none."""
+    if data.store is None or data.store.truth is None:
+        raise InputError(f"{data.path} holds no truth; expected a store of a run with --truth")
+    if not data.store.complete:
+        raise InputError(f"{data.path} is not complete; expected the truth of all pixels, --resume computes it")
+    return data.store.truth
+
+
+def reflections(data: Dataset, truth: StoredTruth, place: int, least: float = LEAST) -> Block:
+    """The reflections of one frame, those of at least so many photons, panel by panel.
+
+    Every pixel counts for the reflection that its mean Miller indices are nearest to; the direct beam is left out.
+    """
+    parts = [_on_panel(data, truth, place, panel, least) for panel in range(data.panels)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in REFLECTIONS}
+
+
+def _on_panel(data: Dataset, truth: StoredTruth, place: int, panel: int, least: float) -> Block:
+    where = (place, panel)[: truth.arrays[0].ndim - 2]
+    photons, wavelength, hkl = (np.asarray(array[where]) for array in truth.arrays)
+    slow, fast = np.nonzero(photons > 0)
+    weight, index = photons[slow, fast].astype(np.float64), np.rint(hkl[slow, fast]).astype(np.int64)
+    key = (index + LARGEST_INDEX) @ np.array([2**42, 2**21, 1])
+    _, first, group = np.unique(key, return_index=True, return_inverse=True)
+
+    def summed(values: np.ndarray | float) -> np.ndarray:
+        return np.bincount(group, weights=weight * values, minlength=len(first))
+
+    total, node = summed(1.0), index[first]
+    listed = (total >= least) & node.any(axis=1)
+    count = int(listed.sum())
+    found = {
+        "frame": np.full(count, data.frames[place]),
+        "panel": np.full(count, panel),
+        **{name: node[listed, axis] for axis, name in enumerate("hkl")},
+        "pixels": np.bincount(group, minlength=len(first))[listed],
+        "photons": total[listed],
+        "resolution": _resolution(data.experiment(place), node[listed]),
+    }
+    means = {"fast": fast + 0.5, "slow": slow + 0.5, "wavelength": wavelength[slow, fast] * 1e10}
+    return found | {name: summed(values)[listed] / total[listed] for name, values in means.items()}
+
+
+def _resolution(experiment: Experiment, node: np.ndarray) -> np.ndarray:
+    """d-spacings (n,) in angstrom of the first lattice."""
+    if not len(node):
+        return np.empty(0)
+    return 1e10 / np.linalg.norm(node @ np.array(experiment.lattice.star), axis=1)
+
+
+def _labels(data: Dataset, truth: StoredTruth, place: int, least: float) -> Block:
+    """One row; numbers of a crystal that is not there are NaN."""
+    experiment, found = data.experiment(place), reflections(data, truth, place, least)
+    crystals, nodes = experiment.crystals, {*zip(*(found[name].tolist() for name in "hkl"), strict=True)}
+    values = {
+        "frame": data.frames[place],
+        "hit": len(crystals) > 0,
+        "lattices": len(crystals),
+        "reflections": len(nodes),
+        "resolution": found["resolution"].min() if nodes else np.nan,
+        "photons": sum(_photons(truth, place, panel) for panel in range(data.panels)),
+        "wavelength": experiment.beam.wavelength * 1e10,
+        "fluence": experiment.beam.fluence,
+    }
+    values |= dict(zip((*CELL, *MATRIX), _cell_and_orientation(experiment), strict=True))
+    return {name: np.array([values[name]], np.int64 if name in COUNTED else np.float64) for name in LABELS}
+
+
+def _cell_and_orientation(experiment: Experiment) -> list[float]:
+    """Angstrom, degrees and nine numbers of the first crystal."""
+    if experiment.crystal is None:
+        return [np.nan] * (len(CELL) + len(MATRIX))
+    cell = np.array(experiment.crystal.cell)
+    return [*cell[:3] * 1e10, *np.degrees(cell[3:]), *experiment.crystal.orientation.ravel()]
+
+
+def _photons(truth: StoredTruth, place: int, panel: int) -> float:
+    array = truth.arrays[0]
+    return float(np.asarray(array[(place, panel)[: array.ndim - 2]]).sum(dtype=np.float64))
+
+
+def _empty(names: tuple[str, ...], whole: tuple[str, ...]) -> Block:
+    return {name: np.empty(0, np.int64 if name in whole else np.float64) for name in names}
