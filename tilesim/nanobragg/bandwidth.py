@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
+from tilesim.model import Spectrum
 from tilesim.nanobragg.instrument import ChosenDetector
 from tilesim.nanobragg.settings import Settings
 from tilesim.nanobragg.sources import Origin, SourceList
@@ -12,6 +12,9 @@ from tilesim.nanobragg.sources import Origin, SourceList
 CHANNELS = 15
 REACH = 3.0
 """Standard deviations on either side that the channels cover; 0.3 % of the photons are beyond and count within."""
+
+ANY = 1e-10
+"""A wavelength, metres, to which channels are relative."""
 
 
 def with_bandwidth(
@@ -45,8 +48,6 @@ def with_bandwidth(
 
 def _channels(width: float) -> tuple[tuple[float, float], ...]:
     """Photon energy relative to the mean, and share of the photons, of each channel."""
-    step = 2.0 * REACH / CHANNELS
-    edges = [-REACH + step * k for k in range(CHANNELS + 1)]
-    below = [math.erf(edge / math.sqrt(2.0)) for edge in edges]
-    total = below[-1] - below[0]
-    return tuple((1.0 + width * (edges[k] + step / 2.0), (below[k + 1] - below[k]) / total) for k in range(CHANNELS))
+    within = (1.0 - REACH * width, 1.0 + REACH * width)
+    found = Spectrum.of_lines(ANY, [1.0], [width], [1.0], CHANNELS, within)
+    return tuple(zip((ANY / found.wavelengths).tolist(), (found.weights / CHANNELS).tolist(), strict=True))
