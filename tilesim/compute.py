@@ -15,9 +15,9 @@ from tilesim.tiling.tile import Tile
 
 Numbers = npt.NDArray[np.int64]
 """Numbers (n,) of pixels, slow x width + fast: their places in the image."""
+Pixels = npt.NDArray[np.float32]
+"""Photons (n,) of some pixels of an image"""
 PRECISIONS = ("mixed", "double")
-SMALLEST_BLOCK = 2048
-"""Pixels of a call for many frames at least, whose photons fit the cache."""
 MOMENTS = 5
 """Numbers of the truth of a pixel: photons, wavelength, h, k, l."""
 FLOAT32_ROOM = 1e36
@@ -29,8 +29,9 @@ class Sharing:
     """What some kernels have in common, so that they can be used together; those of equal keys can."""
 
     key: Hashable
-    photons: Callable[[Sequence[Any], Numbers], tuple[npt.NDArray[np.float64], float]] = field(compare=False)
-    """Photons (kernel, n) of such kernels, and the sum of solid angles of each"""
+    photons: Callable[[Sequence[Any], Numbers, npt.NDArray[np.float32]], float] = field(compare=False)
+    """Fills an array (kernel, n), whose rows are contiguous, with the photons of such kernels; the sum of solid angles
+    of each"""
 
 
 class Kernel(Protocol):
@@ -69,6 +70,24 @@ class Kernel(Protocol):
         """What it may share with kernels of other frames; None: it is always used alone."""
 
 
+@dataclass(frozen=True)
+class PixelSums:
+    """Sums over some pixels."""
+
+    mean: float
+    deviation: float
+    """Sum of squared deviations from the mean."""
+    squares: float
+    """Sum of the squares, each rounded to float32 as the reference does."""
+    maximum: float
+    """Largest pixel; 0 where none is positive."""
+    brightest: int
+    """Place of the first pixel that has it; -1 where none is positive."""
+    not_finite: int
+    """Pixels that are NaN or infinite."""
+    negative: int
+
+
 class KernelModule(Protocol):
     """A module of kernels: one way of computing pixels, on one kind of device."""
 
@@ -81,6 +100,9 @@ class KernelModule(Protocol):
 
     def lower_table(self, factors: StructureFactors, summed: str, device: str, wavelengths: Sequence[float]) -> Any:
         """The structure factors ready for look-up by sources of `wavelengths`; `summed` is the type of squares."""
+
+    def sum_pixels(self, values: Pixels) -> PixelSums:
+        """Sums over pixels (n,), of which there is at least one."""
 
     def lower(self, experiment: Experiment, precision: str, device: str, latch: int | None, table: Any) -> Kernel:
         """The kernel of an experiment, with its table (made here where that is None)."""
@@ -134,9 +156,9 @@ def _simulate_together(kernels: Sequence[Kernel], tile: Tile, photons: npt.NDArr
     whole = len(wanted) == tile.pixels
     values = photons.reshape(len(kernels), -1) if whole else np.empty((len(kernels), len(wanted)), np.float32)
     with np.errstate(over="ignore"):  # beyond float32 is infinity, as in the reference
-        for part in _blocks(max(SMALLEST_BLOCK, first.block // len(kernels)), wanted):
-            if len(kernels) > 1 and first.shared is not None:
-                values[:, part], angles = first.shared.photons(kernels, wanted[part])
+        for part in _blocks(first.block, wanted):
+            if first.shared is not None:
+                angles = first.shared.photons(kernels, wanted[part], values[:, part])
             else:
                 values[0, part], angles = first.photons(wanted[part])
             solid_angle += angles

@@ -7,13 +7,18 @@ import pytest
 from experiments import ALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from tilesim.engine.inline import run_inline
 from tilesim.engine.job import make_job
 from tilesim.engine.lazy import simulate_now
 from tilesim.engine.statistics import Statistics, summarize
+from tilesim.kernels import fused, library
+from tilesim.kernels.sums import sum_pixels
 
+compiler = pytest.mark.skipif(not library.compiler(), reason="no C++ compiler")
 EXPERIMENT = ALL["rich"]
+PIXELS = st.floats(width=32, allow_subnormal=False) | st.sampled_from([0.0, 3.5])
 IMAGE = simulate_now(EXPERIMENT, "mixed", "cpu", "eager")
 
 
@@ -47,6 +52,29 @@ def test_statistics_follow_the_definitions_for_any_tiling(tile):
     assert summarize(strict, statistics).rmsd == pytest.approx(rmsd, rel=1e-12) != found.rmsd
     assert found.max_I == IMAGE.max()
     assert found.brightest == tuple(np.unravel_index(IMAGE.argmax(), IMAGE.shape))
+
+
+@compiler
+@given(arrays(np.float32, st.integers(1, 200), elements=PIXELS))
+def test_the_compiled_sums_are_those_of_numpy(values):
+    found, wanted = fused.sum_pixels(values), sum_pixels(values)
+    assert (found.maximum, found.brightest) == (wanted.maximum, wanted.brightest)
+    assert (found.not_finite, found.negative) == (wanted.not_finite, wanted.negative)
+    with np.errstate(all="ignore"):
+        scale = np.abs(values.astype(np.float64))
+        for name, size in (("mean", scale.max()), ("squares", scale.max() ** 2), ("deviation", scale.max() ** 2)):
+            if np.isfinite(getattr(wanted, name)):
+                assert getattr(found, name) == pytest.approx(getattr(wanted, name), abs=1e-12 * size * len(values))
+
+
+@compiler
+def test_the_compiled_sums_of_many_pixels():
+    values = np.random.default_rng(4).gamma(0.3, 50.0, 1_000_003).astype(np.float32)
+    found, wanted = fused.sum_pixels(values[1:]), sum_pixels(values[1:])
+    assert found.mean == pytest.approx(wanted.mean, rel=1e-13) != 0
+    assert found.deviation == pytest.approx(wanted.deviation, rel=1e-12) != 0
+    assert found.squares == pytest.approx(wanted.squares, rel=1e-12) != 0
+    assert (found.maximum, found.brightest) == (wanted.maximum, wanted.brightest)
 
 
 def test_the_first_of_equal_maxima_is_reported_in_raster_order():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tilesim.compute import Kernel, check_precision, summed_type
+from tilesim.compute import Kernel, check_precision
 from tilesim.engine.backend import kernels, resolve_backend, resolve_device
 from tilesim.errors import InputError, PlanError
 from tilesim.kernels.amorphous import with_background
@@ -18,7 +18,6 @@ from tilesim.model import Crystal, Experiment, Series
 from tilesim.model.checks import whole_numbers
 from tilesim.tiling.budget import Budget, memory_budget
 from tilesim.tiling.plan import TilePlan, default_frames, default_tile
-from tilesim.tiling.tile import Tile
 
 if TYPE_CHECKING:
     from tilesim.engine.lowered import JobRunner
@@ -62,10 +61,6 @@ class Job:
     def evaluations(self) -> int:
         """Lattice evaluations of all frames: pixels x sub-pixels x layers x sources x phi x mosaic."""
         return steps_of(self.series)
-
-    def dtype_of(self, tile: Tile) -> str:
-        """Type of the terms that are summed for a tile; several of them are parted by a slash."""
-        return "/".join(sorted({summed_type(self.series[frame], self.precision) for frame in tile.places}))
 
     def ready(self) -> JobRunner:
         """The job ready to render in this process: imports torch if that is what it takes."""

@@ -27,6 +27,7 @@ class JobRunner:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self._module = kernels(job.backend, job.device)
         self._kernels: OrderedDict[tuple[int, int], Kernel] = OrderedDict()
         self._tables: OrderedDict[tuple[str, str, tuple[float, ...]], Any] = OrderedDict()
         self._lock = Lock()
@@ -38,21 +39,21 @@ class JobRunner:
         """The pixels of a tile, float32 photons, with their statistics. Raises TileError where they are none."""
         plan = self.job.plan
         parts = plan.parts(tile, known)
-        kernels = [self.kernel(part) for part, _ in parts]
+        lowered = [self.kernel(part) for part, _ in parts]
         if known is None:
-            photons, images = simulate_frames(kernels, parts[0][0])
+            photons, images = simulate_frames(lowered, parts[0][0])
             values = photons if plan.frames > 1 else photons[0]
         else:
-            values, images = known, [known_tile(kernel, *part) for kernel, part in zip(kernels, parts, strict=True)]
+            values, images = known, [known_tile(kernel, *part) for kernel, part in zip(lowered, parts, strict=True)]
         figures = []
-        for kernel, image, (part, _) in zip(kernels, images, parts, strict=True):
-            figures.append(tile_statistics(kernel.experiment, image))
+        for kernel, image, (part, _) in zip(lowered, images, parts, strict=True):
+            figures.append(tile_statistics(kernel.experiment, image, self._module.sum_pixels))
             check_sound(kernel.experiment, part, figures[-1])
-        dtypes = "/".join(sorted({kernel.dtype for kernel in kernels}))
+        dtypes = "/".join(sorted({kernel.dtype for kernel in lowered}))
         truth = None
         if self.job.truth and known is None:
-            truth = plan.joined([tile_truth(kernel, part) for kernel, (part, _) in zip(kernels, parts, strict=True)])
-        return TileResult(values, tuple(figures), kernels[0].device, dtypes, truth)
+            truth = plan.joined([tile_truth(kernel, part) for kernel, (part, _) in zip(lowered, parts, strict=True)])
+        return TileResult(values, tuple(figures), lowered[0].device, dtypes, truth)
 
     def kernel(self, tile: Tile) -> Kernel:
         """The kernel of the tile's panel and frame."""
@@ -71,7 +72,7 @@ class JobRunner:
         waves = [source.wavelength for source in experiment.beam.waves]
         key = (factors.digest, summed, table_key(factors, waves))
         if key not in self._tables:
-            self._tables[key] = kernels(job.backend, job.device).lower_table(factors, summed, job.device, waves)
+            self._tables[key] = self._module.lower_table(factors, summed, job.device, waves)
         self._tables.move_to_end(key)
         while len(self._tables) > KEPT_TABLES:
             self._tables.popitem(last=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.compute import TileImage, rendered_part
+from tilesim.compute import Pixels, PixelSums, TileImage, rendered_part
+from tilesim.kernels.sums import sum_pixels
 from tilesim.model import Experiment
 
 
@@ -37,6 +39,11 @@ class Statistics:
     def total(self) -> float:
         """Photons of all pixels."""
         return self.mean * self.pixels
+
+    @property
+    def sound(self) -> bool:
+        """Whether all pixels can be counts of photons."""
+        return not (self.not_finite or self.negative)
 
     def merge(self, other: Statistics) -> Statistics:
         """Statistics of both parts (Chan, Golub and LeVeque, 1983)."""
@@ -81,34 +88,30 @@ class Summary:
     """(slow, fast)"""
 
 
-def tile_statistics(experiment: Experiment, image: TileImage) -> Statistics:
-    """Statistics of one tile, whose panel is the experiment's only one."""
+def tile_statistics(
+    experiment: Experiment, image: TileImage, sums: Callable[[Pixels], PixelSums] = sum_pixels
+) -> Statistics:
+    """Statistics of one tile, whose panel is the experiment's only one.
+
+    sums  as `sum_pixels`
+    """
     within, active = rendered_part(experiment, image.tile)
     part = image.photons[within]
     values = part.ravel() if active is None else part[active]
     if len(values) == 0:
         return Statistics()
-    wide = values.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(wide.mean())
-        # A sum that is finite has finite terms; few images have others, or negative ones.
-        finite = math.isfinite(mean) or bool(np.isfinite(values).all())
-        top = int(np.argmax(values))
-        if np.isnan(values[top]):
-            top = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
-        positive = bool(values[top] > 0)
-        wide -= mean
-        return Statistics(
-            pixels=len(values),
-            mean=mean,
-            deviation=float(np.square(wide, out=wide).sum()),
-            squares=float(np.square(values).sum(dtype=np.float64)),
-            maximum=float(values[top]) if positive else 0.0,
-            brightest=_place(image, within, active, top, experiment.shape[0]) if positive else None,
-            solid_angle=image.solid_angle,
-            not_finite=0 if finite else len(values) - int(np.isfinite(values).sum()),
-            negative=int((values < 0).sum()) if not values.min() >= 0 else 0,
-        )
+    found = sums(values)
+    return Statistics(
+        pixels=len(values),
+        mean=found.mean,
+        deviation=found.deviation,
+        squares=found.squares,
+        maximum=found.maximum,
+        brightest=_place(image, within, active, found.brightest, experiment.shape[0]) if found.maximum > 0 else None,
+        solid_angle=image.solid_angle,
+        not_finite=found.not_finite,
+        negative=found.negative,
+    )
 
 
 def _place(

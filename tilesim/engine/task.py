@@ -75,10 +75,6 @@ class TileFunction(Protocol):
         """eager, which needs torch, or fused."""
         ...
 
-    def dtype_of(self, tile: Tile) -> str:
-        """Type of the terms that are summed for a tile; several of them are parted by a slash."""
-        ...
-
     def ready(self) -> Runner:
         """The function ready to run in this process: imports what it needs."""
         ...

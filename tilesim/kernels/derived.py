@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from tilesim.compute import Numbers, check_precision, rendered_pixels, summed_ty
 from tilesim.model import Crystal, Diffuse, Experiment, MosaicFrame
 from tilesim.model.vectors import Vector, rotate_about, scale
 from tilesim.physics.background import water_background
+from tilesim.physics.reach import reach_of
 from tilesim.tiling.tile import Tile
 
 SEARCHED = 24576
@@ -33,6 +35,8 @@ class DerivedGrain:
     volume: float
     """Lattice factor on a node: the cells of the crystal, or 1"""
     fudge: float
+    reach: float
+    """Squared distance from a node, as the shape measures it and times fudge, from which it is zero"""
     reciprocal: tuple[Vector, Vector, Vector]
     """a*, b*, c* in 1/angstrom"""
     mosaic: np.ndarray
@@ -96,13 +100,13 @@ def _grains(experiment: Experiment, angles: Sequence[float]) -> Iterator[Derived
         mosaic, weight = _mosaic(crystal, experiment.scan.axis, angles), crystal.share
         weight *= experiment.domains / crystal.domains
         if crystal.sizes is None:
-            yield _grain(crystal, mosaic, weight)
+            yield _grain(experiment, crystal, mosaic, weight)
         else:
             for factor, share in zip(crystal.sizes.factors, crystal.sizes.shares, strict=True):
-                yield _grain(crystal.grown(factor), mosaic, weight * share)
+                yield _grain(experiment, crystal.grown(factor), mosaic, weight * share)
 
 
-def _grain(crystal: Crystal, mosaic: np.ndarray, weight: float) -> DerivedGrain:
+def _grain(experiment: Experiment, crystal: Crystal, mosaic: np.ndarray, weight: float) -> DerivedGrain:
     na, nb, nc = map(float, crystal.cells)
     a, b, c = (scale(v, 1e-10) for v in crystal.star)
     return DerivedGrain(
@@ -111,12 +115,26 @@ def _grain(crystal: Crystal, mosaic: np.ndarray, weight: float) -> DerivedGrain:
         matrix=crystal.cells_matrix,
         volume=crystal.node_factor,
         fudge=crystal.fudge,
+        reach=reach_of(crystal.shape.value, _most(experiment, crystal)),
         reciprocal=(a, b, c),
         mosaic=mosaic,
         weight=weight,
         diffuse=crystal.diffuse,
         star=_own_star(crystal),
     )
+
+
+def _most(experiment: Experiment, crystal: Crystal) -> float | None:
+    """Logarithm of the photons of a steradian if all terms of a pixel stand on a node; None where that is unknown."""
+    if experiment.sampling.strict_c:
+        return None
+    weight = max(abs(wave.weight) for wave in experiment.beam.waves)
+    share = sum(one.share for one in experiment.crystals)
+    amplitudes = (experiment.factors.highest, crystal.tallest)
+    known = (experiment.photon_scale, weight, share, experiment.layers, *amplitudes, *amplitudes)
+    if not all(0.0 <= value < math.inf for value in known):
+        return None
+    return sum(math.log(value) if value > 0.0 else -math.inf for value in known)
 
 
 def _own_star(crystal: Crystal) -> np.ndarray | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tilesim.compute import MOMENTS, Numbers, Sharing
+from tilesim.compute import MOMENTS, Numbers, Pixels, PixelSums, Sharing
 from tilesim.kernels.derived import SHAPES, DerivedGrain, derive
 from tilesim.kernels.library import load
 from tilesim.kernels.tables import amplitudes, bordered_parts, channels_of
@@ -43,7 +43,10 @@ _SHARED = (
 ).split()
 """Fields that frames have in common which are rendered together."""
 _ARRAYS = "incident wavelengths weights channel_of values squares parts mixture grains".split()
-_GRAIN_REAL = (("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reciprocal", 9), ("weight", 1))
+_GRAIN_REAL = (("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reach", 1), ("reciprocal", 9), ("weight", 1))
+
+
+Photons = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 
 
 class _GrainStructure(ctypes.Structure):
@@ -68,6 +71,15 @@ class _SetupStructure(ctypes.Structure):
         *((name, ctypes.c_int64) for name in _WHOLE),
         *((name, ctypes.c_double * n if n > 1 else ctypes.c_double) for name, n in _REAL),
         *((name, ctypes.c_void_p) for name in _ARRAYS),
+    )
+
+
+class _SumsStructure(ctypes.Structure):
+    """`PixelSums` of cpp/sums.h, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_double) for name in ("mean", "deviation", "squares", "maximum")),
+        *((name, ctypes.c_int64) for name in ("brightest", "not_finite", "negative")),
     )
 
 
@@ -106,6 +118,13 @@ def lower_table(factors: StructureFactors, summed: str, device: str, wavelengths
     with np.errstate(over="ignore"):  # infinite pixels are refused
         squares = np.square(values).astype(summed)
     return PaddedTable(values, squares, np.empty(0, summed), lowest)
+
+
+def sum_pixels(values: Pixels) -> PixelSums:
+    """As `KernelModule.sum_pixels`."""
+    found, values = _SumsStructure(), np.ascontiguousarray(values)
+    load().tilesim_sums(values.ctypes.data, len(values), ctypes.addressof(found))
+    return PixelSums(*(getattr(found, field.name) for field in fields(PixelSums)))
 
 
 class FusedKernel:
@@ -165,32 +184,32 @@ class FusedKernel:
         """As `Kernel.shared`: all that the way to a sub-pixel follows from, and which pixels are rendered."""
         if self.experiment.sampling.strict_c:
             return None
-        fields = tuple(bytes(memoryview(_as_array(getattr(self._setup, name)))) for name in _SHARED)
+        common = tuple(bytes(memoryview(_as_array(getattr(self._setup, name)))) for name in _SHARED)
         waves = self._arrays["incident"].tobytes()
         if self.experiment.sampling.dmin > 0.0:
             waves += self._arrays["wavelengths"].tobytes()
         mask = self.experiment.mask
-        return Sharing((*fields, waves, self.experiment.region, None if mask is None else id(mask)), photons_together)
+        return Sharing((*common, waves, self.experiment.region, None if mask is None else id(mask)), photons_together)
 
     def _render(self, setup: _SetupStructure, numbers: Numbers, values: npt.NDArray[np.float64] | None) -> float:
         return _render(self._library, [setup], numbers, None if values is None else values[None])
 
 
-def photons_together(kernels: Sequence[FusedKernel], numbers: Numbers) -> tuple[npt.NDArray[np.float64], float]:
+def photons_together(kernels: Sequence[FusedKernel], numbers: Numbers, photons: npt.NDArray[np.float32]) -> float:
     """As `Sharing.photons`."""
-    values = np.empty((len(kernels), len(numbers)))
-    return values, _render(kernels[0]._library, [kernel._setup for kernel in kernels], numbers, values)
+    return _render(kernels[0]._library, [kernel._setup for kernel in kernels], numbers, photons)
 
 
-def _render(
-    library: ctypes.CDLL, setups: Sequence[_SetupStructure], numbers: Numbers, values: npt.NDArray[np.float64] | None
-) -> float:
+def _render(library: ctypes.CDLL, setups: Sequence[_SetupStructure], numbers: Numbers, values: Photons | None) -> float:
     """Photons (frame, n) of some frames into `values`, unless that is None; the sum of their solid angles."""
     numbers = np.ascontiguousarray(numbers, dtype=np.int64)
-    addresses = (ctypes.c_void_p * len(setups))(*map(ctypes.addressof, setups))
-    to = None if values is None else (ctypes.c_void_p * len(setups))(*(row.ctypes.data for row in values))
+    addresses, to, narrow = (ctypes.c_void_p * len(setups))(*map(ctypes.addressof, setups)), None, False
+    if values is not None:
+        first, step = values.ctypes.data, values.strides[0]
+        to = (ctypes.c_void_p * len(setups))(*(first + n * step for n in range(len(setups))))
+        narrow = values.dtype == np.float32
     # ctypes lets other threads of Python run meanwhile.
-    angles: float = library.tilesim_render(addresses, len(setups), len(numbers), numbers.ctypes.data, to)
+    angles: float = library.tilesim_render(addresses, len(setups), len(numbers), numbers.ctypes.data, to, narrow)
     return angles
 
 

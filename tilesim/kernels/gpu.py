@@ -15,15 +15,17 @@ from torch import Tensor
 
 from tilesim.kernels import tensors
 from tilesim.kernels.derived import SHAPES
+from tilesim.kernels.sums import sum_pixels
 from tilesim.kernels.tensors import NUMBERS_PER_PIXEL, block_of, lower_table
 from tilesim.model import Experiment
 from tilesim.physics.diffuse import FOUR_PI_SQUARED, LiquidMotion, wave_matrices
 from tilesim.physics.factors import FactorTable, all_squares
 from tilesim.physics.intensity import Grain, KernelSetup, PixelList, Wave
-from tilesim.physics.lattice import GAUSS_REACH, GAUSS_WIDTH, ROUND_VOLUME, TOPHAT_RADIUS_SQUARED, Lattice
+from tilesim.physics.lattice import ROUND_VOLUME, Lattice
+from tilesim.physics.reach import GAUSS_REACH, GAUSS_WIDTH, TOPHAT_RADIUS_SQUARED
 from tilesim.physics.rotate import mosaic_cells
 
-__all__ = ["NUMBERS_PER_PIXEL", "block_of", "lower", "lower_table", "sweep"]
+__all__ = ["NUMBERS_PER_PIXEL", "block_of", "lower", "lower_table", "sum_pixels", "sweep"]
 
 BLOCK = 128
 """Pixels of one program."""

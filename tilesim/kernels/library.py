@@ -103,9 +103,11 @@ def load() -> ctypes.CDLL:
         raise PlanError(f"cannot load the compiled kernel: {error}; remove it, or use --backend eager") from None
     library.tilesim_render.restype = ctypes.c_double
     pointers, count = ctypes.c_void_p, ctypes.c_int64
-    library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers]
+    library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers, count]
     library.tilesim_truth.restype = ctypes.c_double
     library.tilesim_truth.argtypes = [pointers, count, pointers, pointers]
+    library.tilesim_sums.restype = None
+    library.tilesim_sums.argtypes = [pointers, count, pointers]
     return library
 
 

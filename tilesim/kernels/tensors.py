@@ -11,6 +11,7 @@ import torch
 
 from tilesim.compute import Numbers
 from tilesim.kernels.derived import PADDING, DerivedGrain, derive, raster
+from tilesim.kernels.sums import sum_pixels as sum_pixels
 from tilesim.kernels.tables import Channels, bordered_parts, channels_of
 from tilesim.model import AnomalousFactors, Diffuse, Experiment, StructureFactors
 from tilesim.model.vectors import Vector

@@ -278,9 +278,7 @@ class Crystal(Noun):
     def oriented(self, orientation: Any) -> Self:
         """The same cell in another `orientation`, (3, 3) or 9 numbers row by row. Raises InputError."""
         [u] = checks.rotations("orientation", [orientation])
-        a, b, c, *angles = self.cell
-        standard = type(self).from_cell(a, b, c, *angles)
-        turned = [(dot(u[0:3], v), dot(u[3:6], v), dot(u[6:9], v)) for v in (standard.a, standard.b, standard.c)]
+        turned = [(dot(u[0:3], v), dot(u[3:6], v), dot(u[6:9], v)) for v in _standard_vectors(*self.cell)]
         pairs = list(zip(turned, reciprocal(self.a, self.b, self.c), strict=True))
         return self.transformed(lambda v: add(*(scale(axis, dot(star, v)) for axis, star in pairs)))
 
@@ -360,21 +358,24 @@ class Crystal(Noun):
           size   8 x 8 x 4 cells
           shape  square
         """
-        a, b, c = (checks.positive(f"cell length {name}", x) for name, x in (("a", a), ("b", b), ("c", c)))
-        angles = [checks.positive(f"cell angle {n}", x) for n, x in zip(ANGLES, (alpha, beta, gamma), strict=True)]
-        for name, angle in zip(ANGLES, angles, strict=True):
-            if angle >= math.pi:
-                hint = f"; did you mean math.radians({angle:g})?" if angle < 180 else ""
-                raise InputError(f"cell angle {name} is {angle:g}; expected radians, below pi{hint}")
-        cos_al, cos_be, cos_ga = _cosines(angles)
-        sin_al = math.sin(angles[0])
-        y = (cos_ga - cos_be * cos_al) / sin_al
-        x_squared = 1.0 - cos_be * cos_be - y * y
-        if not x_squared > FLAT:
-            raise InputError(f"cell angles of {', '.join(f'{x:g}' for x in angles)} close no cell; expected a volume")
-        return cls(
-            (a * math.sqrt(x_squared), a * y, a * cos_be), (0.0, b * sin_al, b * cos_al), (0.0, 0.0, c), **fields
-        )
+        return cls(*_standard_vectors(a, b, c, alpha, beta, gamma), **fields)
+
+
+def _standard_vectors(a: float, b: float, c: float, *angles: float) -> tuple[Vector, Vector, Vector]:
+    """The cell vectors of `Crystal.from_cell`. Raises InputError."""
+    a, b, c = (checks.positive(f"cell length {name}", x) for name, x in (("a", a), ("b", b), ("c", c)))
+    for name, given in zip(ANGLES, angles, strict=True):
+        angle = checks.positive(f"cell angle {name}", given)
+        if angle >= math.pi:
+            hint = f"; did you mean math.radians({angle:g})?" if angle < 180 else ""
+            raise InputError(f"cell angle {name} is {angle:g}; expected radians, below pi{hint}")
+    cos_al, cos_be, cos_ga = _cosines(angles)
+    sin_al = math.sin(angles[0])
+    y = (cos_ga - cos_be * cos_al) / sin_al
+    x_squared = 1.0 - cos_be * cos_be - y * y
+    if not x_squared > FLAT:
+        raise InputError(f"cell angles of {', '.join(f'{x:g}' for x in angles)} close no cell; expected a volume")
+    return (a * math.sqrt(x_squared), a * y, a * cos_be), (0.0, b * sin_al, b * cos_al), (0.0, 0.0, c)
 
 
 def _determinant(rows: tuple[Vector, Vector, Vector]) -> float:

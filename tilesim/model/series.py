@@ -173,6 +173,19 @@ class Series(Sequence[Experiment]):
             found.setdefault(key, [frame, 0])[1] += 1
         return [(frame, count) for frame, count in found.values()]
 
+    def sampled_like(self, frame: int) -> Experiment:
+        """The experiment of the first frame whose pixels have the shape and the evaluations of those of `frame`."""
+        return self[self._first_alike[frame]]
+
+    @cached_property
+    def _first_alike(self) -> Sequence[int]:
+        """For every frame the first of its set of `representatives`."""
+        kept = [values for name, values in self.columns.items() if name not in KEEP_STEPS]
+        if not kept:
+            return [0] * len(self)
+        first: dict[Any, int] = {}
+        return [first.setdefault(key, frame) for frame, key in enumerate(zip(*map(_keys, kept), strict=True))]
+
     def _derived(self, frame: int) -> Experiment:
         fields: dict[str, dict[str, Any]] = {}
         parts: dict[str, Any] = {}

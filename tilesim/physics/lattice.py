@@ -16,15 +16,10 @@ import torch
 from torch import Tensor
 
 from tilesim.physics.factors import Axes, FactorTable
+from tilesim.physics.reach import GAUSS_REACH, GAUSS_WIDTH, TOPHAT_RADIUS_SQUARED
 
 ROUND_VOLUME = 0.723601254558268
 """Square root of the volume ratio between a cube and its sphere, as the reference has it."""
-GAUSS_WIDTH = 0.63
-TOPHAT_RADIUS_SQUARED = 0.3969
-"""GAUSS_WIDTH squared."""
-GAUSS_REACH = 35 * GAUSS_WIDTH
-"""Squared distance in cells from which the shape "gauss-hkl" is zero: its factor has fallen by exp(-35), its square by
-1e-30. simtbx cuts there, too (its GAUSS_ARGCHK)."""
 NEXT_TO_NODE = 1e-30
 """Far below the rounding of any Miller index, and large enough for float32."""
 

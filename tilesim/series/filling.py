@@ -107,13 +107,11 @@ def check_report(report: TileReport, function: TileFunction) -> None:
         "job": function.digest,
         "device": function.device.partition(":")[0],
         "backend": function.backend,
-        "dtype": function.dtype_of(report.tile),
     }
     used = {
         "job": report.digest,
         "device": report.device.partition(":")[0],
         "backend": report.backend,
-        "dtype": report.dtype,
     }
     for name, value in asked.items():
         if used[name] != value:

@@ -112,10 +112,10 @@ def _begin(rendering: Rendering, resume: bool, overwrite: bool) -> _Rendered:
 def _finish_frame(filling: _Rendered, place: int, figures: Statistics, maker: Maker, finisher: Finisher) -> None:
     """Begin the files of a complete frame."""
     job, result = filling.rendering.job, filling.results[place]
-    fault, frame = unsound(job.series[place], figures), result.frame
-    if fault is not None:
-        filling.faults.append(f"frame {frame.number}: {fault}")
-    result.summary = summary = summarize(job.series[place], figures)
+    frame = result.frame
+    if not figures.sound:
+        filling.faults.append(f"frame {frame.number}: {unsound(job.series[place], figures)}")
+    result.summary = summary = summarize(job.series.sampled_like(place), figures)
     image, latch = StoredImage(filling.store, place, None, sound=True), job.latches[place]
 
     def make() -> tuple[str, ...]:

@@ -79,10 +79,6 @@ class NoiseJob:
     device: str = "cpu"
     backend: str = "eager"
 
-    def dtype_of(self, tile: Tile) -> str:
-        """Type of the terms that are summed."""
-        return "float64"
-
     @property
     def numbers(self) -> tuple[int, ...]:
         """Number of every frame: in file names, and in the key of the noise."""
@@ -162,7 +158,7 @@ class Measuring:
         job, plan = self._job, self._job.plan
         done = [self._frame(part, pixels) for part, pixels in plan.parts(tile, known)]
         values, figures = zip(*done, strict=True)
-        return TileResult(plan.joined(values), figures, job.device, job.dtype_of(tile))
+        return TileResult(plan.joined(values), figures, job.device, "float64")
 
     def _frame(self, tile: Tile, known: np.ndarray | None) -> tuple[np.ndarray, PanelFigures]:
         """The part of a tile in one frame."""

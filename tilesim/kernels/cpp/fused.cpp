@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "sums.h"
 #include "truth.h"
 
 namespace {
@@ -24,6 +25,11 @@ void add_grain(const Setup &s, const Grain &g, const Kernel &kernel, Block &b, i
 
 // Sum over all orientations of one wave.
 void sweep(const Setup &s, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
+    if (s.grain_count == 1 && s.grains[0].weight == 1) {
+        add_grain(s, s.grains[0], kernel, b, group, unrotated_start);
+        std::copy_n(b.sum, b.lanes, b.weighted);
+        return;
+    }
     std::fill_n(b.weighted, b.lanes, 0.0);
     for (int64_t place = 0; place < s.grain_count; place++) {
         const double weight = s.grains[place].weight;
@@ -66,20 +72,61 @@ void add_wave(const Setup &s, const Kernel &kernel, Block &b, double *layer, int
     }
 }
 
+// Sums of a block for one frame.
+struct FrameSums {
+    alignas(64) double total[LANES], layer[LANES];
+};
+
 // What a frame has of its own while a block is rendered for several of them.
 struct Frame {
     const Setup *setup;
     Kernel kernel;
-    double *photons;
-    alignas(64) double total[LANES], layer[LANES];
+    void *photons;
+    FrameSums *sums;
 };
 
-// Photons of a block for some frames into the `total` of each (intensity.photons). What is on the way to the sub-pixels
-// is done once for all: they share panel, sensor, incident beam and sampling, where dmin rejects waves the wavelengths too.
-void render(std::vector<Frame> &frames, Block &b) {
+// Put photons into the type of `photons`, from `start` on.
+void store(const Frame &f, const double *values, int64_t start, int used, bool narrow) {
+    if (narrow) std::copy_n(values, used, static_cast<float *>(f.photons) + start);
+    else std::copy_n(values, used, static_cast<double *>(f.photons) + start);
+}
+
+// Add what a layer captures to the total, and begin another.
+void capture(const Setup &s, const Block &b, FrameSums &sums) {
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) {
+        sums.total[i] += s.oversample_thick ? sums.layer[i] : sums.layer[i] * b.capture[i];
+        sums.layer[i] = 0.0;
+    }
+}
+
+// The photons of one frame, once all has been summed, into its `total`.
+void finish(const Frame &f, Block &b) {
+    const Setup &s = *f.setup;
+    const double scale = s.scale, background = s.background;
+    double *total = f.sums->total;
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) {
+        double value = total[i] * scale;
+        value *= s.oversample_polar ? 1.0 : b.polar[i];
+        value *= s.oversample_omega ? 1.0 : b.first_omega[i];
+        const double water = background * b.isotropic[i] * b.first_omega[i] * b.absorbed[i];
+        total[i] = background > 0 ? value + water : value;
+    }
+}
+
+// Photons of a block for some frames (intensity.photons); `done` is called with each of them when these are in the
+// `total` of its sums. What is on the way to the sub-pixels is done once for all: they share panel, sensor, incident beam
+// and sampling, where dmin rejects waves the wavelengths too.
+template <class Done> void render(std::vector<Frame> &frames, Block &b, Done done) {
     const Setup &s = *frames[0].setup;
+    const auto begin = [&](const Frame &f) {
+        std::fill_n(f.sums->total, b.lanes, 0.0), std::fill_n(f.sums->layer, b.lanes, 0.0);
+    };
+    // With one ray and source each frame is begun and done at once, and its sums stay in the cache.
+    const bool at_once = s.layers * s.oversample * s.oversample * s.sources == 1;
     for (double *sums : {b.absorbed, b.polar, b.isotropic}) std::fill_n(sums, b.lanes, 0.0);
-    for (Frame &f : frames) std::fill_n(f.total, b.lanes, 0.0), std::fill_n(f.layer, b.lanes, 0.0);
+    for (Frame &f : frames) if (!at_once) begin(f);
     const bool watery = std::any_of(frames.begin(), frames.end(), [](const Frame &f) { return f.setup->background > 0; });
     bool settled = false;
     for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
@@ -91,7 +138,7 @@ void render(std::vector<Frame> &frames, Block &b) {
 #pragma omp simd
         for (int i = 0; i < b.lanes; i++) b.absorbed[i] += begins ? b.capture[i] : 0.0;
         for (int source = 0; source < s.sources; source++) {
-            if (!scatter(s, b, source)) continue;
+            if (!scatter(s, b, source) && !at_once) continue;
             if (s.oversample_polar || !settled) {
                 polarize(s, b, source);
                 settled = settle(b);
@@ -100,29 +147,14 @@ void render(std::vector<Frame> &frames, Block &b) {
             for (Frame &f : frames) {
                 if (f.setup->wavelengths[source] != wavelength) scatter(*f.setup, b, source);
                 wavelength = f.setup->wavelengths[source];
-                add_wave(*f.setup, f.kernel, b, f.layer, ray * s.sources + source, source);
+                if (at_once) begin(f);
+                add_wave(*f.setup, f.kernel, b, f.sums->layer, ray * s.sources + source, source);
+                if (at_once) capture(s, b, *f.sums), finish(f, b), done(f);
             }
         }
-        for (Frame &f : frames) {
-#pragma omp simd
-            for (int i = 0; i < b.lanes; i++) {
-                const double captured = s.oversample_thick ? f.layer[i] : f.layer[i] * b.capture[i];
-                f.total[i] += ends ? captured : 0.0;
-                f.layer[i] = ends ? 0.0 : f.layer[i];
-            }
-        }
+        for (Frame &f : frames) if (ends && !at_once) capture(s, b, *f.sums);
     });
-    for (Frame &f : frames) {
-        const double scale = f.setup->scale, background = f.setup->background;
-#pragma omp simd
-        for (int i = 0; i < b.lanes; i++) {
-            double total = f.total[i] * scale;
-            total *= s.oversample_polar ? 1.0 : b.polar[i];
-            total *= s.oversample_omega ? 1.0 : b.first_omega[i];
-            const double water = background * b.isotropic[i] * b.first_omega[i] * b.absorbed[i];
-            f.total[i] = background > 0 ? total + water : total;
-        }
-    }
+    for (Frame &f : frames) if (!at_once) finish(f, b), done(f);
 }
 
 // Photons of a block into `result` as the reference computes them (strict.strict_photons).
@@ -161,21 +193,24 @@ void render_strictly(const Setup &s, const Kernel &kernel, Block &b, double *res
 }  // namespace
 
 // Photons of the `count` pixels with these numbers (slow x width + fast) in each of some frames, which share what
-// `render` says, into the arrays `photons`, unless that is null. Strictly there is one frame.
+// `render` says, into the arrays `photons` of floats (`narrow`) or doubles, unless that is null. Strictly there is one
+// frame.
 // Returns the sum of the solid angles in use in one of them; negative where `Setup` is not what this was compiled for.
 extern "C" __attribute__((visibility("default")))
 double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t count, const int64_t *numbers,
-                      double *const *photons) {
+                      void *const *photons, int64_t narrow) {
     const Setup *setup = setups[0];
     if (setup->size != int64_t(sizeof(Setup))) return -1.0;
     static thread_local Block block;
     Block &b = block;
     std::vector<Frame> frames(photons ? frame_count : 0);
+    std::vector<FrameSums> sums(frames.size());
     for (size_t place = 0; place < frames.size(); place++) {
         const Setup &s = *setups[place];
         frames[place].setup = &s;
         frames[place].kernel = s.single ? kernel_of<float>(s.shape) : kernel_of<double>(s.shape);
         frames[place].photons = photons[place];
+        frames[place].sums = &sums[place];
     }
     const int64_t rays = setup->layers * setup->oversample * setup->oversample;
     const double evaluations = double(rays * setup->sources * setup->phi_steps * setup->grains[0].domains);
@@ -184,10 +219,10 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
         const int used = int(std::min<int64_t>(LANES, count - start));
         take_pixels(*setup, b, numbers + start, used, evaluations);
         if (!photons) for_rays(*setup, b, false, [](int64_t, bool, bool) {});
-        else if (setup->strict) render_strictly(*setup, frames[0].kernel, b, frames[0].total);
-        else render(frames, b);
+        else if (setup->strict) render_strictly(*setup, frames[0].kernel, b, sums[0].total);
+        else render(frames, b, [&](const Frame &f) { store(f, f.sums->total, start, used, narrow); });
+        if (photons && setup->strict) store(frames[0], sums[0].total, start, used, narrow);
         for (int i = 0; i < used; i++) solid_angle += b.omega_sum[i];
-        for (Frame &f : frames) std::copy_n(f.total, used, f.photons + start);
     }
     return solid_angle;
 }
@@ -208,3 +243,7 @@ double tilesim_truth(const Setup *setup, int64_t count, const int64_t *numbers, 
     }
     return 0.0;
 }
+
+// Sums over `count` pixels.
+extern "C" __attribute__((visibility("default")))
+void tilesim_sums(const float *values, int64_t count, PixelSums *found) { sum_pixels(values, count, *found); }

@@ -11,9 +11,6 @@
 template <class T> constexpr double NEXT_TO_NODE = sizeof(T) == 4 ? 1e-12 : 1e-30;
 constexpr double ROUND_VOLUME = 0.723601254558268;
 constexpr double GAUSS_WIDTH = 0.63;
-constexpr double TOPHAT_RADIUS_SQUARED = 0.3969;
-constexpr double GAUSS_REACH = 35 * GAUSS_WIDTH;  // in squared cells; GAUSS_HKL is zero beyond
-constexpr double LOWEST_EXPONENT = -708.5;  // the exponential of less is zero
 
 struct Lane {
     double h, k, l;     // fractional Miller indices
@@ -89,9 +86,9 @@ inline double cells_distance(const Grain &g, const Lane &p) {
     return x * x + y * y + z * z;
 }
 
-// The distance that a shape without tails is a function of.
+// The distance from a node that a shape without tails is a function of, times its fudge factor.
 template <Shape SHAPE> inline double distance_of(const Grain &g, const Lane &p) {
-    return SHAPE == GAUSS_HKL || SHAPE == TOPHAT_HKL ? cells_distance(g, p) : node_distance(g, p);
+    return (SHAPE == GAUSS_HKL || SHAPE == TOPHAT_HKL ? cells_distance(g, p) : node_distance(g, p)) * g.fudge;
 }
 
 inline bool between(const Setup &s, int axis, double x) {
@@ -103,13 +100,15 @@ inline bool between(const Setup &s, int axis, double x) {
 template <class T, Shape SHAPE>
 using Squared = std::conditional_t<SHAPE == GAUSS || SHAPE == GAUSS_HKL, double, T>;
 
+// A shape without tails at such a distance; zero from `g.reach` on.
+template <class T, Shape SHAPE> inline Squared<T, SHAPE> squared_at(const Grain &g, double distance) {
+    if (SHAPE == TOPHAT || SHAPE == TOPHAT_HKL) return distance < g.reach ? T(square(g.volume)) : T(0);
+    const double value = exponential<T>(distance * (-2.0 / GAUSS_WIDTH)) * square(g.volume);
+    return distance >= g.reach ? 0.0 : value;
+}
+
 template <class T, Shape SHAPE> inline Squared<T, SHAPE> lattice_squared(const Grain &g, const Lane &p) {
     if (SHAPE == SQUARE) return square_lattice<T>(g, p);
     if (SHAPE == ROUND) return T(round_lattice(g, p));
-    const double distance = distance_of<SHAPE>(g, p);
-    if (SHAPE == TOPHAT || SHAPE == TOPHAT_HKL) {
-        return distance * g.fudge < TOPHAT_RADIUS_SQUARED ? T(square(g.volume)) : T(0);
-    }
-    const double value = exponential<T>(distance * (-2.0 * g.fudge / GAUSS_WIDTH)) * square(g.volume);
-    return SHAPE == GAUSS || distance * g.fudge < GAUSS_REACH ? value : 0.0;
+    return squared_at<T, SHAPE>(g, distance_of<SHAPE>(g, p));
 }

@@ -127,22 +127,44 @@ inline void add_lanes(const Setup &s, const Grain &g, const double *cell, double
     }
 }
 
-// The same for all lanes, without the groups that are so far from all nodes that they get exact zeros.
+// The same for the groups that a shape without tails reaches: all others are so far from all nodes that they get zeros.
 template <class T, Shape SHAPE>
-void add_orientation(const Setup &s, const Grain &g, const double *cell, double number, Block &b) {
-    constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
-    if (TAILS || !s.skip) return add_lanes<T, SHAPE>(s, g, cell, number, b, 0, b.lanes);
-    constexpr double reach = SHAPE == GAUSS       ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0
-                             : SHAPE == GAUSS_HKL ? GAUSS_REACH
-                                                  : TOPHAT_RADIUS_SQUARED;
+void add_near(const Setup &s, const Grain &g, const double *cell, double number, Block &b) {
+    alignas(64) double distance[GROUP];
+    alignas(64) double h0[GROUP], k0[GROUP], l0[GROUP];
+    const bool found = s.interpolate || s.parts_mixed;
+    const T *squares = squares_of<T>(s, b);
     for (int from = 0; from < b.lanes; from += GROUP) {
         double nearest = INFINITY;
 #pragma omp simd reduction(min : nearest)
-        for (int i = from; i < from + GROUP; i++) {
-            nearest = std::min(nearest, distance_of<SHAPE>(g, lane_at(cell, b.x[i], b.y[i], b.z[i])));
+        for (int i = 0; i < GROUP; i++) {
+            const Lane p = lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]);
+            h0[i] = p.h0, k0[i] = p.k0, l0[i] = p.l0;
+            distance[i] = distance_of<SHAPE>(g, p);
+            nearest = std::min(nearest, distance[i]);
         }
-        if (!(nearest * g.fudge > reach)) add_lanes<T, SHAPE>(s, g, cell, number, b, from, from + GROUP);
+        if (s.skip && !(nearest < g.reach)) continue;
+        if (found) {
+            s.interpolate ? interpolate<T>(s, cell, number, b, from) : mix<T>(s, cell, b, from);
+#pragma omp simd
+            for (int i = 0; i < GROUP; i++) {
+                b.sum[from + i] += double(T(b.amplitude[from + i]) * squared_at<T, SHAPE>(g, distance[i]));
+            }
+            continue;
+        }
+#pragma omp simd
+        for (int i = 0; i < GROUP; i++) {
+            const Lane p = {0, 0, 0, h0[i], k0[i], l0[i], 0, 0, 0};
+            b.sum[from + i] += double(nearest_squared<T>(s, squares, p) * squared_at<T, SHAPE>(g, distance[i]));
+        }
     }
+}
+
+// The same for all lanes.
+template <class T, Shape SHAPE>
+void add_orientation(const Setup &s, const Grain &g, const double *cell, double number, Block &b) {
+    constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
+    TAILS ? add_lanes<T, SHAPE>(s, g, cell, number, b, 0, b.lanes) : add_near<T, SHAPE>(s, g, cell, number, b);
 }
 
 // Strict only: one where the reference goes on to the structure factor, zero where it leaves the sum alone.
