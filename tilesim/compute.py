@@ -130,7 +130,7 @@ def simulate_frames(kernels: Sequence[Kernel], tile: Tile) -> tuple[npt.NDArray[
 
     Returns the pixels (frame, slow, fast), and the images whose pixels they are.
     """
-    photons, images = np.zeros((len(kernels), *tile.shape), np.float32), list[TileImage]()
+    photons, images = np.empty((len(kernels), *tile.shape), np.float32), list[TileImage]()
     for some in _alike(kernels):
         rows = photons[len(images) : len(images) + len(some)]
         angles = _simulate_together(some, tile, rows)
@@ -150,7 +150,7 @@ def _alike(kernels: Sequence[Kernel]) -> Iterator[list[Kernel]]:
 
 
 def _simulate_together(kernels: Sequence[Kernel], tile: Tile, photons: npt.NDArray[np.float32]) -> float:
-    """Fill the pixels (frame, slow, fast) of kernels that share, all zero before; their solid angles in each frame."""
+    """Fill the pixels (frame, slow, fast) of kernels that share; the sum of their solid angles in each frame."""
     first = kernels[0]
     wanted, solid_angle = rendered_pixels(first.experiment, tile), 0.0
     whole = len(wanted) == tile.pixels
@@ -163,6 +163,7 @@ def _simulate_together(kernels: Sequence[Kernel], tile: Tile, photons: npt.NDArr
                 values[0, part], angles = first.photons(wanted[part])
             solid_angle += angles
     if not whole:
+        photons.fill(0.0)
         within, active = rendered_part(first.experiment, tile)
         for image, row in zip(photons, values, strict=True):
             rendered = image[within]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -141,7 +142,7 @@ class Beam(Noun):
             checks.unit_vector("beam direction", self.direction)
             checks.length("wavelength", self.wavelength, *WAVELENGTHS, checks.ANGSTROM)
 
-    @property
+    @cached_property
     def waves(self) -> tuple[Source, ...]:
         """The sources to sum over: the explicit ones, or the single central one."""
         return self.sources or (Source(self.direction, self.wavelength),)
