@@ -15,6 +15,7 @@ from tilesim.tiling.tile import Tile
 
 Numbers = npt.NDArray[np.int64]
 """Numbers (n,) of pixels, slow x width + fast: their places in the image."""
+FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]
 """Photons (n,) of some pixels of an image"""
 PRECISIONS = ("mixed", "double")
@@ -29,7 +30,7 @@ class Sharing:
     """What some kernels have in common, so that they can be used together; those of equal keys can."""
 
     key: Hashable
-    photons: Callable[[Sequence[Any], Numbers, npt.NDArray[np.float32]], float] = field(compare=False)
+    photons: Callable[[Sequence[Any], Numbers, FloatArray], float] = field(compare=False)
     """Fills an array (kernel, n), whose rows are contiguous, with the photons of such kernels; the sum of solid angles
     of each"""
 

@@ -20,7 +20,8 @@ ENERGY = {"energy": Distribution("normal", sd=30.0)}
         ("rich", FLUENCE, True),
         ("rich", ENERGY, False),  # the sensor absorbs otherwise, and dmin rejects other pixels
         ("plain", {"distance": Distribution("normal", sd=1e-4), "blank": 0.4}, False),
-        ("veiled", FLUENCE, False),
+        ("veiled", FLUENCE, True),
+        ("veiled", ENERGY, False),
     ],
 )
 @pytest.mark.parametrize("precision", ["mixed", "double"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.compute import Kernel, Numbers
+from tilesim.compute import FloatArray, Kernel, Numbers, Sharing
 from tilesim.kernels.derived import PADDING
 from tilesim.model import Experiment, Source
 from tilesim.model.vectors import Vector
@@ -19,6 +19,8 @@ from tilesim.physics.watch import Watch, unwatched
 
 BLOCK = 8192
 """Pixels at a time: few enough for the cache; the arrays of one block take 2 MB."""
+TOGETHER = 4096
+"""Pixels at a time of several frames, which have 1 MB for thirty of them."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,6 @@ class KernelWithBackground:
 
     kernel: Kernel
     amorphous: Amorphous
-    shared: None = None
-    """As `Kernel.shared`"""
 
     @property
     def experiment(self) -> Experiment:
@@ -59,6 +59,26 @@ class KernelWithBackground:
         """As `Kernel.solid_angle`."""
         return self.kernel.solid_angle(numbers)
 
+    @property
+    def shared(self) -> Sharing | None:
+        """As `Kernel.shared`: what the kernels share, and all of the background but its scale."""
+        inner = self.kernel.shared
+        return inner and Sharing((inner.key, self.amorphous.key), photons_together)
+
+
+def photons_together(kernels: Sequence[KernelWithBackground], numbers: Numbers, photons: FloatArray) -> float:
+    """As `Sharing.photons`: the background is computed once for all frames."""
+    inner, scales = [one.kernel for one in kernels], np.array([one.amorphous.scale for one in kernels])
+    sharing, solid_angle = inner[0].shared, 0.0
+    assert sharing is not None
+    for start in range(0, len(numbers), TOGETHER):
+        part = numbers[start : start + TOGETHER]
+        values = np.empty((len(kernels), len(part)))
+        solid_angle += sharing.photons(inner, part, values)
+        values += scales[:, None] * kernels[0].amorphous.unscaled(part)
+        photons[:, start : start + TOGETHER] = values
+    return solid_angle
+
 
 def with_background(kernel: Kernel) -> Kernel:
     """The kernel itself, or with the background that its experiment has."""
@@ -77,8 +97,18 @@ class Amorphous:
     scale: float
     """Photons per steradian and squared amplitude, of one source"""
 
+    @property
+    def key(self) -> Hashable:
+        """What it follows from besides its scale, and what a kernel shares."""
+        background = self.experiment.background
+        return (background and background.curve.digest, self.beams)
+
     def photons(self, numbers: Numbers, watch: Watch = unwatched) -> Array:
         """Photons (n,) of the pixels with these numbers."""
+        return self.unscaled(numbers, watch) * self.scale
+
+    def unscaled(self, numbers: Numbers, watch: Watch = unwatched) -> Array:
+        """The same for a scale of 1."""
         values = np.empty(len(numbers))
         with np.errstate(all="ignore"):  # as in the kernels, what cannot be computed is infinite or NaN
             for start in range(0, len(numbers), BLOCK):
@@ -93,7 +123,7 @@ class Amorphous:
             watch("amorphous_layer", weight)
             for incident, waves in self.beams:
                 total += weight * self._scattered(diffracted, np.array(incident), waves, watch)
-        return total * self.scale
+        return total
 
     def _scattered(self, diffracted: Array, incident: Array, waves: Sequence[Source], watch: Watch) -> Array:
         """Squared amplitude (n,) summed over waves of one direction, with weights and polarisation."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tilesim.compute import MOMENTS, Numbers, Pixels, PixelSums, Sharing
+from tilesim.compute import MOMENTS, FloatArray, Numbers, Pixels, PixelSums, Sharing
 from tilesim.kernels.derived import SHAPES, DerivedGrain, derive
 from tilesim.kernels.library import load
 from tilesim.kernels.tables import amplitudes, bordered_parts, channels_of
@@ -44,9 +44,6 @@ _SHARED = (
 """Fields that frames have in common which are rendered together."""
 _ARRAYS = "incident wavelengths weights channel_of values squares parts mixture grains".split()
 _GRAIN_REAL = (("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reach", 1), ("reciprocal", 9), ("weight", 1))
-
-
-Photons = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 
 
 class _GrainStructure(ctypes.Structure):
@@ -195,12 +192,14 @@ class FusedKernel:
         return _render(self._library, [setup], numbers, None if values is None else values[None])
 
 
-def photons_together(kernels: Sequence[FusedKernel], numbers: Numbers, photons: npt.NDArray[np.float32]) -> float:
+def photons_together(kernels: Sequence[FusedKernel], numbers: Numbers, photons: FloatArray) -> float:
     """As `Sharing.photons`."""
     return _render(kernels[0]._library, [kernel._setup for kernel in kernels], numbers, photons)
 
 
-def _render(library: ctypes.CDLL, setups: Sequence[_SetupStructure], numbers: Numbers, values: Photons | None) -> float:
+def _render(
+    library: ctypes.CDLL, setups: Sequence[_SetupStructure], numbers: Numbers, values: FloatArray | None
+) -> float:
     """Photons (frame, n) of some frames into `values`, unless that is None; the sum of their solid angles."""
     numbers = np.ascontiguousarray(numbers, dtype=np.int64)
     addresses, to, narrow = (ctypes.c_void_p * len(setups))(*map(ctypes.addressof, setups)), None, False
