@@ -83,6 +83,7 @@ struct Frame {
     Kernel kernel;
     void *photons;
     FrameSums *sums;
+    Taken *taken;
 };
 
 // Put photons into the type of `photons`, from `start` on.
@@ -147,6 +148,7 @@ template <class Done> void render(std::vector<Frame> &frames, Block &b, Done don
             for (Frame &f : frames) {
                 if (f.setup->wavelengths[source] != wavelength) scatter(*f.setup, b, source);
                 wavelength = f.setup->wavelengths[source];
+                b.taken = f.taken;
                 if (at_once) begin(f);
                 add_wave(*f.setup, f.kernel, b, f.sums->layer, ray * s.sources + source, source);
                 if (at_once) capture(s, b, *f.sums), finish(f, b), done(f);
@@ -205,12 +207,15 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
     Block &b = block;
     std::vector<Frame> frames(photons ? frame_count : 0);
     std::vector<FrameSums> sums(frames.size());
+    std::vector<Taken> takens;
+    takens.reserve(frames.size());
     for (size_t place = 0; place < frames.size(); place++) {
         const Setup &s = *setups[place];
         frames[place].setup = &s;
         frames[place].kernel = s.single ? kernel_of<float>(s.shape) : kernel_of<double>(s.shape);
         frames[place].photons = photons[place];
         frames[place].sums = &sums[place];
+        frames[place].taken = &takens.emplace_back(s);
     }
     const int64_t rays = setup->layers * setup->oversample * setup->oversample;
     const double evaluations = double(rays * setup->sources * setup->phi_steps * setup->grains[0].domains);
@@ -234,6 +239,8 @@ double tilesim_truth(const Setup *setup, int64_t count, const int64_t *numbers, 
     if (setup->size != int64_t(sizeof(Setup))) return -1.0;
     static thread_local Block block;
     static thread_local Truth found;
+    Taken taken(*setup);
+    block.taken = &taken;
     const Kernel kernel = setup->single ? kernel_of<float>(setup->shape) : kernel_of<double>(setup->shape);
     for (int64_t start = 0; start < count; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, count - start));

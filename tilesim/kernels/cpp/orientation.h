@@ -1,10 +1,29 @@
 // A block of pixels, and the innermost loop: one orientation added to the sum of each of them.
 #pragma once
 
+#include <vector>
+
 #include "lattice.h"
 
 constexpr int LANES = 128;  // of a block
 constexpr int GROUP = 16;   // blocks are padded to a multiple: no lane is left to a loop's scalar tail
+
+// Parts of the amplitudes of the nodes nearest to the lanes of a block, kept from one wave to the next: waves of nearly
+// one length have the same nodes, and gathering costs more than mixing.
+struct Taken {
+    alignas(64) int64_t at[LANES];  // where in the table they were taken
+    std::vector<float> singles;     // (part, real or imaginary, lane), of the type of the table
+    std::vector<double> doubles;
+
+    explicit Taken(const Setup &s) {
+        std::fill_n(at, LANES, -1);
+        s.single ? singles.resize(2 * s.parts_mixed * LANES) : doubles.resize(2 * s.parts_mixed * LANES);
+    }
+};
+
+template <class T> T *parts_of(Taken &taken);
+template <> inline float *parts_of(Taken &taken) { return taken.singles.data(); }
+template <> inline double *parts_of(Taken &taken) { return taken.doubles.data(); }
 
 struct Block {
     alignas(64) double number[LANES], slow[LANES], fast[LANES];
@@ -18,6 +37,7 @@ struct Block {
     alignas(64) double first_omega[LANES];
     alignas(64) double interpolated[LANES];                // so many first evaluations may be interpolated
     int64_t channel;                                       // of the wave, by which its structure factors are found
+    Taken *taken;                                          // of the frame
     int lanes;                                             // in use, padded to whole groups
 };
 
@@ -34,22 +54,27 @@ template <class T> inline const T *squares_of(const Setup &s, const Block &b) {
 
 // Squared amplitudes |sum of factor x part|^2 of the nodes nearest to some lanes, where they follow the photon energy.
 template <class T> void mix(const Setup &s, const double *cell, Block &b, int from) {
-    alignas(64) int64_t at[GROUP];
     alignas(64) T real[GROUP], imaginary[GROUP];
     const int64_t stride = 2 * s.parts_mixed;
     const double *factor = s.mixture + b.channel * stride;
-#pragma omp simd
+    int64_t *at = b.taken->at + from, moved = 0;
+    T *taken = parts_of<T>(*b.taken) + from;
+#pragma omp simd reduction(| : moved)
     for (int i = 0; i < GROUP; i++) {
-        at[i] = stride * nearest_entry(s, lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]));
+        const int64_t here = stride * nearest_entry(s, lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]));
+        moved |= at[i] ^ here;
+        at[i] = here;
         real[i] = 0, imaginary[i] = 0;
     }
-    for (int64_t n = 0; n < stride; n += 2) {
-        const T c = T(factor[n]), d = T(factor[n + 1]), *part = static_cast<const T *>(s.parts) + n;
+    for (int64_t n = 0; moved && n < stride; n++) {
+        const T *part = static_cast<const T *>(s.parts) + n;
 #pragma omp simd
-        for (int i = 0; i < GROUP; i++) {
-            const T x = part[at[i]], y = part[at[i] + 1];
-            real[i] += c * x - d * y, imaginary[i] += c * y + d * x;
-        }
+        for (int i = 0; i < GROUP; i++) taken[n * LANES + i] = part[at[i]];
+    }
+    for (int64_t n = 0; n < stride; n += 2) {
+        const T c = T(factor[n]), d = T(factor[n + 1]), *x = taken + n * LANES, *y = x + LANES;
+#pragma omp simd
+        for (int i = 0; i < GROUP; i++) real[i] += c * x[i] - d * y[i], imaginary[i] += c * y[i] + d * x[i];
     }
 #pragma omp simd
     for (int i = 0; i < GROUP; i++) b.amplitude[from + i] = double(square(real[i]) + square(imaginary[i]));
