@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--shots", type=int, default=2000)
     parser.add_argument("--edge", type=int, default=512, help="pixels along an edge")
     parser.add_argument("--shape", choices=("gauss", "square"), default="gauss")
-    parser.add_argument("--workers", type=int, default=2, help="worker processes of the second run; 0 leaves it out")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], help="worker processes of further runs")
     parser.add_argument(
         "--reference", type=int, default=20, help="shots that the reference renders, if NB_C_BIN is set"
     )
@@ -51,8 +51,8 @@ def main(arguments: list[str]) -> None:
     flags = f"{FLAGS} -N 20 -detpixels {options.edge}" + (" -gauss_xtal" if options.shape == "gauss" else "")
     with tempfile.TemporaryDirectory(dir=os.environ.get("TILESIM_BENCH_FOLDER")) as folder:
         rows = [ours(folder, flags, "threads", options.shots, [])]
-        if options.workers:
-            rows.append(ours(folder, flags, "workers", options.shots, ["--workers", str(options.workers)]))
+        for count in options.workers:
+            rows.append(ours(folder, flags, f"workers-{count}", options.shots, ["--workers", str(count)]))
         rows.append(ours(folder, flags, "planning", options.planned, ["--dry-run"]))
         if binary := os.environ.get("NB_C_BIN"):
             rows.append(reference(folder, flags, binary, options.reference))
