@@ -91,8 +91,10 @@ def test_draws_have_the_moments_of_their_distributions():
     fluence = column("fluence", fluence=Distribution("gamma", sd=0.5, relative=True)) / base.fluence
     assert (fluence.mean(), fluence.std()) == (pytest.approx(1.0, abs=0.02), pytest.approx(0.5, rel=0.05))
     assert ((fluence - fluence.mean()) ** 3).mean() / fluence.std() ** 3 == pytest.approx(1.0, abs=0.15)  # 2 / sqrt(4)
-    size = column("cells", size=Distribution("lognormal", median=2e-7, sigma=0.3))[:, 0] * 6e-9
-    assert (np.median(size), np.log(size).std()) == (pytest.approx(2e-7, rel=0.03), pytest.approx(0.3, rel=0.03))
+    cells = column("cells", size=Distribution("lognormal", median=2e-7, sigma=0.3))
+    size = cells[:, 0] * 6e-9
+    assert (np.median(size), np.log(size).std()) == (pytest.approx(2e-7, rel=0.015), pytest.approx(0.3, rel=0.03))
+    np.testing.assert_allclose(cells[:, 2] * 9e-9, size, rtol=1e-12)  # real numbers of cells
     uniform = column("distance", distance=Distribution("uniform", low=0.1, high=0.2))
     assert (uniform.mean(), uniform.std()) == (
         pytest.approx(0.15, abs=1e-3),
@@ -121,9 +123,30 @@ def test_listed_values_are_those_of_the_shots_in_order():
     assert np.array_equal(draw(TETRAGONAL, 4, orientation=matrices).columns["orientation"], matrices[:4].reshape(4, 9))
 
 
+def test_numbers_of_cells_are_real_but_for_the_reference():
+    drawn = {"size": Distribution("uniform", low=2.0e-8, high=4.0e-8)}
+    real = draw(TETRAGONAL, 20, seed=4, **drawn)
+    np.testing.assert_allclose(np.array(real[3].crystal.cells) * TETRAGONAL.crystal.cell[:3], [size_of(real, 3)] * 3)
+    assert not float(real[3].crystal.cells[0]).is_integer() and tilesim.simulate_now(real[3], backend="eager").any()
+    strict = TETRAGONAL.replace(sampling=TETRAGONAL.sampling.replace(strict_c=True))
+    whole = draw(strict, 20, seed=4, **drawn)
+    assert np.array_equal(whole.columns["cells"], np.round(real.columns["cells"])) and whole[3].sampling.strict_c
+
+
+def size_of(series, frame):
+    return series.columns["cells"][frame, 0] * series.base.crystal.cell[0]
+
+
+def test_size_is_drawn_of_a_diagonal_n_only():
+    oriented = TETRAGONAL.crystal.replace(shape="gauss-hkl", cells_off_diagonal=(0.5, 0.0, 0.0))
+    with pytest.raises(InputError, match="size is drawn of a crystal with an oriented N"):
+        draw(TETRAGONAL.replace(crystal=oriented), 5, size=3e-8)
+
+
 @pytest.mark.parametrize(
     "draws, said",
     [
+        ({"size": Distribution("normal", mean=1e-9, sd=1e-8)}, "size of frame [0-9]+ is -.*; expected metres above 0"),
         ({"colour": 1.0}, "no draw of 'colour'"),
         ({"orientation": "random"}, "orientation 'random'; expected uniform"),
         ({"cells": 3, "size": 1e-8}, "draws of cells and size"),

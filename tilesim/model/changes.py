@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from tilesim.model.vectors import Vector, add, dot, scale
 
 NOTHING = StructureFactors.constant(0.0)
 """Amplitudes of a shot that hits no crystal."""
+SAME = 1e-6
+"""Relative difference of cells that counts as none."""
 
 
 def _moved(experiment: Experiment, distance: float) -> Experiment:
@@ -37,15 +39,45 @@ def _field(part: str, field: str) -> Callable[[Experiment, Any], Experiment]:
     return change
 
 
-def _of_crystal(change: Callable[[Crystal, Any], Crystal]) -> Callable[[Experiment, Any], Experiment]:
-    """A change of the crystal of an experiment that has one."""
+def _of_lattices(
+    change: Callable[[Crystal, Any], Crystal], alike: Callable[[Crystal], Any] | None = None
+) -> Callable[[Experiment, Any], Experiment]:
+    """A change of every lattice of an experiment that has one.
+
+    alike  what must be the same for all lattices, since the change makes it so
+    """
 
     def of_experiment(experiment: Experiment, value: Any) -> Experiment:
-        if experiment.crystal is None:
-            raise InputError("the experiment has no crystal; expected one that can be oriented, or given another cell")
-        return experiment.replace(crystal=change(experiment.crystal, value))
+        first = _first(experiment)
+        for number, other in enumerate(experiment.other_crystals, 1):
+            if alike is not None and not np.allclose(alike(other), alike(first), rtol=SAME, atol=0.0):
+                raise InputError(
+                    f"lattice {number} of the shot differs from the first in what the column sets; expected lattices "
+                    "that are alike in it, or a column other_crystals"
+                )
+        return _with_lattices(experiment, [change(one, value) for one in experiment.crystals])
 
     return of_experiment
+
+
+def _first(experiment: Experiment) -> Crystal:
+    """The crystal of an experiment that has one. Raises InputError."""
+    if experiment.crystal is None:
+        raise InputError("the experiment has no crystal; expected one that can be oriented, or given another cell")
+    return experiment.crystal
+
+
+def _with_lattices(experiment: Experiment, crystals: Sequence[Crystal]) -> Experiment:
+    return experiment.replace(crystal=crystals[0], other_crystals=tuple(crystals[1:]))
+
+
+def _oriented(experiment: Experiment, orientation: Any) -> Experiment:
+    """The first lattice in another orientation, and further ones turned with it."""
+    before = _first(experiment)
+    first = before.oriented(orientation)
+    turn = np.reshape(orientation, (3, 3)) @ before.orientation.T
+    others = [one.oriented(turn @ one.orientation) for one in experiment.other_crystals]
+    return _with_lattices(experiment, [first, *others])
 
 
 def _with_cell(crystal: Crystal, cell: Any) -> Crystal:
@@ -111,10 +143,10 @@ CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
     "direction": _field("beam", "direction"),
     "fluence": _field("beam", "fluence"),
     "exposure": _field("beam", "exposure"),
-    "unit_cell": _of_crystal(_with_cell),
-    "cells": _field("crystal", "cells"),
-    "orientation": _of_crystal(Crystal.oriented),
-    "mosaic_scale": _of_crystal(_with_spread),
+    "unit_cell": _of_lattices(_with_cell, alike=lambda crystal: crystal.cell),
+    "cells": _of_lattices(lambda crystal, cells: crystal.replace(cells=cells), alike=lambda crystal: crystal.cells),
+    "orientation": _oriented,
+    "mosaic_scale": _of_lattices(_with_spread),
     "distance": _moved,
     "beam_shift": _beam_shifted,
     "blank": _blank,
@@ -123,7 +155,7 @@ CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
 PARTS_CHANGED = {
     **{"scan_start": ("scan",), "distance": ("detector",), "beam_shift": ("detector",)},
     **dict.fromkeys(("spectrum", "wavelength", "direction", "fluence", "exposure"), ("beam",)),
-    **dict.fromkeys(("unit_cell", "cells", "orientation", "mosaic_scale"), ("crystal",)),
+    **dict.fromkeys(("unit_cell", "cells", "orientation", "mosaic_scale"), ("crystal", "other_crystals")),
     "blank": ("crystal", "factors"),
 }
 """Parts of an experiment that a named column changes."""

@@ -39,7 +39,9 @@ class Series(Sequence[Experiment]):
         `unit_cell` (a, b, c, alpha, beta, gamma), `cells`, `orientation` (as `Crystal.orientation`), `mosaic_scale`
         (times the angles of the mosaic rotations), `distance` (along the beam), `beam_shift` (of the beam's place on
         the detector, along slow and fast), `spectrum` (a `Spectrum`, or wavelength and weight of every channel),
-        `blank` (1: without a crystal), or any field of a part by its path, such as "sampling.oversample".
+        `blank` (1: without a crystal), or any field of a part by its path, such as "sampling.oversample". Of several
+        lattices in a shot `unit_cell`, `cells` and `mosaic_scale` change each, and `orientation` is that of the first,
+        with which the others turn; a path such as "crystal.cells" sets a field of the first alone.
     numbers
         Numbers of the frames, in file names and in the key of noise; None counts from 0.
     names

@@ -102,7 +102,8 @@ def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] 
         that are equal in the base remain so, angles of 90 and 120 degrees remain, and the angles of a rhombohedral cell
         remain equal.
     cells, size : Distribution, optional
-        Unit cells along a, b and c alike, or the size of the crystal in metres, to the next whole number of cells.
+        Unit cells along a, b and c alike, or the size of the crystal along each in metres; real numbers of cells, and
+        whole ones for `strict_c`, as the reference has them.
     wavelength, energy : Distribution, optional
         Of the beam, metres, or electronvolt.
     fluence : Distribution, optional
@@ -196,19 +197,23 @@ def _first_equal(value: float, others: Sequence[float], own: int) -> int:
 
 def _cells(shots: Shots, cells: Any) -> None:
     drawn = shots.values("cells", CELLS, cells, float(shots.base.lattice.cells[0]))
-    shots.columns["cells"] = np.repeat(whole_cells(drawn)[:, None], 3, axis=1)
+    shots.columns["cells"] = _sized(shots, "cells", drawn, np.repeat(drawn[:, None], 3, axis=1), "a number above 0")
 
 
 def _size(shots: Shots, size: Any) -> None:
     lattice = shots.base.lattice
     drawn = shots.values("size", CELLS, size, lattice.cells[0] * lattice.cell[0])
-    shots.columns["cells"] = whole_cells(drawn[:, None] / shots.cell()[:, :3])
+    shots.columns["cells"] = _sized(shots, "size", drawn, drawn[:, None] / shots.cell()[:, :3], "metres above 0")
 
 
-def whole_cells(cells: Array) -> Array:
-    """The next whole number of cells, at least one."""
-    rounded: Array = np.maximum(np.round(cells), 1.0).astype(np.int64)
-    return rounded
+def _sized(shots: Shots, what: str, drawn: Array, cells: Array, expected: str) -> Array:
+    """Unit cells (n, 3) of a crystal whose N can be drawn. Raises InputError."""
+    if any(shots.base.lattice.cells_off_diagonal):
+        raise InputError(f"{what} is drawn of a crystal with an oriented N; expected one with a diagonal N")
+    shots.checked(what, drawn, drawn > 0, expected)
+    if shots.base.sampling.strict_c:
+        cells = np.maximum(np.round(cells), 1.0)
+    return cells
 
 
 def _wavelength(shots: Shots, wavelength: Any) -> None:
