@@ -31,6 +31,7 @@ COLUMNS = {
     "mosaic_scale": (1.0, 3.0),
     "beam_shift": ((0.0, 0.0), (3e-4, -1e-3)),
     "blank": (0, 1),
+    "further_lattices": np.array([np.full((1, 10), math.nan), [[0.5, *np.eye(3).ravel()]]]),
 }
 BEHIND = np.outer(np.linspace(0.5, 60.0, 20), np.linspace(1.0, 3.0, 24)).astype(np.float32)
 NOISE = Noise(

@@ -143,9 +143,69 @@ def test_size_is_drawn_of_a_diagonal_n_only():
         draw(TETRAGONAL.replace(crystal=oriented), 5, size=3e-8)
 
 
+POISSON = Distribution("poisson", mean=1.4)
+HALF = Distribution("uniform", low=0.2, high=0.8)
+
+
+def test_the_number_of_lattices_and_each_further_one_is_drawn():
+    draws = {"orientation": "uniform", "lattices": POISSON, "lattice_share": HALF}
+    series = draw(TETRAGONAL, 60, seed=4, **draws)
+    assert {len(one.crystals) for one in series} >= {0, 1, 2, 3}
+    for frame in (5, 41):  # the same alone, in a series whose column is narrower
+        assert draw(TETRAGONAL, 1, seed=4, numbers=[frame], **draws)[0] == series[frame]
+    three = next(one for one in series if len(one.crystals) == 3)
+    first, second, third = three.crystals
+    assert first.share == 1.0 and 0.2 < second.share < 0.8 and second.share != third.share
+    assert {one.cells for one in three.crystals} == {first.cells}
+    assert not np.allclose(second.orientation, third.orientation)
+    assert [one.crystal is None for one in series] == [bool(x) for x in series.columns["blank"]]
+    # A draw of the first lattice is the same without further ones.
+    alone = draw(TETRAGONAL, 60, seed=4, orientation="uniform")
+    assert np.array_equal(alone.columns["orientation"], series.columns["orientation"])
+    parts = [draw(TETRAGONAL, 20, seed=4, numbers=range(k, k + 20), **draws) for k in (0, 20, 40)]
+    joined = tilesim.Series.join(parts, numbers=range(60))
+    assert set(joined.columns) == set(series.columns) and list(joined) == list(series)
+    # As many frames to estimate the cost from as there are numbers of lattices.
+    assert len(series.representatives()) == len({len(one.crystals) for one in series})
+
+
+def test_numbers_and_orientations_of_lattices_have_their_distributions():
+    rows = column("further_lattices", lattices=POISSON, lattice_share=HALF)
+    blank = column("blank", lattices=POISSON)
+    there = ~np.isnan(rows[..., 0])
+    counts = np.where(blank, 0, 1 + there.sum(axis=1))
+    assert (counts.mean(), counts.var()) == (pytest.approx(1.4, abs=0.03), pytest.approx(1.4, rel=0.04))
+    assert blank.mean() == pytest.approx(math.exp(-1.4), abs=0.01)
+    assert rows[there][:, 0].mean() == pytest.approx(0.5, abs=0.01)
+    matrices = rows[there][:, 1:].reshape(-1, 3, 3)
+    angles = np.degrees(np.arccos(np.clip((np.trace(matrices, axis1=1, axis2=2) - 1) / 2, -1, 1)))
+    assert len(angles) > 10_000 and angles.mean() == pytest.approx(126.5, abs=1.2)
+    np.testing.assert_allclose(matrices.mean(axis=0), 0.0, atol=0.03)
+    two = draw(
+        TETRAGONAL,
+        5_000,
+        seed=4,
+        orientation="uniform",
+        lattices=2.0,
+        lattice_orientation=Distribution("normal", mean=0.0, sd=0.01),
+    )
+    relative = two.columns["further_lattices"][:, 0, 1:].reshape(-1, 3, 3)
+    relative = relative @ two.columns["orientation"].reshape(-1, 3, 3).transpose(0, 2, 1)
+    across = np.linalg.norm(relative - np.eye(3), axis=(1, 2)) / math.sqrt(2.0)
+    assert math.sqrt((across**2).mean()) == pytest.approx(0.01, rel=0.03)
+    hits = column("further_lattices", lattices=Distribution("poisson", mean=0.2, low=1))
+    assert (1 + (~np.isnan(hits[..., 0])).sum(axis=1)).mean() == pytest.approx(0.2 / (1 - math.exp(-0.2)), abs=0.01)
+
+
 @pytest.mark.parametrize(
     "draws, said",
     [
+        ({"lattices": Distribution("normal", mean=2.0, sd=0.1)}, "lattices of frame 0 is 2.*; expected whole numbers"),
+        ({"lattices": 1000}, "expected whole numbers up to 256"),
+        ({"lattice_share": HALF}, "without lattices; expected how many there are"),
+        ({"lattices": 2, "lattice_share": -1.0}, "lattice_share of frame 0 is -1; expected 0 or more"),
+        ({"lattices": 2, "lattice_orientation": "random"}, "lattice_orientation is 'random'; expected uniform"),
+        ({"energy": POISSON}, "a poisson distribution of energy"),
         ({"size": Distribution("normal", mean=1e-9, sd=1e-8)}, "size of frame [0-9]+ is -.*; expected metres above 0"),
         ({"colour": 1.0}, "no draw of 'colour'"),
         ({"orientation": "random"}, "orientation 'random'; expected uniform"),
@@ -175,6 +235,11 @@ def test_draws_that_cannot_be_are_one_line(draws, said):
         ({"name": "uniform", "low": 3, "high": 2}, "expected low below high"),
         ({"name": "normal", "sd": -1}, "sd of a distribution is -1"),
         ({"name": "normal", "sd": math.nan}, "expected a finite number"),
+        ({"name": "poisson", "mean": 0}, "mean of a poisson distribution is 0"),
+        (
+            {"name": "poisson", "relative": True},
+            "a poisson distribution expects a mean up to 10000 that is not relative",
+        ),
         ({"name": "choice", "values": (1, 2), "weights": (1,)}, "1 weights of 2 values"),
     ],
 )

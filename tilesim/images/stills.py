@@ -9,7 +9,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.geometry.axes import Axes, rotation_to, turned
-from tilesim.model import Experiment, Panel, Series
+from tilesim.model import Crystal, Experiment, Panel, Scan, Series
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.vectors import rotate_about
 
@@ -68,13 +68,10 @@ def stills_of(series: Series) -> Stills:
     return Stills(tuple(frames), np.array(shifts))
 
 
-def stars(experiment: Experiment) -> np.ndarray | None:
-    """a*, b*, c* (3, 3) in 1/m, as rows, in the middle of the rotation; None without a crystal."""
-    if experiment.crystal is None:
-        return None
-    scan = experiment.scan
+def stars(crystal: Crystal, scan: Scan) -> np.ndarray:
+    """a*, b*, c* (3, 3) in 1/m, as rows, in the middle of the rotation."""
     angle = scan.start + scan.oscillation / 2.0
-    return np.array([rotate_about(star, scan.axis, angle) for star in experiment.crystal.star])
+    return np.array([rotate_about(star, scan.axis, angle) for star in crystal.star])
 
 
 def bandwidth(experiment: Experiment) -> float:

@@ -17,6 +17,8 @@ from tilesim.model.vectors import Vector, add, dot, scale
 
 NOTHING = StructureFactors.constant(0.0)
 """Amplitudes of a shot that hits no crystal."""
+FURTHER_LATTICES = "further_lattices"
+"""Column (frame, lattice, 10) of lattices like the first: share and orientation row by row; NaN where none is."""
 SAME = 1e-6
 """Relative difference of cells that counts as none."""
 
@@ -109,6 +111,24 @@ def _scaled(rotation: np.ndarray, factor: float) -> np.ndarray:
     return turned
 
 
+def _with_further(experiment: Experiment, rows: Any) -> Experiment:
+    """The first lattice once more for each row of a share and an orientation."""
+    found = np.array(rows, np.float64)
+    if found.ndim != 2 or found.shape[1] != 10:
+        raise InputError(f"further lattices of the series have the shape {found.shape}; expected (lattice, 10)")
+    if experiment.other_crystals:
+        raise InputError(f"column {FURTHER_LATTICES} of an experiment of several lattices; expected one")
+    first = _first(experiment)
+    there = found[~np.isnan(found).all(axis=1)].tolist()
+    return _with_lattices(experiment, [first, *(first.oriented(u).replace(share=share) for share, *u in there)])
+
+
+def lattice_counts(further: np.ndarray) -> np.ndarray:
+    """Lattices (frame,) of the shots of a column of further ones."""
+    counts: np.ndarray = 1 + (~np.isnan(further).all(axis=2)).sum(axis=1)
+    return counts
+
+
 def _beam_shifted(experiment: Experiment, shift: Any) -> Experiment:
     """The detector moved in the plane of its first panel until the beam arrives `shift` further along (slow, fast)."""
     slow, fast = numbers("beam_shift", shift, 2)
@@ -147,6 +167,7 @@ CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
     "cells": _of_lattices(lambda crystal, cells: crystal.replace(cells=cells), alike=lambda crystal: crystal.cells),
     "orientation": _oriented,
     "mosaic_scale": _of_lattices(_with_spread),
+    FURTHER_LATTICES: _with_further,
     "distance": _moved,
     "beam_shift": _beam_shifted,
     "blank": _blank,
@@ -156,10 +177,11 @@ PARTS_CHANGED = {
     **{"scan_start": ("scan",), "distance": ("detector",), "beam_shift": ("detector",)},
     **dict.fromkeys(("spectrum", "wavelength", "direction", "fluence", "exposure"), ("beam",)),
     **dict.fromkeys(("unit_cell", "cells", "orientation", "mosaic_scale"), ("crystal", "other_crystals")),
+    FURTHER_LATTICES: ("other_crystals",),
     "blank": ("crystal", "factors"),
 }
 """Parts of an experiment that a named column changes."""
-KEEP_STEPS = frozenset(CHANGES) - {"blank", "spectrum"} | {
+KEEP_STEPS = frozenset(CHANGES) - {"blank", "spectrum", FURTHER_LATTICES} | {
     "scan.start",
     "scan.step",
     "beam.wavelength",

@@ -34,6 +34,9 @@ UNITS = {
     "fluence": ("fluence", 1.0),
     "distance": ("distance", 1e-3),
     "beam_centre": ("beam_shift", PIXEL),
+    "lattices": ("lattices", 1.0),
+    "lattice_orientation": ("lattice_orientation", DEGREE),
+    "lattice_share": ("lattice_share", 1.0),
     "blank": ("blank", 1.0),
 }
 """Keys of the table, the draw that each stands for, and its unit: degree, angstrom, nm, eV, mm, pixel."""
@@ -104,7 +107,7 @@ def _draw(where: str, key: str, value: Any, files: dict[str, None]) -> Any:
             expected = f"a distribution, or a list of {count}" if count else "a distribution"
             raise InputError(f"{where} is a list of {len(value)}; expected {expected}")
         return [_draw(f"{where}[{n}]", key, one, files) for n, one in enumerate(value)]
-    if key == "orientation" and value == "uniform":
+    if key in ("orientation", "lattice_orientation") and value == "uniform":
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if key == "blank" else Distribution("constant", mean=value)
