@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.geometry.axes import Axes, rotation_to, turned
+from tilesim.geometry.axes import crystfel_rotation, turned
 from tilesim.model import Crystal, Experiment, Panel, Scan, Series
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.vectors import rotate_about
@@ -45,7 +45,7 @@ class Stills:
 def stills_of(series: Series) -> Stills:
     """The frames of a series. Raises InputError where panels turn, or move against each other, or are curved."""
     start = series[0]
-    rotation = rotation_to(Axes.MCSTAS, start)
+    rotation = crystfel_rotation(start)
     first = turned(start, rotation)
     frames, shifts = [], []
     for number, given in zip(series.numbers, series, strict=True):

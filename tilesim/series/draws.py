@@ -33,10 +33,22 @@ from tilesim.series.shots import (
 
 SAME = 1e-6
 """Relative difference of lengths, and difference of angles in radians, that a lattice does not know."""
+ORDERS = ("once", "cyclic", "random")
+"""Which of listed orientations a shot has."""
+CHOSEN = 2
+"""Component of the choice among orientations."""
 ELECTRONVOLT_METRES = ENERGY_TIMES_WAVELENGTH * 1e3
 
 
-def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] | None = None, **draws: Any) -> Series:
+def draw(
+    base: Experiment,
+    shots: int,
+    *,
+    seed: int = 1,
+    numbers: Sequence[int] | None = None,
+    orientation_order: str | None = None,
+    **draws: Any,
+) -> Series:
     """A series of shots that vary from a base by what is drawn for each of them.
 
     The values of a frame follow from the seed and its number alone: the same in a series of any length.
@@ -53,7 +65,10 @@ def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] 
         Numbers of the frames, below 2^32; counted from 0 where not given.
     orientation : "uniform", Distribution or array, optional
         Uniform in SO(3); or that of the base turned about a random axis by an angle of a distribution, radians; or
-        matrices U, (n, 3, 3), one for each shot in order.
+        matrices U, (n, 3, 3).
+    orientation_order : "once", "cyclic" or "random", optional
+        Which of n matrices a shot has: the next one, of at least as many as there are shots ("once", where not given);
+        that of the number of the frame modulo n; or any, drawn for each frame.
     cell, cell_angles : Distribution or three of them, optional
         Lengths in metres and angles in radians of the unit cell, each drawn by itself about that of the base. Lengths
         that are equal in the base remain so, angles of 90 and 120 degrees remain, and the angles of a rhombohedral cell
@@ -113,6 +128,9 @@ def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] 
     if unknown := [name for name in draws if name not in DRAWS]:
         raise InputError(f"no draw of {unknown[0][:40]!r}; expected one of {', '.join(DRAWS)}")
     given = {name: value for name, value in draws.items() if value is not None}
+    if orientation_order is not None:
+        _check_order(orientation_order, given.get("orientation"))
+        given["orientation_order"] = orientation_order
     found = Shots(instance("base of the shots", base, Experiment), frames, whole_number("seed", seed), given)
     for name, into in DRAWS.items():
         if name in given:
@@ -204,11 +222,32 @@ def _orientation(shots: Shots, orientation: Any) -> None:
     elif isinstance(orientation, int | float | Distribution):
         turned = turned_about(shots, "orientation", ORIENTATION, orientation, shots.base.lattice.orientation)
     else:
-        listed = np.array(rotations("orientations", orientation)).reshape(-1, 3, 3)
-        if len(listed) < len(shots.frames):
-            raise InputError(f"{len(listed)} orientations of {len(shots.frames)} shots; expected one for each")
-        turned = listed[: len(shots.frames)]
+        turned = _listed_orientations(shots, np.array(rotations("orientations", orientation)).reshape(-1, 3, 3))
     shots.columns["orientation"] = turned.reshape(-1, 9)
+
+
+def _check_order(order: str, orientation: Any) -> None:
+    if order not in ORDERS:
+        raise InputError(f"orientation_order is {str(order)[:40]!r}; expected one of {', '.join(ORDERS)}")
+    if orientation is None or isinstance(orientation, str | int | float | Distribution):
+        raise InputError("orientation_order without matrices to choose from; expected them as orientation")
+
+
+def _listed_orientations(shots: Shots, listed: Array) -> Array:
+    """Orientations (n, 3, 3) of the shots out of a list."""
+    order, count = shots.draws.get("orientation_order", ORDERS[0]), len(listed)
+    if not count:
+        raise InputError("no orientations; expected at least one")
+    if order == "cyclic":
+        return listed[shots.frames % count]
+    if order == "random":
+        chosen = frame_uniforms(shots.frames, shots.seed, counter_of(ORIENTATION, CHOSEN)) * count
+        return listed[np.minimum(chosen.astype(np.int64), count - 1)]
+    if count < len(shots.frames):
+        raise InputError(
+            f"{count} orientations of {len(shots.frames)} shots; expected one for each, or the order cyclic or random"
+        )
+    return listed[: len(shots.frames)]
 
 
 def _mosaic_spread(shots: Shots, spread: Any) -> None:
