@@ -75,7 +75,7 @@ def _turn(x: float, y: float, z: float) -> Array:
 def _of_expt(path: str, base: Experiment) -> Array:
     """Both frames are known by the incident beam and the fast axis of the first panel."""
     beam, panel, cells = expt_crystals(read_text(path), printable(path))
-    vectors: Array = np.array(cells).reshape(-1, 3, 3)
+    vectors = np.array(cells, np.float64).reshape(-1, 3, 3)
     good = np.abs(np.linalg.det(vectors)) > FLAT * np.linalg.norm(vectors, axis=2).prod(axis=1)
     if not good.all():
         raise InputError(
@@ -83,7 +83,8 @@ def _of_expt(path: str, base: Experiment) -> Array:
         )
     there = facing_frame(beam, panel.fast)
     here = facing_frame(base.beam.direction, base.detector.panels[0].fast)
-    found: Array = here.T @ there @ orientations_of(np.linalg.inv(vectors).transpose(0, 2, 1))
+    stars: Array = np.asarray(np.linalg.inv(vectors).transpose(0, 2, 1), np.float64)
+    found: Array = here.T @ there @ orientations_of(stars)
     return found
 
 
