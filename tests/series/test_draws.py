@@ -107,6 +107,54 @@ def test_draws_have_the_moments_of_their_distributions():
     assert column("blank", blank=0.3).mean() == pytest.approx(0.3, abs=0.012)
 
 
+def test_every_quantity_has_mean_and_width_of_its_distribution():
+    """Each of the standard error or so of 20,000 draws, 1 / sqrt(20,000) = 0.7 % of the width."""
+
+    def normal(values, mean, sd):
+        assert values.mean() == pytest.approx(mean, abs=0.03 * sd) and values.std() == pytest.approx(sd, rel=0.03)
+        assert (np.abs(values - mean) < sd).mean() == pytest.approx(0.6827, abs=0.015)
+
+    triclinic = TETRAGONAL.replace(crystal=Crystal.from_cell(5e-9, 6e-9, 7e-9, 1.4, 1.5, 1.7, cells=(5, 5, 4)))
+    lengths, angles = Distribution("normal", sd=0.01, relative=True), Distribution("normal", sd=0.005)
+    cell = draw(triclinic, MANY, seed=4, cell=lengths, cell_angles=angles).columns["unit_cell"]
+    means, widths = (5e-9, 6e-9, 7e-9, 1.4, 1.5, 1.7), (5e-11, 6e-11, 7e-11, 0.005, 0.005, 0.005)
+    for values, mean, sd in zip(cell.T, means, widths, strict=True):
+        normal(values, mean, sd)
+    assert np.abs(np.corrcoef(cell.T) - np.eye(6)).max() < 0.03
+    shift = column(
+        "beam_shift", beam_shift=[Distribution("normal", sd=1e-4), Distribution("normal", mean=1e-3, sd=2e-4)]
+    )
+    normal(shift[:, 0], 0.0, 1e-4)
+    normal(shift[:, 1], 1e-3, 2e-4)
+    assert abs(np.corrcoef(shift.T)[0, 1]) < 0.03
+    distance = TETRAGONAL.detector.panels[0].distance
+    normal(column("distance", distance=Distribution("normal", sd=1e-3)), distance, 1e-3)
+    normal(column("wavelength", wavelength=Distribution("normal", mean=1e-10, sd=1e-13)), 1e-10, 1e-13)
+    normal(column("cells", cells=Distribution("normal", mean=50.0, sd=2.0))[:, 1], 50.0, 2.0)
+    spread = (
+        column("mosaic_scale", mosaic_spread=Distribution("uniform", low=0.1, high=0.3)) * TETRAGONAL.crystal.spread
+    )
+    assert 0.1 < spread.min() < 0.101 and 0.299 < spread.max() < 0.3
+    assert (spread.mean(), spread.std()) == (pytest.approx(0.2, abs=2e-3), pytest.approx(0.2 / math.sqrt(12), rel=0.02))
+
+
+def test_drawn_orientations_are_uniform_in_so3():
+    matrices = column("orientation", orientation="uniform").reshape(-1, 3, 3)
+    angles = np.degrees(np.arccos(np.clip((np.trace(matrices, axis1=1, axis2=2) - 1) / 2, -1, 1)))
+    assert angles.mean() == pytest.approx(math.degrees(math.pi / 2 + 2 / math.pi), abs=0.8)  # 126.5
+    assert (angles < 30).mean() == pytest.approx(0.0075, abs=0.002)
+    np.testing.assert_allclose(matrices.mean(axis=0), 0.0, atol=5 / math.sqrt(3 * MANY))
+
+
+def test_draws_of_a_shot_are_independent():
+    columns = draw(TETRAGONAL, MANY, seed=4, **EVERYTHING).columns
+    edge = columns["unit_cell"][:, 0]
+    names = ("orientation", "mosaic_scale", "wavelength", "fluence", "distance", "beam_shift", "blank")
+    others = [columns[name].reshape(MANY, -1)[:, -1] for name in names]
+    found = np.corrcoef([edge, columns["unit_cell"][:, 2], columns["cells"][:, 0] * edge, *others])
+    assert found.shape == (10, 10) and np.abs(found - np.eye(10)).max() < 0.03
+
+
 def test_orientations_about_that_of_the_base():
     turned = column("orientation", orientation=Distribution("normal", mean=0.0, sd=math.radians(2))).reshape(-1, 3, 3)
     relative = turned @ TETRAGONAL.crystal.orientation.T
