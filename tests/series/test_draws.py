@@ -278,6 +278,7 @@ def test_draws_that_cannot_be_are_one_line(draws, said):
     "fields, said",
     [
         ({"name": "gauss"}, "distribution 'gauss'; expected one of constant, normal"),
+        ({"name": ["normal"]}, "expected one of constant, normal"),
         ({"name": "normal"}, "a normal distribution without sd"),
         ({"name": "uniform", "low": 1, "high": 2, "sd": 1}, "a uniform distribution with sd; expected low, high"),
         ({"name": "uniform", "low": 3, "high": 2}, "expected low below high"),

@@ -71,7 +71,7 @@ class Distribution(Noun):
     """Whether the parameters are multiples of the value of the base experiment."""
 
     def __post_init__(self) -> None:
-        if self.name not in PARAMETERS:
+        if not isinstance(self.name, str) or self.name not in PARAMETERS:
             raise InputError(f"distribution {checks.shown(self.name)}; expected one of {', '.join(PARAMETERS)}")
         for field in ("mean", "sd", "low", "high", "median", "sigma"):
             if getattr(self, field) is not None:
