@@ -16,6 +16,8 @@ from tilesim.model.vectors import Vector
 
 PARALLEL = 1e-9
 """A spindle whose part across the beam is shorter says nothing about x."""
+ALONG = 1e-9
+"""How far a beam along +z may be from it."""
 MCSTAS_TO_IMGCIF = np.diag([-1.0, 1.0, -1.0])
 
 
@@ -41,6 +43,12 @@ def rotation_to(axes: Axes, experiment: Experiment) -> np.ndarray:
             break
     imgcif = facing_frame(beam, candidate)
     return MCSTAS_TO_IMGCIF @ imgcif if axes == Axes.MCSTAS else imgcif
+
+
+def crystfel_rotation(experiment: Experiment) -> np.ndarray:
+    """The rotation (3, 3) to CrystFEL's frame, beam along +z: none where that is so, else that to McStas axes."""
+    along = np.abs(np.array(experiment.beam.direction) - (0.0, 0.0, 1.0)).max() <= ALONG
+    return np.eye(3) if along else rotation_to(Axes.MCSTAS, experiment)
 
 
 def facing_frame(beam: Vector, axis: Vector) -> np.ndarray:
