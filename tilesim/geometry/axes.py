@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan
+from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan, Source
 from tilesim.model.vectors import Vector
 
 PARALLEL = 1e-9
@@ -75,9 +75,15 @@ def turned(experiment: Experiment, rotation: np.ndarray, detector: Detector | No
         return panel.replace(**vectors, close_distance=panel.close_distance)
 
     beam, crystal, scan = experiment.beam, experiment.crystal, experiment.scan
-    sources = tuple(source.replace(direction=turn(source.direction)) for source in beam.sources)
+
+    def turn_source(source: Source) -> Source:
+        axis = source.polarization_axis
+        return source.replace(direction=turn(source.direction), polarization_axis=None if axis is None else turn(axis))
+
     turned_beam: Beam = beam.replace(
-        direction=turn(beam.direction), polarization_axis=turn(beam.polarization_axis), sources=sources
+        direction=turn(beam.direction),
+        polarization_axis=turn(beam.polarization_axis),
+        sources=tuple(map(turn_source, beam.sources)),
     )
 
     def turn_crystal(crystal: Crystal) -> Crystal:
