@@ -237,6 +237,9 @@ KERNEL = [
 FACTORS = [
     click.option("--column", metavar="LABEL", help="Column of an MTZ or CIF file of -hkl; two with a comma."),
     click.option("--symmetry", metavar="GROUP", help="Point group of a list of h k l F or I: 422, 4/mmm, 2/m_uab, ..."),
+    click.option(
+        "--hkl-by-energy", metavar="FILE", help="Lines of energy, file[, column]: -hkl of each photon energy."
+    ),
     click.option("--model", metavar="FILE", help="Compute structure factors of a PDB or mmCIF model, instead of -hkl."),
     click.option("--dmin", metavar="D", help="Finest d-spacing of --model, angstrom [-dmin, else the detector's]."),
     click.option("--k-sol", metavar="X", help="Solvent of --model, electrons per cubic angstrom; 0 is none [0.35]."),

@@ -146,9 +146,20 @@ def diffuse(**changes):
     return plain(**{"crystal": plain().crystal.replace(diffuse=motion), **changes})
 
 
+def polarized(**changes):
+    """Sources of unlike polarisation behind a background, water, layers and sub-pixels; one has that of the beam."""
+    sources = (
+        Source((0.0, 0.0, 1.0), 1e-10, 1.5, kahn_factor=0.9),
+        Source(TILTED, 1.01e-10, 0.5, polarization_axis=(0.6, 0.8, 0.0)),
+        Source(TILTED, 1.01e-10, 1.0),
+    )
+    return veiled(**{"beam": veiled().beam.replace(sources=sources), "sampling": Sampling(oversample=2), **changes})
+
+
 ALL = {
     "plain": plain(),
     "rich": rich(),
+    "polarized": polarized(),
     "veiled": veiled(),
     "interpolated": interpolated(),
     "assembled": assembled(),

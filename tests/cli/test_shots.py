@@ -8,6 +8,7 @@ from commands import BASE
 from models import write_pdb
 
 import tilesim as api
+from tilesim.instruments.stream import read_chunks
 from tilesim.series.batch import frames_of_batch
 from tilesim.series.batchfile import read_batch
 
@@ -67,6 +68,33 @@ def test_shots_are_frames_whose_draws_are_coordinates_of_the_store(batch, tilesi
     assert batch(SHOTS + "[[experiment]]\n[[experiment]]\nshots = 3\n", "--resume").status == 0
 
 
+def test_lattices_are_in_store_image_and_exports(batch, tilesim, folder):
+    draws = 'orientation = "uniform"\nlattices = { distribution = "choice", values = [0, 1, 3] }\nlattice_share = 0.4\n'
+    text = SHOTS.split("[draw]")[0] + "[draw]\n" + draws
+    assert batch(text, "--truth").status == 0
+    data = api.open("s.zarr")
+    known = {one.name: one.values for one in data.store.coordinates}
+    counts = list(known["lattices"])
+    assert set(counts) == {0, 1, 3} and [len(data.experiment(k).crystals) for k in range(6)] == counts
+    assert [bool(one) for one in known["blank"]] == [count == 0 for count in counts]
+    three = data.experiment(counts.index(3))
+    alone = [three.replace(crystal=one.replace(share=1.0), other_crystals=()) for one in three.crystals]
+    images = [api.simulate_now(one, device="cpu", backend="eager") for one in alone]
+    wanted = images[0] + 0.4 * images[1] + 0.4 * images[2]
+    assert min(one.max() for one in images) > 0
+    np.testing.assert_allclose(data.image(counts.index(3)).compute(), wanted, rtol=1e-5, atol=1e-5 * wanted.max())
+    assert tilesim("export", "s.zarr", "s.cxi", "--stream", "s.stream").status == 0
+    assert [len(chunk.crystals) for chunk in read_chunks("s.stream")] == counts
+    assert tilesim("export", "s.zarr", "s.expt").status == 0
+    assert len(json.loads((folder / "s.expt").read_text())["crystal"]) == sum(counts)
+    assert tilesim("truth", "s.zarr", "--labels", "l.csv").status == 0
+    labels = np.genfromtxt("l.csv", delimiter=",", names=True)
+    assert labels["lattices"].tolist() == counts
+    refused = tilesim("truth", "s.zarr", "--reflections", "r.csv")
+    assert refused.status == 2 and f"frame {counts.index(3)} has 3 lattices" in refused.err
+    assert tilesim("rerun", "s.zarr").status == 0
+
+
 def test_values_and_orientations_come_from_files(batch, tilesim, folder):
     batch(SHOTS.replace("blank = 0.3", ""))
     data = api.open("s.zarr")
@@ -86,7 +114,9 @@ def test_values_and_orientations_come_from_files(batch, tilesim, folder):
 
 
 def test_sub_pixels_that_nanobragg_chooses_follow_what_is_drawn(folder):
-    text = SHOTS.replace("-oversample 1", "").replace("low = 3, high = 12", "low = 3, high = 30")
+    text = SHOTS.replace("-oversample 1", "").replace(
+        'distribution = "uniform", low = 3, high = 12', 'distribution = "choice", values = [3, 9, 15, 30]'
+    )
     lines = [line for line in text.splitlines() if not line.startswith(("blank", "energy"))]
     series = series_of(folder, "\n".join(lines))
     chosen = [one.sampling.oversample for one in series]

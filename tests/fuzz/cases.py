@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,8 @@ BASES: dict[str, tuple[str, ...]] = {
     "trace": ("trace", "--pixel", "3", "3", *FLAGS),
     "example": ("example", "ex"),
     "noise": ("noise", "z.zarr", "o_{frame}.img", "--readout", "2"),
+    "background": ("background", "z.zarr", "o.stol", "--background-thickness", "1", "--frame", "0", "--rings", "2"),
+    "truth": ("truth", "t.zarr", "--reflections", "o.csv"),
     "info": ("info", "z.zarr"),
     "preview": ("preview", "z.zarr", "o.png"),
     "pyramid": ("pyramid", "levels.zarr", "--overwrite"),
@@ -58,6 +61,25 @@ READERS: dict[str, list[tuple[str, ...]]] = {
     "t.log": [("trace", "--compare", "t.log", "t.log")],
     "sched.json": [("plan", *FLAGS, "--scheduler-file", "sched.json", "--timeout", "0")],
     **{name: [(*GEOMETRY, name)] for name in ("g.toml", "g.geom", "d.expt")},
+    "x.stream": [
+        ("run", "-hkl", "P1.hkl", "-N", "2", *FILES, "--geometry", "x.stream", "--experiment", "1"),
+        ("run", "-hkl", "P1.hkl", "-N", "2", *FILES, "--geometry", "g.geom", "--stream", "x.stream"),
+        ("batch", "shots.toml"),
+    ],
+    "u.cell": [("run", *FLAGS[2:], *FILES, "--cell-file", "u.cell")],
+    "list.hkl": [(*RUN, *FILES, "-hkl", "list.hkl"), (*RUN, *FILES, "-hkl", "list.hkl", "--symmetry", "mmm")],
+    "pulse.txt": [
+        (*RUN, *FILES, "--spectrum", "pulse.txt"),
+        (*RUN, *FILES, "--spectrum", "pulse.txt", "--channels", "2"),
+    ],
+    "pulse.lam": [(*RUN, *FILES, "--spectrum", "pulse.lam")],
+    "fp.txt": [(*MODEL, *FILES, "--model", "m.pdb", "--dmin", "6", "--fp-fdp", "S=fp.txt")],
+    "turns.txt": [(*RUN, *FILES, "--mosaic-matrices", "turns.txt")],
+    "lattices.txt": [(*RUN, *FILES, "--lattices", "lattices.txt")],
+    "sizes.txt": [(*RUN, *FILES, "--domain-sizes", "sizes.txt")],
+    "shots.toml": [("batch", "shots.toml"), ("batch", "shots.toml", "--truth"), ("batch", "shots.toml", "--dry-run")],
+    "rows.toml": [("batch", "rows.toml")],
+    "v.csv": [("batch", "shots.toml"), ("batch", "rows.toml")],
     "n.h5": [(*GEOMETRY, "n.h5")],
     "master.h5": [],
     "f.bin.json": [
@@ -88,6 +110,9 @@ STORE_READERS = [
     ("noise", "{store}", "o.zarr"),
     ("rerun", "{store}"),
     ("trace", "{store}", "--pixel", "3", "3"),
+    ("truth", "{store}", "--reflections", "o.csv", "--labels", "o.h5"),
+    ("export", "{store}", "o.cxi", "--geom", "o.geom", "--stream", "o.stream", "--lst", "o.lst"),
+    ("background", "{store}", "o.stol", "--background-thickness", "1", "--frame", "0", "--rings", "2"),
     (*RUN, *"-osc 1 -phisteps 2 --frames 2 --frame-osc 1.1459155902616465 --zarr {store} --resume".split()),
     (*RUN, "--zarr", "{store}", "--overwrite"),
 ]
@@ -106,7 +131,11 @@ OUTPUTS: dict[str, list[tuple[str, ...]]] = {
     "export": [("export", "f.bin", "{out}", "--round", *more) for more in ((), ("--format", "smv"))]
     + [("export", "f.bin", "{out}", "--round", "--format", "nxmx")]
     + [("export", "f.bin", "{out}", "--format", name) for name in ("float", "tiff", "edf", "expt", "png")]
-    + [("export", "i.img", "o.cbf", "--expt", "{out}")],
+    + [("export", "i.img", "o.cbf", "--expt", "{out}")]
+    + [("export", "z.zarr", "o.cxi", option, "{out}") for option in ("--geom", "--stream", "--lst")]
+    + [("export", "z.zarr", "{out}", "--format", "cxi")],
+    "truth": [("truth", "t.zarr", option, "{out}") for option in ("--reflections", "--labels")],
+    "background": [(*BASES["background"][:2], "{out}", *BASES["background"][3:])],
     "example": [("example", "{out}"), ("example", "{out}", "--overwrite")],
 }
 """Commands with a place for an output."""
@@ -115,6 +144,10 @@ WRITES = [
     (*RUN, *FILES, "--zarr", "o.zarr", "--tile", "2"),
     (*RUN, *FILES, "--preview", "o.png"),
     ("batch", "b.toml", "--json", "o.json"),
+    ("batch", "shots.toml", "--truth"),
+    ("export", "z.zarr", "o.cxi", "--geom", "o.geom", "--stream", "o.stream", "--lst", "o.lst"),
+    BASES["truth"],
+    BASES["background"],
     BASES["noise"],
     ("noise", "z.zarr", "o.zarr"),
     BASES["export"],
@@ -149,7 +182,7 @@ class Case:
 
 def cases(seed: int) -> Iterator[Case]:
     """Cases without end, of all kinds in turn; the same for one seed."""
-    makers = (*2 * (_flags, _options, _files, _members, _outputs), _signals, _streams, _disks)
+    makers = (*2 * (_flags, _options, _files, _members, _outputs), _values, _draws, _signals, _streams, _disks)
     streams = [_endless(f"{seed}:{place}", list(make())) for place, make in enumerate(makers)]
     for number, group in enumerate(zip(*streams, strict=True)):
         yield from (one(Random(f"{seed}:{number}:{place}")) for place, one in enumerate(group))
@@ -205,6 +238,130 @@ def _option(command: str, option: click.Option, random: Random) -> Case:
     cut = base.index("--") if "--" in base else len(base)
     changed = ("levels.zarr",) if command == "pyramid" else ()
     return Case("option", (*base[:cut], spelled, *values, *base[cut:]), changed=changed)
+
+
+SPECTRA = (
+    "gaussian:bandwidth=0.002",
+    "tophat:bandwidth=20eV",
+    "sase:bandwidth=0.002,spikes=3",
+    "two-colour:separation=40",
+)
+TEXTS = {
+    "--spectrum": SPECTRA,
+    "--ncells": ("2,3,4", "2.5", "3,3,3,0.1,0.1,0.1"),
+    "--mosaic-sigma": ("0.2", "0.1,0.2,0.3"),
+    "--domain-sizes": ("lognormal:0.3", "lognormal:0.3:3"),
+    "--diffuse-gamma": ("50", "50,40,30"),
+    "--diffuse-sigma": ("0.4", "0.4,0.3,0.2"),
+    "--channels": ("3",),
+    "--channel-width": ("5",),
+    "--crystal-shape": ("gauss-hkl", "tophat-hkl", "round"),
+    "--symmetry": ("mmm", "4/mmm"),
+    "--diffuse-symmetry": ("222",),
+    "--mosaic-frame": ("lab", "crystal"),
+}
+"""Sound values of options that have a form of their own."""
+
+
+def _values() -> Iterator[Maker]:
+    for option, values in TEXTS.items():
+        yield from [partial(_near, option, value) for value in values]
+
+
+def _near(option: str, value: str, random: Random) -> Case:
+    """A sound value with one part of it hostile, and perhaps another option beside."""
+    parts = re.split(r"([:=,])", value)
+    place = random.randrange(0, len(parts), 2)
+    parts[place] = random.choice([*NUMBERS, *WORDS[:4], parts[place] * 2, *8 * (parts[place], "2", "0.5")])
+    words = [option, "".join(parts)]
+    if random.random() < 0.5:
+        other = random.choice(sorted(TEXTS.keys() - {option}))
+        words += [other, random.choice(TEXTS[other])]
+    return Case("value", (*RUN, *FILES, *words))
+
+
+SOUND: dict[str, dict[str, Any]] = {
+    "constant": {"mean": 1.1},
+    "normal": {"sd": 0.01, "low": 0.5},
+    "uniform": {"low": 0.9, "high": 1.2},
+    "lognormal": {"sigma": 0.1, "high": 2},
+    "gamma": {"mean": 1.0, "sd": 0.2},
+    "poisson": {"mean": 1.3},
+    "choice": {"values": [1, 2, 1.1], "weights": [1, 2, 3]},
+    "listed": {"values": [1, 1.1, 1.2]},
+}
+DRAWN = ("orientation", "lattice_orientation", "cell", "cell_angles", "N", "size", "mosaic_spread", "wavelength")
+DRAWN += ("energy", "fluence", "distance", "beam_centre", "blank", "lattices", "lattice_share", "seed", "colour")
+REALS: tuple[Any, ...] = (
+    0,
+    1,
+    -1,
+    2,
+    0.5,
+    1e-300,
+    1e300,
+    1e9,
+    float("nan"),
+    float("inf"),
+    True,
+    "x",
+    [1, 2],
+    [],
+    2**40,
+)
+
+
+def _draws() -> Iterator[Maker]:
+    for key in DRAWN:
+        yield from [partial(_table, key)] * 4
+
+
+def _table(key: str, random: Random) -> Case:
+    """A batch of shots of which one draw, or two, are hostile."""
+    draws = {key: _drawn(random), random.choice(("energy", "cell", "fluence")): {"distribution": "normal", "sd": 0.1}}
+    if key.startswith("lattice_"):
+        draws["lattices"] = 2
+    text = (
+        f'flags = "{" ".join(FLAGS)}{random.choice(["", " -mosaic 1 -mosaic_domains 3"])}"\n'
+        f'floatfile = "d_{{frame}}.bin"\nzarr = "d.zarr"\nshots = {random.choice([1, 3, 3, 3])}\n[draw]\n'
+    )
+    text += "".join(f"{name} = {_toml(value)}\n" for name, value in draws.items())
+
+    def prepare(folder: str, corpus: str) -> str:
+        with open(os.path.join(folder, "drawn.toml"), "w") as file:
+            file.write(text)
+        return " ".join(text.split("[draw]")[1].split())
+
+    return Case("draw", ("batch", "drawn.toml", *random.choice([(), (), ("--truth",), ("--dry-run",)])), prepare)
+
+
+def _drawn(random: Random) -> Any:
+    """What a table may say of a quantity."""
+    kind = random.randrange(10)
+    if kind < 6:
+        name = random.choice(sorted(SOUND))
+        found = {"distribution": name} | SOUND[name]
+        if name != "poisson":
+            found["relative"] = True
+        if random.random() < 0.6:
+            place = random.choice([*found, *found, "mean", "low", "high", "x"])
+            found[place] = random.choice(REALS)
+        return found
+    if kind < 8:
+        source = random.choice([("stream", "x.stream"), ("expt", "d.expt"), ("csv", "v.csv"), ("csv", "text")])
+        more = {"columns": ["w"] * 9, "quaternion": ["w", "x", "y", "z"], "misset": ["x", "y", "z"], "column": "mm"}
+        more |= {"order": random.choice(["cyclic", "random", "once", 3])}
+        chosen = {name: more[name] for name in random.sample(sorted(more), random.randrange(3))}
+        return dict([source]) | chosen
+    return random.choice(["uniform", "random", *REALS, [0.1, {"distribution": "normal", "sd": 0.1}], {}])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def _argument(command: str, random: Random) -> Case:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fuzz.cases import Case
+from fuzz.corpus import BESIDE
 from fuzz.hostile import furnish
 from fuzz.verdict import Outcome, contents
 
@@ -98,7 +99,7 @@ def prepare(case: Case, corpus: str, folder: str) -> str:
 
 def needed(case: Case, there: list[str]) -> list[str]:
     """The files of the corpus that a case may read, or meet where it writes."""
-    text = " ".join(("A.mat P1.hkl", *case.words))
+    text = " ".join(("A.mat P1.hkl", *case.words, *(one for word in case.words for one in BESIDE.get(word, ()))))
     return [name for name in there if name in text or name.removesuffix(".json") in text or name == "data.h5"]
 
 

@@ -31,6 +31,7 @@ COLUMNS = {
     "mosaic_scale": (1.0, 3.0),
     "beam_shift": ((0.0, 0.0), (3e-4, -1e-3)),
     "blank": (0, 1),
+    "further_lattices": np.array([np.full((1, 10), math.nan), [[0.5, *np.eye(3).ravel()]]]),
 }
 BEHIND = np.outer(np.linspace(0.5, 60.0, 20), np.linspace(1.0, 3.0, 24)).astype(np.float32)
 NOISE = Noise(
@@ -98,6 +99,36 @@ def test_columns_take_along_what_depends_on_them():
     [turned] = Series(BASE, orientation=[np.eye(3)])
     assert turned.crystal.cell == pytest.approx(BASE.crystal.cell)
     np.testing.assert_allclose(turned.crystal.orientation, np.eye(3), atol=1e-12)
+
+
+TWO = BASE.replace(
+    crystal=RICH.crystal.replace(share=0.5),
+    other_crystals=(RICH.crystal.rotated((0.3, 1.0, 0.2), 0.4).replace(share=0.5),),
+    sampling=BASE.sampling.replace(strict_c=False),
+)
+
+
+@pytest.mark.parametrize("name", ["unit_cell", "cells", "mosaic_scale", "orientation"])
+def test_a_column_acts_on_every_lattice_of_the_shot(name):
+    """The image is the mean of those of the lattices alone, each changed by the column."""
+    value = COLUMNS[name][1]
+    [both] = Series(TWO, {name: [value]})
+    alone = [TWO.replace(crystal=one.replace(share=1.0), other_crystals=()) for one in TWO.crystals]
+    values = [value, value]
+    if name == "orientation":  # a turn of the whole
+        turn = np.reshape(value, (3, 3)) @ TWO.crystal.orientation.T
+        values = [value, turn @ alone[1].crystal.orientation]
+        np.testing.assert_allclose(both.other_crystals[0].a, turn @ TWO.other_crystals[0].a, rtol=1e-9, atol=1e-18)
+    images = [pixels(Series(one, {name: [v]})[0]) for one, v in zip(alone, values, strict=True)]
+    assert min(one.max() for one in images) > 0
+    np.testing.assert_allclose(pixels(both), np.mean(images, axis=0), rtol=1e-6, atol=1e-9 * images[0].max())
+
+
+def test_a_column_does_not_make_lattices_alike_that_differ():
+    larger = TWO.replace(other_crystals=(TWO.crystal.replace(cells=(9, 9, 9)),))
+    with pytest.raises(InputError, match="frame 0: lattice 1 of the shot differs from the first in what the column"):
+        Series(larger, cells=[(5, 5, 5)])
+    assert Series(larger, mosaic_scale=[2.0])[0].other_crystals[0].cells == (9, 9, 9)
 
 
 @pytest.mark.parametrize("part", WHOLE)

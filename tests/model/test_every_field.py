@@ -87,6 +87,8 @@ CHANGES = {
     (Source, "direction"): Change("dry", (0.0, *TILTED[::2]), IMAGE),
     (Source, "wavelength"): Change("dry", 1.03e-10, IMAGE),
     (Source, "weight"): Change("dry", 0.1, IMAGE),
+    (Source, "polarization_axis"): Change("dry", (0.0, 1.0, 0.0), IMAGE),
+    (Source, "kahn_factor"): Change("dry", -0.9, IMAGE),
     (Crystal, "a"): Change("plain", (3.0e-9, 0.2e-9, 0.1e-9), IMAGE),
     (Crystal, "b"): Change("plain", (-0.3e-9, 3.4e-9, 0.4e-9), IMAGE),
     (Crystal, "c"): Change("plain", (0.2e-9, -0.1e-9, 3.9e-9), IMAGE),

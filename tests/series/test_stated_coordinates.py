@@ -28,6 +28,7 @@ COLUMNS = {
     "cells": [(4, 5, 6), (5, 5, 6), (4, 5, 7)],
     "mosaic_scale": [1.0, 2.0, 0.5],
     "blank": [0, 0, 1],
+    "further_lattices": np.array([np.full((1, 10), math.nan), [[0.5, *TURN]], np.full((1, 10), math.nan)]),
 }
 
 

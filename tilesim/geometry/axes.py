@@ -11,11 +11,13 @@ from enum import StrEnum
 
 import numpy as np
 
-from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan
+from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan, Source
 from tilesim.model.vectors import Vector
 
 PARALLEL = 1e-9
 """A spindle whose part across the beam is shorter says nothing about x."""
+ALONG = 1e-9
+"""How far a beam along +z may be from it."""
 MCSTAS_TO_IMGCIF = np.diag([-1.0, 1.0, -1.0])
 
 
@@ -43,6 +45,12 @@ def rotation_to(axes: Axes, experiment: Experiment) -> np.ndarray:
     return MCSTAS_TO_IMGCIF @ imgcif if axes == Axes.MCSTAS else imgcif
 
 
+def crystfel_rotation(experiment: Experiment) -> np.ndarray:
+    """The rotation (3, 3) to CrystFEL's frame, beam along +z: none where that is so, else that to McStas axes."""
+    along = np.abs(np.array(experiment.beam.direction) - (0.0, 0.0, 1.0)).max() <= ALONG
+    return np.eye(3) if along else rotation_to(Axes.MCSTAS, experiment)
+
+
 def facing_frame(beam: Vector, axis: Vector) -> np.ndarray:
     """The rotation (3, 3) to a frame in which the beam runs along -z, and x is `axis` as near as it can be."""
     z = -np.array(beam) / np.linalg.norm(beam)
@@ -67,9 +75,15 @@ def turned(experiment: Experiment, rotation: np.ndarray, detector: Detector | No
         return panel.replace(**vectors, close_distance=panel.close_distance)
 
     beam, crystal, scan = experiment.beam, experiment.crystal, experiment.scan
-    sources = tuple(source.replace(direction=turn(source.direction)) for source in beam.sources)
+
+    def turn_source(source: Source) -> Source:
+        axis = source.polarization_axis
+        return source.replace(direction=turn(source.direction), polarization_axis=None if axis is None else turn(axis))
+
     turned_beam: Beam = beam.replace(
-        direction=turn(beam.direction), polarization_axis=turn(beam.polarization_axis), sources=sources
+        direction=turn(beam.direction),
+        polarization_axis=turn(beam.polarization_axis),
+        sources=tuple(map(turn_source, beam.sources)),
     )
 
     def turn_crystal(crystal: Crystal) -> Crystal:

@@ -93,8 +93,8 @@ def _write_detector(detector: Hdf5, stills: Stills) -> None:
 
 
 def _write_crystals(entry: Hdf5, stills: Stills) -> None:
-    """a*, b*, c* of every frame, NaN where there is no crystal."""
-    found = [stars(one) for one in stills.frames]
+    """a*, b*, c* of the first crystal of every frame, NaN where there is none."""
+    found = [stars(one.crystal, one.scan) if one.crystal else None for one in stills.frames]
     if any(one is not None for one in found):
         known = np.stack([np.full((3, 3), np.nan) if one is None else one for one in found])
         _number(entry.create_group("sample_1"), "reciprocal_axes", known * 1e-10, "1/angstrom")

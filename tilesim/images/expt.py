@@ -119,9 +119,10 @@ def beam_model(experiment: Experiment) -> dict[str, Any]:
     """The direction points from the sample to the source."""
     beam = experiment.beam
     # DIALS names the normal of the plane that holds beam and electric field.
-    normal = np.cross(beam.polarization_axis, beam.direction)
+    factor, field = beam.mean_polarization or (0.0, beam.polarization_axis)
+    normal = np.cross(field, beam.direction)
     size = float(np.linalg.norm(normal))
-    factor = beam.kahn_factor if beam.kahn_factor is not None and size > 0 else 0.0
+    factor = factor if size > 0 else 0.0
     return {
         "__id__": "monochromatic",
         "direction": [-x + 0.0 for x in beam.direction],

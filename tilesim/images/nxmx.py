@@ -104,8 +104,7 @@ def in_mcstas(series: Series) -> list[Experiment]:
     for number, one in zip(series.numbers, frames, strict=True):
         same = {
             "the direction of the beam": one.beam.direction == first.beam.direction,
-            "its polarization": (one.beam.polarization_axis, one.beam.kahn_factor)
-            == (first.beam.polarization_axis, first.beam.kahn_factor),
+            "its polarization": one.beam.mean_polarization == first.beam.mean_polarization,
             "the spindle axis": one.scan.axis == first.scan.axis,
             "the detector": one.detector == first.detector or _shifted(first, one),
             "the region or mask": (one.region, one.mask) == (first.region, first.mask),
@@ -153,11 +152,10 @@ def _write_beam(beam: Hdf5, frames: Sequence[Experiment]) -> None:
     if sizes and len(set(sizes)) == 1:
         _number(beam, "incident_beam_size", np.full(2, sizes[0]), "m")
         beam["profile"] = "rectangular"
-    if first.kahn_factor is not None:
-        x, y, _ = first.polarization_axis
+    if (polarization := first.mean_polarization) is not None:
+        factor, (x, y, _) = polarization
         # Stokes vector of intensity one; the angle of the electric field is counted from x to y.
         twice = 2.0 * math.atan2(y, x)
-        factor = first.kahn_factor
         beam["incident_polarization_stokes"] = np.array(
             [[1.0, factor * math.cos(twice), factor * math.sin(twice), 0.0]]
         )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.geometry.axes import Axes, rotation_to, turned
-from tilesim.model import Experiment, Panel, Series
+from tilesim.geometry.axes import crystfel_rotation, turned
+from tilesim.model import Crystal, Experiment, Panel, Scan, Series
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.vectors import rotate_about
 
@@ -45,7 +45,7 @@ class Stills:
 def stills_of(series: Series) -> Stills:
     """The frames of a series. Raises InputError where panels turn, or move against each other, or are curved."""
     start = series[0]
-    rotation = rotation_to(Axes.MCSTAS, start)
+    rotation = crystfel_rotation(start)
     first = turned(start, rotation)
     frames, shifts = [], []
     for number, given in zip(series.numbers, series, strict=True):
@@ -68,13 +68,10 @@ def stills_of(series: Series) -> Stills:
     return Stills(tuple(frames), np.array(shifts))
 
 
-def stars(experiment: Experiment) -> np.ndarray | None:
-    """a*, b*, c* (3, 3) in 1/m, as rows, in the middle of the rotation; None without a crystal."""
-    if experiment.crystal is None:
-        return None
-    scan = experiment.scan
+def stars(crystal: Crystal, scan: Scan) -> np.ndarray:
+    """a*, b*, c* (3, 3) in 1/m, as rows, in the middle of the rotation."""
     angle = scan.start + scan.oscillation / 2.0
-    return np.array([rotate_about(star, scan.axis, angle) for star in experiment.crystal.star])
+    return np.array([rotate_about(star, scan.axis, angle) for star in crystal.star])
 
 
 def bandwidth(experiment: Experiment) -> float:

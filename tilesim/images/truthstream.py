@@ -47,21 +47,20 @@ def _chunk(
     yield f"beam_bandwidth = {bandwidth(experiment):.2e} (fraction)"
     yield f"average_camera_length = {distance:.9f} m"
     yield "num_peaks = 0"
-    if found:
-        yield from _crystal(experiment)
+    for crystal in experiment.crystals:
+        yield from _crystal(stars(crystal, experiment.scan))
     yield "----- End chunk -----"
 
 
-def _crystal(experiment: Experiment) -> Iterator[str]:
-    star = stars(experiment)
-    edges = np.array(reciprocal(*(tuple(v.tolist()) for v in star))) if star is not None else np.eye(3)
+def _crystal(star: np.ndarray) -> Iterator[str]:
+    edges = np.array(reciprocal(*(tuple(v.tolist()) for v in star)))
     lengths = [norm(tuple(edge)) for edge in edges.tolist()]
     angles = [np.degrees(np.arccos(edges[i] @ edges[j] / (lengths[i] * lengths[j]))) for i, j in ANGLES]
     yield "--- Begin crystal"
     yield (
         f"Cell parameters {' '.join(f'{x * 1e9:.7f}' for x in lengths)} nm, {' '.join(f'{x:.7f}' for x in angles)} deg"
     )
-    for axis, vector in zip("abc", star if star is not None else (), strict=True):
+    for axis, vector in zip("abc", star, strict=True):
         yield f"{axis}star = {' '.join(f'{x * 1e-9:+.10f}' for x in vector)} nm^-1"
     yield from ("lattice_type = triclinic", "centering = P", "unique_axis = *")
     yield from ("num_reflections = 0", "num_saturated_reflections = 0", "num_implausible_reflections = 0")

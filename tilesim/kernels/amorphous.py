@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 
 from tilesim.compute import FloatArray, Kernel, Numbers, Sharing
 from tilesim.kernels.derived import PADDING
 from tilesim.model import Experiment, Source
+from tilesim.model.source import Polarization
 from tilesim.model.vectors import Vector
 from tilesim.physics.absorb import capture_fraction
 from tilesim.physics.amorphous import Array, Pieces, amplitude, half_chord, interpolant
@@ -92,8 +94,8 @@ class Amorphous:
 
     experiment: Experiment
     curve: Pieces
-    beams: tuple[tuple[Vector, tuple[Source, ...]], ...]
-    """The sources by their direction: what depends on the direction alone is computed once for all wavelengths"""
+    beams: tuple[tuple[Vector, Polarization | None, tuple[Source, ...]], ...]
+    """The sources by direction and polarisation: what depends on these alone is computed once for all wavelengths"""
     scale: float
     """Photons per steradian and squared amplitude, of one source"""
 
@@ -121,21 +123,28 @@ class Amorphous:
         total = np.zeros(len(numbers))
         for diffracted, weight in self._layers(numbers):
             watch("amorphous_layer", weight)
-            for incident, waves in self.beams:
-                total += weight * self._scattered(diffracted, np.array(incident), waves, watch)
+            for incident, polarization, waves in self.beams:
+                total += weight * self._scattered(diffracted, np.array(incident), polarization, waves, watch)
         return total
 
-    def _scattered(self, diffracted: Array, incident: Array, waves: Sequence[Source], watch: Watch) -> Array:
+    def _scattered(
+        self,
+        diffracted: Array,
+        incident: Array,
+        polarization: Polarization | None,
+        waves: Sequence[Source],
+        watch: Watch,
+    ) -> Array:
         """Squared amplitude (n,) summed over waves of one direction, with weights and polarisation."""
-        beam, sine = self.experiment.beam, half_chord(diffracted, incident)
+        sine = half_chord(diffracted, incident)
         square: Array = np.zeros_like(sine)
         for wave in waves:
             electrons = amplitude(self.curve, sine / wave.wavelength)
             watch("amorphous_wave", wave, sine, electrons)
             square += wave.weight * electrons * electrons
-        if beam.kahn_factor is None:
-            return square
-        square *= polarization_factor(beam.kahn_factor, incident, diffracted, np.array(beam.polarization_axis))
+        if polarization is not None:
+            factor, axis = polarization
+            square *= polarization_factor(factor, incident, diffracted, np.array(axis))
         return square
 
     def _layers(self, numbers: Numbers) -> Iterator[tuple[Array, Array]]:
@@ -162,12 +171,13 @@ def lower_background(experiment: Experiment) -> Amorphous | None:
     background, size = experiment.background, experiment.beam.size
     if background is None or size is None:
         return None
-    beams: dict[Vector, list[Source]] = {}
-    for wave in experiment.beam.waves:
-        beams.setdefault(wave.direction, []).append(wave)
+    waves, beams = experiment.beam.waves, dict[tuple[Vector, Polarization | None], list[Source]]()
+    polarizations = experiment.beam.polarizations or (None,)
+    for wave, polarization in zip(waves, cycle(polarizations), strict=False):
+        beams.setdefault((wave.direction, polarization), []).append(wave)
     return Amorphous(
         experiment,
         interpolant(background.curve.stol, background.curve.amplitude),
-        tuple((direction, tuple(waves)) for direction, waves in beams.items()),
-        experiment.photon_scale * background.molecules(size) / len(experiment.beam.waves),
+        tuple((direction, polarization, tuple(some)) for (direction, polarization), some in beams.items()),
+        experiment.photon_scale * background.molecules(size) / len(waves),
     )

@@ -62,6 +62,8 @@ class Derived:
     attenuation: float
     absorbing: bool
     interpolate: bool
+    oversample_polar: bool
+    """Always where sources are of unlike polarisation"""
     background: float
     """Water, photons per steradian"""
     scale: float
@@ -89,6 +91,7 @@ def derive(experiment: Experiment, precision: str) -> Derived:
         absorbing=sensor is not None or nothing_captured,
         # With fewer than four entries along an axis no index has all its neighbours.
         interpolate=sampling.interpolate and min(experiment.factors.grid.shape) >= 4,
+        oversample_polar=sampling.oversample_polar or len(experiment.beam.polarizations) > 1,
         background=water_background(experiment.water_size, experiment.photon_scale),
         scale=experiment.photon_scale / experiment.steps,
     )

@@ -26,23 +26,22 @@ NUMBERS_PER_PIXEL = 2
 
 _WHOLE = (
     "size width shape single interpolate skip layers oversample sources phi_steps grain_count "
-    "point_pixel curved absorbing polarized oversample_thick oversample_polar oversample_omega "
+    "point_pixel curved absorbing polarizations oversample_thick oversample_polar oversample_omega "
     "strict unrotated_start latch entries parts_mixed"
 ).split()
 _REAL = (
     ("lowest", 3), ("highest", 3), ("rows", 1), ("length", 1), ("entry", 1),
-    ("polarization_axis", 3), ("kahn_factor", 1),
     ("origin", 3), ("fast", 3), ("slow", 3), ("normal", 3), ("beam", 3),
     ("pixel_size", 1), ("close_distance", 1), ("curved_radius", 1), ("layer_thickness", 1), ("attenuation", 1),
     ("dmin", 1), ("background", 1), ("scale", 1),
 )  # fmt: skip
 _SHARED = (
-    "width layers oversample sources point_pixel curved absorbing polarized oversample_thick oversample_polar "
-    "oversample_omega polarization_axis kahn_factor origin fast slow normal beam pixel_size close_distance "
-    "curved_radius layer_thickness attenuation dmin"
+    "width layers oversample sources point_pixel curved absorbing polarizations oversample_thick oversample_polar "
+    "oversample_omega origin fast slow normal beam pixel_size close_distance curved_radius layer_thickness "
+    "attenuation dmin"
 ).split()
 """Fields that frames have in common which are rendered together."""
-_ARRAYS = "incident wavelengths weights channel_of values squares parts mixture grains".split()
+_ARRAYS = "incident wavelengths weights polarization channel_of values squares parts mixture grains".split()
 _GRAIN_REAL = (("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reach", 1), ("reciprocal", 9), ("weight", 1))
 
 
@@ -182,7 +181,9 @@ class FusedKernel:
         if self.experiment.sampling.strict_c:
             return None
         common = tuple(bytes(memoryview(_as_array(getattr(self._setup, name)))) for name in _SHARED)
-        waves = self._arrays["incident"].tobytes()
+        waves = self._arrays["incident"].tobytes() + self._arrays["polarization"].tobytes()
+        if self._setup.polarizations > 1:  # their mean is that of the water
+            waves += self._arrays["weights"].tobytes()
         if self.experiment.sampling.dmin > 0.0:
             waves += self._arrays["wavelengths"].tobytes()
         mask = self.experiment.mask
@@ -251,9 +252,9 @@ def lower(
         "point_pixel": sampling.point_pixel,
         "curved": panel.curved_radius is not None,
         "absorbing": derived.absorbing,
-        "polarized": beam.kahn_factor is not None,
+        "polarizations": len(beam.polarizations),
         "oversample_thick": sampling.oversample_thick,
-        "oversample_polar": sampling.oversample_polar,
+        "oversample_polar": derived.oversample_polar,
         "oversample_omega": sampling.oversample_omega,
         "strict": sampling.strict_c,
         "latch": -1 if latch is None or not sampling.strict_c else latch,
@@ -264,8 +265,6 @@ def lower(
         "rows": rows,
         "length": length,
         "entry": -((low[0] * rows + low[1]) * length + low[2]),
-        "polarization_axis": beam.polarization_axis,
-        "kahn_factor": beam.kahn_factor or 0.0,
         "origin": panel.origin,
         "fast": panel.fast,
         "slow": panel.slow,
@@ -284,6 +283,7 @@ def lower(
         "incident": np.array([s.direction for s in beam.waves], dtype=np.float64),
         "wavelengths": np.array(waves, dtype=np.float64),
         "weights": np.array([s.weight for s in beam.waves], dtype=np.float64),
+        "polarization": np.array([(factor, *axis) for factor, axis in beam.polarizations], dtype=np.float64),
         "channel_of": np.array(channels.of_source, dtype=np.int64),
         "values": table.values,
         "squares": table.squares,

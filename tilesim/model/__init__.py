@@ -2,7 +2,7 @@
 
 from tilesim.model.anomalous import AnomalousCurve, AnomalousFactors, ChannelFactors
 from tilesim.model.background import Background, ScatteringCurve
-from tilesim.model.beam import Beam, Source
+from tilesim.model.beam import Beam
 from tilesim.model.crystal import Crystal, Shape
 from tilesim.model.detector import Detector, Panel, Sensor
 from tilesim.model.diffuse import Diffuse, Rotations
@@ -14,6 +14,7 @@ from tilesim.model.mosaic import MosaicAxes, MosaicFrame, MosaicSpread, SizeSpre
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.model.series import Series
+from tilesim.model.source import Source
 from tilesim.model.spectrum import Spectrum
 
 __all__ = [

@@ -14,58 +14,15 @@ from tilesim.errors import InputError
 from tilesim.model import checks
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.noun import Noun, counted, quantity, vector
+from tilesim.model.source import PARALLEL, WAVELENGTHS, Polarization, Source, check_field, mixed, polarized
 from tilesim.model.spectrum import Spectrum
-from tilesim.model.vectors import Vector, cross, dot, norm, rotate_about, scale, unit
+from tilesim.model.vectors import Vector, across, cross, dot, norm, rotate_about, scale, unit
 
 CLASSICAL_ELECTRON_RADIUS_SQUARED = 7.94079248018965e-30
 """r_e squared, m^2 (spec intensity 1)."""
 
 DEFAULT_FLUENCE = 125932015286227086360700780544.0
 """Photons/m^2; r_e^2 times this is one (spec intensity 1)."""
-
-PARALLEL = 1e-9
-"""Sine of the angle below which a field lies along the beam."""
-WAVELENGTHS = (1e-18, 1e-2)
-"""Metres: wide enough for any use, narrow enough to show angstrom or nanometres."""
-
-
-@dataclass(frozen=True, repr=False)
-class Source(Noun):
-    """One plane wave of the beam: a point of the divergence grid at one wavelength.
-
-    Raises
-    ------
-    InputError
-        Where the direction is no unit vector, the wavelength is not in metres, or the weight is negative.
-
-    Examples
-    --------
-    >>> from tilesim import Source
-    >>> Source(direction=(0.0, 0.0, 1.0), wavelength=1e-10, weight=0.5).text
-    '1 Å, along (0 0 1), weight 0.5'
-    """
-
-    direction: Vector
-    """Unit vector of propagation, from source to sample."""
-    wavelength: float
-    """Metres, 1e-18 to 1e-2."""
-    weight: float = 1.0
-    """Multiplies every contribution of this source; a beam's weights average one."""
-
-    def __post_init__(self) -> None:
-        checks.coerce(
-            self,
-            direction=checks.unit_vector("direction of a source", self.direction),
-            wavelength=checks.length("wavelength of a source", self.wavelength, *WAVELENGTHS, checks.ANGSTROM),
-            weight=checks.not_negative("weight of a source", self.weight),
-        )
-
-    def summary(self) -> dict[str, str]:
-        return {
-            "wavelength": quantity(self.wavelength, 1e10, "Å"),
-            "direction": f"along {vector(self.direction)}",
-            "weight": f"weight {self.weight:g}",
-        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +67,8 @@ class Beam(Noun):
     kahn_factor: float | None = 0.0
     """Kahn polarisation factor, -1 to 1 by its meaning (any finite number is taken, as in the reference).
 
-    0 is unpolarised, None switches the correction off.
+    0 is unpolarised, None switches the correction off. Sources may have a factor and an axis of their own; where these
+    are unlike, pixels have the factor of each source and sub-pixel, whatever `oversample_polar` says.
     """
     sources: tuple[Source, ...] = ()
     """As given; see `waves`."""
@@ -141,11 +99,40 @@ class Beam(Noun):
         if not self.sources:
             checks.unit_vector("beam direction", self.direction)
             checks.length("wavelength", self.wavelength, *WAVELENGTHS, checks.ANGSTROM)
+        if self.kahn_factor is None and any(map(polarized, self.sources)):
+            raise InputError(
+                "sources with a polarization of their own in a beam whose kahn_factor is None; expected one"
+            )
 
     @cached_property
     def waves(self) -> tuple[Source, ...]:
         """The sources to sum over: the explicit ones, or the single central one."""
         return self.sources or (Source(self.direction, self.wavelength),)
+
+    @property
+    def polarizations(self) -> tuple[Polarization, ...]:
+        """Kahn factor and field of every wave; one for all that are alike, none where the correction is off."""
+        if self.kahn_factor is None:
+            return ()
+        if not any(map(polarized, self.sources)):
+            return ((self.kahn_factor, self.polarization_axis),)
+        found = tuple(map(self._polarization, self.sources))
+        return found[:1] if len(set(found)) == 1 else found
+
+    def _polarization(self, source: Source) -> Polarization:
+        factor = self.kahn_factor if source.kahn_factor is None else source.kahn_factor
+        return factor or 0.0, source.polarization_axis or self.polarization_axis
+
+    @property
+    def mean_polarization(self) -> Polarization | None:
+        """Kahn factor and field of all photons together, which one beam along the centre would have.
+
+        None where the correction is off. Polarisations add as Stokes vectors do; files have a place for one.
+        """
+        found = self.polarizations
+        if len(found) < 2:
+            return found[0] if found else None
+        return mixed(found, [one.weight for one in self.sources], self.direction)
 
     @property
     def spectrum(self) -> Spectrum:
@@ -157,7 +144,7 @@ class Beam(Noun):
         return Spectrum(np.array(wavelengths), np.array([photons[wavelength] for wavelength in wavelengths]))
 
     def with_spectrum(self, spectrum: Spectrum) -> Beam:
-        """The beam with another spectrum: every direction that its sources have now, at every wavelength.
+        """The beam with another spectrum: every direction and polarisation of its sources now, at every wavelength.
 
         Weights are products; fluence and directions stay, and the central wavelength is that of the mean energy.
 
@@ -169,19 +156,20 @@ class Beam(Noun):
         [1.5, 0.5]
         """
         checks.instance("spectrum", spectrum, Spectrum)
-        directions: dict[Vector, float] = {}
+        directions: dict[tuple[Vector, Vector | None, float | None], float] = {}
         for wave in self.waves:
-            directions[wave.direction] = directions.get(wave.direction, 0.0) + wave.weight
+            key = (wave.direction, wave.polarization_axis, wave.kahn_factor)
+            directions[key] = directions.get(key, 0.0) + wave.weight
         mean = math.fsum(directions.values()) / len(directions)
         if len(set(directions.values())) == 1:  # without rounding
             directions = dict.fromkeys(directions, mean)
         channels = list(zip(spectrum.wavelengths.tolist(), spectrum.weights.tolist(), strict=True))
         sources = tuple(
-            Source(direction, wavelength, share / mean * weight)
-            for direction, share in directions.items()
+            Source(direction, wavelength, share / mean * weight, axis, factor)
+            for (direction, axis, factor), share in directions.items()
             for wavelength, weight in channels
         )
-        alone = len(sources) == 1 and sources[0].direction == self.direction
+        alone = len(sources) == 1 and sources[0].direction == self.direction and not polarized(sources[0])
         return self.replace(wavelength=spectrum.wavelength, sources=() if alone else sources)
 
     @property
@@ -201,12 +189,12 @@ class Beam(Noun):
             return {}
         central = Source(changes.get("direction", self.direction), changes.get("wavelength", self.wavelength))
         ratio, (axis, angle) = central.wavelength / self.wavelength, _turn(self.direction, central.direction)
-        return {
-            "sources": tuple(
-                Source(rotate_about(one.direction, axis, angle), one.wavelength * ratio, one.weight)
-                for one in self.sources
-            )
-        }
+
+        def follow(one: Source) -> Source:
+            direction = rotate_about(one.direction, axis, angle)
+            return Source(direction, one.wavelength * ratio, one.weight, one.polarization_axis, one.kahn_factor)
+
+        return {"sources": tuple(map(follow, self.sources))}
 
     def summary(self) -> dict[str, str]:
         rows = {
@@ -220,8 +208,11 @@ class Beam(Noun):
             rows["sources"] = counted(len(waves), "source") + spread
         if self.kahn_factor is None:
             rows["polarization"] = "no polarization factor"
+        elif len(self.polarizations) > 1:
+            rows["polarization"] = "of each source its own"
         else:
-            rows["polarization"] = f"Kahn factor {self.kahn_factor:g}, field along {vector(self.polarization_axis)}"
+            ((factor, axis),) = self.polarizations
+            rows["polarization"] = f"Kahn factor {factor:g}, field along {vector(axis)}"
         if self.exposure is not None:
             rows["exposure"] = quantity(self.exposure, 1.0, "s")
         if self.size is not None:
@@ -236,11 +227,9 @@ class Beam(Noun):
         checks.unit_vector("beam direction", self.direction)
         checks.length("wavelength", self.wavelength, *WAVELENGTHS, checks.ANGSTROM)
         checks.finite("fluence", self.fluence)
-        if self.kahn_factor and norm(cross(self.direction, self.polarization_axis)) < PARALLEL:
-            raise InputError(
-                f"Kahn factor {self.kahn_factor:g} with a field along {vector(self.polarization_axis)} in a beam along "
-                f"{vector(self.direction)}; expected a polarization axis across the beam"
-            )
+        check_field(self.direction, (self.kahn_factor or 0.0, self.polarization_axis))
+        for one in filter(polarized, self.sources):
+            check_field(one.direction, self._polarization(one))
 
 
 def _turn(before: Vector, after: Vector) -> tuple[Vector, float]:
@@ -251,5 +240,4 @@ def _turn(before: Vector, after: Vector) -> tuple[Vector, float]:
     if sine > 0.0:
         return scale(axis, 1.0 / sine), math.atan2(sine, dot(before, after))
     # Any axis across serves where the direction is reversed.
-    across = min(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), key=lambda v: abs(dot(v, before)))
-    return unit(cross(before, across)), 0.0 if dot(before, after) > 0.0 else math.pi
+    return across(before), 0.0 if dot(before, after) > 0.0 else math.pi

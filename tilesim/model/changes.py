@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ from tilesim.model.vectors import Vector, add, dot, scale
 
 NOTHING = StructureFactors.constant(0.0)
 """Amplitudes of a shot that hits no crystal."""
+FURTHER_LATTICES = "further_lattices"
+"""Column (frame, lattice, 10) of lattices like the first: share and orientation row by row; NaN where none is."""
+SAME = 1e-6
+"""Relative difference of cells that counts as none."""
 
 
 def _moved(experiment: Experiment, distance: float) -> Experiment:
@@ -37,15 +41,45 @@ def _field(part: str, field: str) -> Callable[[Experiment, Any], Experiment]:
     return change
 
 
-def _of_crystal(change: Callable[[Crystal, Any], Crystal]) -> Callable[[Experiment, Any], Experiment]:
-    """A change of the crystal of an experiment that has one."""
+def _of_lattices(
+    change: Callable[[Crystal, Any], Crystal], alike: Callable[[Crystal], Any] | None = None
+) -> Callable[[Experiment, Any], Experiment]:
+    """A change of every lattice of an experiment that has one.
+
+    alike  what must be the same for all lattices, since the change makes it so
+    """
 
     def of_experiment(experiment: Experiment, value: Any) -> Experiment:
-        if experiment.crystal is None:
-            raise InputError("the experiment has no crystal; expected one that can be oriented, or given another cell")
-        return experiment.replace(crystal=change(experiment.crystal, value))
+        first = _first(experiment)
+        for number, other in enumerate(experiment.other_crystals, 1):
+            if alike is not None and not np.allclose(alike(other), alike(first), rtol=SAME, atol=0.0):
+                raise InputError(
+                    f"lattice {number} of the shot differs from the first in what the column sets; expected lattices "
+                    "that are alike in it, or a column other_crystals"
+                )
+        return _with_lattices(experiment, [change(one, value) for one in experiment.crystals])
 
     return of_experiment
+
+
+def _first(experiment: Experiment) -> Crystal:
+    """The crystal of an experiment that has one. Raises InputError."""
+    if experiment.crystal is None:
+        raise InputError("the experiment has no crystal; expected one that can be oriented, or given another cell")
+    return experiment.crystal
+
+
+def _with_lattices(experiment: Experiment, crystals: Sequence[Crystal]) -> Experiment:
+    return experiment.replace(crystal=crystals[0], other_crystals=tuple(crystals[1:]))
+
+
+def _oriented(experiment: Experiment, orientation: Any) -> Experiment:
+    """The first lattice in another orientation, and further ones turned with it."""
+    before = _first(experiment)
+    first = before.oriented(orientation)
+    turn = np.reshape(orientation, (3, 3)) @ before.orientation.T
+    others = [one.oriented(turn @ one.orientation) for one in experiment.other_crystals]
+    return _with_lattices(experiment, [first, *others])
 
 
 def _with_cell(crystal: Crystal, cell: Any) -> Crystal:
@@ -75,6 +109,24 @@ def _scaled(rotation: np.ndarray, factor: float) -> np.ndarray:
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     turned: np.ndarray = np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
     return turned
+
+
+def _with_further(experiment: Experiment, rows: Any) -> Experiment:
+    """The first lattice once more for each row of a share and an orientation."""
+    found = np.array(rows, np.float64)
+    if found.ndim != 2 or found.shape[1] != 10:
+        raise InputError(f"further lattices of the series have the shape {found.shape}; expected (lattice, 10)")
+    if experiment.other_crystals:
+        raise InputError(f"column {FURTHER_LATTICES} of an experiment of several lattices; expected one")
+    first = _first(experiment)
+    there = found[~np.isnan(found).all(axis=1)].tolist()
+    return _with_lattices(experiment, [first, *(first.oriented(u).replace(share=share) for share, *u in there)])
+
+
+def lattice_counts(further: np.ndarray) -> np.ndarray:
+    """Lattices (frame,) of the shots of a column of further ones."""
+    counts: np.ndarray = 1 + (~np.isnan(further).all(axis=2)).sum(axis=1)
+    return counts
 
 
 def _beam_shifted(experiment: Experiment, shift: Any) -> Experiment:
@@ -111,10 +163,11 @@ CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
     "direction": _field("beam", "direction"),
     "fluence": _field("beam", "fluence"),
     "exposure": _field("beam", "exposure"),
-    "unit_cell": _of_crystal(_with_cell),
-    "cells": _field("crystal", "cells"),
-    "orientation": _of_crystal(Crystal.oriented),
-    "mosaic_scale": _of_crystal(_with_spread),
+    "unit_cell": _of_lattices(_with_cell, alike=lambda crystal: crystal.cell),
+    "cells": _of_lattices(lambda crystal, cells: crystal.replace(cells=cells), alike=lambda crystal: crystal.cells),
+    "orientation": _oriented,
+    "mosaic_scale": _of_lattices(_with_spread),
+    FURTHER_LATTICES: _with_further,
     "distance": _moved,
     "beam_shift": _beam_shifted,
     "blank": _blank,
@@ -123,11 +176,12 @@ CHANGES: dict[str, Callable[[Experiment, Any], Experiment]] = {
 PARTS_CHANGED = {
     **{"scan_start": ("scan",), "distance": ("detector",), "beam_shift": ("detector",)},
     **dict.fromkeys(("spectrum", "wavelength", "direction", "fluence", "exposure"), ("beam",)),
-    **dict.fromkeys(("unit_cell", "cells", "orientation", "mosaic_scale"), ("crystal",)),
+    **dict.fromkeys(("unit_cell", "cells", "orientation", "mosaic_scale"), ("crystal", "other_crystals")),
+    FURTHER_LATTICES: ("other_crystals",),
     "blank": ("crystal", "factors"),
 }
 """Parts of an experiment that a named column changes."""
-KEEP_STEPS = frozenset(CHANGES) - {"blank", "spectrum"} | {
+KEEP_STEPS = frozenset(CHANGES) - {"blank", "spectrum", FURTHER_LATTICES} | {
     "scan.start",
     "scan.step",
     "beam.wavelength",

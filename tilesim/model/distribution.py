@@ -14,13 +14,16 @@ PARAMETERS = {
     "uniform": ("low", "high"),
     "lognormal": ("median", "sigma"),
     "gamma": ("mean", "sd"),
+    "poisson": ("mean",),
     "choice": ("values", "weights"),
     "listed": ("values",),
 }
-"""Parameters of each distribution; normal, lognormal and gamma may be bounded by low and high besides."""
-BOUNDED = ("normal", "lognormal", "gamma")
+"""Parameters of each distribution; the bounded ones may have low and high besides."""
+BOUNDED = ("normal", "lognormal", "gamma", "poisson")
 NEEDED = {"normal": ("sd",), "uniform": ("low", "high"), "lognormal": ("sigma",), "gamma": ("sd",)}
 NEEDED |= {"choice": ("values",), "listed": ("values",)}
+LARGEST_COUNT = 1e4
+"""Largest mean of a Poisson distribution."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,8 +31,9 @@ class Distribution(Noun):
     """A distribution of one quantity over the shots of a series.
 
     "constant" (mean), "normal" (mean, sd), "uniform" (low, high), "lognormal" (median, sigma), "gamma" (mean, sd),
-    "choice" (values, weights) or "listed" (values, one for each shot in order). Mean and median are those of the base
-    experiment where they are not stated. Normal, lognormal and gamma deviates outside of low and high are drawn again.
+    "poisson" (mean; of what is counted), "choice" (values, weights) or "listed" (values, one for each shot in order).
+    Mean and median are those of the base experiment where they are not stated. Normal, lognormal, gamma and Poisson
+    deviates outside of low and high are drawn again.
 
     Raises
     ------
@@ -67,7 +71,7 @@ class Distribution(Noun):
     """Whether the parameters are multiples of the value of the base experiment."""
 
     def __post_init__(self) -> None:
-        if self.name not in PARAMETERS:
+        if not isinstance(self.name, str) or self.name not in PARAMETERS:
             raise InputError(f"distribution {checks.shown(self.name)}; expected one of {', '.join(PARAMETERS)}")
         for field in ("mean", "sd", "low", "high", "median", "sigma"):
             if getattr(self, field) is not None:
@@ -91,6 +95,10 @@ class Distribution(Noun):
                 checks.not_negative(f"{name} of a distribution", getattr(self, name))
         if self.name == "gamma":
             checks.positive("sd of a gamma distribution", self.sd)
+        if self.name == "poisson":
+            checks.positive("mean of a poisson distribution", 1.0 if self.mean is None else self.mean)
+            if self.relative or (self.mean or 0.0) > LARGEST_COUNT:
+                raise InputError(f"a poisson distribution expects a mean up to {LARGEST_COUNT:g} that is not relative")
         if self.low is not None and self.high is not None and not self.low <= self.high:
             raise InputError(f"a distribution from {self.low:g} to {self.high:g}; expected low below high")
         if self.weights and (len(self.weights) != len(self.values) or min(self.weights) < 0 or not sum(self.weights)):

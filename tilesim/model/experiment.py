@@ -21,6 +21,7 @@ from tilesim.model.noun import Noun, quantity
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.model.serial import from_plain, to_plain
+from tilesim.model.source import polarized
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,6 +106,8 @@ class Experiment(Noun):
         """What the reference does not have. Raises InputError."""
         if self.factors.by_energy:
             raise InputError("structure factors by photon energy with strict_c; expected one of them")
+        if any(map(polarized, self.beam.sources)):
+            raise InputError("sources with a polarization of their own with strict_c; expected that of the beam alone")
         crystal = self.crystal
         if self.other_crystals:
             raise InputError("other_crystals with strict_c; expected one crystal: the reference has one")

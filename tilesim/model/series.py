@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.model.changes import CHANGES, KEEP_STEPS
+from tilesim.model.changes import CHANGES, FURTHER_LATTICES, KEEP_STEPS, lattice_counts
 from tilesim.model.checks import instance, whole_number
 from tilesim.model.experiment import PARTS, Experiment
 from tilesim.model.noun import counted
@@ -39,7 +39,10 @@ class Series(Sequence[Experiment]):
         `unit_cell` (a, b, c, alpha, beta, gamma), `cells`, `orientation` (as `Crystal.orientation`), `mosaic_scale`
         (times the angles of the mosaic rotations), `distance` (along the beam), `beam_shift` (of the beam's place on
         the detector, along slow and fast), `spectrum` (a `Spectrum`, or wavelength and weight of every channel),
-        `blank` (1: without a crystal), or any field of a part by its path, such as "sampling.oversample".
+        `further_lattices` (frame, lattice, 10: share and orientation of lattices like the first, NaN where there is
+        none), `blank` (1: without a crystal), or any field of a part by its path, such as "sampling.oversample".
+        Of several lattices in a shot `unit_cell`, `cells` and `mosaic_scale` change each, and `orientation` is that of
+        the first, with which the others turn; a path such as "crystal.cells" sets a field of the first alone.
     numbers
         Numbers of the frames, in file names and in the key of noise; None counts from 0.
     names
@@ -165,7 +168,12 @@ class Series(Sequence[Experiment]):
         Without columns to ignore these are the columns that change neither the shape of panels nor the evaluations of
         a pixel.
         """
-        kept = [values for name, values in self.columns.items() if name not in ignoring]
+        kept = [
+            # Of further lattices their number alone makes the evaluations.
+            lattice_counts(values) if name == FURTHER_LATTICES and isinstance(values, np.ndarray) else values
+            for name, values in self.columns.items()
+            if name not in ignoring
+        ]
         if not kept:
             return [(0, len(self))]
         found: dict[Any, list[int]] = {}
@@ -329,7 +337,17 @@ def _joined(parts: Sequence[Series]) -> dict[str, Any] | None:
     }
     for name in names:
         columns[name] = [value for part in parts for value in _values_of(part, name)]
+        if name == FURTHER_LATTICES:
+            columns[name] = _padded(columns[name])
     return columns
+
+
+def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Further lattices (frame, lattice, 10) of frames that have different numbers of them."""
+    padded = np.full((len(rows), max(map(len, rows)), 10), np.nan)
+    for frame, row in enumerate(rows):
+        padded[frame, : len(row)] = row
+    return padded
 
 
 def _values_of(part: Series, name: str) -> Iterable[Any]:

@@ -38,6 +38,12 @@ def unit(u: Sequence[float]) -> Vector:
     return (u[0] / length, u[1] / length, u[2] / length) if length > 0 else (0.0, 0.0, 0.0)
 
 
+def across(u: Sequence[float]) -> Vector:
+    """A unit vector at a right angle to u."""
+    aside = min(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), key=lambda v: abs(dot(v, u)))
+    return unit(cross(u, aside))
+
+
 def reciprocal(a: Vector, b: Vector, c: Vector) -> tuple[Vector, Vector, Vector]:
     """a*, b*, c* of the vectors of a cell that has a volume, or the other way round."""
     over = 1.0 / dot(a, cross(b, c))

@@ -41,6 +41,13 @@ def read_structure_factors(
         if settings.hkl_file is not None:
             raise InputError("-hkl and --model exclude each other; expected one of them")
         return read_table(_model_request(settings, options, finest, wavelengths)), FactorsFrom.OTHER
+    if options.hkl_by_energy is not None:
+        if settings.hkl_file is not None:
+            raise InputError("-hkl and --hkl-by-energy exclude each other; expected one of them")
+        from tilesim.reflections.byenergy import tables_by_energy
+
+        listed = Request(options.hkl_by_energy, default, symmetry=options.symmetry)
+        return tables_by_energy(listed, wavelengths or (settings.wavelength,), read_table), FactorsFrom.OTHER
     if settings.hkl_file is not None:
         table = read_table(Request(settings.hkl_file, default, strict_c, options.column, options.symmetry))
         return table, FactorsFrom.OTHER if table.lines else FactorsFrom.HKL

@@ -9,6 +9,7 @@ from tilesim.files.linked import linked_files
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.crystal import size_file
 from tilesim.nanobragg.options import split_options
+from tilesim.reflections.byenergy import OPTION, read_energy_list
 from tilesim.reflections.fpfdp import files_by_element
 from tilesim.spectra.choice import SpectrumRequest
 
@@ -40,6 +41,9 @@ def _read(command: Command) -> Iterator[tuple[str, str | None]]:
     yield "--lattices", options.lattices
     if options.fp_fdp is not None:
         yield from (("--fp-fdp", path) for _, path in files_by_element(options.fp_fdp))
+    if options.hkl_by_energy is not None:
+        yield OPTION, options.hkl_by_energy
+        yield from ((OPTION, one.path) for one in read_energy_list(options.hkl_by_energy))
     yield "--cell-file", options.cell_file
     yield "--stream", options.stream
     yield "--geometry", options.geometry

@@ -22,7 +22,8 @@ FINEST = 0.1
 class Options:
     """What such options say, in the units that they are given in; None where one is missing.
 
-    column, symmetry, model, dmin, ...     structure factors (docs/structure-factors.md)
+    column, symmetry, model, dmin, ...,
+    hkl_by_energy                          structure factors (docs/structure-factors.md)
     cell_file, stream                      a cell or an oriented crystal of CrystFEL's files (docs/crystfel.md)
     background, background_thickness, ...  an amorphous slab in the beam (docs/background.md)
     geometry, detector, experiment         a detector as it is (docs/detectors.md)
@@ -35,6 +36,7 @@ class Options:
     column: str | None = None
     symmetry: str | None = None
     """Point group of a list of reflections"""
+    hkl_by_energy: str | None = None
     cell_file: str | None = None
     stream: str | None = None
     model: str | None = None
@@ -94,6 +96,10 @@ class Options:
             raise InputError("--column goes with -hkl and an MTZ or CIF file; expected without --model")
         if self.model is not None and self.symmetry is not None:
             raise InputError("--symmetry goes with -hkl and a list of reflections; expected without --model")
+        if self.hkl_by_energy is not None and self.model is not None:
+            raise InputError("--hkl-by-energy and --model exclude each other; expected one of them")
+        if self.hkl_by_energy is not None and self.column is not None:
+            raise InputError("--column goes with -hkl; expected columns in the lines of --hkl-by-energy")
         if self.stream is not None and self.geometry is None:
             raise InputError("--stream goes with --geometry, whose frame its crystals are in; expected --geometry FILE")
         if self.stream is not None and self.cell_file is not None:

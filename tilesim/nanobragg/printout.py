@@ -129,7 +129,7 @@ def account_for(lowered: TensorKernel, pixels: PixelList) -> Account:
         value = value + torch.from_numpy(amorphous.photons(pixels.number.numpy()))
     zero = torch.zeros_like(pixels.slow)
     q, group, reached = (zero, zero, zero), zero, zero.bool()
-    polar = zero + (1.0 if setup.kahn_factor is None else 0.0)
+    polar = zero + (0.0 if setup.polarizations else 1.0)
     intensity = zero + (setup.background if strict else 0.0)
     unrotated = first_of_image
     for ray in rays(setup, pixels):

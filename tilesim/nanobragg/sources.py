@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
 from tilesim.files.reading import printable
-from tilesim.model.beam import Source
+from tilesim.model.source import Source
 from tilesim.model.spectrum import Spectrum
 from tilesim.model.vectors import Vector, rotate_about, scale, unit
 from tilesim.nanobragg.geometry import Geometry

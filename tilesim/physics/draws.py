@@ -1,4 +1,4 @@
-"""Random numbers of whole frames: uniform, normal and gamma deviates and rotations, by seed, frame and counter alone.
+"""Random numbers of whole frames: deviates of distributions and rotations, by seed, frame and counter alone.
 
 They come from Philox (philox.py) with the frame in its counter: those of a frame are the same in any series of any
 length, computed anywhere.
@@ -6,6 +6,7 @@ length, computed anywhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -78,6 +79,14 @@ def gammas(frames: Frames, seed: int, counter: int, shape: float) -> tuple[Array
     if shape < 1.0:
         v = v * frame_uniforms(frames, seed, counter + 3) ** (1.0 / shape)
     return d * v, good
+
+
+def poissons(frames: Frames, seed: int, counter: int, mean: float) -> Array:
+    """A Poisson deviate (n,) for each frame, from one counter by inversion of the distribution function."""
+    counts = np.arange(math.ceil(mean + 40.0 * math.sqrt(mean) + 40.0))
+    logarithms = counts * math.log(mean) - mean - np.array([math.lgamma(k + 1.0) for k in counts.tolist()])
+    places = np.searchsorted(np.cumsum(np.exp(logarithms)), frame_uniforms(frames, seed, counter), side="right")
+    return np.minimum(places, len(counts) - 1).astype(np.float64)
 
 
 def uniform_rotations(frames: Frames, seed: int, counter: int = 0) -> Array:

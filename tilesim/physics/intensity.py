@@ -67,9 +67,8 @@ class KernelSetup:
     """(sources, 3) float64"""
     wavelengths: tuple[float, ...]
     weights: tuple[float, ...]
-    polarization_axis: Tensor
-    """(3,) float64"""
-    kahn_factor: float | None
+    polarizations: tuple[tuple[float, Tensor], ...]
+    """Kahn factor and field (3,) of every source; one where all are alike, none where the correction is off"""
     origin: Tensor
     """(3,) float64; as fast_axis, slow_axis, normal and beam"""
     fast_axis: Tensor
@@ -271,9 +270,20 @@ def diffuse(motion: LiquidMotion, q: Axes, cell: Cell, lattice: Lattice) -> Tens
 
 def source_polarization(setup: KernelSetup, source: int, diffracted: Tensor) -> Tensor:
     """Polarisation factor (n,) for one source; one where the correction is off."""
-    if setup.kahn_factor is None:
+    if not setup.polarizations:
         return torch.ones_like(diffracted[0])
-    return polarization_factor(setup.kahn_factor, setup.incident[source], diffracted, setup.polarization_axis)
+    kahn, axis = setup.polarizations[source % len(setup.polarizations)]
+    return polarization_factor(kahn, setup.incident[source], diffracted, axis)
+
+
+def water_polarization(setup: KernelSetup, diffracted: Tensor) -> Tensor:
+    """Polarisation factor (n,) of the background: that of the first source, or the mean over unlike ones."""
+    if len(setup.polarizations) < 2:
+        return source_polarization(setup, 0, diffracted)
+    total = torch.zeros_like(diffracted[0])
+    for source, weight in enumerate(setup.weights):
+        total = total + source_polarization(setup, source, diffracted) * weight
+    return total / len(setup.weights)
 
 
 def first_accepted(polar: Tensor, factor: Tensor, wave: Wave) -> Tensor:
@@ -326,7 +336,7 @@ def photons(
     total = total * setup.scale
     watch("scaled", total)
     if setup.background > 0:
-        isotropic = source_polarization(setup, 0, first.diffracted) * first.omega * background
+        isotropic = water_polarization(setup, first.diffracted) * first.omega * background
         watch("background", background, isotropic)
         total = total + setup.background * isotropic
     return total, omega_sum

@@ -41,7 +41,7 @@ def strict_photons(
     intensity = torch.full_like(pixels.slow, setup.background)
     omega_sum = torch.zeros_like(intensity)
     # Once switched off, the polarisation is one even where dmin rejects every source.
-    polar = torch.full_like(intensity, 1.0 if setup.kahn_factor is None else 0.0)
+    polar = torch.full_like(intensity, 0.0 if setup.polarizations else 1.0)
     recomputed = setup.oversample_thick or setup.oversample_polar or setup.oversample_omega
     for ray in rays(setup, pixels):
         omega_sum = omega_sum + ray.omega

@@ -40,6 +40,7 @@ OPTIONS = {
         "b_sol": "b_sol",
         "column": "column",
         "fp_fdp": "fp_fdp",
+        "hkl_by_energy": "hkl_by_energy",
     },
     **{name: name for name in ("background", "background_thickness", "background_density", "background_mw")},
     **{name: name for name in ("crystal_shape", "ncells", "node_height", "domain_sizes", "lattices")},

@@ -13,7 +13,7 @@ import numpy as np
 
 from tilesim.geometry.resolution import beam_centre
 from tilesim.model import Experiment, Series
-from tilesim.model.changes import PARTS_CHANGED
+from tilesim.model.changes import FURTHER_LATTICES, PARTS_CHANGED, lattice_counts
 from tilesim.series.frames import Frames
 from tilesim.store.layout import FrameCoordinate
 
@@ -86,6 +86,7 @@ QUANTITIES: dict[str, Quantity] = {
         "degree", "largest angle of a mosaic domain", ("crystal",), _of_crystal(lambda c: math.degrees(c.spread), NAN)
     ),
     "mosaic_domains": Quantity(None, "mosaic domains", ("crystal",), lambda e: e.domains),
+    "lattices": Quantity(None, "lattices in the shot", ("crystal", "other_crystals"), lambda e: len(e.crystals)),
     "oversample": Quantity(None, "sub-pixels along an edge", ("sampling",), lambda e: e.sampling.oversample),
     "structure_factors": Quantity(None, "digest of the table", ("factors",), lambda e: e.factors.digest[:16]),
     "blank": Quantity(None, "1 where a shot hits no crystal", ("crystal", "factors"), lambda e: int(e.crystal is None)),
@@ -172,10 +173,17 @@ def _stated(series: Series) -> Iterator[FrameCoordinate]:
             values = np.where(blank[:, None], NAN, values)
         rows = _rounded_rows(values)
         if not (np.isnan(rows) & np.isnan(rows[0]) | (rows == rows[0])).all():
-            if name in ("oversample", "blank"):
+            if name in ("oversample", "blank", "lattices"):
                 rows = rows.astype(np.int64)
             plain = rows[:, 0].tolist() if rows.shape[1] == 1 else list(map(tuple, rows.tolist()))
             yield FrameCoordinate(name, plain, quantity.units, quantity.long_name)
+
+
+def _lattices(series: Series, further: np.ndarray) -> np.ndarray:
+    """Lattices (frame,), none of a blank shot."""
+    blank = np.asarray(series.columns.get("blank", np.zeros(len(series))))
+    counts: np.ndarray = np.where(blank > 0, 0, lattice_counts(further))
+    return counts
 
 
 STATED: dict[str, tuple[str, Callable[[Series, np.ndarray], Any]]] = {
@@ -190,6 +198,7 @@ STATED: dict[str, tuple[str, Callable[[Series, np.ndarray], Any]]] = {
     "orientation": ("orientation", lambda series, values: values),
     "cells": ("cells", lambda series, values: values),
     "mosaic_scale": ("mosaic_spread", lambda series, values: values * math.degrees(series.base.lattice.spread)),
+    FURTHER_LATTICES: ("lattices", _lattices),
     "sampling.oversample": ("oversample", lambda series, values: values),
     "blank": ("blank", lambda series, values: values),
 }

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from tilesim.errors import InputError
-from tilesim.files.reading import printable, read_text
+from tilesim.files.csvtable import csv_table, read_csv_column
 from tilesim.files.structured import shown_value
-from tilesim.geometry.axes import facing_frame
-from tilesim.instruments.expt import expt_crystals
-from tilesim.model import Crystal, Experiment, Series
+from tilesim.model import Experiment, Series
 from tilesim.model.distribution import Distribution
-from tilesim.series.draws import draw
+from tilesim.series.draws import ORDERS, draw
+from tilesim.series.orientations import FORMS, OrientationFile
 
 DEGREE, PIXEL = math.radians(1.0), math.nan
 UNITS = {
@@ -34,20 +28,14 @@ UNITS = {
     "fluence": ("fluence", 1.0),
     "distance": ("distance", 1e-3),
     "beam_centre": ("beam_shift", PIXEL),
+    "lattices": ("lattices", 1.0),
+    "lattice_orientation": ("lattice_orientation", DEGREE),
+    "lattice_share": ("lattice_share", 1.0),
     "blank": ("blank", 1.0),
 }
 """Keys of the table, the draw that each stands for, and its unit: degree, angstrom, nm, eV, mm, pixel."""
 SEVERAL = {"cell": 3, "cell_angles": 3, "beam_centre": 2}
 """Keys that may be a list with a distribution for each component."""
-MATRIX = 9
-"""Columns of an orientation, U row by row."""
-
-
-@dataclass(frozen=True)
-class OrientationsOf:
-    """Orientations of the crystals in a file of DIALS."""
-
-    path: str
 
 
 @dataclass(frozen=True)
@@ -56,13 +44,15 @@ class DrawTable:
 
     seed: int = 1
     draws: Mapping[str, Any] = field(default_factory=dict)
-    """By key of the table: "uniform", a number, distributions in the unit of the key, matrices, OrientationsOf"""
+    """By key of the table: "uniform", a number, distributions in the unit of the key, an OrientationFile"""
     files: tuple[str, ...] = ()
     """What is read"""
 
     def series(self, base: Experiment, first: int, shots: int) -> Series:
         """The shots of an experiment, numbered from `first`. Raises InputError."""
         given = {UNITS[key][0]: self._in_metres(key, value, base) for key, value in self.draws.items()}
+        if isinstance(source := self.draws.get("orientation"), OrientationFile):
+            given["orientation_order"] = source.order
         try:
             return draw(base, shots, seed=self.seed, numbers=range(first, first + shots), **given)
         except InputError as error:
@@ -71,8 +61,8 @@ class DrawTable:
     def _in_metres(self, key: str, value: Any, base: Experiment) -> Any:
         if isinstance(value, list):
             return [self._in_metres(key, one, base) for one in value]
-        if isinstance(value, OrientationsOf):
-            return orientations_of(value.path, base)
+        if isinstance(value, OrientationFile):
+            return value.matrices(base)
         unit = UNITS[key][1]
         unit = base.detector.panels[0].pixel_size if math.isnan(unit) else unit
         return value.scaled(unit) if isinstance(value, Distribution) else value
@@ -85,7 +75,7 @@ def read_draws(where: str, plain: Mapping[str, Any]) -> DrawTable:
         raise InputError(f"{where}.seed is {shown_value(seed)}; expected a whole number")
     files: dict[str, None] = {}
     draws = {}
-    _table.cache_clear()  # read once for all columns, but again where it is asked for again
+    csv_table.cache_clear()  # read once for all columns, but again where it is asked for again
     for key, value in plain.items():
         if key == "seed":
             continue
@@ -104,20 +94,20 @@ def _draw(where: str, key: str, value: Any, files: dict[str, None]) -> Any:
             expected = f"a distribution, or a list of {count}" if count else "a distribution"
             raise InputError(f"{where} is a list of {len(value)}; expected {expected}")
         return [_draw(f"{where}[{n}]", key, one, files) for n, one in enumerate(value)]
-    if key == "orientation" and value == "uniform":
+    if key in ("orientation", "lattice_orientation") and value == "uniform":
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if key == "blank" else Distribution("constant", mean=value)
     if not isinstance(value, dict):
         raise InputError(f"{where} is {shown_value(value)}; expected a number or {{ distribution = ..., ... }}")
-    for source in ("csv", "expt"):
-        if source in value:
-            files[str(value[source])] = None
+    for source in ("csv", "expt", "stream"):
+        if isinstance(value.get(source), str):
+            files[value[source]] = None
     try:
+        if key == "orientation" and value.keys() & {"csv", "expt", "stream"}:
+            return _orientations(value)
         if "csv" in value:
-            return _listed(key, value)
-        if "expt" in value and key == "orientation" and len(value) == 1:
-            return OrientationsOf(str(value["expt"]))
+            return _listed(value)
         return _distribution(value)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
@@ -136,58 +126,35 @@ def _distribution(value: dict[str, Any]) -> Distribution:
     return Distribution(value["distribution"], **fields)
 
 
-def _listed(key: str, value: dict[str, Any]) -> Any:
-    """The values of a column of a CSV file, or the matrices of nine of them, one for each shot in order."""
-    count = MATRIX if key == "orientation" else 1
-    name = "columns" if key == "orientation" else "column"
-    if unknown := [other for other in value if other not in ("csv", name, "relative")]:
-        raise InputError(f"csv with {unknown[0][:40]}; expected csv and {name}")
-    columns = value.get(name) if count > 1 else [value.get(name)]
-    if not isinstance(columns, list) or len(columns) != count or not all(isinstance(one, str) for one in columns):
-        raise InputError(f"{name} is {shown_value(value.get(name))}; expected the names of {count} in its first line")
-    numbers = [read_csv_column(str(value["csv"]), column) for column in columns]
-    if count == 1:
-        return Distribution("listed", values=numbers[0], relative=value.get("relative", False))
-    return np.array(numbers).T
+def _listed(value: dict[str, Any]) -> Distribution:
+    """The values of a column of a CSV file, one for each shot in order."""
+    if unknown := [other for other in value if other not in ("csv", "column", "relative")]:
+        raise InputError(f"csv with {unknown[0][:40]}; expected csv and column")
+    values = read_csv_column(_text(value, "csv"), _text(value, "column"))
+    return Distribution("listed", values=values, relative=value.get("relative", False))
 
 
-def read_csv_column(path: str, column: str) -> tuple[float, ...]:
-    """A column of finite numbers, by its name in the first line of a CSV file. Raises InputError."""
-    header, rows = _table(path)
-    if column not in header:
-        raise InputError(f"{printable(path)} has no column {column[:40]!r}; its columns are {', '.join(header)[:200]}")
-    place, values = header.index(column), []
-    for number, row in rows:
-        try:
-            values.append(float(row[place]))
-            if not math.isfinite(values[-1]):
-                raise ValueError
-        except (ValueError, IndexError):
-            found = row[place][:40] if place < len(row) else "nothing"
-            raise InputError(
-                f"{printable(path)} line {number}, column {column[:40]}: expected a number, found {found}"
-            ) from None
-    return tuple(values)
+def _orientations(value: dict[str, Any]) -> OrientationFile:
+    """Orientations of a file, and which of them a shot has."""
+    sources = [name for name in ("csv", "expt", "stream") if name in value]
+    forms = [name for name in FORMS if name in value]
+    if unknown := [name for name in value if name not in (*sources, *FORMS, "order")]:
+        raise InputError(f"no parameter {unknown[0][:40]}; expected csv, expt or stream, and order")
+    if len(sources) != 1 or len(forms) != (sources == ["csv"]):
+        raise InputError(f"it is {shown_value(value)}; expected expt, stream, or csv with one of {', '.join(FORMS)}")
+    order = value.get("order", ORDERS[0])
+    if order not in ORDERS:
+        raise InputError(f"order is {shown_value(order)}; expected one of {', '.join(ORDERS)}")
+    names: tuple[str, ...] = ()
+    for form in forms:
+        given = value[form]
+        if not isinstance(given, list) or len(given) != FORMS[form] or not all(isinstance(one, str) for one in given):
+            raise InputError(f"{form} is {shown_value(given)}; expected the names of {FORMS[form]} in its first line")
+        names = tuple(given)
+    return OrientationFile(sources[0], _text(value, sources[0]), order, "".join(forms), names)
 
 
-@lru_cache(8)
-def _table(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    try:
-        lines = csv.reader(io.StringIO(read_text(path).decode()), skipinitialspace=True)
-        rows = [(lines.line_num, row) for row in lines if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{printable(path)}: expected CSV in UTF-8 ({str(error)[:80]})") from None
-    if len(rows) < 2:
-        raise InputError(f"{printable(path)}: expected a line of names and lines of numbers")
-    return [name.strip() for name in rows[0][1]], rows[1:]
-
-
-def orientations_of(path: str, base: Experiment) -> np.ndarray:
-    """U (n, 3, 3) of the crystals of a DIALS file in the laboratory frame of `base`. Raises InputError.
-
-    Both frames are known by the incident beam and the fast axis of the first panel.
-    """
-    beam, panel, cells = expt_crystals(read_text(path), printable(path))
-    there = facing_frame(beam, panel.fast)
-    here = facing_frame(base.beam.direction, base.detector.panels[0].fast)
-    return np.array([here.T @ there @ Crystal(*(cell.tolist())).orientation for cell in cells])
+def _text(value: dict[str, Any], key: str) -> str:
+    if not isinstance(value.get(key), str):
+        raise InputError(f"{key} is {shown_value(value.get(key))}; expected text in quotes")
+    return str(value[key])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,71 +14,41 @@ from tilesim.model.checks import finite, instance, rotations, whole_number
 from tilesim.model.crystal import FLAT
 from tilesim.model.distribution import Distribution
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
-from tilesim.physics.draws import (
-    COUNTERS,
-    EACH,
-    Array,
-    Frames,
-    axes,
-    frame_uniforms,
-    rotations_about,
-    uniform_rotations,
+from tilesim.physics.draws import Array, frame_uniforms, uniform_rotations
+from tilesim.series.latticedraws import draw_lattices, turned_about
+from tilesim.series.shots import (
+    BEAM_SHIFT,
+    BLANK,
+    CELL,
+    CELL_ANGLES,
+    CELLS,
+    DISTANCE,
+    FLUENCE,
+    MOSAIC,
+    ORIENTATION,
+    WAVELENGTH,
+    Shots,
+    counter_of,
 )
-from tilesim.series.sampled import sampled
 
 SAME = 1e-6
 """Relative difference of lengths, and difference of angles in radians, that a lattice does not know."""
+ORDERS = ("once", "cyclic", "random")
+"""Which of listed orientations a shot has."""
+CHOSEN = 2
+"""Component of the choice among orientations."""
 ELECTRONVOLT_METRES = ENERGY_TIMES_WAVELENGTH * 1e3
-COMPONENTS = 8
-"""Deviates that a quantity may have."""
-ORIENTATION, CELL, CELL_ANGLES, CELLS, WAVELENGTH, FLUENCE, BEAM_SHIFT, DISTANCE, MOSAIC, BLANK = range(10)
-"""Numbers of the quantities, which their counters begin with; new ones come behind, so that old ones stay."""
 
 
-@dataclass
-class Shots:
-    """Shots while their values are drawn."""
-
-    base: Experiment
-    frames: Frames
-    seed: int
-    columns: dict[str, Array] = field(default_factory=dict)
-    """Columns of the series"""
-
-    def values(self, what: str, quantity: int, distribution: Any, base: float, component: int = 0) -> Array:
-        """A value (n,) of each shot; a number stands for a constant. Raises InputError."""
-        if isinstance(distribution, list | tuple):
-            if component >= len(distribution):
-                raise InputError(
-                    f"draw of {what} has {len(distribution)} distributions; expected one for each component"
-                )
-            distribution = distribution[component]
-        if isinstance(distribution, int | float):
-            distribution = Distribution("constant", mean=distribution)
-        chosen = instance(f"draw of {what}", distribution, Distribution)
-        return sampled(chosen, self.frames, self.seed, counter_of(quantity, component), base, what)
-
-    def checked(self, what: str, values: Array, good: Any, expected: str) -> Array:
-        """The values themselves. Raises InputError where one of them is not good."""
-        if not good.all():
-            wrong = int(np.argmin(good))
-            hint = f"{what} of frame {self.frames[wrong]} is {values[wrong]:.6g}"
-            raise InputError(f"{hint}; expected {expected}: bounds (low, high) of the distribution keep it there")
-        return values
-
-    def cell(self) -> Array:
-        """Unit cells (n, 6), as they are drawn so far."""
-        if "unit_cell" in self.columns:
-            return self.columns["unit_cell"]
-        return np.tile(np.array(self.base.lattice.cell), (len(self.frames), 1))
-
-
-def counter_of(quantity: int, component: int = 0) -> int:
-    """The first counter of a deviate."""
-    return (quantity * COMPONENTS + component) * COUNTERS
-
-
-def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] | None = None, **draws: Any) -> Series:
+def draw(
+    base: Experiment,
+    shots: int,
+    *,
+    seed: int = 1,
+    numbers: Sequence[int] | None = None,
+    orientation_order: str | None = None,
+    **draws: Any,
+) -> Series:
     """A series of shots that vary from a base by what is drawn for each of them.
 
     The values of a frame follow from the seed and its number alone: the same in a series of any length.
@@ -96,13 +65,17 @@ def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] 
         Numbers of the frames, below 2^32; counted from 0 where not given.
     orientation : "uniform", Distribution or array, optional
         Uniform in SO(3); or that of the base turned about a random axis by an angle of a distribution, radians; or
-        matrices U, (n, 3, 3), one for each shot in order.
+        matrices U, (n, 3, 3).
+    orientation_order : "once", "cyclic" or "random", optional
+        Which of n matrices a shot has: the next one, of at least as many as there are shots ("once", where not given);
+        that of the number of the frame modulo n; or any, drawn for each frame.
     cell, cell_angles : Distribution or three of them, optional
         Lengths in metres and angles in radians of the unit cell, each drawn by itself about that of the base. Lengths
         that are equal in the base remain so, angles of 90 and 120 degrees remain, and the angles of a rhombohedral cell
         remain equal.
     cells, size : Distribution, optional
-        Unit cells along a, b and c alike, or the size of the crystal in metres, to the next whole number of cells.
+        Unit cells along a, b and c alike, or the size of the crystal along each in metres; real numbers of cells, and
+        whole ones for `strict_c`, as the reference has them.
     wavelength, energy : Distribution, optional
         Of the beam, metres, or electronvolt.
     fluence : Distribution, optional
@@ -113,6 +86,13 @@ def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] 
         Of the first panel's plane, metres; the detector moves along the beam.
     mosaic_spread : Distribution, optional
         Largest angle of the mosaic domains, radians; those of the base are scaled.
+    lattices : Distribution, optional
+        Number of lattices in the shot, whole numbers; of none the shot is blank.
+    lattice_orientation : "uniform" or Distribution, optional
+        Of each further lattice: uniform in SO(3), which it is where not given, or that of the first turned about a
+        random axis by an angle of a distribution, radians.
+    lattice_share : Distribution, optional
+        Factor on the intensity of each further lattice; 1, a crystal like the first, where not given.
     blank : float or Distribution, optional
         Probability that a shot hits no crystal; of a listed distribution 1 where it does not.
 
@@ -147,10 +127,14 @@ def draw(base: Experiment, shots: int, *, seed: int = 1, numbers: Sequence[int] 
             raise InputError(f"draws of {' and '.join(pair)}; expected one of them")
     if unknown := [name for name in draws if name not in DRAWS]:
         raise InputError(f"no draw of {unknown[0][:40]!r}; expected one of {', '.join(DRAWS)}")
-    found = Shots(instance("base of the shots", base, Experiment), frames, whole_number("seed", seed))
+    given = {name: value for name, value in draws.items() if value is not None}
+    if orientation_order is not None:
+        _check_order(orientation_order, given.get("orientation"))
+        given["orientation_order"] = orientation_order
+    found = Shots(instance("base of the shots", base, Experiment), frames, whole_number("seed", seed), given)
     for name, into in DRAWS.items():
-        if draws.get(name) is not None:
-            into(found, draws[name])
+        if name in given:
+            into(found, given[name])
     return Series(base, found.columns, numbers=frames.tolist())
 
 
@@ -196,19 +180,23 @@ def _first_equal(value: float, others: Sequence[float], own: int) -> int:
 
 def _cells(shots: Shots, cells: Any) -> None:
     drawn = shots.values("cells", CELLS, cells, float(shots.base.lattice.cells[0]))
-    shots.columns["cells"] = np.repeat(whole_cells(drawn)[:, None], 3, axis=1)
+    shots.columns["cells"] = _sized(shots, "cells", drawn, np.repeat(drawn[:, None], 3, axis=1), "a number above 0")
 
 
 def _size(shots: Shots, size: Any) -> None:
     lattice = shots.base.lattice
     drawn = shots.values("size", CELLS, size, lattice.cells[0] * lattice.cell[0])
-    shots.columns["cells"] = whole_cells(drawn[:, None] / shots.cell()[:, :3])
+    shots.columns["cells"] = _sized(shots, "size", drawn, drawn[:, None] / shots.cell()[:, :3], "metres above 0")
 
 
-def whole_cells(cells: Array) -> Array:
-    """The next whole number of cells, at least one."""
-    rounded: Array = np.maximum(np.round(cells), 1.0).astype(np.int64)
-    return rounded
+def _sized(shots: Shots, what: str, drawn: Array, cells: Array, expected: str) -> Array:
+    """Unit cells (n, 3) of a crystal whose N can be drawn. Raises InputError."""
+    if any(shots.base.lattice.cells_off_diagonal):
+        raise InputError(f"{what} is drawn of a crystal with an oriented N; expected one with a diagonal N")
+    shots.checked(what, drawn, drawn > 0, expected)
+    if shots.base.sampling.strict_c:
+        cells = np.maximum(np.round(cells), 1.0)
+    return cells
 
 
 def _wavelength(shots: Shots, wavelength: Any) -> None:
@@ -232,15 +220,34 @@ def _orientation(shots: Shots, orientation: Any) -> None:
             raise InputError(f"orientation {orientation[:40]!r}; expected uniform, a distribution or matrices")
         turned = uniform_rotations(shots.frames, shots.seed, counter_of(ORIENTATION))
     elif isinstance(orientation, int | float | Distribution):
-        angle = shots.values("orientation", ORIENTATION, orientation, 0.0, 1)
-        axis = axes(shots.frames, shots.seed, counter_of(ORIENTATION) + EACH)
-        turned = rotations_about(axis, angle) @ shots.base.lattice.orientation
+        turned = turned_about(shots, "orientation", ORIENTATION, orientation, shots.base.lattice.orientation)
     else:
-        listed = np.array(rotations("orientations", orientation)).reshape(-1, 3, 3)
-        if len(listed) < len(shots.frames):
-            raise InputError(f"{len(listed)} orientations of {len(shots.frames)} shots; expected one for each")
-        turned = listed[: len(shots.frames)]
+        turned = _listed_orientations(shots, np.array(rotations("orientations", orientation)).reshape(-1, 3, 3))
     shots.columns["orientation"] = turned.reshape(-1, 9)
+
+
+def _check_order(order: str, orientation: Any) -> None:
+    if order not in ORDERS:
+        raise InputError(f"orientation_order is {str(order)[:40]!r}; expected one of {', '.join(ORDERS)}")
+    if orientation is None or isinstance(orientation, str | int | float | Distribution):
+        raise InputError("orientation_order without matrices to choose from; expected them as orientation")
+
+
+def _listed_orientations(shots: Shots, listed: Array) -> Array:
+    """Orientations (n, 3, 3) of the shots out of a list."""
+    order, count = shots.draws.get("orientation_order", ORDERS[0]), len(listed)
+    if not count:
+        raise InputError("no orientations; expected at least one")
+    if order == "cyclic":
+        return listed[shots.frames % count]
+    if order == "random":
+        chosen = frame_uniforms(shots.frames, shots.seed, counter_of(ORIENTATION, CHOSEN)) * count
+        return listed[np.minimum(chosen.astype(np.int64), count - 1)]
+    if count < len(shots.frames):
+        raise InputError(
+            f"{count} orientations of {len(shots.frames)} shots; expected one for each, or the order cyclic or random"
+        )
+    return listed[: len(shots.frames)]
 
 
 def _mosaic_spread(shots: Shots, spread: Any) -> None:
@@ -264,12 +271,18 @@ def _beam_shift(shots: Shots, shift: Any) -> None:
 def _blank(shots: Shots, blank: Any) -> None:
     if isinstance(blank, Distribution):
         drawn = shots.values("blank", BLANK, blank, 0.0)
-        shots.columns["blank"] = shots.checked("blank", drawn, np.isin(drawn, (0.0, 1.0)), "0 or 1").astype(np.int64)
+        shots.add_blank(shots.checked("blank", drawn, np.isin(drawn, (0.0, 1.0)), "0 or 1") > 0)
         return
     share = finite("share of blank shots", blank)
     if not 0.0 <= share <= 1.0:
         raise InputError(f"share of blank shots is {share:g}; expected 0 to 1")
-    shots.columns["blank"] = (frame_uniforms(shots.frames, shots.seed, counter_of(BLANK)) < share).astype(np.int64)
+    shots.add_blank(frame_uniforms(shots.frames, shots.seed, counter_of(BLANK)) < share)
+
+
+def _of_lattices(shots: Shots, value: Any) -> None:
+    """Nothing: what is drawn of further lattices is drawn with their number."""
+    if "lattices" not in shots.draws:
+        raise InputError("lattice_orientation or lattice_share without lattices; expected how many there are")
 
 
 DRAWS: dict[str, Callable[[Shots, Any], None]] = {
@@ -284,6 +297,9 @@ DRAWS: dict[str, Callable[[Shots, Any], None]] = {
     "fluence": _fluence,
     "distance": _distance,
     "beam_shift": _beam_shift,
+    "lattices": draw_lattices,
+    "lattice_orientation": _of_lattices,
+    "lattice_share": _of_lattices,
     "blank": _blank,
 }
 """What can be drawn, in this order; each adds columns of the series."""

@@ -8,7 +8,17 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model.distribution import Distribution
-from tilesim.physics.draws import EACH, Array, Frames, NothingAccepted, accepted, frame_uniforms, gammas, normals
+from tilesim.physics.draws import (
+    EACH,
+    Array,
+    Frames,
+    NothingAccepted,
+    accepted,
+    frame_uniforms,
+    gammas,
+    normals,
+    poissons,
+)
 
 
 def sampled(distribution: Distribution, frames: Frames, seed: int, counter: int, base: float, what: str) -> Array:
@@ -55,6 +65,8 @@ def _bounded(d: Distribution, frames: Frames, seed: int, counter: int, usual: fl
             shape = (middle / (d.sd or 1.0)) ** 2
             values, good = gammas(some, seed, first, shape)
             values = values * middle / shape
+        elif d.name == "poisson":
+            values, good = poissons(some, seed, first, middle), np.ones(len(some), bool)
         else:
             deviates, good = normals(some, seed, first), np.ones(len(some), bool)
             if d.name == "lognormal":

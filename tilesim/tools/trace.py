@@ -109,7 +109,7 @@ class _Tracer:
         self._seen = 0
         self._unrotated: int | None = None
         self._ray: Ray | None = None
-        self._polar: float | Tensor = 0.0 if lowered.setup.kahn_factor is not None else 1.0
+        self._polar: float | Tensor = 0.0 if lowered.setup.polarizations else 1.0
 
     def say(self, name: str, *values: Number | Tensor | np.ndarray) -> None:
         """One value; of a list of pixels the first."""
@@ -125,9 +125,9 @@ class _Tracer:
             ("fdet_vec", setup.fast_axis),
             ("sdet_vec", setup.slow_axis),
             ("odet_vec", setup.normal),
-            ("polar_vec", setup.polarization_axis),
         ):
             self.say(name, *v.tolist())
+        self.say("polar_vec", *self._experiment.beam.polarization_axis)
         scan, lattice = self._experiment.scan, setup.lattice
         self.say("spindle_axis", *scan.axis)
         self.say("xtal_shape", lattice.shape.upper())
@@ -207,6 +207,10 @@ class _Tracer:
         self.say("incident_vec", *setup.incident[source].tolist())
         self.say("lambda_meters", setup.wavelengths[source])
         self.say("lambda_angstroms", setup.wavelengths[source] * 1e10)
+        if len(setup.polarizations) > 1:
+            kahn, axis = setup.polarizations[source]
+            self.say("kahn_factor_of_source", kahn)
+            self.say("polar_vec_of_source", *axis.tolist())
         # In 1/m whatever the name says: the instrumented builds have it so.
         self.say("scattering_vec_A_inv", *wave.q)
         length = norm(torch.stack(wave.q))[0].item()

@@ -77,6 +77,19 @@ struct FrameSums {
     alignas(64) double total[LANES], layer[LANES];
 };
 
+// The polarisation of the background into `isotropic`: that of the first source, or the mean over unlike ones.
+void polarize_water(const Setup &s, Block &b) {
+    const int64_t count = s.polarizations > 1 ? s.sources : 1;
+    for (int source = 0; source < count; source++) {
+        polarize(s, b, source);
+        const double weight = count > 1 ? s.weights[source] : 1.0;
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) b.isotropic[i] += b.factor[i] * weight;
+    }
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) b.isotropic[i] /= double(count);
+}
+
 // What a frame has of its own while a block is rendered for several of them.
 struct Frame {
     const Setup *setup;
@@ -132,10 +145,7 @@ template <class Done> void render(std::vector<Frame> &frames, Block &b, Done don
     bool settled = false;
     for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
         if (ray == 0) std::copy_n(b.omega, b.lanes, b.first_omega);
-        if (ray == 0 && watery) {
-            polarize(s, b, 0);
-            std::copy_n(b.factor, b.lanes, b.isotropic);
-        }
+        if (ray == 0 && watery) polarize_water(s, b);
 #pragma omp simd
         for (int i = 0; i < b.lanes; i++) b.absorbed[i] += begins ? b.capture[i] : 0.0;
         for (int source = 0; source < s.sources; source++) {
@@ -162,7 +172,7 @@ template <class Done> void render(std::vector<Frame> &frames, Block &b, Done don
 // Photons of a block into `result` as the reference computes them (strict.strict_photons).
 void render_strictly(const Setup &s, const Kernel &kernel, Block &b, double *result) {
     std::fill_n(b.total, b.lanes, s.background);
-    std::fill_n(b.polar, b.lanes, s.polarized ? 0.0 : 1.0);
+    std::fill_n(b.polar, b.lanes, s.polarizations ? 0.0 : 1.0);
     const bool recomputed = s.oversample_thick || s.oversample_polar || s.oversample_omega;
     bool settled = false, unrotated_start = s.unrotated_start;
     for_rays(s, b, true, [&](int64_t ray, bool, bool) {

@@ -89,11 +89,12 @@ bool scatter(const Setup &s, Block &b, int source) {
 
 // Kahn's polarisation factor of one source into `factor`.
 void polarize(const Setup &s, Block &b, int source) {
-    if (!s.polarized) return;
-    const double *incident = s.incident + 3 * source;
+    if (!s.polarizations) return;
+    const double *incident = s.incident + 3 * source, *own = s.polarization + (s.polarizations > 1 ? 4 * source : 0);
+    const double kahn_factor = own[0], *axis = own + 1;
     double beam[3] = {incident[0], incident[1], incident[2]}, magnetic[3], electric[3];
     unit(beam);
-    cross(s.polarization_axis, beam, magnetic);
+    cross(axis, beam, magnetic);
     unit(magnetic);
     cross(beam, magnetic, electric);
     unit(electric);
@@ -103,7 +104,7 @@ void polarize(const Setup &s, Block &b, int source) {
         const double cosines = square(dot(beam, x, y, z));
         const double m = square(dot(magnetic, x, y, z)), e = square(dot(electric, x, y, z)), both = m + e;
         const double cos_2psi = both > 0 ? (e - m) / (both > 0 ? both : 1.0) : 1.0;
-        const double kahn = 0.5 * (1.0 + cosines - s.kahn_factor * cos_2psi * (1.0 - cosines));
+        const double kahn = 0.5 * (1.0 + cosines - kahn_factor * cos_2psi * (1.0 - cosines));
         b.factor[i] = kahn;
     }
 }

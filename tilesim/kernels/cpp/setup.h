@@ -22,15 +22,15 @@ struct Setup {
     int64_t size;  // of this struct in bytes, to be sure that both sides mean the same
     int64_t width, shape, single, interpolate, skip;
     int64_t layers, oversample, sources, phi_steps, grain_count;
-    int64_t point_pixel, curved, absorbing, polarized, oversample_thick, oversample_polar, oversample_omega;
+    int64_t point_pixel, curved, absorbing, polarizations, oversample_thick, oversample_polar, oversample_omega;
     int64_t strict, unrotated_start, latch;  // as in physics/strict.py; latch < 0: none
     int64_t entries, parts_mixed;  // of a table, which there is for each channel; or parts of which amplitudes are mixed
     double lowest[3], highest[3], rows, length, entry;                            // table
-    double polarization_axis[3], kahn_factor;                                     // beam
     double origin[3], fast[3], slow[3], normal[3], beam[3];                       // panel
     double pixel_size, close_distance, curved_radius, layer_thickness, attenuation;
     double dmin, background, scale;
     const double *incident, *wavelengths, *weights;                               // per source
+    const double *polarization;  // (polarizations, 4) Kahn factor and field: per source, one for all, or none
     const int64_t *channel_of;                                                    // per source
     const double *values;                                                         // (channel, entry) amplitudes
     const void *squares;                                                          // their squares, of type T
