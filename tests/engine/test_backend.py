@@ -20,6 +20,7 @@ from tilesim.engine.job import lower_job, make_job
 from tilesim.engine.lazy import simulate_now
 from tilesim.errors import PlanError
 from tilesim.kernels import fused, library, tensors
+from tilesim.model import StructureFactors
 from tilesim.model.crystal import Shape
 
 compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
@@ -106,6 +107,15 @@ def test_leaving_out_exact_zeros_changes_no_bit(shape, fudge, precision):
     values, _ = fused.lower(experiment, precision).photons(EVERY_PIXEL)
     assert (all_lanes == 0).any() and all_lanes.any()
     np.testing.assert_array_equal(values, all_lanes)
+
+
+@compiler
+def test_a_blank_shot_has_the_water_alone():
+    experiment = ALL["plain"].replace(factors=StructureFactors.constant(0.0), water_size=2e-5)
+    wanted, _ = tensors.lower(experiment, "double").photons(EVERY_PIXEL)
+    values, _ = fused.lower(experiment, "double").photons(EVERY_PIXEL)
+    assert values.min() > 0 and metric(values, wanted) < 1e-12
+    assert not fused.lower(experiment.replace(water_size=0.0)).photons(EVERY_PIXEL)[0].any()
 
 
 @compiler

@@ -238,6 +238,8 @@ def lower(
     rows, length = table.shape[1:]
     mixture = np.zeros((0, 0), np.complex128) if channels.mixture is None else channels.mixture
     low = table.lowest
+    # A blank shot has amplitudes of zero: nothing is summed.
+    grains = derived.grains if sampling.strict_c or experiment.factors.highest != 0.0 else ()
     setup: dict[str, float | Sequence[float]] = {
         "width": experiment.shape[1],
         "shape": SHAPES.index(crystal.shape.value),
@@ -248,7 +250,7 @@ def lower(
         "oversample": sampling.oversample,
         "sources": len(beam.waves),
         "phi_steps": len(derived.angles),
-        "grain_count": len(derived.grains),
+        "grain_count": len(grains),
         "point_pixel": sampling.point_pixel,
         "curved": panel.curved_radius is not None,
         "absorbing": derived.absorbing,
@@ -292,10 +294,10 @@ def lower(
     }
     turned = [
         np.array([[_turned(v, scan.axis, angle) for v in grain.cell] for angle in derived.angles])
-        for grain in derived.grains
+        for grain in grains
     ]
     recipe = (experiment, precision, device, latch, None, skip)
-    return FusedKernel(experiment, setup, arrays, derived.summed, derived.grains, turned, derived.first_pixel, recipe)
+    return FusedKernel(experiment, setup, arrays, derived.summed, grains, turned, derived.first_pixel, recipe)
 
 
 def _laid_out(grains: Sequence[DerivedGrain], turned: Sequence[np.ndarray]) -> tuple[Any, list[np.ndarray]]:

@@ -228,7 +228,8 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
         frames[place].taken = &takens.emplace_back(s);
     }
     const int64_t rays = setup->layers * setup->oversample * setup->oversample;
-    const double evaluations = double(rays * setup->sources * setup->phi_steps * setup->grains[0].domains);
+    const int64_t domains = setup->grain_count ? setup->grains[0].domains : 0;
+    const double evaluations = double(rays * setup->sources * setup->phi_steps * domains);
     double solid_angle = 0;
     for (int64_t start = 0; start < count; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, count - start));
