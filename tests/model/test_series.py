@@ -89,7 +89,8 @@ def test_each_named_column_changes_what_it_names():
         "distance": [0.06, 0.09],
     }
     spectra = {"spectrum": [Spectrum([1e-10, 1.1e-10], [1, 2]), Spectrum([1e-10, 1.1e-10], [2, 1])]}
-    others = {"unit_cell", "mosaic_scale", "beam_shift", "blank"}  # tests/model/test_every_column.py
+    # tests/model/test_every_column.py
+    others = {"unit_cell", "mosaic_scale", "further_lattices", "beam_shift", "blank"}
     assert values.keys() | spectra.keys() | others == CHANGES.keys()
     for name, column in (values | spectra).items():
         first, second = Series(base, {name: column})
