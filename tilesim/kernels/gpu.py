@@ -173,6 +173,13 @@ def _lagrange(x, NODE: tl.constexpr):
 
 
 @triton.jit
+def _lagrange_at(x, node):
+    """The same for a node that is known at run time, from 0."""
+    low = tl.where(node == 0, _lagrange(x, 0), _lagrange(x, 1))
+    return tl.where(node < 2, low, tl.where(node == 2, _lagrange(x, 2), _lagrange(x, 3)))
+
+
+@triton.jit
 def _mixed_squared(parts, mixture, entry, used, SINGLE: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr):
     """|sum of factor x part|^2 at flat table indices."""
     kind = tl.float32 if SINGLE else tl.float64
@@ -241,20 +248,21 @@ def _add_orientations(
             corner_k = _clamp(tl.floor(k), low_k + 2, high_k - 3)
             corner_l = _clamp(tl.floor(l), low_l + 2, high_l - 3)
             among = tl.full([BLOCK], 0.0, tl.float64)
-            for i in tl.static_range(4):
-                for j in tl.static_range(4):
-                    start = ((corner_h + (i - 1)) * rows + corner_k + (j - 1)) * length + corner_l - 1 + origin
-                    along = tl.full([BLOCK], 0.0, tl.float64)
-                    for m in tl.static_range(4):
-                        if PARTS > 0:
-                            square = _mixed_squared(
-                                parts, mixture, start.to(tl.int32) + m, inside, SINGLE, PARTS, BLOCK
-                            )
-                            amplitude = tl.sqrt(square.to(tl.float64))
-                        else:
-                            amplitude = tl.load(values + start.to(tl.int32) + m, mask=inside, other=0.0)
-                        along += _lagrange(l - corner_l, m) * amplitude
-                    among += _lagrange(h - corner_h, i) * _lagrange(k - corner_k, j) * along
+            # A loop, not 64 copies of its body, which take half a minute to compile where amplitudes are mixed.
+            for line in range(16):
+                i, j = line // 4, line % 4
+                start = ((corner_h + (i - 1)) * rows + corner_k + (j - 1)) * length + corner_l - 1 + origin
+                along = tl.full([BLOCK], 0.0, tl.float64)
+                for m in tl.static_range(4):
+                    if PARTS > 0:
+                        square = _mixed_squared(
+                            parts, mixture, start.to(tl.int32) + m, inside, SINGLE, PARTS, BLOCK
+                        )
+                        amplitude = tl.sqrt(square.to(tl.float64))
+                    else:
+                        amplitude = tl.load(values + start.to(tl.int32) + m, mask=inside, other=0.0)
+                    along += _lagrange(l - corner_l, m) * amplitude
+                among += _lagrange_at(h - corner_h, i) * _lagrange_at(k - corner_k, j) * along
             factor = tl.where(inside, (among * among).to(kind), factor)
         if SHAPE == 0:
             # The grating function is even, so signs may go; on the node itself the ratio is N too.
