@@ -17,6 +17,7 @@ from tilesim.files.reading import printable
 from tilesim.images.absent import outside
 from tilesim.images.flatfloat import sidecar_of
 from tilesim.images.image import open_image
+from tilesim.images.listed import open_list
 from tilesim.images.pixels import Image, ImagePart, MaskedImage, NumberImage, StackedImage, check_number
 from tilesim.images.registry import Format, format_of
 from tilesim.images.stored import StoredImage
@@ -68,6 +69,8 @@ class Dataset:
     """What the caller knows of the origin of the pixels"""
     read: tuple[NamedFile, ...] = ()
     """Files that the caller read for the experiments"""
+    listed: tuple[tuple[Dataset, int], ...] = ()
+    """File of every frame and the place in it, where this is a list of them"""
 
     def __len__(self) -> int:
         """Frames."""
@@ -88,7 +91,8 @@ class Dataset:
         """The store or file, what it links to, what lies beside it, and what was read for its experiments."""
         names = [self.path, *linked_files(self.path)]
         names += [sidecar_of(self.path)] if self.format == Format.FLOAT else []
-        return (*(NamedFile("IN", name) for name in names), *self.read)
+        files = {id(one): one for one, _ in self.listed}.values()
+        return (*(NamedFile("IN", name) for name in names), *(file for one in files for file in one.inputs), *self.read)
 
     # --- experiments
 
@@ -168,6 +172,9 @@ class Dataset:
         check_number(self.path, "frame", frame, len(self))
         if panel is not None:
             check_number(self.path, "panel", panel, self.panels)
+        if self.listed:
+            own, place = self.listed[frame]
+            return own._stored(place, panel)
         if self.store is not None:
             return StoredImage(self.store, frame, panel)
         slow, fast = self.shape
@@ -269,7 +276,8 @@ def open_dataset(
     warnings: Sequence[str] = (),
     notes: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """The images and experiments of a store (a folder or URL) or of a float, SMV, CBF, TIFF, EDF or HDF5 (NXmx) file.
+    """The images and experiments of a store (a folder or URL), of a float, SMV, CBF, TIFF, EDF or HDF5 (NXmx) file, or
+    of a list of files and events (.lst).
 
     experiment  of the first frame, in place of what the file says: the others follow it by its oscillation; or one
                 for each frame
@@ -288,6 +296,16 @@ def open_dataset(
         if isinstance(stated, Series):
             _checked(stated, name, size, panels)
         return Dataset(name, form, size, panels, frames, store, stated, experiment is None, False, remarks, beside)
+    if form == Format.LST:
+        listed, known_series = open_list(name, open_dataset)
+        first_file, count = listed[0][0], len(listed)
+        stated = known_series if experiment is None else _given(experiment, count)
+        exact = experiment is None and all(own.exact for own, _ in listed)
+        remarks += tuple(dict.fromkeys(line for own, _ in listed for line in own.warnings))
+        size, panels = first_file.shape, first_file.panels
+        return Dataset(
+            name, form, size, panels, tuple(range(count)), None, stated, exact, False, remarks, beside, (), listed
+        )
     exact = False
     if experiment is not None:
         stated = ""

@@ -33,6 +33,10 @@ def open_image(
         check_number(path, "frame", frame, store.array.shape[0])
         check_number(path, "panel", panel, store.plan.panels)
         return _checked(path, StoredImage(store, frame, panel), shape)
+    if form == Format.LST:
+        from tilesim.images.dataset import open_dataset
+
+        return _checked(path, open_dataset(path).pixels(frame, panel), shape)
     if form == Format.NXMX:
         from tilesim.images.hdf5 import open_hdf5_image
 

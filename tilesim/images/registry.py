@@ -25,6 +25,8 @@ class Format(StrEnum):
     CXI = "cxi"
     """Written; read as HDF5"""
     EXPT = "expt"
+    LST = "lst"
+    """Read: a list of files and events"""
     PNG = "png"
 
 
@@ -38,6 +40,7 @@ SUFFIXES = {
     Format.NXMX: (".h5", ".hdf5", ".nxs"),
     Format.CXI: (".cxi",),
     Format.EXPT: (".expt",),
+    Format.LST: (".lst",),
     Format.PNG: (".png",),
 }
 WHOLE_SERIES = (Format.STORE, Format.NXMX, Format.CXI, Format.EXPT)
@@ -55,12 +58,16 @@ FOREIGN = {b"\x89PNG\r\n": "PNG", b"P5": "PGM", b"\x93NUMPY": "numpy", b"\xff\xd
 def format_of(path: str | os.PathLike[str]) -> Format:
     """The format of a file by its content, of a folder or URL a store; float where it is none of the others.
 
+    A list of images is known by its name, .lst.
+
     Raises InputError where it cannot be read, or is of a format known to be none of ours.
     """
     name = os.fspath(path)
     if "://" in name or os.path.isdir(name):
         return Format.STORE
     file_size(path)
+    if name.lower().endswith(SUFFIXES[Format.LST]):
+        return Format.LST
     start = read_bytes(path, 0, START)
     if not start:
         raise InputError(f"{printable(path)}: expected an image, found an empty file")

@@ -70,12 +70,12 @@ def read_series(root: zarr.Group, numbers: Iterable[int], names: Iterable[str] =
     try:
         group = group_in(root, GROUP, where)
         base = array_in(group, "base", where)
+        arrays = _arrays(group_in(group, COLUMNS, where), where) if COLUMNS in names_of(group) else {}
     except KeyError as error:
         raise InputError(f"its {error.args[0]} is gone") from None
     found = {kind: _Tables(group, kind, where) for kind in _READ}
     first = _experiment(_read_json(base), found)
     columns: dict[str, Any] = {}
-    arrays = _arrays(group_in(group, COLUMNS, where), where) if COLUMNS in names_of(group) else {}
     for name, array in arrays.items():
         part, _, field = name.partition(".")
         columns[name] = array[...] if "json" not in array.attrs else _values(array, part, field, found)

@@ -34,7 +34,7 @@ from tilesim.images.tiff import write_tiff
 from tilesim.model import Experiment
 from tilesim.tools.crystfel import Beside, ExportedStills, command_line, write_beside
 
-EXPORTED = tuple(form for form in Format if form != Format.STORE)
+EXPORTED = tuple(form for form in Format if form not in (Format.STORE, Format.LST))
 SIGNED_LIMIT = 2**31 - 1
 
 

@@ -18,6 +18,7 @@ from tilesim.files.templates import check_template, fill, fill_panel, one_for_ma
 from tilesim.images.dataset import Dataset
 from tilesim.images.flatfloat import float_files
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format, format_named
+from tilesim.images.stills import stills_of
 from tilesim.series.filling import Filling, Finisher, fill_stores, telling_what_is_kept
 from tilesim.series.provenance import shown, versions
 from tilesim.series.results import Missing
@@ -31,7 +32,7 @@ from tilesim.tools.export import Selection, export_images
 from tilesim.tools.noise import PIXEL_TYPES, NoiseFigures, PixelType
 from tilesim.tools.noisejob import NoiseJob, PanelFigures
 
-NOISY = (Format.STORE, Format.FLOAT, Format.SMV, Format.CBF, Format.TIFF, Format.EDF, Format.NXMX)
+NOISY = (Format.STORE, Format.FLOAT, Format.SMV, Format.CBF, Format.TIFF, Format.EDF, Format.NXMX, Format.CXI)
 MARKED = 2.0**31 - 3
 """Largest count of formats whose readers take larger ones for marks of pixels without a value."""
 FIXED = {
@@ -92,8 +93,10 @@ def file_names(target: str, job: NoiseJob) -> list[str]:
     numbers, panels = job.numbers, job.panels
     names = {(frame, panel): fill(target, frame, panel) for frame in numbers for panel in panels}
     distinct = list(dict.fromkeys(names.values()))
-    if form in (Format.CBF, Format.NXMX):
+    if form in (Format.CBF, Format.NXMX, Format.CXI):
         job.source.series  # noqa: B018  (their headers need a geometry)
+    if form == Format.CXI:
+        stills_of(job.source.series.take(job.frames))  # what CrystFEL cannot describe shows at once
     if form in WHOLE_SERIES:
         if len(distinct) > 1:
             raise InputError(f"{printable(target)}: one such file holds all frames; expected no braces")

@@ -242,6 +242,9 @@ def fluence_of(data: Dataset) -> float | None:
 
 def identity(data: Dataset) -> dict[str, Any]:
     """Digest by which a source is recognised; of a file, of all its bytes."""
+    if data.listed:
+        files = {id(one): one for one, _ in data.listed}.values()
+        return {"digest": _digest({one.path: digest_of(one.path) for one in files} | {"list": digest_of(data.path)})}
     if data.store is None:
         return {"digest": digest_of(data.path)}
     known = {name: data.attributes.get(name) for name in ("digest", "job_digest", "status")}
