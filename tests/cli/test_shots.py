@@ -60,12 +60,25 @@ def test_shots_are_frames_whose_draws_are_coordinates_of_the_store(batch, tilesi
     hit = blank.index(0)
     pixels = api.simulate_now(data.experiment(hit), device="cpu", backend="eager")
     assert pixels.max() > 0 and np.allclose(data.image(hit).compute(), pixels, rtol=1e-5)
+    # A blank shot has no cell, nor has it another one.
+    told = json.loads(tilesim("info", "s.zarr", "--json").out)["varies"]
+    hits = [value for value, nothing in zip(known["cells"], blank, strict=True) if not nothing]
+    assert told["cells"]["different"] == len(set(hits)) == 9 - sum(blank)
     # A frame belongs to seed and number: in a shorter batch it is the same.
     assert series_of(folder, SHOTS.replace("shots = 6", "shots = 2"))[1] == data.experiment(1)
     assert tilesim("export", "s.zarr", "one.expt", "--frame", hit).status == 0
     beam = json.loads((folder / "one.expt").read_text())["beam"][0]
     assert beam["wavelength"] == pytest.approx(known["wavelength"][hit], rel=1e-9)
     assert batch(SHOTS + "[[experiment]]\n[[experiment]]\nshots = 3\n", "--resume").status == 0
+
+
+def test_a_store_whose_columns_are_gone_is_one_line(batch, tilesim, folder):
+    assert batch(SHOTS).status == 0
+    (folder / "s.zarr/experiments/columns/zarr.json").unlink()
+    for words in (("info", "s.zarr"), ("info", "s.zarr", "--json"), ("rerun", "s.zarr")):
+        done = tilesim(*words)
+        assert done.status == 2 and "experiments/columns" in done.err and "is gone" in done.err
+        assert done.err.count("\n") == 1
 
 
 def test_lattices_are_in_store_image_and_exports(batch, tilesim, folder):

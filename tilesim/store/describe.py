@@ -129,12 +129,23 @@ def geometry_of(experiment: Experiment) -> dict[str, Any]:
 
 
 def _range(one: FrameCoordinate) -> dict[str, Any]:
-    """Units, number of different values, and for plain numbers the least and the greatest."""
-    about: dict[str, Any] = {"units": one.units, "different": len(set(one.values))}
-    numbers = [value for value in one.values if isinstance(value, int | float) and not math.isnan(value)]
-    if len(numbers) == len(one.values):
+    """Units, number of different values, and for plain numbers the least and the greatest.
+
+    A frame that has no value, as a blank shot has no cell, does not count.
+    """
+    there = [value for value in one.values if not _is_absent(value)]
+    about: dict[str, Any] = {"units": one.units, "different": len(set(there))}
+    numbers = [value for value in there if isinstance(value, int | float)]
+    if numbers and len(numbers) == len(there):
         about |= {"minimum": min(numbers), "maximum": max(numbers)}
     return about
+
+
+def _is_absent(value: Any) -> bool:
+    """Whether a value is NaN, or all of a tuple are."""
+    if isinstance(value, tuple):
+        return all(map(_is_absent, value))
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _experiments(store: Store) -> dict[str, Any] | None:
@@ -144,7 +155,10 @@ def _experiments(store: Store) -> dict[str, Any] | None:
     if GROUP not in names_of(store.group):
         return None
     group = group_in(store.group, GROUP, store.name)
-    columns = names_of(group_in(group, COLUMNS, store.name)) if COLUMNS in names_of(group) else []
+    try:
+        columns = names_of(group_in(group, COLUMNS, store.name)) if COLUMNS in names_of(group) else []
+    except KeyError as error:
+        raise InputError(f"{store.name}: its {error.args[0]} is gone") from None
     return {"tables": group.attrs.get("tables") is True, "columns": columns}
 
 
