@@ -79,6 +79,11 @@ READERS: dict[str, list[tuple[str, ...]]] = {
     "sizes.txt": [(*RUN, *FILES, "--domain-sizes", "sizes.txt")],
     "shots.toml": [("batch", "shots.toml"), ("batch", "shots.toml", "--truth"), ("batch", "shots.toml", "--dry-run")],
     "rows.toml": [("batch", "rows.toml")],
+    "x.lst": [
+        ("export", "x.lst", "o_{frame}.tif", "--round"),
+        ("noise", "x.lst", "o.cxi"),
+        ("compare", "x.lst", "f.bin", "--frame", "1,0"),
+    ],
     "v.csv": [("batch", "shots.toml"), ("batch", "rows.toml")],
     "n.h5": [(*GEOMETRY, "n.h5")],
     "master.h5": [],

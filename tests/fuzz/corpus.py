@@ -44,6 +44,7 @@ TEXTS = {
     "rows.toml": 'flags = "-mat A.mat -hkl P1.hkl -N 2 -lambda 1.5 -distance 100 -pixel 1 -detpixels 6 -oversample 1"\n'
     'zarr = "d.zarr"\nshots = 2\n[draw]\norientation = { csv = "v.csv", quaternion = ["w", "x", "y", "z"] }\n'
     'N = { distribution = "choice", values = [2, 3], weights = [1, 2] }\n[zip]\nphi = [1, 2]\n',
+    "x.lst": "n.h5 //0\nn.h5 //1\n",
     "v.csv": "mm, w, x, y, z\n100, 1, 0, 0, 0\n101, 0, 1, 0, 0\n102, 0.6, 0, 0.8, 0\n",
     "mask.img": "{\nHEADER_BYTES=512;\nDIM=2;\nBYTE_ORDER=little_endian;\nTYPE=unsigned_short;\nSIZE1=6;\nSIZE2=6;\n"
     "PIXEL_SIZE=1;\n}\n\f".ljust(512)
@@ -57,6 +58,7 @@ STORES = ("z.zarr", "levels.zarr", "t.zarr")
 BESIDE = {
     "shots.toml": ("x.stream", "v.csv"),
     "rows.toml": ("v.csv",),
+    "x.lst": ("n.h5",),
     "drawn.toml": ("x.stream", "d.expt", "v.csv"),
 }
 """Files that files read."""

@@ -293,8 +293,7 @@ def lower(
         "mixture": mixture.view(np.float64),
     }
     turned = [
-        np.array([[_turned(v, scan.axis, angle) for v in grain.cell] for angle in derived.angles])
-        for grain in grains
+        np.array([[_turned(v, scan.axis, angle) for v in grain.cell] for angle in derived.angles]) for grain in grains
     ]
     recipe = (experiment, precision, device, latch, None, skip)
     return FusedKernel(experiment, setup, arrays, derived.summed, grains, turned, derived.first_pixel, recipe)

@@ -255,9 +255,7 @@ def _add_orientations(
                 along = tl.full([BLOCK], 0.0, tl.float64)
                 for m in tl.static_range(4):
                     if PARTS > 0:
-                        square = _mixed_squared(
-                            parts, mixture, start.to(tl.int32) + m, inside, SINGLE, PARTS, BLOCK
-                        )
+                        square = _mixed_squared(parts, mixture, start.to(tl.int32) + m, inside, SINGLE, PARTS, BLOCK)
                         amplitude = tl.sqrt(square.to(tl.float64))
                     else:
                         amplitude = tl.load(values + start.to(tl.int32) + m, mask=inside, other=0.0)
