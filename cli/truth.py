@@ -14,22 +14,10 @@ import click
 )
 def command(store: str, reflections: str | None, labels: str | None, least: float) -> None:
     """Write what STORE, of a run with --truth, knows of its shots as tables: docs/truth.md."""
-    from tilesim.files.inventory import NamedFile, check_files
-    from tilesim.files.replace import all_together
-    from tilesim.files.tables import check_table
     from tilesim.images.dataset import open_dataset
-    from tilesim.tools.truth import write_labels, write_reflections
+    from tilesim.tools.truth import Truth
 
-    wanted = (("--reflections", reflections, write_reflections), ("--labels", labels, write_labels))
-    tables = [(NamedFile(option, path), write) for option, path, write in wanted if path is not None]
-    if not tables:
+    if reflections is None and labels is None:
         raise click.UsageError("nothing to write; expected --reflections FILE, --labels FILE or both")
-    check_files([NamedFile("STORE", store)], [file for file, _ in tables])
-    for file, _ in tables:
-        check_table(file.path)
-    data = open_dataset(store)
-    with all_together():
-        for file, write in tables:
-            write(data, file.path, least)
-    for file, _ in tables:
-        click.echo(f"wrote {file.path}")
+    for path in Truth(open_dataset(store), least).write(reflections, labels):
+        click.echo(f"wrote {path}")

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from experiments import ALL
 
+from tilesim.compute import tile_truth
 from tilesim.engine.backend import resolve_device
+from tilesim.engine.job import lower_job, make_job
 from tilesim.engine.lazy import simulate_now
 from tilesim.errors import PlanError
+from tilesim.tiling.tile import Tile
+from tilesim.tools.verbs import run, truth
 
 
 def cuda() -> bool:
@@ -26,6 +30,33 @@ def test_the_gpu_agrees_with_the_cpu_in_double(name, precision, limit, backend):
     image = simulate_now(ALL[name], precision, "cuda", backend)
     error = np.abs(image - expected) / np.maximum(np.abs(expected), 1e-6 * np.abs(expected).max())
     assert error.max() < max(limit, 1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not cuda(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:TRITON")
+@pytest.mark.parametrize("backend", ["eager", "fused"])
+@pytest.mark.parametrize("name", [name for name, one in ALL.items() if not one.sampling.strict_c])
+def test_the_truth_on_the_gpu_agrees_with_the_cpu_in_double(name, backend):
+    whole = Tile(0, 0, 0, 23, 0, 31)
+    kernels = (
+        lower_job(make_job(ALL[name], None, *how))
+        for how in (("double", "cpu", "eager"), ("mixed", "cuda", backend), ("double", "cuda", backend))
+    )
+    expected, *found = (tile_truth(kernel, whole) for kernel in kernels)
+    assert expected[0].max() > 0
+    bright = expected[0] > 1e-9 * expected[0].max()
+    for one in found:
+        np.testing.assert_allclose(one[0], expected[0], rtol=1e-5, atol=1e-9 * expected[0].max())
+        np.testing.assert_allclose(one[1:, bright], expected[1:, bright], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not cuda(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:TRITON")
+def test_a_store_of_the_gpu_has_its_truth(tmp_path):
+    run(ALL["rich"], store=tmp_path / "x.zarr", truth=True, device="cuda", progress=False)
+    assert truth(tmp_path / "x.zarr").labels["photons"][0] > 0
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "cuda:x", "cpu:1", ""])

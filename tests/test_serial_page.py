@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("serial")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert [kind for kind, _ in blocks] == ["sh", "sh", "sh", "sh", "python"]
+    assert [kind for kind, _ in blocks] == ["sh", "sh", "sh", "sh", "sh", "python"]
     for kind, block in blocks:
         words = [sys.executable, "-c"] if kind == "python" else ["sh", "-e", "-c"]
         code = block.replace("shots = 200\n", f"shots = {SHOTS}\n")
@@ -53,3 +53,18 @@ def test_all_programs_get_the_same_noisy_shots(folder):
     stream = (folder / "truth.stream").read_text()
     assert stream.count("Begin chunk") == SHOTS > stream.count("Begin crystal") > 0
     assert len((folder / "shots.lst").read_text().split("\n")) == SHOTS + 1
+
+
+def test_the_truth_says_what_the_shots_are_of(folder):
+    data = tilesim.open(folder / "shots.zarr")
+    with h5py.File(folder / "labels.h5") as file:
+        labels = {name: file[name][...] for name in file}
+    blank = [data.experiment(k).crystal is None for k in range(SHOTS)]
+    assert (labels["hit"] == 0).tolist() == blank
+    rows = np.genfromtxt(folder / "reflections.csv", delimiter=",", names=True)
+    assert len(rows) > 50 and {*rows["frame"]} == {k for k in range(SHOTS) if not blank[k]}
+    assert 0 < rows["partiality"].min() < 0.5 * rows["partiality"].max() < 0.5
+    brightest = rows[rows["photons"].argmax()]
+    pixel = tuple(int(brightest[name]) for name in ("panel", "slow", "fast"))
+    image = np.asarray(data.image(int(brightest["frame"])))
+    assert image[pixel] > 10 * np.median(image[pixel[0]])

@@ -53,6 +53,7 @@ _HOMES = {
     "radial_average": "tilesim.tools.verbs",
     "resolution": "tilesim.tools.verbs",
     "run": "tilesim.tools.verbs",
+    "truth": "tilesim.tools.verbs",
     "from_nanobragg": "tilesim.nanobragg.resolve",
     "Instrument": "tilesim.model.instrument",
     "ScanPoint": "tilesim.model.instrument",

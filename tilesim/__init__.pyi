@@ -59,6 +59,7 @@ from tilesim.tools.verbs import preview as preview
 from tilesim.tools.verbs import radial_average as radial_average
 from tilesim.tools.verbs import resolution as resolution
 from tilesim.tools.verbs import run as run
+from tilesim.tools.verbs import truth as truth
 
 __version__: str
 __all__: list[str]

@@ -12,6 +12,7 @@ import tilesim
 from tilesim import InputError
 from tilesim.geometry.prediction import predicted
 from tilesim.model import Shape, StructureFactors
+from tilesim.tools.partiality import partialities
 from tilesim_cli.truth import command
 
 CRYSTAL = plain().crystal.replace(shape=Shape.GAUSS_HKL)
@@ -49,7 +50,8 @@ def test_reflections_lie_where_they_are_predicted_with_all_photons(stored, tmp_p
         assert row["frame"] == 0 and row["resolution"] == pytest.approx(d) and row["wavelength"] == pytest.approx(1.0)
         if hkl in places and 3 < row["slow"] < 20 and 3 < row["fast"] < 28 and row["photons"] > 100:
             near.append(float(np.hypot(*np.subtract(places[hkl], (row["slow"], row["fast"])))))
-    assert len(near) > 3 and max(near) < 0.7
+        assert row["partiality"] == pytest.approx(partialities(SHOT, np.array([hkl]))[0], rel=1e-12)
+    assert len(near) > 3 and max(near) < 0.7 and 0 < rows[0]["partiality"] < 1
     bare = tilesim.simulate_now(SHOT.replace(water_size=0.0), backend="eager")
     total = bare.sum(dtype=float)  # some of them around the direct beam
     assert 0.8 * total < sum(row["photons"] for row in rows) < total
@@ -75,6 +77,16 @@ def test_parquet_has_the_same_rows(stored, tmp_path):
     assert parquet.read_table(tmp_path / "r.parquet").to_pylist() == rows_of(tmp_path / "r.csv")
 
 
+def test_python_gives_the_columns_that_files_hold(stored, tmp_path):
+    known = tilesim.truth(tilesim.open(stored), reflections=tmp_path / "r.csv", labels=tmp_path / "l.csv", least=5)
+    for table, name in ((known.reflections, "r.csv"), (known.labels, "l.csv")):
+        rows = rows_of(tmp_path / name)
+        assert list(table) == list(rows[0]) and len(rows) == len(table["frame"])
+        for column, values in table.items():
+            np.testing.assert_array_equal(values, [row[column] for row in rows])
+    assert known.reflections["photons"].min() >= 5 > tilesim.truth(stored).reflections["photons"].min() > 1
+
+
 def test_what_cannot_be_written_is_one_line(stored, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     for name, why in (("r.parquet", "takes pyarrow, which is not installed"), ("r.txt", "no ending of a table")):
@@ -83,6 +95,12 @@ def test_what_cannot_be_written_is_one_line(stored, tmp_path, monkeypatch):
     tilesim.run(SHOT, store=tmp_path / "without.zarr", backend="eager", progress=False)
     done = CliRunner().invoke(command, [str(tmp_path / "without.zarr"), "--labels", str(tmp_path / "l.csv")])
     assert "holds no truth" in str(done.exception)
+    with pytest.raises(InputError, match="holds no truth"):
+        tilesim.truth(tmp_path / "without.zarr")
+    with pytest.raises(InputError, match="least is -1; expected a number of 0 or more"):
+        tilesim.truth(stored, least=-1)
+    with pytest.raises(InputError, match="named for two outputs"):
+        tilesim.truth(stored, reflections=tmp_path / "r.csv", labels=tmp_path / "r.csv")
     two = SHOT.replace(other_crystals=(CRYSTAL.rotated((0.0, 0.0, 1.0), 0.3),))
     tilesim.run(two, store=tmp_path / "two.zarr", truth=True, backend="eager", progress=False)
     done = CliRunner().invoke(command, [str(tmp_path / "two.zarr"), "--reflections", str(tmp_path / "r.csv")])

@@ -64,7 +64,7 @@ def _hdf5(path: str, empty: Block) -> Iterator[Append]:
     h5py = need("h5py", "writing HDF5 tables")
     with h5py.File(path, "w") as file:
         for name, values in empty.items():
-            file.create_dataset(name, data=values, maxshape=(None,), chunks=(4096,))
+            file.create_dataset(name, data=values, maxshape=(None,), chunks=(4096,), compression="gzip")
 
         def append(block: Block) -> None:
             for name in empty:

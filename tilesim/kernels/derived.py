@@ -85,7 +85,7 @@ def derive(experiment: Experiment, precision: str) -> Derived:
         summed=summed_type(experiment, precision),
         angles=angles,
         first_pixel=first_pixel,
-        grains=tuple(_grains(experiment, angles)),
+        grains=tuple(derive_grains(experiment, angles)),
         layer_thickness=sensor.layer_thickness if sensor else 0.0,
         attenuation=sensor.attenuation_at(experiment.beam.wavelength) if sensor else 0.0,
         absorbing=sensor is not None or nothing_captured,
@@ -97,7 +97,7 @@ def derive(experiment: Experiment, precision: str) -> Derived:
     )
 
 
-def _grains(experiment: Experiment, angles: Sequence[float]) -> Iterator[DerivedGrain]:
+def derive_grains(experiment: Experiment, angles: Sequence[float]) -> Iterator[DerivedGrain]:
     """Every size of every crystal; weights are relative to the steps of the experiment."""
     for crystal in experiment.crystals:
         mosaic, weight = _mosaic(crystal, experiment.scan.axis, angles), crystal.share

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.tables import Block, write_table
+from tilesim.files.inventory import NamedFile, check_files
+from tilesim.files.replace import all_together
+from tilesim.files.tables import Block, check_table, write_table
 from tilesim.images.dataset import Dataset
 from tilesim.model import Experiment
 from tilesim.store.truth import StoredTruth
+from tilesim.tools.partiality import partialities
 
 WHOLE = ("frame", "panel", "h", "k", "l", "pixels")
-REFLECTIONS = (*WHOLE, "fast", "slow", "photons", "wavelength", "resolution")
-"""Columns of a table of reflections: positions in pixels from the outer corner of pixel (0, 0), lengths in angstrom."""
+REFLECTIONS = (*WHOLE, "fast", "slow", "photons", "wavelength", "resolution", "partiality")
+"""Columns of a table of reflections: positions in pixels from the outer corner of pixel (0, 0), lengths in angstrom,
+shares of the full intensity."""
 LEAST = 1.0
 """Photons of a reflection that is listed."""
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -28,23 +36,47 @@ LARGEST_INDEX = 2**20
 """Miller indices below this are distinguished."""
 
 
-def write_reflections(data: Dataset, path: str, least: float = LEAST) -> None:
-    """Write the reflections of all frames to a table. Raises InputError, StoreError."""
-    truth = stored_truth(data)
-    for place in range(len(data)):
-        if (count := len(data.experiment(place).crystals)) > 1:
-            raise InputError(
-                f"{data.path}: frame {data.frames[place]} has {count} lattices; expected one for reflections"
-            )
-    write_table(
-        path, _empty(REFLECTIONS, WHOLE), (reflections(data, truth, place, least) for place in range(len(data)))
-    )
+@dataclass(frozen=True)
+class Truth:
+    """What a store knows of its shots: tables of all frames, computed when they are asked for."""
 
+    data: Dataset
+    least: float = LEAST
+    """Photons of a reflection that counts"""
 
-def write_labels(data: Dataset, path: str, least: float = LEAST) -> None:
-    """Write a row of labels for every frame to a table. Raises InputError, StoreError."""
-    truth = stored_truth(data)
-    write_table(path, _empty(LABELS, COUNTED), (_labels(data, truth, place, least) for place in range(len(data))))
+    @cached_property
+    def reflections(self) -> dict[str, np.ndarray]:
+        """A row for every reflection on a panel of a frame: columns by name. Raises InputError, StoreError."""
+        return _joined(REFLECTIONS, self._reflections())
+
+    @cached_property
+    def labels(self) -> dict[str, np.ndarray]:
+        """A row for every frame: columns by name. Raises InputError, StoreError."""
+        return _joined(LABELS, self._labels())
+
+    def write(self, reflections: str | None = None, labels: str | None = None) -> tuple[str, ...]:
+        """Write tables, all or none; the names of the files. Raises InputError, StoreError."""
+        stored_truth(self.data)
+        tables = (
+            (NamedFile("--reflections", reflections or ""), _empty(REFLECTIONS, WHOLE), self._reflections()),
+            (NamedFile("--labels", labels or ""), _empty(LABELS, COUNTED), self._labels()),
+        )
+        wanted = [table for table, path in zip(tables, (reflections, labels), strict=True) if path is not None]
+        check_files(self.data.inputs, [file for file, _, _ in wanted])
+        for file, _, _ in wanted:
+            check_table(file.path)
+        with all_together():
+            for file, empty, blocks in wanted:
+                write_table(file.path, empty, blocks)
+        return tuple(file.path for file, _, _ in wanted)
+
+    def _reflections(self) -> Iterator[Block]:
+        for place in range(len(self.data)):
+            yield reflections(self.data, stored_truth(self.data), place, self.least)
+
+    def _labels(self) -> Iterator[Block]:
+        for place in range(len(self.data)):
+            yield _labels(self.data, stored_truth(self.data), place, self.least)
 
 
 def stored_truth(data: Dataset) -> StoredTruth:
@@ -57,12 +89,21 @@ def stored_truth(data: Dataset) -> StoredTruth:
 
 
 def reflections(data: Dataset, truth: StoredTruth, place: int, least: float = LEAST) -> Block:
-    """The reflections of one frame, those of at least so many photons, panel by panel.
+    """The reflections of one frame, those of at least so many photons, panel by panel. Raises InputError.
 
     Every pixel counts for the reflection that its mean Miller indices are nearest to; the direct beam is left out.
     """
+    experiment = data.experiment(place)
+    if (count := len(experiment.crystals)) > 1:
+        raise InputError(f"{data.path}: frame {data.frames[place]} has {count} lattices; expected one for reflections")
+    found = _found(data, truth, place, least)
+    return {**found, "partiality": partialities(experiment, np.stack([found[name] for name in "hkl"], axis=1))}
+
+
+def _found(data: Dataset, truth: StoredTruth, place: int, least: float) -> Block:
+    """The same without partialities, of any number of lattices."""
     parts = [_on_panel(data, truth, place, panel, least) for panel in range(data.panels)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in REFLECTIONS}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _on_panel(data: Dataset, truth: StoredTruth, place: int, panel: int, least: float) -> Block:
@@ -100,7 +141,7 @@ def _resolution(experiment: Experiment, node: np.ndarray) -> np.ndarray:
 
 def _labels(data: Dataset, truth: StoredTruth, place: int, least: float) -> Block:
     """One row; numbers of a crystal that is not there are NaN."""
-    experiment, found = data.experiment(place), reflections(data, truth, place, least)
+    experiment, found = data.experiment(place), _found(data, truth, place, least)
     crystals, nodes = experiment.crystals, {*zip(*(found[name].tolist() for name in "hkl"), strict=True)}
     values = {
         "frame": data.frames[place],
@@ -131,3 +172,8 @@ def _photons(truth: StoredTruth, place: int, panel: int) -> float:
 
 def _empty(names: tuple[str, ...], whole: tuple[str, ...]) -> Block:
     return {name: np.empty(0, np.int64 if name in whole else np.float64) for name in names}
+
+
+def _joined(names: tuple[str, ...], blocks: Iterator[Block]) -> dict[str, np.ndarray]:
+    some = list(blocks)
+    return {name: np.concatenate([block[name] for block in some]) for name in names}

@@ -1,4 +1,4 @@
-"""The verbs of `import tilesim`: run, open, export, preview, add noise; resolution and radial averages."""
+"""The verbs of `import tilesim`: run, open, export, preview, add noise, truth; resolution and radial averages."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tilesim.series.results import Results
     from tilesim.tools.export import ExportResult
     from tilesim.tools.measuring import NoiseResult
+    from tilesim.tools.truth import Truth
 
 Path = str | os.PathLike[str]
 SHELLS = 100
@@ -283,6 +284,49 @@ def preview(
         raise InputError(f"preview has no choice {wrong!r}; expected one of {', '.join(known)}")
     place = 0 if frame is None else data.place(frame)
     return draw_dataset(data, out, place, panel, PreviewChoices(**choices))
+
+
+def truth(
+    data: Dataset | Path, *, reflections: Path | None = None, labels: Path | None = None, least: float = 1.0
+) -> Truth:
+    """Tables of the reflections and of the labels of every shot in a store of a run with ``truth=True``.
+
+    Parameters
+    ----------
+    data : Dataset or path
+        The store; all its pixels must be there.
+    reflections, labels : path, optional
+        Files to write a table to: .csv, .h5, or .parquet where pyarrow is installed.
+    least : float
+        Photons of a reflection that counts.
+
+    Returns
+    -------
+    Truth
+        Its ``reflections``, a row for each on a panel of a frame, and ``labels``, a row for each frame, are arrays (n,)
+        by the name of the column (docs/truth.md), as `pandas.DataFrame` takes them; computed when they are asked for.
+
+    Raises
+    ------
+    InputError, StoreError
+        Where the store holds no truth, is not complete, or a table cannot be written; then none is.
+
+    Examples
+    --------
+    >>> import tempfile, tilesim
+    >>> flags = "-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100 -fluence 1e26"
+    >>> store = f"{tempfile.mkdtemp()}/x.zarr"
+    >>> _ = tilesim.run(tilesim.from_nanobragg(flags), store=store, truth=True)
+    >>> known = tilesim.truth(store)
+    >>> known.labels["frame"].tolist(), [round(x, 2) for x in known.reflections["partiality"].tolist()][:3]
+    ([0], [0.94, 0.99, 1.0])
+    """
+    from tilesim.model.checks import not_negative
+    from tilesim.tools.truth import Truth
+
+    known = Truth(_dataset(data), not_negative("least", least))
+    known.write(*(None if path is None else os.fspath(path) for path in (reflections, labels)))
+    return known
 
 
 @overload
