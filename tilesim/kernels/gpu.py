@@ -156,18 +156,14 @@ def _sin_pi(x, pi, SINGLE: tl.constexpr):
 
 
 @triton.jit
-def _lagrange(x, NODE: tl.constexpr):
-    """Weight of node NODE of -1, 0, 1, 2 at x."""
+def _lagrange(x, node):
+    """Weight of a node, numbered from 0, of -1, 0, 1, 2 at x."""
     below = x + 1
     above = x - 1
     far = x - 2
-    if NODE == 0:
-        return -x * above * far / 6
-    if NODE == 1:
-        return below * above * far / 2
-    if NODE == 2:
-        return -below * x * far / 2
-    return below * x * above / 6
+    inner = tl.where(node == 1, below * above * far / 2, -below * x * far / 2)
+    outer = tl.where(node == 0, -x * above * far / 6, below * x * above / 6)
+    return tl.where((node == 1) | (node == 2), inner, outer)
 
 
 @triton.jit
@@ -239,8 +235,9 @@ def _add_orientations(
             corner_k = _clamp(tl.floor(k), low_k + 2, high_k - 3)
             corner_l = _clamp(tl.floor(l), low_l + 2, high_l - 3)
             among = tl.full([BLOCK], 0.0, tl.float64)
-            for i in tl.static_range(4):
-                for j in tl.static_range(4):
+            # Unrolled along l alone: all 64 neighbours of a mixture of parts take half a minute to compile.
+            for i in tl.range(4, loop_unroll_factor=1):
+                for j in tl.range(4, loop_unroll_factor=1):
                     start = ((corner_h + (i - 1)) * rows + corner_k + (j - 1)) * length + corner_l - 1 + origin
                     along = tl.full([BLOCK], 0.0, tl.float64)
                     for m in tl.static_range(4):
