@@ -15,11 +15,24 @@ settings.register_profile(
 settings.load_profile("tilesim")
 
 
-@pytest.fixture
-def cluster():
-    """`cluster(2)` starts a scheduler and worker processes with nannies; all end with the test."""
-    distributed = pytest.importorskip("distributed")
+@pytest.fixture(scope="session")
+def forks():
+    """Worker processes are forked, as those of `--workers` are: where they are spawned each imports for a second."""
+    pytest.importorskip("distributed")
     import dask
+
+    from tilesim.engine.forks import begin
+
+    begin()
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        yield
+
+
+@pytest.fixture
+def cluster(forks):
+    """`cluster(2)` starts a scheduler and worker processes with nannies; all end with the test."""
+    import dask
+    import distributed
 
     running = []
 

@@ -52,12 +52,12 @@ from tilesim.reflections.hkl import read_hkl as read_hkl
 from tilesim.series.draws import draw as draw
 from tilesim.spectra.files import read_spectrum as read_spectrum
 from tilesim.spectra.sase import sase_spectrum as sase_spectrum
+from tilesim.tools.radial import radial_average as radial_average
+from tilesim.tools.radial import resolution as resolution
 from tilesim.tools.verbs import add_noise as add_noise
 from tilesim.tools.verbs import export as export
 from tilesim.tools.verbs import open as open
 from tilesim.tools.verbs import preview as preview
-from tilesim.tools.verbs import radial_average as radial_average
-from tilesim.tools.verbs import resolution as resolution
 from tilesim.tools.verbs import run as run
 from tilesim.tools.verbs import truth as truth
 

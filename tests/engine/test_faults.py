@@ -236,7 +236,10 @@ def test_what_waits_for_a_paused_worker_is_sent_to_another(connected, tmp_path):
 
 @pytest.fixture
 def stopped():
-    """`stopped(found)` stops all workers of a cluster, as a debugger does, until the test ends."""
+    """`stopped(found)` stops all workers of a cluster, as a debugger does, until the test ends.
+
+    It is asked for behind the cluster, which would wait for them when it ends before they go on.
+    """
     pids = []
 
     def stop(found):
@@ -251,7 +254,7 @@ def stopped():
 
 
 def test_where_all_workers_are_stopped_the_run_says_so_and_ends_after_the_timeout(
-    stopped, connected, tmp_path, monkeypatch
+    connected, stopped, tmp_path, monkeypatch
 ):
     for name in ("SILENT_SECONDS", "ANSWER_SECONDS"):
         monkeypatch.setattr(cluster, name, 1.0)

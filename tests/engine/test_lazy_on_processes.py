@@ -8,7 +8,7 @@ from tilesim.engine.lazy import simulate, simulate_now
 
 
 @pytest.fixture(scope="module")
-def client():
+def client(forks):
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(

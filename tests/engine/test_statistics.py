@@ -22,17 +22,18 @@ PIXELS = st.floats(width=32, allow_subnormal=False) | st.sampled_from([0.0, 3.5]
 IMAGE = simulate_now(EXPERIMENT, "mixed", "cpu", "eager")
 
 
-def summary_of(experiment, tile):
+def statistics_of(experiment, tile):
     statistics = Statistics()
     for report in run_inline(make_job(experiment, tile, "mixed", "cpu", "eager"), []):
         statistics = statistics.merge(*report.figures)
-    return summarize(experiment, statistics)
+    return statistics
 
 
 @given(st.tuples(st.integers(3, 23), st.integers(3, 31)))
 @settings(max_examples=6)
 def test_statistics_follow_the_definitions_for_any_tiling(tile):
-    found = summary_of(EXPERIMENT, tile)
+    statistics = statistics_of(EXPERIMENT, tile)
+    found = summarize(EXPERIMENT, statistics)
     region = EXPERIMENT.region
     inside = np.zeros(EXPERIMENT.shape, bool)
     inside[region.slow_start : region.slow_stop, region.fast_start : region.fast_stop] = True
@@ -46,9 +47,6 @@ def test_statistics_follow_the_definitions_for_any_tiling(tile):
     everything = np.concatenate([rendered, np.zeros(region.pixels - rendered.size)])
     rmsd = math.sqrt(((everything - rendered.mean()) ** 2).sum() / (region.pixels - 1))
     strict = EXPERIMENT.replace(sampling=EXPERIMENT.sampling.replace(strict_c=True))
-    statistics = Statistics()
-    for report in run_inline(make_job(EXPERIMENT, tile, "mixed", "cpu", "eager"), []):
-        statistics = statistics.merge(*report.figures)
     assert summarize(strict, statistics).rmsd == pytest.approx(rmsd, rel=1e-12) != found.rmsd
     assert found.max_I == IMAGE.max()
     assert found.brightest == tuple(np.unravel_index(IMAGE.argmax(), IMAGE.shape))

@@ -1,6 +1,7 @@
 """Stores in an object store, here an S3-compatible server on loopback: as in a folder."""
 
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_a_url_that_nobody_serves_is_one_line():
         start("gopher://x/a.zarr")
 
 
-def test_workers_write_to_it(bucket, tmp_path, monkeypatch):
+def test_workers_write_to_it(forks, bucket, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     from distribution import expected, pixels
     from experiments import plain
@@ -136,7 +137,12 @@ def test_workers_write_to_it(bucket, tmp_path, monkeypatch):
     work = Work(job, create_store(PLACE, job.plan, contents))
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0", silence_logs=50
+            n_workers=2,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=":0",
+            silence_logs=50,
+            env=dict(os.environ),  # what they are forked from has another
         ) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):

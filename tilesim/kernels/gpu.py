@@ -158,25 +158,14 @@ def _sin_pi(x, pi, SINGLE: tl.constexpr):
 
 
 @triton.jit
-def _lagrange(x, NODE: tl.constexpr):
-    """Weight of node NODE of -1, 0, 1, 2 at x."""
+def _lagrange(x, node):
+    """Weight of a node, numbered from 0, of -1, 0, 1, 2 at x."""
     below = x + 1
     above = x - 1
     far = x - 2
-    if NODE == 0:
-        return -x * above * far / 6
-    if NODE == 1:
-        return below * above * far / 2
-    if NODE == 2:
-        return -below * x * far / 2
-    return below * x * above / 6
-
-
-@triton.jit
-def _lagrange_at(x, node):
-    """The same for a node that is known at run time, from 0."""
-    low = tl.where(node == 0, _lagrange(x, 0), _lagrange(x, 1))
-    return tl.where(node < 2, low, tl.where(node == 2, _lagrange(x, 2), _lagrange(x, 3)))
+    inner = tl.where(node == 1, below * above * far / 2, -below * x * far / 2)
+    outer = tl.where(node == 0, -x * above * far / 6, below * x * above / 6)
+    return tl.where((node == 1) | (node == 2), inner, outer)
 
 
 @triton.jit
@@ -197,17 +186,33 @@ def _mixed_squared(parts, mixture, entry, used, SINGLE: tl.constexpr, PARTS: tl.
 
 
 @triton.jit
+def _lanes(x_of, y_of, z_of, pixels, BLOCK: tl.constexpr):
+    """Numbers of the pixels of a program, which of them there are, and their scattering vectors."""
+    lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    used = lane < pixels
+    x = tl.load(x_of + lane, mask=used, other=0.0)
+    y = tl.load(y_of + lane, mask=used, other=0.0)
+    z = tl.load(z_of + lane, mask=used, other=0.0)
+    return lane, used, x, y, z
+
+
+@triton.jit
+def _limits(at):
+    """Lowest and highest indices of a table, and its strides, from nine constants."""
+    low_h, low_k, low_l = tl.load(at), tl.load(at + 1), tl.load(at + 2)
+    high_h, high_k, high_l = tl.load(at + 3), tl.load(at + 4), tl.load(at + 5)
+    rows, length, origin = tl.load(at + 6), tl.load(at + 7), tl.load(at + 8)
+    return low_h, low_k, low_l, high_h, high_k, high_l, rows, length, origin
+
+
+@triton.jit
 def _add_orientations(
     x_of, y_of, z_of, allowed_of, total_of, cells, constants, squares, values, parts, mixture,
     pixels, orientations, first_number,
     SHAPE: tl.constexpr, SINGLE: tl.constexpr, INTERPOLATE: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Add F^2 F_latt^2 over some orientations to the sum of every pixel."""
-    lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    used = lane < pixels
-    x = tl.load(x_of + lane, mask=used, other=0.0)
-    y = tl.load(y_of + lane, mask=used, other=0.0)
-    z = tl.load(z_of + lane, mask=used, other=0.0)
+    lane, used, x, y, z = _lanes(x_of, y_of, z_of, pixels, BLOCK)
     allowed = tl.load(allowed_of + lane, mask=used, other=0.0)
     total = tl.load(total_of + lane, mask=used, other=0.0)
     na, nb, nc = tl.load(constants), tl.load(constants + 1), tl.load(constants + 2)
@@ -216,9 +221,7 @@ def _add_orientations(
     ax, ay, az = tl.load(constants + 8), tl.load(constants + 9), tl.load(constants + 10)
     bx, by, bz = tl.load(constants + 11), tl.load(constants + 12), tl.load(constants + 13)
     cx, cy, cz = tl.load(constants + 14), tl.load(constants + 15), tl.load(constants + 16)
-    low_h, low_k, low_l = tl.load(constants + 17), tl.load(constants + 18), tl.load(constants + 19)
-    high_h, high_k, high_l = tl.load(constants + 20), tl.load(constants + 21), tl.load(constants + 22)
-    rows, length, origin = tl.load(constants + 23), tl.load(constants + 24), tl.load(constants + 25)
+    low_h, low_k, low_l, high_h, high_k, high_l, rows, length, origin = _limits(constants + 17)
     next_to_node = tl.load(constants + 26)
     nxx, nxy, nxz = tl.load(constants + 27), tl.load(constants + 28), tl.load(constants + 29)
     nyx, nyy, nyz = tl.load(constants + 30), tl.load(constants + 31), tl.load(constants + 32)
@@ -248,19 +251,21 @@ def _add_orientations(
             corner_k = _clamp(tl.floor(k), low_k + 2, high_k - 3)
             corner_l = _clamp(tl.floor(l), low_l + 2, high_l - 3)
             among = tl.full([BLOCK], 0.0, tl.float64)
-            # A loop, not 64 copies of its body, which take half a minute to compile where amplitudes are mixed.
-            for line in range(16):
-                i, j = line // 4, line % 4
-                start = ((corner_h + (i - 1)) * rows + corner_k + (j - 1)) * length + corner_l - 1 + origin
-                along = tl.full([BLOCK], 0.0, tl.float64)
-                for m in tl.static_range(4):
-                    if PARTS > 0:
-                        square = _mixed_squared(parts, mixture, start.to(tl.int32) + m, inside, SINGLE, PARTS, BLOCK)
-                        amplitude = tl.sqrt(square.to(tl.float64))
-                    else:
-                        amplitude = tl.load(values + start.to(tl.int32) + m, mask=inside, other=0.0)
-                    along += _lagrange(l - corner_l, m) * amplitude
-                among += _lagrange_at(h - corner_h, i) * _lagrange_at(k - corner_k, j) * along
+            # Unrolled along l alone: all 64 neighbours of a mixture of parts take half a minute to compile.
+            for i in tl.range(4, loop_unroll_factor=1):
+                for j in tl.range(4, loop_unroll_factor=1):
+                    start = ((corner_h + (i - 1)) * rows + corner_k + (j - 1)) * length + corner_l - 1 + origin
+                    along = tl.full([BLOCK], 0.0, tl.float64)
+                    for m in tl.static_range(4):
+                        if PARTS > 0:
+                            square = _mixed_squared(
+                                parts, mixture, start.to(tl.int32) + m, inside, SINGLE, PARTS, BLOCK
+                            )
+                            amplitude = tl.sqrt(square.to(tl.float64))
+                        else:
+                            amplitude = tl.load(values + start.to(tl.int32) + m, mask=inside, other=0.0)
+                        along += _lagrange(l - corner_l, m) * amplitude
+                    among += _lagrange(h - corner_h, i) * _lagrange(k - corner_k, j) * along
             factor = tl.where(inside, (among * among).to(kind), factor)
         if SHAPE == 0:
             # The grating function is even, so signs may go; on the node itself the ratio is N too.
@@ -316,18 +321,12 @@ def _add_diffuse(
     BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Add the diffuse intensity of some orientations to the sum of every pixel (physics/diffuse.py)."""
-    lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    used = lane < pixels
-    x = tl.load(x_of + lane, mask=used, other=0.0)
-    y = tl.load(y_of + lane, mask=used, other=0.0)
-    z = tl.load(z_of + lane, mask=used, other=0.0)
+    lane, used, x, y, z = _lanes(x_of, y_of, z_of, pixels, BLOCK)
     total = tl.load(total_of + lane, mask=used, other=0.0)
     gx, gy, gz = tl.load(constants), tl.load(constants + 1), tl.load(constants + 2)
     sx, sy, sz = tl.load(constants + 3), tl.load(constants + 4), tl.load(constants + 5)
     height = tl.load(constants + 6)
-    low_h, low_k, low_l = tl.load(constants + 7), tl.load(constants + 8), tl.load(constants + 9)
-    high_h, high_k, high_l = tl.load(constants + 10), tl.load(constants + 11), tl.load(constants + 12)
-    rows, length, origin = tl.load(constants + 13), tl.load(constants + 14), tl.load(constants + 15)
+    low_h, low_k, low_l, high_h, high_k, high_l, rows, length, origin = _limits(constants + 7)
     edge = 2 * stencil + 1
     for number in range(orientations):
         cell = cells + 9 * number

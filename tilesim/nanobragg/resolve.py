@@ -13,12 +13,7 @@ from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
 from tilesim.geometry.completeness import Shell, shells
 from tilesim.geometry.resolution import resolution_limits
-from tilesim.model import (
-    Beam,
-    Experiment,
-    Panel,
-    PixelMask,
-)
+from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.instrument import Instrument
 from tilesim.model.vectors import IDENTITY, Matrix
 from tilesim.nanobragg.argv import read_settings, settings_differ
@@ -44,6 +39,7 @@ from tilesim.nanobragg.instrument import (
 from tilesim.nanobragg.notes import applied_corrections, surprises
 from tilesim.nanobragg.nouns import cache_of, experiment_of, outputs_of, panel_of
 from tilesim.nanobragg.options import NOTHING, Options, check_strict, split_options
+from tilesim.nanobragg.rendered import images_read, inclusive_roi, mask_of
 from tilesim.nanobragg.report import setup_lines
 from tilesim.nanobragg.sample import clip_to_beam, fluence, pixel_reach, resolve_sample
 from tilesim.nanobragg.sense import check_axes
@@ -344,7 +340,7 @@ def _setup(
     return Setup(
         settings=settings,
         strict_c=strict_c,
-        images_read=_images_read(settings, strict_c),
+        images_read=images_read(settings, strict_c),
         geometry=geometry,
         clipped=clipped,
         fluence=fluence(settings),
@@ -367,8 +363,8 @@ def _setup(
         factors_from=factors_from,
         cell_from_table=from_table,
         sources=sources,
-        roi=_roi(settings, geometry),
-        mask=both(_mask(settings, geometry, strict_c), chosen),
+        roi=inclusive_roi(settings, geometry),
+        mask=both(mask_of(settings, geometry, strict_c), chosen),
         panels=panels,
         flagged=flagged,
         background=background,
@@ -410,46 +406,6 @@ def _check_stol(settings: Settings, strict_c: bool) -> bool:
     if settings.stol_file is None:
         return False
     return read_columns(settings.stol_file, 2, strict=strict_c)[1]
-
-
-def _roi(settings: Settings, geometry: Geometry) -> tuple[int, int, int, int]:
-    """Inclusive limits with the defaults filled in (spec command-line 4.12)."""
-    defaults = (0, geometry.pixels_fast, 0, geometry.pixels_slow)
-    if settings.roi is None:
-        return defaults
-    return tuple(d if x < 0 else x for x, d in zip(settings.roi, defaults, strict=True))
-
-
-def _images_read(settings: Settings, strict_c: bool) -> tuple[str, ...]:
-    """The reference goes on without a file that is missing or no SMV image."""
-    names = tuple(n for n in (settings.mask_file, settings.image_file) if n is not None)
-    if not names:
-        return ()
-    from tilesim.images.smv import read_smv_header
-
-    return tuple(name for name in names if read_smv_header(name, strict=strict_c).header_bytes)
-
-
-def _mask(settings: Settings, geometry: Geometry, strict_c: bool) -> PixelMask | None:
-    """Pixels whose word in the mask file is not zero (spec files 4)."""
-    path = settings.mask_file
-    if path is None:
-        return None
-    from tilesim.images.smv import read_smv_header, read_smv_pixels
-
-    header = read_smv_header(path, strict=strict_c)
-    if header.header_bytes == 0:  # strict: not an image, so the reference goes on without a mask
-        return None
-    words = read_smv_pixels(path, header)
-    shape = (geometry.pixels_slow, geometry.pixels_fast)
-    count = math.prod(shape)
-    # The reference applies the fast count of the run to the words of the file.
-    if words.shape != shape and not (strict_c and 0 < count <= words.size):
-        raise InputError(
-            f"{path}: {words.shape[1]} x {words.shape[0]} pixels (fast x slow); "
-            f"expected {shape[1]} x {shape[0]}, the detector's"
-        )
-    return PixelMask(words.reshape(-1)[:count].reshape(shape) != 0)
 
 
 def _mosaic_rotations(setup: Setup, draws: Draws) -> tuple[Matrix, ...]:
