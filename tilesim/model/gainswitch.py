@@ -88,13 +88,19 @@ class GainSwitching(Noun):
 
 
 def jungfrau(energy: float) -> GainSwitching:
-    """Typical numbers of a Jungfrau at a photon energy in keV: three stages, codes 0, 1 and 3 in the two upper bits."""
+    """Typical numbers of a Jungfrau at a photon energy in keV: three stages, codes 0, 1 and 3 in the two upper bits.
+
+    The numbers are assumptions (docs/noise.md): set those of a detector with `GainSwitching`.
+    """
     stages = ((41.5, 2800.0, 12.0, 0), (-1.39, 14300.0, 5.0, 1), (-0.11, 13800.0, 4.0, 3))
     return _typical(stages, (300.0, 9500.0), energy)
 
 
 def epix10k(energy: float) -> GainSwitching:
-    """Typical numbers of an ePix10ka, medium gain and low, at a photon energy in keV; code 1 in bit 14 is low."""
+    """Typical numbers of an ePix10ka, medium gain and low, at a photon energy in keV; code 1 in bit 14 is low.
+
+    One switch, as Blaj et al. 2019 (arXiv:1903.06805) describe; the numbers are assumptions, as for the Jungfrau.
+    """
     stages = ((5.466, 2800.0, 4.0, 0), (0.164, 2800.0, 3.0, 1))
     return _typical(stages, (2200.0,), energy)
 
