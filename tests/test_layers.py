@@ -27,12 +27,13 @@ ALLOWED = {
     "engine": {"errors", "model", "tiling", "files", "store", "compute", "kernels", "physics"},
 }
 """Rooms that each may import besides itself."""
+ALLOWED["gradients"] = {"errors", "model", "tiling", "compute", "kernels", "physics"}
 ALLOWED["nanobragg"] = {"errors", "model", "files", "geometry", "images", "instruments", "reflections", "physics"}
 ALLOWED["nanobragg"] |= {"kernels", "compute", "tiling", "spectra"}
 ALLOWED["series"] = {*ALLOWED} - {"example"}
 ALLOWED["tools"] = {*ALLOWED}
 HEAVY = {
-    "torch": {"physics", "kernels", "engine", "series", "nanobragg", "tools", "spectra"},
+    "torch": {"physics", "kernels", "gradients", "engine", "series", "nanobragg", "tools", "spectra"},
     "dask": {"engine", "tools", "images"},
     "distributed": {"engine", "series", "tools"},
     "zarr": {"store"},

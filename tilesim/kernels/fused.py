@@ -157,6 +157,11 @@ class FusedKernel:
     def __reduce__(self) -> tuple[Callable[..., FusedKernel], tuple[object, ...]]:
         return lower, self._recipe  # addresses do not travel
 
+    @property
+    def address(self) -> int:
+        """Where the setup is, as long as this kernel lives."""
+        return ctypes.addressof(self._setup)
+
     def photons(self, numbers: Numbers) -> tuple[npt.NDArray[np.float64], float]:
         """As `Kernel.photons`."""
         values = np.empty(len(numbers))

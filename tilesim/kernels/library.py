@@ -1,4 +1,4 @@
-"""The fused CPU kernel as a shared library: compiled once per machine, kept in the user's cache."""
+"""The fused CPU kernel and its derivatives as shared libraries: compiled once per machine, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from time import perf_counter
 
 from tilesim.errors import PlanError
 
-SOURCE = Path(__file__).with_name("cpp") / "fused.cpp"
+SOURCES = Path(__file__).with_name("cpp")
+IMAGE, GRADIENT = "fused", "gradient"
+"""Names of the libraries, each a source of that name."""
 OPTIONS = (
     "-O3 -std=c++17 -shared -fPIC -march=native -fopenmp-simd -fvisibility=hidden "
     # No -ffast-math: order, infinities and NaN stay as written. These only forget errno and floating-point traps.
@@ -33,10 +35,10 @@ def compiler() -> str | None:
     return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)
 
 
-def cached() -> bool:
+def cached(name: str = IMAGE) -> bool:
     """Whether the library of this source and machine is there already, and whole."""
-    path = _path()
-    return path is not None and os.path.isfile(path) and not flaw()
+    path = _path(name)
+    return path is not None and os.path.isfile(path) and not flaw(name)
 
 
 def usable() -> bool:
@@ -47,9 +49,9 @@ def usable() -> bool:
         return False
 
 
-def flaw() -> str:
+def flaw(name: str = IMAGE) -> str:
     """What is wrong with the library that is there, and so as good as absent; empty where nothing is."""
-    path = _path()
+    path = _path(name)
     try:
         content = path.read_bytes() if path is not None else b""
     except (FileNotFoundError, NotADirectoryError):
@@ -62,27 +64,27 @@ def flaw() -> str:
     )
 
 
-def compile_library(say: Callable[[str], None] = lambda line: None) -> None:
+def compile_library(say: Callable[[str], None] = lambda line: None, name: str = IMAGE) -> None:
     """See to it that the library is there; of several processes one compiles. Raises PlanError.
 
     say  takes a line when compiling begins, and one when it is done
     """
-    if cached():
+    if cached(name):
         return
-    found, path = compiler(), _path()
+    found, path = compiler(), _path(name)
     if path is None:
         raise PlanError(
             "there is no folder for the compiled kernel: HOME is no path; expected TILESIM_CACHE to name one"
         )
     if found is None:
-        raise PlanError(flaw() or "the fused kernel needs a C++ compiler (CXX, g++ or clang++); none found")
+        raise PlanError(flaw(name) or "the fused kernel needs a C++ compiler (CXX, g++ or clang++); none found")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if cached():
+            if cached(name):
                 return
-            if wrong := flaw():
+            if wrong := flaw(name):
                 say(f"{wrong}; it is made again")
             say(f"compiling the kernel for this machine, once, into {path.parent}")
             start = perf_counter()
@@ -94,15 +96,19 @@ def compile_library(say: Callable[[str], None] = lambda line: None) -> None:
 
 
 @cache
-def load() -> ctypes.CDLL:
+def load(name: str = IMAGE) -> ctypes.CDLL:
     """The library's functions, compiled if need be. Raises PlanError."""
-    compile_library()
+    compile_library(name=name)
     try:
-        library = ctypes.CDLL(str(_path()))
+        library = ctypes.CDLL(str(_path(name)))
     except OSError as error:
         raise PlanError(f"cannot load the compiled kernel: {error}; remove it, or use --backend eager") from None
-    library.tilesim_render.restype = ctypes.c_double
     pointers, count = ctypes.c_void_p, ctypes.c_int64
+    if name == GRADIENT:
+        library.tilesim_gradient.restype = ctypes.c_double
+        library.tilesim_gradient.argtypes = [pointers, pointers, count, pointers, count, pointers]
+        return library
+    library.tilesim_render.restype = ctypes.c_double
     library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers, count]
     library.tilesim_truth.restype = ctypes.c_double
     library.tilesim_truth.argtypes = [pointers, count, pointers, pointers]
@@ -115,7 +121,8 @@ def _compile(found: str, path: Path) -> None:
     """Build beside the target and rename: whoever looks sees all of the library or none."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
         built = Path(folder, path.name)  # made by the linker, and so as umask has it
-        command = [found, *_options(), str(SOURCE), "-o", str(built)]
+        source = SOURCES / f"{path.name.rpartition('-')[0]}.cpp"
+        command = [found, *_options(), str(source), "-o", str(built)]
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", env={**os.environ, "LC_ALL": "C"}
         )
@@ -138,12 +145,12 @@ def _options() -> tuple[str, ...]:
 
 
 @cache
-def _path() -> Path | None:
+def _path(library: str = IMAGE) -> Path | None:
     """Where the library is kept: its name has digests of source, options, processor and system. None without a home."""
     folder = _folder()
-    sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCE.parent.iterdir())]
+    sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
     parts = (*sources, *_options(), "sealed", sys.platform, platform.machine(), *_processor(), *_libc())
-    name = f"fused-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so"
+    name = f"{library}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so"
     return None if folder is None else Path(folder, name)
 
 

@@ -82,6 +82,18 @@ def attenuation(material: str, wavelength: float) -> float:
     material    one of `MATERIALS`
     wavelength  metres
     """
+    found, below, above, share = _between(material, wavelength)
+    return below[1] * math.pow(above[1] / below[1], share) * found.density * 0.1
+
+
+def attenuation_power(material: str, wavelength: float) -> float:
+    """The power of the wavelength that the attenuation of a material follows: d log mu / d log lambda."""
+    _, below, above, _ = _between(material, wavelength)
+    return math.log(above[1] / below[1]) / math.log(below[0] / above[0])
+
+
+def _between(material: str, wavelength: float) -> tuple[Material, tuple[float, float], tuple[float, float], float]:
+    """A material, its two rows on either side of a wavelength, and the share of the way between them."""
     found = MATERIALS[material]
     energy = ENERGY_TIMES_WAVELENGTH / wavelength
     first, last = found.table[0][0], found.table[-1][0]
@@ -91,6 +103,5 @@ def attenuation(material: str, wavelength: float) -> float:
             "expected -detector_abs, or -detector_thick 0 for no sensor"
         )
     place = min(bisect.bisect_right(found.table, (energy, math.inf)), len(found.table) - 1)
-    (low, below), (high, above) = found.table[place - 1], found.table[place]
-    share = math.log(energy / low) / math.log(high / low)
-    return below * math.pow(above / below, share) * found.density * 0.1
+    below, above = found.table[place - 1], found.table[place]
+    return found, below, above, math.log(energy / below[0]) / math.log(above[0] / below[0])

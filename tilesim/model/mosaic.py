@@ -115,10 +115,30 @@ class MosaicSpread(Noun):
 
         axes  unit vectors (3, 3), row by row, about which the three angles are; None: x, y, z
         """
-        about, quantiles = (_spiral if self.axes == MosaicAxes.SPIRAL else _drawn)(self.domains // 2, self.seed)
-        angles = self._effective(about, axes) * np.array([NORMAL.inv_cdf(q) for q in quantiles])
+        about, deviates = self._half()
+        angles = self._effective(about, axes) * deviates
         pairs = np.stack([_turns(about, angles), _turns(about, -angles)], axis=1)
         return pairs.reshape(-1, 3, 3)
+
+    def _half(self) -> tuple[np.ndarray, np.ndarray]:
+        """Axes (n, 3) and normal deviates (n,) of every other domain."""
+        about, quantiles = (_spiral if self.axes == MosaicAxes.SPIRAL else _drawn)(self.domains // 2, self.seed)
+        return about, np.array([NORMAL.inv_cdf(q) for q in quantiles])
+
+    def angles(self, axes: Sequence[Sequence[float]] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Axes (domains, 3) of the rotations, and the derivatives (domains, k) of their angles with `sigma`.
+
+        There is one derivative where all three of `sigma` are equal, else one with each of them.
+        axes  as for `rotations`
+        """
+        about, deviates = self._half()
+        slopes = deviates[:, None]
+        if self.anisotropic:
+            along = np.eye(3) if axes is None else np.array(axes)
+            # T is the symmetric part of a sum over the axes, of which each has its own inverse square.
+            parts = (about @ along.T) * (about @ np.linalg.inv(along))
+            slopes = slopes * self._effective(about, axes)[:, None] ** 3 * parts / np.array(self.sigma) ** 3
+        return np.repeat(about, 2, axis=0), np.stack([slopes, -slopes], axis=1).reshape(self.domains, -1)
 
     def _effective(self, about: np.ndarray, axes: Sequence[Sequence[float]] | None) -> np.ndarray:
         """Standard deviation (n,) about each of the axes (n, 3)."""

@@ -28,6 +28,7 @@ from tilesim.physics.geometry import (
 from tilesim.physics.lattice import Lattice, lattice_squared, miller_indices, nearest_node
 from tilesim.physics.polarize import polarization_factor
 from tilesim.physics.rotate import mosaic_cells
+from tilesim.physics.varied import rows_of
 from tilesim.physics.watch import Watch, unwatched
 
 
@@ -228,7 +229,8 @@ def numbered_orientations(
     number = group * setup.orientations + sum(one.orientations for one in setup.grains[:place])
     for step, turned in enumerate(grain.turned):
         first = step == 0 and unrotated_start
-        for cell in mosaic_cells(grain.cell if first else turned, grain.mosaic[step % len(grain.mosaic)]).tolist():
+        cells = mosaic_cells(grain.cell if first else turned, grain.mosaic[step % len(grain.mosaic)])
+        for cell in rows_of(cells):
             yield number, cell
             number += 1
 

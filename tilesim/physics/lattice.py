@@ -3,7 +3,8 @@
 Everything is squared, since only intensities are summed. Each axis is a tensor of its own: arrays of
 three rows would be broadcast against three numbers, which costs more than the arithmetic. `fraction` is
 the distance to the nearest node in Miller indices, held in float64; what follows it may be float32
-(spec intensity 11). Arithmetic in place is on arrays made here only: they stay in the cache.
+(spec intensity 11). Arithmetic in place is on arrays made here only, which no derivative needs again: they stay in the
+cache.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from torch import Tensor
 
 from tilesim.physics.factors import Axes, FactorTable
 from tilesim.physics.reach import GAUSS_REACH, GAUSS_WIDTH, TOPHAT_RADIUS_SQUARED
+from tilesim.physics.varied import is_varied
 
 ROUND_VOLUME = 0.723601254558268
 """Square root of the volume ratio between a cube and its sphere, as the reference has it."""
 NEXT_TO_NODE = 1e-30
 """Far below the rounding of any Miller index, and large enough for float32."""
+NEAR_NODE = 0.01
+"""Turns of a grating's phase below which its derivative is that of a series, good to 1e-13."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ def miller_indices(q: Axes, cell: Sequence[Sequence[float]]) -> Axes:
 
 
 def _index(q: Axes, v: Sequence[float]) -> Tensor:
+    if isinstance(v, Tensor):
+        return q[0] * v[0] + q[1] * v[1] + q[2] * v[2]
     # A number as alpha spares an array for each product.
     return (q[0] * v[0]).add_(q[1], alpha=v[1]).add_(q[2], alpha=v[2])
 
@@ -78,7 +84,7 @@ def lattice_squared(hkl: Axes, node: Axes, lattice: Lattice) -> Tensor:
     return spot * (lattice.volume * lattice.volume)
 
 
-def grating(fraction: Tensor, cells: float, dtype: torch.dtype) -> Tensor:
+def grating(fraction: Tensor, cells: float | Tensor, dtype: torch.dtype) -> Tensor:
     """sin(pi N x) / sin(pi x) up to its sign (n,), N cells along one axis.
 
     Only N x minus its nearest integer counts; that difference, formed in float64, keeps float32 sines accurate next to
@@ -86,9 +92,25 @@ def grating(fraction: Tensor, cells: float, dtype: torch.dtype) -> Tensor:
     """
     # The ratio is N on the node itself too, if that is left by less than anything that h can resolve.
     fraction = fraction + NEXT_TO_NODE
+    if is_varied(fraction) or is_varied(cells):
+        return _smooth_grating(fraction, cells)
     phase = fraction * cells
     phase.sub_(torch.round(phase))
     return phase.to(dtype).mul_(math.pi).sin_().div_(fraction.to(dtype).mul_(math.pi).sin_())
+
+
+def _smooth_grating(fraction: Tensor, cells: float | Tensor) -> Tensor:
+    """The same by a series next to the node, where the derivative of the ratio cancels."""
+    phase = fraction * cells
+    near = (phase.abs() < NEAR_NODE) & (fraction.abs() < NEAR_NODE)
+    ratio = torch.sin(math.pi * (phase - torch.round(phase))) / torch.sin(math.pi * fraction)
+    return torch.where(near, cells * _sinc(phase) / _sinc(fraction), ratio)
+
+
+def _sinc(x: Tensor) -> Tensor:
+    """sin(pi x) / (pi x) (n,) for |x| below NEAR_NODE."""
+    square = (math.pi * x) ** 2
+    return 1.0 - square / 6 * (1.0 - square / 20 * (1.0 - square / 42))
 
 
 def signed_gratings(hkl: Axes, node: Axes, lattice: Lattice) -> Axes:
@@ -135,16 +157,16 @@ def _square(fraction: Axes, lattice: Lattice) -> Tensor:
 def _round(fraction: Axes, lattice: Lattice) -> Tensor:
     """Ellipsoid: 3 (sin x / x - cos x) / x^2 in hkl space; float64, since the difference cancels at its zeros."""
     scaled = tuple(x * n for x, n in zip(fraction, lattice.cells, strict=True))
-    radius = torch.sqrt((scaled[0] * scaled[0] + scaled[1] * scaled[1] + scaled[2] * scaled[2]) * lattice.fudge)
+    squared = (scaled[0] * scaled[0] + scaled[1] * scaled[1] + scaled[2] * scaled[2]) * lattice.fudge
+    # The closed form cancels near zero; the series is good to 1e-11 below one half.
+    square = squared * (math.pi * math.pi)
+    series = 1.0 - square / 10 * (1.0 - square / 28 * (1.0 - square / 54 * (1.0 - square / 88)))
+    near = square < 0.25
+    radius = torch.sqrt(torch.where(near, 1.0, squared))
     # sin and cos of pi r change sign together from one half turn to the next; the square does not care.
     turn = (radius - torch.round(radius)) * math.pi
     x = radius * math.pi
-    square = x * x
-    # The closed form cancels near zero; the series is good to 1e-11 below one half.
-    series = 1.0 - square / 10 * (1.0 - square / 28 * (1.0 - square / 54 * (1.0 - square / 88)))
-    near = x < 0.5
-    safe = torch.where(near, 1.0, x)
-    closed = 3.0 * (torch.sin(turn) / safe - torch.cos(turn)) / (safe * safe)
+    closed = 3.0 * (torch.sin(turn) / x - torch.cos(turn)) / (x * x)
     amplitude = torch.where(near, series, closed) * (lattice.volume * ROUND_VOLUME)
     return (amplitude * amplitude).to(lattice.dtype)
 

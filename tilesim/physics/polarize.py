@@ -20,7 +20,7 @@ def polarization_factor(kahn: float, incident: Array, diffracted: Array, axis: A
     cos_2theta = dot(incident[:, None], diffracted) / norm(diffracted)
     square = cos_2theta * cos_2theta
     factor: Array = 0.5 * (1.0 + square)
-    if kahn == 0.0:
+    if isinstance(kahn, float | int) and kahn == 0.0:  # one that is varied has a derivative there, too
         return factor
     b_axis = unit(cross(axis, incident))
     e_axis = unit(cross(incident, b_axis))

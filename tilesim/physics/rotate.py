@@ -9,23 +9,27 @@ import torch
 from torch import Tensor
 
 
-def rotation_matrix(axis: Sequence[float], angle: float) -> Tensor:
+def rotation_matrix(axis: Sequence[float], angle: float | Tensor) -> Tensor:
     """Right-handed rotation (3, 3) float64 by `angle` radians about the unit vector `axis` (spec geometry 6)."""
+    # Angles that are varied carry derivatives, which functions of numbers would lose.
+    cos, sin = (torch.cos(angle), torch.sin(angle)) if isinstance(angle, Tensor) else (math.cos(angle), math.sin(angle))
     x, y, z = axis
     cross = torch.tensor([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]], dtype=torch.float64)
     n = torch.tensor([[x], [y], [z]], dtype=torch.float64)
     eye = torch.eye(3, dtype=torch.float64)
-    return math.cos(angle) * eye + (1.0 - math.cos(angle)) * (n @ n.T) + math.sin(angle) * cross
+    rotation: Tensor = cos * eye + (1.0 - cos) * (n @ n.T) + sin * cross
+    return rotation
 
 
-def spindle_cells(cell: Tensor, axis: Sequence[float], angles: Sequence[float]) -> Tensor:
+def spindle_cells(cell: Tensor, axis: Sequence[float], angles: Sequence[float] | Tensor) -> Tensor:
     """Cell vectors (angles, 3, 3), rows a, b, c, at every spindle angle.
 
     cell    (3, 3) rows a, b, c, unrotated
     axis    unit vector
     angles  radians; exactly 0 leaves the cell as it is
     """
-    return torch.stack([cell if angle == 0.0 else cell @ rotation_matrix(axis, angle).T for angle in angles])
+    numbers = not isinstance(angles, Tensor)
+    return torch.stack([cell if numbers and a == 0.0 else cell @ rotation_matrix(axis, a).T for a in angles])
 
 
 def mosaic_cells(cell: Tensor, mosaic: Tensor) -> Tensor:

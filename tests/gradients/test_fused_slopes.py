@@ -1,0 +1,84 @@
+"""The fused derivatives against the differentiable twin of the definition, for every parameter."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from varied import SHAPES, experiments, names_of
+
+from tilesim.gradients.chain import coefficients, combine
+from tilesim.gradients.parameters import parse_parameters
+from tilesim.gradients.twin import jacobian, values_of
+from tilesim.kernels import fused, library
+from tilesim.kernels.slopes import SlopesKernel
+
+pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
+PRECISIONS = {"double": 1e-8, "mixed": 1e-4}
+"""With the error that is allowed, relative to the largest derivative."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def found_by(experiment, names, precision, numbers=None):
+    """The image (panel, n), and the derivatives (numbers, panel, n) of all parameters."""
+    parameters, images, slopes = parse_parameters(names, experiment), [], []
+    for place in range(len(experiment.detector.panels)):
+        table, alone = coefficients(experiment, place, parameters), experiment.of_panel(place)
+        numbers = np.arange(alone.shape[0] * alone.shape[1]) if numbers is None else numbers
+        rows = SlopesKernel(fused.lower(alone, precision), table.any(axis=0)).rows(numbers)
+        images.append(rows[0])
+        slopes.append(combine(table, rows))
+    return np.stack(images), np.stack(slopes, axis=1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_derivative_is_that_of_the_twin(shape):
+    seen = set()
+
+    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(experiments(shape), st.sampled_from([0.0, 4e-10]))
+    def check(experiment, dmin):
+        experiment = experiment.replace(sampling=experiment.sampling.replace(dmin=dmin))
+        names = names_of(experiment)
+        image, slopes = jacobian(experiment, values_of(experiment, names))
+        expected = np.concatenate([slopes[name].numpy() for name in names])
+        labels = [(name, place) for name in names for place in range(len(slopes[name]))]
+        assert image.max() > 0
+        for precision, allowed in PRECISIONS.items():
+            photons, found = found_by(experiment, names, precision)
+            np.testing.assert_allclose(photons.ravel(), image.numpy().ravel(), rtol=1e-5)
+            for label, one, other in zip(labels, found, expected, strict=True):
+                largest = np.abs(other).max()
+                off = np.abs(one - other.reshape(one.shape)).max()
+                assert off <= allowed * largest, f"{label} {precision}: {off / largest:.1e}"
+                seen.update({label[0]} if largest else set())
+
+    check()
+    assert {"crystal.rotation", "crystal.cell", "beam.wavelength", "detector.distance"} <= seen
+
+
+def test_a_part_asked_for_alone_is_the_same_to_the_bit():
+    from experiments import plain
+
+    experiment = plain(crystal=plain().crystal.replace(shape="gauss"))
+    every = found_by(experiment, names_of(experiment), "mixed")[1]
+    alone = found_by(experiment, ["crystal.rotation"], "mixed")[1]
+    assert np.abs(alone).max() > 0
+    assert alone.tobytes() == every[:3].tobytes()
+
+
+def test_derivatives_of_a_pixel_do_not_depend_on_the_list_it_is_in():
+    from experiments import plain
+
+    experiment = plain()
+    names = names_of(experiment)
+    whole, some = found_by(experiment, names, "mixed")[1], np.array([3, 77, 78, 500, 501, 712])
+    assert np.abs(whole).max() > 0
+    assert found_by(experiment, names, "mixed", some)[1].tobytes() == whole[:, :, some].tobytes()

@@ -1,0 +1,59 @@
+"""The differentiable twin of the definition against central differences of the image, for every parameter."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from varied import SHAPES, central, experiments, names_of, rendered
+
+from tilesim.gradients.twin import jacobian, values_of
+
+AT_A_TIME = 4
+"""Parameters of one example."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_derivative_is_the_central_difference(shape):
+    largest_of_all = set()
+
+    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(experiments(shape), st.randoms(use_true_random=False))
+    def check(experiment, random):
+        names = random.sample(names_of(experiment), AT_A_TIME)
+        image, slopes = jacobian(experiment, values_of(experiment, names))
+        expected, _ = rendered(experiment)
+        np.testing.assert_allclose(image.numpy().ravel(), expected.ravel(), rtol=1e-9)
+        assert image.max() > 0
+        for name in names:
+            slope = slopes[name].numpy()
+            place = random.randrange(len(slope))
+            largest = np.abs(slope[place]).max()
+            if largest:
+                found, stays = central(experiment, name, place, largest)
+                assert stays.mean() > 0.3
+                off = np.abs(found - slope[place].reshape(found.shape))[stays].max() / largest
+                assert off <= 1e-7, f"{name} {place}: {off:.1e}"
+                largest_of_all.add(name)
+
+    check()
+    assert len(largest_of_all) > AT_A_TIME  # derivatives that are not zero everywhere
+
+
+def test_a_polarisation_factor_of_zero_has_a_derivative():
+    from experiments import plain
+
+    experiment = plain(beam=plain().beam.replace(kahn_factor=0.0))
+    _, slopes = jacobian(experiment, values_of(experiment, ["beam.kahn_factor"]))
+    slope = slopes["beam.kahn_factor"].numpy().ravel()
+    assert np.abs(slope).max() > 0
+    found, _ = central(experiment, "beam.kahn_factor", 0, np.abs(slope).max())
+    np.testing.assert_allclose(found[0], slope, atol=1e-7 * np.abs(slope).max())

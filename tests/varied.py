@@ -1,0 +1,212 @@
+"""Experiments of 24 x 24 pixels whose derivatives are looked at, and the same with one number changed, by the nouns."""
+
+import math
+from functools import partial
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tilesim.gradients.parameters import parse_parameters
+from tilesim.kernels.tensors import lower, pixels_of
+from tilesim.model import (
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    MosaicSpread,
+    Panel,
+    Sampling,
+    Scan,
+    Sensor,
+    SizeSpread,
+    Source,
+    StructureFactors,
+)
+from tilesim.model.vectors import unit
+from tilesim.physics.intensity import photons, sweep
+from tilesim.physics.lattice import miller_indices, nearest_node
+
+SHAPES = ("square", "round", "gauss", "gauss-hkl")
+RNG = np.random.default_rng(5)
+TABLE = StructureFactors(RNG.uniform(20, 120, (15, 17, 19)), (-7, -8, -9), default=9.0)
+COMMON = (
+    "crystal.rotation crystal.cell crystal.strain crystal.cells crystal.fudge crystal.share scan.start scan.step "
+    "scan.oscillation beam.wavelength beam.rotation beam.fluence detector.distance detector.translation "
+    "detector.rotation detector.origin detector.fast detector.slow detector.normal detector.pixel_size"
+).split()
+
+
+def names_of(experiment):
+    """All that can be varied."""
+    names = list(COMMON)
+    crystal, panel = experiment.crystal, experiment.detector.panels[0]
+    names += ["crystal.mosaic_spread.sigma"] if crystal.mosaic_spread else []
+    names += ["crystal.cells_off_diagonal"] if crystal.shape.in_hkl else []
+    names += ["beam.kahn_factor", "beam.polarization_axis"] if experiment.beam.kahn_factor is not None else []
+    names += ["detector.sensor.layer_thickness", "detector.sensor.attenuation"] if panel.sensor else []
+    names += ["detector.curved_radius"] if panel.curved_radius else []
+    names += ["water_size"] if experiment.water_size else []
+    names += ["detector[1].translation", "detector[0:2].rotation"] if len(experiment.detector.panels) > 1 else []
+    return names + (["other_crystals[0].rotation", "other_crystals[0].cell"] if experiment.other_crystals else [])
+
+
+def tilted(shape=(24, 24), across=0.0, **options):
+    """A panel that faces nothing exactly."""
+    fast, normal = unit((1.0, 0.05, -0.08)), unit((0.09, -0.06, 1.0))
+    slow = unit(np.cross(normal, fast))
+    fast = tuple(map(float, np.cross(slow, normal)))
+    return Panel((-0.0051 + across, -0.0048, 0.0603), fast, slow, normal, 4e-4, shape, **options)
+
+
+@st.composite
+def experiments(draw, shape):
+    """Any option that has a derivative, on or off."""
+    several = draw(st.booleans())
+    crystal = Crystal(
+        (2.9e-9, 0.2e-9, 0.1e-9),
+        (-0.3e-9, 3.3e-9, 0.4e-9),
+        (0.2e-9, -0.1e-9, 3.8e-9),
+        draw(st.sampled_from([(4, 3, 5), (3.4, 4.2, 2.7)])),
+        shape,
+        {"square": 1.0, "round": 0.9, "gauss": 1.0, "gauss-hkl": 0.4}[shape],
+        mosaic_frame=draw(st.sampled_from(["lab", "crystal"])),
+        sizes=draw(st.sampled_from([None, SizeSpread((0.8, 1.3), (1, 2))])),
+        share=0.7,
+    )
+    if shape == "gauss-hkl" and draw(st.booleans()):
+        crystal = crystal.replace(cells_off_diagonal=(0.4, -0.3, 0.5), unit_height=draw(st.booleans()))
+    if draw(st.booleans()):
+        sigma = 0.02 if crystal.mosaic_frame == "crystal" else draw(st.sampled_from([0.02, (0.01, 0.03, 0.02)]))
+        crystal = crystal.replace(mosaic_spread=MosaicSpread(sigma, domains=4))
+    aside = tuple(unit((0.004, -0.003, 1.0)))
+    sources = (Source((0.0, 0.0, 1.0), 1e-10, 1.5), Source(aside, 1.01e-10, 0.5)) if several else ()
+    kahn = draw(st.sampled_from([None, 0.0, 0.7]))
+    beam = Beam((0.0, 0.0, 1.0), 1e-10, 1e24, unit((1.0, 0.3, 0.0)), kahn, sources)
+    sensor = draw(st.sampled_from([None, Sensor(2, 2e-4, 3e3), Sensor(1, 4.5e-4, material="Si")]))
+    sensor = sensor if sensor is None or sensor.attenuation else sensor.replace(attenuation=2e3, material=None)
+    radius = draw(st.sampled_from([None, None, 0.0613]))
+    panels = [tilted(sensor=sensor, curved_radius=radius)]
+    panels += [tilted(across=0.011, sensor=sensor)] if draw(st.booleans()) and radius is None else []
+    flags = {name: draw(st.booleans()) for name in ("oversample_thick", "oversample_polar", "oversample_omega")}
+    sampling = Sampling(
+        draw(st.integers(1, 2)), interpolate=draw(st.booleans()), point_pixel=draw(st.booleans()), **flags
+    )
+    others = (crystal.rotated((0.2, 1.0, 0.4), 0.6).replace(share=0.3),) if draw(st.booleans()) else ()
+    return Experiment(
+        beam=beam,
+        crystal=crystal,
+        detector=Detector(panels),
+        factors=TABLE,
+        scan=Scan(unit((1.0, 0.2, 0.1)), 0.1, 0.01, draw(st.integers(1, 2))),
+        sampling=sampling,
+        water_size=draw(st.sampled_from([0.0, 3e-8])),
+        other_crystals=others,
+    )
+
+
+def changed(experiment, name, place, by):
+    """The experiment with one number of a parameter changed by `by`, as a user would."""
+    [one] = parse_parameters([name], experiment)
+    axis = tuple(float(n == place % 3) for n in range(3))
+    values = list(one.value)
+    values[place] += by
+    value = values[0] if len(values) == 1 else tuple(values)
+    if one.part == "crystal":
+        crystals = list(experiment.crystals)
+        crystals[one.places[0]] = crystal_changed(crystals[one.places[0]], one.field, axis, place, by, value)
+        return experiment.replace(crystal=crystals[0], other_crystals=tuple(crystals[1:]))
+    if one.part == "scan":
+        field, value = ("step", value / experiment.scan.steps) if one.field == "oscillation" else (one.field, value)
+        return experiment.replace(scan=experiment.scan.replace(**{field: value}))
+    if one.part == "beam":
+        return experiment.replace(beam=beam_changed(experiment.beam, one.field, axis, by, value))
+    if one.part == "detector":
+        panels = list(experiment.detector.panels)
+        for number in one.places:
+            panels[number] = panel_changed(panels[number], experiment.beam, one.field, axis, place, by)
+        return experiment.replace(detector=Detector(panels))
+    return experiment.replace(**{name: value})
+
+
+def crystal_changed(crystal, field, axis, place, by, value):
+    if field == "rotation":
+        return crystal.rotated(axis, by)
+    if field == "cell":
+        return crystal_of_cell(crystal, value)
+    if field == "strain":
+        strain = np.zeros((3, 3))
+        i, j = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)][place]
+        strain[i, j] = strain[j, i] = by
+        rows = np.array([crystal.a, crystal.b, crystal.c]) @ (np.eye(3) + strain)
+        return crystal.replace(**dict(zip("abc", rows, strict=True)))
+    if field == "mosaic_spread.sigma":
+        return crystal.replace(mosaic_spread=crystal.mosaic_spread.replace(sigma=value))
+    return crystal.replace(**{field: value})
+
+
+def crystal_of_cell(crystal, cell):
+    standard = Crystal.from_cell(*cell).oriented(np.array(crystal.orientation))
+    return crystal.replace(a=standard.a, b=standard.b, c=standard.c)
+
+
+def turned(vector, axis, angle):
+    x, y, z = axis
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    turn = np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
+    return turn @ np.array(vector)
+
+
+def beam_changed(beam, field, axis, by, value):
+    if field == "rotation":
+        sources = [one.replace(direction=turned(one.direction, axis, by)) for one in beam.sources]
+        return beam.replace(direction=turned(beam.direction, axis, by), sources=sources)
+    return beam.replace(**{field: value})
+
+
+def panel_changed(panel, beam, field, axis, place, by):
+    if field == "distance":
+        return panel.replace(origin=np.array(panel.origin) + by * np.array(beam.direction))
+    if field == "translation":
+        return panel.replace(origin=np.array(panel.origin) + by * np.array(axis))
+    if field == "rotation":
+        return panel.replace(
+            **{name: turned(getattr(panel, name), axis, by) for name in ("origin", "fast", "slow", "normal")}
+        )
+    if field.startswith("sensor."):
+        name = field.removeprefix("sensor.")
+        return panel.replace(sensor=panel.sensor.replace(**{name: getattr(panel.sensor, name) + by}))
+    if field in ("pixel_size", "curved_radius"):
+        return panel.replace(**{field: getattr(panel, field) + by})
+    return panel.replace(**{field: np.array(getattr(panel, field)) + by * np.array(axis)})
+
+
+def rendered(experiment):
+    """The image by the definition in double precision, and the nodes of every evaluation, both flat by panel."""
+    images, nodes = [], []
+    for place in range(len(experiment.detector.panels)):
+        alone, seen = experiment.of_panel(place), []
+
+        def watch(event, *values, seen=seen):
+            if event == "evaluation":
+                seen.append(np.stack([axis.numpy() for axis in nearest_node(miller_indices(values[0].q, values[2]))]))
+
+        kernel, numbers = lower(alone, "double"), np.arange(alone.shape[0] * alone.shape[1])
+        image, _ = photons(kernel.setup, pixels_of(numbers, kernel), partial(sweep, watch=watch))
+        images.append(image.numpy()[: len(numbers)])
+        nodes.append(np.stack(seen)[..., : len(numbers)])
+    return np.stack(images), np.stack(nodes)
+
+
+def central(experiment, name, place, largest):
+    """The derivative by fourth-order central differences, whose largest is known, and where the nearest nodes stay.
+
+    Both are flat by panel. The step changes the diffraction by some hundred-thousandth.
+    """
+    dry, _ = rendered(experiment.replace(water_size=0.0))
+    step = 2e-5 * dry.max() / largest
+    (one, low), (two, before), (three, after), (four, high) = (
+        rendered(changed(experiment, name, place, times * step)) for times in (-2, -1, 1, 2)
+    )
+    slope = (8.0 * (three - two) - (four - one)) / (12.0 * step)
+    stays = ((low == before) & (before == after) & (after == high)).all(axis=(1, 2))
+    return slope, stays

@@ -1,0 +1,1 @@
+"""Derivatives of images: parameters by name, the differentiable twin of the definition, the chain rule."""

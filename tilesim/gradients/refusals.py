@@ -1,0 +1,45 @@
+"""What has no derivative, or none that is computed: refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tilesim.errors import InputError
+from tilesim.gradients.parameters import Parameter
+from tilesim.model import Experiment, MosaicFrame
+
+METRIC = ("rotation", "cell", "strain")
+
+
+def check_differentiable(experiment: Experiment, parameters: Sequence[Parameter]) -> None:
+    """Raise InputError where the image of an experiment has no derivative with respect to some of these."""
+    if experiment.sampling.strict_c:
+        raise InputError("derivatives with strict_c: the reference's defects jump; expected strict_c=False")
+    if experiment.crystal is None:
+        raise InputError("derivatives of an experiment without a crystal; expected one")
+    if (shape := experiment.crystal.shape.value).startswith("tophat"):
+        raise InputError(
+            f"derivatives with the shape {shape}, whose edge is a jump; expected square, round, gauss, gauss-hkl"
+        )
+    if any(crystal.diffuse is not None for crystal in experiment.crystals):
+        raise InputError("derivatives with diffuse scattering are not computed; expected diffuse=None")
+    for parameter in parameters:
+        _check(experiment, parameter)
+
+
+def _check(experiment: Experiment, parameter: Parameter) -> None:
+    name = parameter.name
+    if experiment.background is not None and parameter.part in ("beam", "detector") and parameter.field != "fluence":
+        raise InputError(f"derivative of a background with {name} is not computed; expected background=None")
+    if name == "beam.wavelength" and experiment.factors.by_energy:
+        raise InputError(f"derivative with {name} of structure factors that follow the photon energy is not computed")
+    if parameter.part != "crystal":
+        return
+    crystal = experiment.crystals[parameter.places[0]]
+    spread = crystal.mosaic_spread
+    turning = crystal.mosaic_frame == MosaicFrame.CRYSTAL and spread is not None and spread.anisotropic
+    if turning and parameter.field in METRIC:
+        raise InputError(
+            f"derivative with {name} of an anisotropic mosaic spread in the frame of the crystal, which it "
+            "turns, is not computed; expected the frame lab"
+        )

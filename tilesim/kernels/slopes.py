@@ -1,0 +1,149 @@
+"""The fused derivatives on a CPU (cpp/gradient.cpp): what the derivatives of any pixel are made of, in one pass."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from tilesim.compute import Numbers
+from tilesim.kernels.amorphous import lower_background
+from tilesim.kernels.fused import FusedKernel
+from tilesim.kernels.library import GRADIENT, load
+from tilesim.model import Crystal, Experiment, MosaicFrame
+from tilesim.model.vectors import rotate_about
+
+BLOCK = 2**14
+"""Pixels per call."""
+SHARED = {
+    "photons": 1, "water": 1, "origin": 3, "fast": 3, "slow": 3, "normal": 3, "depth": 1, "absorbed": 1,
+    "wavelength": 1, "turn": 3, "kahn": 1, "axis": 3, "radius": 1, "centre": 3, "bent_fast": 3, "bent_slow": 3,
+}  # fmt: skip
+"""Rows of a pixel and how many they are, as `SharedRow` of cpp/adjoint.h."""
+OF_CRYSTAL = {"sum": 1, "cell": 9, "size": 6, "metric": 6, "start": 1, "step": 1, "angles": 3}
+"""Rows of each crystal, as `CrystalRow` of cpp/gradient.cpp; last of all comes that of the amorphous background."""
+PARTS = {
+    1: tuple(SHARED)[2:],
+    2: ("cell", "metric"),
+    4: ("size",),
+    8: ("start", "step"),
+    16: ("angles",),
+}
+"""Rows by the bit that asks for them, as `Part` of cpp/gradient.cpp; the others are always there."""
+
+
+def _starts(rows: dict[str, int]) -> dict[str, int]:
+    return dict(zip(rows, accumulate(rows.values(), initial=0), strict=False))
+
+
+SHARED_COUNT, CRYSTAL_COUNT = sum(SHARED.values()), sum(OF_CRYSTAL.values())
+SHARED_START, CRYSTAL_START = _starts(SHARED), _starts(OF_CRYSTAL)
+
+
+def row_count(experiment: Experiment) -> int:
+    """Rows of a pixel."""
+    return SHARED_COUNT + CRYSTAL_COUNT * len(experiment.crystals) + 1
+
+
+def row_slice(name: str, crystal: int = 0) -> slice:
+    """Where rows of this name are; those of a crystal by its number."""
+    if name in SHARED:
+        return slice(SHARED_START[name], SHARED_START[name] + SHARED[name])
+    start = SHARED_COUNT + CRYSTAL_COUNT * crystal + CRYSTAL_START[name]
+    return slice(start, start + OF_CRYSTAL[name])
+
+
+class _GrainWanted(ctypes.Structure):
+    """`GrainWanted` of cpp/gradient.cpp, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("crystal", "turning", "angles")),
+        ("growth", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("spindle", "rates", "slopes")),
+    )
+
+
+class _Wanted(ctypes.Structure):
+    """`Wanted` of cpp/gradient.cpp, field by field."""
+
+    _fields_ = (
+        ("size", ctypes.c_int64),
+        ("parts", ctypes.c_int64),
+        ("axis", ctypes.c_double * 3),
+        ("grains", ctypes.c_void_p),
+    )
+
+
+class SlopesKernel:
+    """A kernel of the image, made ready for the rows that derivatives are made of."""
+
+    def __init__(self, kernel: FusedKernel, wanted: npt.NDArray[np.bool_]) -> None:
+        """
+        wanted  which of the rows (rows,) are needed; the others may come as zeros
+        """
+        experiment = kernel.experiment
+        self._kernel, self._library, self._amorphous = kernel, load(GRADIENT), lower_background(experiment)
+        self._count = row_count(experiment)
+        # The structs hold addresses only: the arrays live as long as this does.
+        found = list(_grains(experiment))
+        self._arrays = [array for _, arrays in found for array in arrays.values()]
+        self._grains = (_GrainWanted * len(found))()
+        for to, (fields, arrays) in zip(self._grains, found, strict=True):
+            for name, value in fields.items():
+                setattr(to, name, value)
+            for name, array in arrays.items():
+                setattr(to, name, array.ctypes.data)
+        size = ctypes.sizeof(_Wanted) + ctypes.sizeof(_GrainWanted)
+        axis = (ctypes.c_double * 3)(*experiment.scan.axis)
+        self._wanted = _Wanted(size, _parts(experiment, wanted), axis, ctypes.addressof(self._grains))
+
+    def rows(self, numbers: Numbers) -> npt.NDArray[np.float64]:
+        """The rows (rows, n) of the pixels with these numbers."""
+        numbers = np.ascontiguousarray(numbers, dtype=np.int64)
+        rows = np.empty((self._count, len(numbers)))
+        addresses = (self._kernel.address, ctypes.addressof(self._wanted))
+        done = self._library.tilesim_gradient(
+            *addresses, len(numbers), numbers.ctypes.data, self._count - 1, rows.ctypes.data
+        )
+        if done < 0:
+            raise AssertionError("the structures of slopes.py are not those of cpp/gradient.cpp")
+        rows[-1] = 0.0 if self._amorphous is None else self._amorphous.photons(numbers)
+        return rows
+
+
+def _parts(experiment: Experiment, wanted: npt.NDArray[np.bool_]) -> int:
+    crystals = range(len(experiment.crystals))
+    return sum(
+        bit
+        for bit, names in PARTS.items()
+        if any(wanted[row_slice(name, crystal)].any() for name in names for crystal in crystals)
+    )
+
+
+def _grains(experiment: Experiment) -> Iterator[tuple[dict[str, float], dict[str, np.ndarray]]]:
+    """Fields and arrays beside every grain, in the order of `derive`."""
+    basis = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    axis, angles = experiment.scan.axis, experiment.scan.angles
+    spindle = np.array([np.array([rotate_about(v, axis, angle) for v in basis]).T for angle in angles])
+    for number, crystal in enumerate(experiment.crystals):
+        rates, slopes = _mosaic(crystal, spindle)
+        arrays = {"spindle": np.ascontiguousarray(spindle), "rates": rates, "slopes": slopes}
+        turning = crystal.mosaic_frame == MosaicFrame.CRYSTAL
+        for growth in (1.0,) if crystal.sizes is None else crystal.sizes.factors:
+            fields = {"crystal": number, "turning": int(turning), "angles": slopes.shape[1], "growth": growth}
+            yield fields, arrays
+
+
+def _mosaic(crystal: Crystal, spindle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives (1 or phi, domains, 3, 3) of mosaic rotations with their angles, (domains, k) of these with sigma."""
+    spread, turning = crystal.mosaic_spread, crystal.mosaic_frame == MosaicFrame.CRYSTAL
+    if spread is None:
+        return np.zeros((1, 1, 3, 3)), np.zeros((crystal.domains, 0))
+    about, slopes = spread.angles(crystal._axes if turning else None)
+    rates = np.cross(about[:, None, :], crystal.mosaic_matrices.transpose(0, 2, 1)).transpose(0, 2, 1)
+    if turning and (spindle != np.eye(3)).any():  # as `derive` has them for every angle
+        return np.stack([turn @ rates @ turn.T for turn in spindle]), np.ascontiguousarray(slopes)
+    return np.ascontiguousarray(rates[None]), np.ascontiguousarray(slopes)
