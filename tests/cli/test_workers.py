@@ -61,6 +61,16 @@ def dask(folder):
         child.wait()
 
 
+def _wait_for_port(port, process):
+    """Return when somebody listens there; a scheduler may take long to start on a busy machine."""
+    while process.poll() is None:
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1.0).close()
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the scheduler has ended")
+
+
 @pytest.fixture
 def scheduler(dask):
     """`scheduler(2)` starts a scheduler and so many workers, and gives its process and address."""
@@ -68,6 +78,7 @@ def scheduler(dask):
     def start(workers, *options):
         address = f"{'tls' if options else 'tcp'}://127.0.0.1:{(port := free_port())}"
         first = dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", *options)
+        _wait_for_port(port, first)
         for _ in range(workers):
             dask("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", *options)
         return first, address
