@@ -102,6 +102,7 @@ def test_sums_are_the_same_for_any_number_of_threads_and_count_the_pixels_asked_
         ({}, "crystal.mosaic_spread.sigma", "the experiment has none"),
         ({"crystal": plain().crystal.replace(shape="tophat")}, "crystal.cell", "the shape tophat"),
         ({"sampling": plain().sampling.replace(strict_c=True)}, "crystal.cell", "strict_c"),
+        ({"crystal": plain().crystal.replace(share=0.0)}, "crystal.share", "not computed where it is 0"),
     ],
 )
 def test_what_has_no_derivative_is_refused_with_the_reason(changes, wrt, named):
