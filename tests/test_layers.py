@@ -24,7 +24,7 @@ ALLOWED = {
     "kernels": {"errors", "model", "physics", "tiling", "compute"},
     "pictures": {"errors", "model", "files", "geometry"},
     "example": {"errors", "model", "files"},
-    "engine": {"errors", "model", "tiling", "files", "store", "compute", "kernels", "physics"},
+    "engine": {"errors", "model", "tiling", "files", "store", "compute", "kernels", "physics", "gradients"},
 }
 """Rooms that each may import besides itself."""
 ALLOWED["gradients"] = {"errors", "model", "tiling", "compute", "kernels", "physics"}

@@ -4,6 +4,7 @@ import math
 from functools import partial
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from tilesim.gradients.parameters import parse_parameters
@@ -92,7 +93,7 @@ def experiments(draw, shape):
         draw(st.integers(1, 2)), interpolate=draw(st.booleans()), point_pixel=draw(st.booleans()), **flags
     )
     others = (crystal.rotated((0.2, 1.0, 0.4), 0.6).replace(share=0.3),) if draw(st.booleans()) else ()
-    return Experiment(
+    found = Experiment(
         beam=beam,
         crystal=crystal,
         detector=Detector(panels),
@@ -102,6 +103,8 @@ def experiments(draw, shape):
         water_size=draw(st.sampled_from([0.0, 3e-8])),
         other_crystals=others,
     )
+    assume(found.evaluations * len(panels) <= 16)
+    return found
 
 
 def changed(experiment, name, place, by):

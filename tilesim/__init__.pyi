@@ -1,5 +1,9 @@
 """The public names for type checkers and editors: those of `_HOMES`, which are loaded when they are first used."""
 
+from tilesim.engine.derivatives import NormalEquations as NormalEquations
+from tilesim.engine.derivatives import gradient as gradient
+from tilesim.engine.derivatives import normal_equations as normal_equations
+from tilesim.engine.derivatives import pullback as pullback
 from tilesim.engine.lazy import simulate as simulate
 from tilesim.engine.lazy import simulate_now as simulate_now
 from tilesim.errors import ClusterError as ClusterError

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from varied import SHAPES, experiments, names_of
 
-from tilesim.gradients.chain import coefficients, combine
+from tilesim.gradients.chain import coefficients
 from tilesim.gradients.parameters import parse_parameters
 from tilesim.gradients.twin import jacobian, values_of
 from tilesim.kernels import fused, library
@@ -32,9 +32,9 @@ def found_by(experiment, names, precision, numbers=None):
     for place in range(len(experiment.detector.panels)):
         table, alone = coefficients(experiment, place, parameters), experiment.of_panel(place)
         numbers = np.arange(alone.shape[0] * alone.shape[1]) if numbers is None else numbers
-        rows = SlopesKernel(fused.lower(alone, precision), table.any(axis=0)).rows(numbers)
-        images.append(rows[0])
-        slopes.append(combine(table, rows))
+        photons, found = SlopesKernel(fused.lower(alone, precision), table).derivatives(numbers)
+        images.append(photons)
+        slopes.append(found)
     return np.stack(images), np.stack(slopes, axis=1)
 
 

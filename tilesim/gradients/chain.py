@@ -48,14 +48,6 @@ def coefficients(experiment: Experiment, panel: int, parameters: Sequence[Parame
     return np.concatenate(parts)
 
 
-def combine(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Derivatives (numbers, n) from rows (rows, n), summed in one order however many pixels there are."""
-    found = np.zeros((len(table), rows.shape[1]))
-    for number, place in zip(*np.nonzero(table), strict=True):
-        found[number] += table[number, place] * rows[place]
-    return found
-
-
 def _crystal(to: Coefficients, one: Parameter) -> None:
     for place in one.places:
         crystal = to.experiment.crystals[place]

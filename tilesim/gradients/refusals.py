@@ -9,6 +9,8 @@ from tilesim.gradients.parameters import Parameter
 from tilesim.model import Experiment, MosaicFrame
 
 METRIC = ("rotation", "cell", "strain")
+SCALES = ("share", "fluence", "background.thickness")
+"""Fields whose derivatives are in proportion to what they scale."""
 
 
 def check_differentiable(experiment: Experiment, parameters: Sequence[Parameter]) -> None:
@@ -29,6 +31,8 @@ def check_differentiable(experiment: Experiment, parameters: Sequence[Parameter]
 
 def _check(experiment: Experiment, parameter: Parameter) -> None:
     name = parameter.name
+    if parameter.field in SCALES and parameter.value == (0.0,):
+        raise InputError(f"derivative with {name} is not computed where it is 0; expected a value above 0")
     if experiment.background is not None and parameter.part in ("beam", "detector") and parameter.field != "fluence":
         raise InputError(f"derivative of a background with {name} is not computed; expected background=None")
     if name == "beam.wavelength" and experiment.factors.by_energy:

@@ -106,7 +106,17 @@ def load(name: str = IMAGE) -> ctypes.CDLL:
     pointers, count = ctypes.c_void_p, ctypes.c_int64
     if name == GRADIENT:
         library.tilesim_gradient.restype = ctypes.c_double
-        library.tilesim_gradient.argtypes = [pointers, pointers, count, pointers, count, pointers]
+        library.tilesim_gradient.argtypes = [
+            pointers,
+            pointers,
+            count,
+            pointers,
+            count,
+            count,
+            pointers,
+            pointers,
+            pointers,
+        ]
         return library
     library.tilesim_render.restype = ctypes.c_double
     library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers, count]

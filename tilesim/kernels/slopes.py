@@ -78,16 +78,19 @@ class _Wanted(ctypes.Structure):
 
 
 class SlopesKernel:
-    """A kernel of the image, made ready for the rows that derivatives are made of."""
+    """A kernel of the image, made ready for derivatives that follow from its rows."""
 
-    def __init__(self, kernel: FusedKernel, wanted: npt.NDArray[np.bool_]) -> None:
+    block = BLOCK
+
+    def __init__(self, kernel: FusedKernel, table: npt.NDArray[np.float64]) -> None:
         """
-        wanted  which of the rows (rows,) are needed; the others may come as zeros
+        table  coefficients (derivatives, rows) of the rows of a pixel in every derivative
         """
         experiment = kernel.experiment
-        self._kernel, self._library, self._amorphous = kernel, load(GRADIENT), lower_background(experiment)
-        self._count = row_count(experiment)
+        self.experiment, self._kernel, self._library = experiment, kernel, load(GRADIENT)
+        self._amorphous = lower_background(experiment)
         # The structs hold addresses only: the arrays live as long as this does.
+        self._table, self._of_background = np.ascontiguousarray(table[:, :-1]), table[:, -1]
         found = list(_grains(experiment))
         self._arrays = [array for _, arrays in found for array in arrays.values()]
         self._grains = (_GrainWanted * len(found))()
@@ -98,20 +101,25 @@ class SlopesKernel:
                 setattr(to, name, array.ctypes.data)
         size = ctypes.sizeof(_Wanted) + ctypes.sizeof(_GrainWanted)
         axis = (ctypes.c_double * 3)(*experiment.scan.axis)
-        self._wanted = _Wanted(size, _parts(experiment, wanted), axis, ctypes.addressof(self._grains))
+        parts = _parts(experiment, np.any(table, axis=0, keepdims=True)[0])
+        self._wanted = _Wanted(size, parts, axis, ctypes.addressof(self._grains))
 
-    def rows(self, numbers: Numbers) -> npt.NDArray[np.float64]:
-        """The rows (rows, n) of the pixels with these numbers."""
+    def derivatives(self, numbers: Numbers) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Photons (n,) of the pixels with these numbers, and their derivatives (derivatives, n)."""
         numbers = np.ascontiguousarray(numbers, dtype=np.int64)
-        rows = np.empty((self._count, len(numbers)))
-        addresses = (self._kernel.address, ctypes.addressof(self._wanted))
-        done = self._library.tilesim_gradient(
-            *addresses, len(numbers), numbers.ctypes.data, self._count - 1, rows.ctypes.data
-        )
-        if done < 0:
+        count, rows = self._table.shape
+        photons, found = np.empty(len(numbers)), np.empty((count, len(numbers)))
+        arrays = (self._table.ctypes.data, photons.ctypes.data, found.ctypes.data)
+        pixels = (len(numbers), numbers.ctypes.data)
+        structures = (self._kernel.address, ctypes.addressof(self._wanted))
+        if self._library.tilesim_gradient(*structures, *pixels, rows, count, *arrays) < 0:
             raise AssertionError("the structures of slopes.py are not those of cpp/gradient.cpp")
-        rows[-1] = 0.0 if self._amorphous is None else self._amorphous.photons(numbers)
-        return rows
+        if self._amorphous is not None:
+            background = self._amorphous.photons(numbers)
+            photons += background
+            for row in np.flatnonzero(self._of_background):
+                found[row] += self._of_background[row] * background
+        return photons, found
 
 
 def _parts(experiment: Experiment, wanted: npt.NDArray[np.bool_]) -> int:

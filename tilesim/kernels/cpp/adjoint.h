@@ -75,9 +75,26 @@ inline void uncurve(const Setup &s, const Place &p, const Rows &rows, int lane, 
     slope[0] = 0, slope[1] = on_first / radius, slope[2] = on_second / radius;
 }
 
+inline void place_back_flat(const Setup &s, const Block &b, const Place &p, const Rows &rows, double depth) {
+    double *origin = rows[ORIGIN], *fast = rows[FAST], *slow = rows[SLOW], *normal = rows[NORMAL], *deep = rows[DEPTH];
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) {
+        const double dx = b.d[0][i], dy = b.d[1][i], dz = b.d[2][i], close = 1.0 / p.length[i];
+        const double radial = p.d[0][i] * dx + p.d[1][i] * dy + p.d[2][i] * dz, along = p.along[i] - radial * close;
+        const double x = p.d[0][i] * close + along * dx, y = p.d[1][i] * close + along * dy;
+        const double z = p.d[2][i] * close + along * dz;
+        origin[i] += x, origin[LANES + i] += y, origin[2 * LANES + i] += z;
+        fast[i] += p.fast[i] * x, fast[LANES + i] += p.fast[i] * y, fast[2 * LANES + i] += p.fast[i] * z;
+        slow[i] += p.slow[i] * x, slow[LANES + i] += p.slow[i] * y, slow[2 * LANES + i] += p.slow[i] * z;
+        normal[i] += depth * x, normal[LANES + i] += depth * y, normal[2 * LANES + i] += depth * z;
+        deep[i] += p.layer * dot(s.normal, x, y, z);
+    }
+}
+
 // Add what depends on direction and length of the way to a sub-pixel to the rows of the panel.
 inline void place_back(const Setup &s, const Block &b, const Place &p, const Rows &rows) {
     const double depth = p.layer * s.layer_thickness;
+    if (!s.curved) return place_back_flat(s, b, p, rows, depth);
     for (int i = 0; i < b.lanes; i++) {
         double slope[3];
         const double radial = p.d[0][i] * b.d[0][i] + p.d[1][i] * b.d[1][i] + p.d[2][i] * b.d[2][i];
@@ -85,7 +102,7 @@ inline void place_back(const Setup &s, const Block &b, const Place &p, const Row
             const double across = (p.d[axis][i] - radial * b.d[axis][i]) / p.length[i];
             slope[axis] = across + p.along[i] * b.d[axis][i];
         }
-        if (s.curved) uncurve(s, p, rows, i, slope);
+        uncurve(s, p, rows, i, slope);
         for (int axis = 0; axis < 3; axis++) {
             rows[ORIGIN + axis][i] += slope[axis], rows[NORMAL + axis][i] += depth * slope[axis];
             rows[FAST + axis][i] += p.fast[i] * slope[axis], rows[SLOW + axis][i] += p.slow[i] * slope[axis];

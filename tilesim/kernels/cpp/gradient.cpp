@@ -83,52 +83,67 @@ Turn turn_of(const Setup &, const Grain &g, const Wanted &wanted, const GrainWan
     return t;
 }
 
+// Where the slopes of one orientation go.
+struct Sums {
+    double *bare, *weight, *sum, *size, *metric, *gh, *gk, *gl;
+    double share, growth;  // weight of the grain, and that times its growth
+};
+
+// One lane, whose squared structure factor is given; the squared lattice factor.
+template <class T, Shape SHAPE, bool SIZED>
+INLINE double add_lane(const Grain &g, const Lane &p, double squared, const Sums &to, int i) {
+    const auto e = evaluate<T, SHAPE>(g, p);
+    const double value = squared * double(e.value) * to.share, due = squared * to.weight[i];
+    to.bare[i] += value, to.sum[i] += value * to.weight[i];
+    const double share = due * to.share, sized = due * to.growth;
+    to.gh[i] = double(e.slope[0]) * share, to.gk[i] = double(e.slope[1]) * share, to.gl[i] = double(e.slope[2]) * share;
+    if constexpr (SIZED) {
+        double *size = to.size + i;
+        size[0] += double(e.size[0]) * sized, size[LANES] += double(e.size[1]) * sized;
+        size[2 * LANES] += double(e.size[2]) * sized;
+        if constexpr (SHAPE == GAUSS_HKL) {
+            size[3 * LANES] += e.size[3] * sized, size[4 * LANES] += e.size[4] * sized, size[5 * LANES] += e.size[5] * sized;
+        }
+        if constexpr (SHAPE == GAUSS) {
+            double *metric = to.metric + i;
+            metric[0] += e.metric[0] * share, metric[LANES] += e.metric[1] * share, metric[2 * LANES] += e.metric[2] * share;
+            metric[3 * LANES] += e.metric[3] * share, metric[4 * LANES] += e.metric[4] * share;
+            metric[5 * LANES] += e.metric[5] * share;
+        }
+    }
+    return double(e.value);
+}
+
+template <class T, Shape SHAPE, bool SIZED>
+void add_lanes_slopes(const Setup &s, const Grain &g, const double *cell, const Block &b, const Sums &sums, int from, int to) {
+    const T *squares = squares_of<T>(s, b);
+    const Sums here = sums;
+#pragma omp simd
+    for (int i = from; i < to; i++) {
+        const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
+        add_lane<T, SHAPE, SIZED>(g, p, double(nearest_squared<T>(s, squares, p)), here, i);
+    }
+}
+
 // The slopes with h, k, l of some lanes, and what does not go on from them.
 template <class T, Shape SHAPE>
 void add_slopes(const Setup &s, const Grain &g, const GrainWanted &w, int64_t parts, const double *cell, Block &b, Slopes &t,
                 const Rows &rows, int from, int to) {
-    const bool given = s.interpolate || s.parts_mixed;
-    if (given) {
-        double *const slopes[3] = {t.amplitude[0], t.amplitude[1], t.amplitude[2]};
-        for (int i = from; i < to; i += GROUP) {
-            s.interpolate ? interpolate_slopes<T>(s, cell, b, slopes, i) : mix<T>(s, cell, b, i);
-        }
+    const Sums sums = {t.bare, t.weight, rows[SUM], rows[IN_SIZE], rows[IN_METRIC], t.g[0], t.g[1], t.g[2], g.weight,
+                       g.weight * w.growth};
+    if (!s.interpolate && !s.parts_mixed) {
+        const bool sized = parts & SIZE || (SHAPE == GAUSS && parts & CELL);
+        return sized ? add_lanes_slopes<T, SHAPE, true>(s, g, cell, b, sums, from, to)
+                     : add_lanes_slopes<T, SHAPE, false>(s, g, cell, b, sums, from, to);
     }
-    const T *squares = squares_of<T>(s, b);
-    double *size = rows[IN_SIZE], *metric = rows[IN_METRIC], *sum = rows[SUM];
-    const double growth = g.weight * w.growth;
-    const auto add = [&](int i, const Lane &p, double squared, auto with_size) {
-        const auto e = evaluate<T, SHAPE>(g, p);
-        const double value = squared * double(e.value) * g.weight, due = squared * t.weight[i];
-        t.bare[i] += value, sum[i] += value * t.weight[i];
-        for (int axis = 0; axis < 3; axis++) t.g[axis][i] = double(e.slope[axis]) * due * g.weight;
-        if constexpr (decltype(with_size)::value) {
-            for (int n = 0; n < (SHAPE == GAUSS_HKL ? 6 : 3); n++) size[n * LANES + i] += double(e.size[n]) * due * growth;
-            for (int n = 0; SHAPE == GAUSS && n < METRIC; n++) metric[n * LANES + i] += e.metric[n] * due * g.weight;
-        }
-        return double(e.value);
-    };
-    const bool sized = parts & SIZE || (SHAPE == GAUSS && parts & CELL);
-    if (given) {
-        for (int i = from; i < to; i++) {
-            const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-            const double value = add(i, p, b.amplitude[i], std::true_type());
-            for (int axis = 0; s.interpolate && axis < 3; axis++) {
-                t.g[axis][i] += t.amplitude[axis][i] * value * g.weight * t.weight[i];
-            }
-        }
-    } else if (sized) {
-#pragma omp simd
-        for (int i = from; i < to; i++) {
-            const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-            add(i, p, double(nearest_squared<T>(s, squares, p)), std::true_type());
-        }
-    } else {
-#pragma omp simd
-        for (int i = from; i < to; i++) {
-            const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-            add(i, p, double(nearest_squared<T>(s, squares, p)), std::false_type());
-        }
+    double *const slopes[3] = {t.amplitude[0], t.amplitude[1], t.amplitude[2]};
+    for (int i = from; i < to; i += GROUP) {
+        s.interpolate ? interpolate_slopes<T>(s, cell, b, slopes, i) : mix<T>(s, cell, b, i);
+    }
+    for (int i = from; i < to; i++) {
+        const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
+        const double value = add_lane<T, SHAPE, true>(g, p, b.amplitude[i], sums, i) * g.weight * t.weight[i];
+        for (int axis = 0; s.interpolate && axis < 3; axis++) t.g[axis][i] += t.amplitude[axis][i] * value;
     }
 }
 
@@ -322,25 +337,43 @@ void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, 
     polar_back(s, b, t, rows, t.wet);
 }
 
+// One derivative of a block: rows times coefficients, in their order.
+void combine(const double *table, const Rows &rows, int count, double *to) {
+    alignas(64) double sum[LANES] = {};
+    for (int row = 0; row < count; row++) {
+        const double factor = table[row], *values = rows[row];
+        if (factor == 0) continue;
+#pragma omp simd
+        for (int i = 0; i < LANES; i++) sum[i] += factor * values[i];
+    }
+    std::copy_n(sum, LANES, to);
+}
+
 }  // namespace
 
-// The rows (count of them, n) of `n` pixels with these numbers. Negative where the structs are not what this was
-// compiled for, or the number of rows is not.
+// Photons of the `n` pixels with these numbers, and their derivatives (derivatives, n): `table` (derivatives, count)
+// times the rows of a pixel. Negative where the structs are not what this was compiled for, or the number of rows is not.
 extern "C" __attribute__((visibility("default")))
 double tilesim_gradient(const Setup *setup, const Wanted *wanted, int64_t n, const int64_t *numbers, int64_t count,
-                        double *found) {
+                        int64_t derivatives, const double *table, double *photons, double *found) {
     const Setup &s = *setup;
     if (s.size != int64_t(sizeof(Setup)) || wanted->size != int64_t(sizeof(Wanted) + sizeof(GrainWanted))) return -1.0;
     if ((count - SHARED_ROWS) % CRYSTAL_ROWS) return -1.0;
     static thread_local Block block;
     static thread_local Slopes slopes;
+    alignas(64) double one[LANES];
     std::vector<double> data(count * LANES);
+    const Rows rows = {data.data()};
     const Sweep sweep = s.single ? sweep_of<float>(s.shape) : sweep_of<double>(s.shape);
     for (int64_t start = 0; start < n; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, n - start));
         take_pixels(s, block, numbers + start, used, 0);
-        render_slopes(s, *wanted, sweep, block, slopes, Rows{data.data()}, int(count));
-        for (int64_t row = 0; row < count; row++) std::copy_n(&data[row * LANES], used, found + row * n + start);
+        render_slopes(s, *wanted, sweep, block, slopes, rows, int(count));
+        std::copy_n(rows[PHOTONS], used, photons + start);
+        for (int64_t number = 0; number < derivatives; number++) {
+            combine(table + number * count, rows, int(count), one);
+            std::copy_n(one, used, found + number * n + start);
+        }
     }
     return 0.0;
 }

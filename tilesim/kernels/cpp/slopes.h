@@ -6,28 +6,31 @@
 constexpr int SIZES = 6;   // Na, Nb, Nc and what an oriented N has off its diagonal: of a and b, b and c, a and c
 constexpr int METRIC = 6;  // of a* with a*, b* with b*, c* with c*, then b* c*, a* c*, a* b*
 
+// A call within a loop over lanes would keep that from being vectorized, and these are long.
+#define INLINE inline __attribute__((always_inline))
+
 template <class T> struct Evaluation {
     T value, slope[3], size[SIZES];
     double metric[METRIC];
 };
 
 // psi(y) / y with psi the logarithmic derivative of sin(y) / y, from y^2 below 0.16; relative error 2e-11.
-template <class T> inline T psi_over(T u) {
+template <class T> INLINE T psi_over(T u) {
     return -T(1.0 / 3) - u * (T(1.0 / 45) + u * (T(2.0 / 945) + u * (T(1.0 / 4725) + u * (T(2.0 / 93555) +
            u * T(1382.0 / 638512875)))));
 }
 
 // sin(pi N x) / sin(pi x) = L along one axis: L L' where the ratio cancels next to the node by the series of log L.
-template <class T> inline T grating_slope(T ratio, T over, T cos_above, T cos_below, T cells, T x) {
-    const T y = T(M_PI) * x, ny = cells * y;
-    const bool near = (x < T(0.125)) & (cells * x < T(0.125));
-    const T u = near ? y * y : T(0), v = near ? ny * ny : T(0);
+template <class T> INLINE T grating_slope(T ratio, T over, T cos_above, T cos_below, T cells, T x) {
+    // Both forms are computed: a branch would keep the loop over lanes from being vectorized.
+    const T y = T(M_PI) * x, ny = cells * y, u = std::min(y * y, T(1)), v = std::min(ny * ny, T(1));
+    const T near = std::max(x, cells * x) < T(0.125) ? T(1) : T(0);
     const T series = ratio * y * (cells * cells * psi_over(v) - psi_over(u));
     const T closed = (cells * cos_above - ratio * cos_below) * over;
-    return T(M_PI) * (near ? series : closed);
+    return T(M_PI) * (near * series + (1 - near) * closed);
 }
 
-template <class T> inline void square_slopes(const Grain &g, const Lane &p, Evaluation<T> &e) {
+template <class T> INLINE void square_slopes(const Grain &g, const Lane &p, Evaluation<T> &e) {
     const double dh = std::max(std::fabs(p.dh), NEXT_TO_NODE<T>);
     const double dk = std::max(std::fabs(p.dk), NEXT_TO_NODE<T>);
     const double dl = std::max(std::fabs(p.dl), NEXT_TO_NODE<T>);
@@ -42,16 +45,16 @@ template <class T> inline void square_slopes(const Grain &g, const Lane &p, Eval
     const T sl = grating_slope<T>(l, il, cl, cos_pi(T(dl)), T(g.cells[2]), T(dl));
     const T along_h = 2 * h * square(k * l), along_k = 2 * k * square(h * l), along_l = 2 * l * square(h * k);
     e.value = square(h * k * l);
-    e.slope[0] = p.dh < 0 ? -along_h * sh : along_h * sh;
-    e.slope[1] = p.dk < 0 ? -along_k * sk : along_k * sk;
-    e.slope[2] = p.dl < 0 ? -along_l * sl : along_l * sl;
+    e.slope[0] = along_h * sh * T(std::copysign(1.0, p.dh));
+    e.slope[1] = along_k * sk * T(std::copysign(1.0, p.dk));
+    e.slope[2] = along_l * sl * T(std::copysign(1.0, p.dl));
     e.size[0] = along_h * T(M_PI) * T(dh) * ch * ih;
     e.size[1] = along_k * T(M_PI) * T(dk) * ck * ik;
     e.size[2] = along_l * T(M_PI) * T(dl) * cl * il;
 }
 
 // The height of a node, Na Nb Nc, is left to the host: sizes are those of the shape alone, here and below.
-template <class T> inline void round_slopes(const Grain &g, const Lane &p, Evaluation<T> &e) {
+template <class T> INLINE void round_slopes(const Grain &g, const Lane &p, Evaluation<T> &e) {
     const double d[3] = {p.dh, p.dk, p.dl}, *n = g.cells;
     const double rho = (square(d[0] * n[0]) + square(d[1] * n[1]) + square(d[2] * n[2])) * g.fudge;
     const double radius = std::sqrt(rho), turn = radius - std::rint(radius), x = radius * M_PI, z = x * x;
@@ -64,36 +67,33 @@ template <class T> inline void round_slopes(const Grain &g, const Lane &p, Evalu
     const double height = square(g.volume * ROUND_VOLUME), amplitude = near ? series : closed;
     const double fall = 2 * amplitude * (near ? below : beyond) * M_PI * M_PI * height;
     e.value = T(square(amplitude) * height);
-    for (int i = 0; i < 3; i++) {
-        const double part = 2 * g.fudge * fall * n[i] * d[i];
-        e.slope[i] = T(part * n[i]), e.size[i] = T(part * d[i]);
-    }
+    const double part = 2 * g.fudge * fall, h = part * n[0] * d[0], k = part * n[1] * d[1], l = part * n[2] * d[2];
+    e.slope[0] = T(h * n[0]), e.slope[1] = T(k * n[1]), e.slope[2] = T(l * n[2]);
+    e.size[0] = T(h * d[0]), e.size[1] = T(k * d[1]), e.size[2] = T(l * d[2]);
 }
 
-inline void gauss_slopes(const Grain &g, const Lane &p, double value, Evaluation<double> &e) {
-    const double d[3] = {p.dh, p.dk, p.dl}, *a = g.reciprocal, height = square(g.volume);
-    const double fall = -2.0 * g.fudge / GAUSS_WIDTH * value, distance = node_distance(g, p);
-    double place[3];
-    for (int i = 0; i < 3; i++) place[i] = d[0] * a[i] + d[1] * a[3 + i] + d[2] * a[6 + i];
-    for (int i = 0; i < 3; i++) {
-        e.slope[i] = 2 * fall * height * dot(a + 3 * i, place[0], place[1], place[2]);
-        e.size[i] = 2 * fall * distance / g.cells[i];
-        e.metric[i] = fall * height * d[i] * d[i];
-    }
-    e.metric[3] = fall * height * d[1] * d[2], e.metric[4] = fall * height * d[0] * d[2];
-    e.metric[5] = fall * height * d[0] * d[1];
+INLINE void gauss_slopes(const Grain &g, const Lane &p, double value, Evaluation<double> &e) {
+    const double *a = g.reciprocal, h = p.dh, k = p.dk, l = p.dl;
+    const double x = h * a[0] + k * a[3] + l * a[6], y = h * a[1] + k * a[4] + l * a[7], z = h * a[2] + k * a[5] + l * a[8];
+    const double fall = -2.0 * g.fudge / GAUSS_WIDTH * value, steep = fall * square(g.volume), twice = 2 * steep;
+    const double sized = twice * (x * x + y * y + z * z);
+    e.slope[0] = twice * dot(a, x, y, z), e.slope[1] = twice * dot(a + 3, x, y, z), e.slope[2] = twice * dot(a + 6, x, y, z);
+    e.size[0] = sized / g.cells[0], e.size[1] = sized / g.cells[1], e.size[2] = sized / g.cells[2];
+    e.metric[0] = steep * h * h, e.metric[1] = steep * k * k, e.metric[2] = steep * l * l;
+    e.metric[3] = steep * k * l, e.metric[4] = steep * h * l, e.metric[5] = steep * h * k;
 }
 
-inline void gauss_hkl_slopes(const Grain &g, const Lane &p, double value, Evaluation<double> &e) {
-    const double d[3] = {p.dh, p.dk, p.dl}, *n = g.matrix, fall = -4.0 * g.fudge / GAUSS_WIDTH * value;
-    double w[3];
-    for (int i = 0; i < 3; i++) w[i] = fall * dot(n + 3 * i, d[0], d[1], d[2]);
-    for (int i = 0; i < 3; i++) e.slope[i] = n[i] * w[0] + n[3 + i] * w[1] + n[6 + i] * w[2], e.size[i] = w[i] * d[i];
-    e.size[3] = w[0] * d[1] + w[1] * d[0], e.size[4] = w[1] * d[2] + w[2] * d[1], e.size[5] = w[0] * d[2] + w[2] * d[0];
+INLINE void gauss_hkl_slopes(const Grain &g, const Lane &p, double value, Evaluation<double> &e) {
+    const double *n = g.matrix, fall = -4.0 * g.fudge / GAUSS_WIDTH * value, h = p.dh, k = p.dk, l = p.dl;
+    const double x = fall * dot(n, h, k, l), y = fall * dot(n + 3, h, k, l), z = fall * dot(n + 6, h, k, l);
+    e.slope[0] = n[0] * x + n[3] * y + n[6] * z, e.slope[1] = n[1] * x + n[4] * y + n[7] * z;
+    e.slope[2] = n[2] * x + n[5] * y + n[8] * z;
+    e.size[0] = x * h, e.size[1] = y * k, e.size[2] = z * l;
+    e.size[3] = x * k + y * h, e.size[4] = y * l + z * k, e.size[5] = x * l + z * h;
 }
 
 // Type of an evaluation's numbers: as `Squared` has it.
-template <class T, Shape SHAPE> inline Evaluation<Squared<T, SHAPE>> evaluate(const Grain &g, const Lane &p) {
+template <class T, Shape SHAPE> INLINE Evaluation<Squared<T, SHAPE>> evaluate(const Grain &g, const Lane &p) {
     Evaluation<Squared<T, SHAPE>> e = {};
     if constexpr (SHAPE == SQUARE) square_slopes<T>(g, p, e);
     else if constexpr (SHAPE == ROUND) round_slopes<T>(g, p, e);
