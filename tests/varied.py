@@ -203,10 +203,11 @@ def rendered(experiment):
 def central(experiment, name, place, largest):
     """The derivative by fourth-order central differences, whose largest is known, and where the nearest nodes stay.
 
-    Both are flat by panel. The step changes the diffraction by some hundred-thousandth.
+    Both are flat by panel. The step changes the diffraction by some hundred-thousandth; by more where most of the
+    image is water, which is rounded, too.
     """
-    dry, _ = rendered(experiment.replace(water_size=0.0))
-    step = 2e-5 * dry.max() / largest
+    (dry, _), (wet, _) = rendered(experiment.replace(water_size=0.0)), rendered(experiment)
+    step = 2e-5 * min(wet.max() / dry.max(), 50.0) * dry.max() / largest
     (one, low), (two, before), (three, after), (four, high) = (
         rendered(changed(experiment, name, place, times * step)) for times in (-2, -1, 1, 2)
     )

@@ -25,6 +25,8 @@ def check_differentiable(experiment: Experiment, parameters: Sequence[Parameter]
         )
     if any(crystal.diffuse is not None for crystal in experiment.crystals):
         raise InputError("derivatives with diffuse scattering are not computed; expected diffuse=None")
+    if len(experiment.beam.polarizations) > 1:
+        raise InputError("derivatives of sources with a polarisation each are not computed; expected one for the beam")
     for parameter in parameters:
         _check(experiment, parameter)
 

@@ -109,7 +109,9 @@ class _Varied:
         turn = _exponential(self.get("beam", "rotation", (0.0, 0.0, 0.0)))
         water = self.experiment.water_size
         wetness = self.get("", "water_size", water) / water if water else torch.ones(())
-        kahn, axis = (self.get("beam", name, getattr(beam, name) or 0.0) for name in ("kahn_factor", "polarization_axis"))
+        kahn, axis = (
+            self.get("beam", name, getattr(beam, name) or 0.0) for name in ("kahn_factor", "polarization_axis")
+        )
         setup = _with(
             setup,
             incident=setup.incident @ turn.T,

@@ -196,7 +196,6 @@ void spread_slopes(const Wanted &wanted, const GrainWanted &w, const Turn &turn,
 template <class T, Shape SHAPE>
 void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, const Rows &rows) {
     constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
-    constexpr double reach = SHAPE == GAUSS ? LOWEST_EXPONENT * GAUSS_WIDTH / -2.0 : GAUSS_REACH;
     std::fill_n(t.bare, b.lanes, 0.0);
     for (double *y : t.y) std::fill_n(y, b.lanes, 0.0);
     for (int64_t place = 0; place < s.grain_count; place++) {
@@ -213,7 +212,7 @@ void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, con
                     for (int i = from; i < from + GROUP; i++) {
                         nearest = std::min(nearest, distance_of<SHAPE>(g, lane_at(cell, b.x[i], b.y[i], b.z[i])));
                     }
-                    if (nearest * g.fudge > reach) continue;
+                    if (!(nearest < g.reach)) continue;
                 }
                 add_slopes<T, SHAPE>(s, g, w, wanted.parts, cell, b, t, own, from, from + step);
                 spread_slopes(wanted, w, turn, b, t, own, from, from + step);
@@ -360,6 +359,8 @@ double tilesim_gradient(const Setup *setup, const Wanted *wanted, int64_t n, con
     if (s.size != int64_t(sizeof(Setup)) || wanted->size != int64_t(sizeof(Wanted) + sizeof(GrainWanted))) return -1.0;
     if ((count - SHARED_ROWS) % CRYSTAL_ROWS) return -1.0;
     static thread_local Block block;
+    Taken taken(*setup);
+    block.taken = &taken;
     static thread_local Slopes slopes;
     alignas(64) double one[LANES];
     std::vector<double> data(count * LANES);
