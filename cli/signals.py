@@ -34,6 +34,7 @@ def ignore() -> None:
 def _raise(number: int, frame: FrameType | None) -> None:
     """Raise the exception of a signal, after the import that is in progress where there is one."""
     exception = EXCEPTIONS[signal.Signals(number)]
+    sys.unraisablehook = lambda _: None  # objects that it strikes while they are made cannot end properly
     importer = _importer(frame)
     if importer is None:
         raise exception

@@ -74,11 +74,12 @@ def test_shots_are_frames_whose_draws_are_coordinates_of_the_store(batch, tilesi
 
 def test_a_store_whose_columns_are_gone_is_one_line(batch, tilesim, folder):
     assert batch(SHOTS).status == 0
-    (folder / "s.zarr/experiments/columns/zarr.json").unlink()
-    for words in (("info", "s.zarr"), ("info", "s.zarr", "--json"), ("rerun", "s.zarr")):
-        done = tilesim(*words)
-        assert done.status == 2 and "experiments/columns" in done.err and "is gone" in done.err
-        assert done.err.count("\n") == 1
+    for group in ("experiments/columns", "experiments"):
+        (folder / f"s.zarr/{group}/zarr.json").unlink()
+        for words in (("info", "s.zarr"), ("info", "s.zarr", "--json"), ("rerun", "s.zarr")):
+            done = tilesim(*words)
+            assert done.status == 2 and group in done.err and "is gone" in done.err
+            assert done.err.count("\n") == 1
 
 
 def test_lattices_are_in_store_image_and_exports(batch, tilesim, folder):

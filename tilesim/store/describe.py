@@ -154,8 +154,8 @@ def _experiments(store: Store) -> dict[str, Any] | None:
         return None
     if GROUP not in names_of(store.group):
         return None
-    group = group_in(store.group, GROUP, store.name)
     try:
+        group = group_in(store.group, GROUP, store.name)
         columns = names_of(group_in(group, COLUMNS, store.name)) if COLUMNS in names_of(group) else []
     except KeyError as error:
         raise InputError(f"{store.name}: its {error.args[0]} is gone") from None
