@@ -7,12 +7,13 @@ from experiments import plain, rich
 from varied import tilted
 
 import tilesim
-from tilesim import Detector, InputError
+from tilesim import Detector, InputError, Source
 from tilesim.kernels import library
 from tilesim.model import Background, ScatteringCurve
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 NAMES = ["crystal.rotation", "crystal.cells", "beam.fluence"]
+POLARIZED = [Source((0.0, 0.0, 1.0), 1e-10, kahn_factor=factor) for factor in (0.2, 0.9)]
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +93,17 @@ def test_sums_are_the_same_for_any_number_of_threads_and_count_the_pixels_asked_
     assert one.matrix.tobytes() == many.matrix.tobytes() and one.chi_squared == many.chi_squared
 
 
+def test_workers_give_the_bytes_of_threads(cluster):
+    distributed = pytest.importorskip("distributed")
+    arguments = (plain(), np.ones((23, 31)), 2.0, NAMES, None, 8)
+    one, slopes = tilesim.normal_equations(*arguments), tilesim.gradient(plain(), NAMES, 8).compute()
+    with distributed.Client(cluster(2)) as client:
+        many, far = tilesim.normal_equations(*arguments), tilesim.gradient(plain(), NAMES, 8).compute()
+        assert client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.task_prefixes)) > 0  # not here
+    assert np.abs(slopes).max() > 0 and far.tobytes() == slopes.tobytes()
+    assert one.matrix.tobytes() == many.matrix.tobytes() and one.vector.tobytes() == many.vector.tobytes()
+
+
 @pytest.mark.parametrize(
     ("changes", "wrt", "named"),
     [
@@ -102,6 +114,7 @@ def test_sums_are_the_same_for_any_number_of_threads_and_count_the_pixels_asked_
         ({}, "crystal.mosaic_spread.sigma", "the experiment has none"),
         ({"crystal": plain().crystal.replace(shape="tophat")}, "crystal.cell", "the shape tophat"),
         ({"sampling": plain().sampling.replace(strict_c=True)}, "crystal.cell", "strict_c"),
+        ({"beam": plain().beam.replace(sources=POLARIZED)}, "crystal.cell", "a polarisation each"),
         ({"crystal": plain().crystal.replace(share=0.0)}, "crystal.share", "not computed where it is 0"),
     ],
 )
