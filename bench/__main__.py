@@ -3,7 +3,19 @@
 import sys
 from importlib import import_module
 
-NAMES = ("kernel", "command", "memory", "linear", "scaling", "workers", "compression", "stills", "channels", "gpu")
+NAMES = (
+    "kernel",
+    "command",
+    "memory",
+    "linear",
+    "scaling",
+    "workers",
+    "compression",
+    "stills",
+    "channels",
+    "gradients",
+    "gpu",
+)
 
 if __name__ == "__main__":
     if sys.argv[1:2] not in [[name] for name in NAMES]:

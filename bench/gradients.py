@@ -1,0 +1,66 @@
+"""CPU time of derivatives and normal equations as ratios to the image itself, by the same kernel of the same processor.
+
+The library's own calls, with everything that they do for themselves, over a region of one panel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import dask
+import numpy as np
+
+import tilesim
+from bench.record import machine, save, table
+
+FLAGS = (
+    "-cell 78 78 38 90 90 90 -default_F 100 -N 12 -misset 10 20 30 -distance 100 -lambda 1 -pixel 0.1 "
+    "-detpixels {edge} -oversample 1 -nointerpolate"
+)
+STEPS = {"one step": (512, ""), "100 steps": (128, "-phisteps 5 -osc 0.1 -mosaic_spread 0.3 -mosaic_domains 20")}
+"""Edge of the image, and the flags that make so many lattice evaluations of a pixel."""
+SHAPES = ("square", "round", "gauss", "gauss-hkl")
+CRYSTAL = ["crystal.rotation", "crystal.cell"]
+BEAM = ["beam.wavelength", "beam.rotation", "beam.fluence", "beam.kahn_factor"]
+DETECTOR = ["detector.translation", "detector.rotation"]
+GROUPS = {"rotation, cell": CRYSTAL, "N": ["crystal.cells"], "detector": DETECTOR}
+
+
+def main(arguments: list[str]) -> None:
+    """Run, print the table, write bench/results/gradients-DATE.json."""
+    parser = argparse.ArgumentParser(prog="python -m bench gradients", description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args(arguments)
+    rows = []
+    with dask.config.set(scheduler="synchronous"):
+        for steps, (edge, more) in STEPS.items():
+            for shape in SHAPES:
+                experiment = tilesim.from_nanobragg(f"{FLAGS.format(edge=edge)} {more}".split())
+                experiment = experiment.replace(crystal=experiment.crystal.replace(shape=shape))
+                rows.append({"shape": shape, "evaluations": steps, **ratios(experiment, options.repeats)})
+    table(tuple(rows[0]), rows)
+    save("gradients", {**machine(), "flags": FLAGS, "repeats": options.repeats, "rows": rows})
+
+
+def ratios(experiment: tilesim.Experiment, repeats: int) -> dict[str, float]:
+    """Milliseconds of the image, and how many times that each kind of derivative takes."""
+    every = [*CRYSTAL, "crystal.cells", "crystal.share", *BEAM, *DETECTOR]
+    image = tilesim.simulate_now(experiment)
+    forward = seconds(lambda: tilesim.simulate(experiment).compute(), repeats)
+    found = {"image_ms": 1e3 * forward}
+    for name, names in {"all": every, **GROUPS}.items():
+        found[name] = seconds(lambda names=names: tilesim.gradient(experiment, names).compute(), repeats) / forward
+    sums = seconds(lambda: tilesim.normal_equations(experiment, image, np.maximum(image, 1.0), every), repeats)
+    return {**found, "normal equations": sums / forward}
+
+
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    """CPU time, the best of some."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
