@@ -169,7 +169,7 @@ def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
 
 def _two_files(words: Sequence[str], options: dict) -> tuple[dict, tuple]:
     """What was given, and both images."""
-    from tilesim.images.dataset import open_dataset
+    from tilesim.images.opening import open_dataset
     from tilesim.images.pixels import Image, MaskedImage
     from tilesim.images.registry import format_of
 

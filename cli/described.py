@@ -17,7 +17,7 @@ SERIES = ("--frames", "--frame-osc")
 
 def opened(path: str, flags: Sequence[str], options: Mapping[str, Any]) -> Dataset:
     """The dataset at a path, with what flags and options say of its experiments; warnings go to standard error."""
-    from tilesim.images.dataset import open_dataset
+    from tilesim.images.opening import open_dataset
     from tilesim_cli.launch import warn
 
     flags = _describing(flags)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, store: str, **options: Any) -> None:
     """Compute the frames in STORE again, from what the store itself holds, and compare them with the stored pixels."""
     from tilesim.files.inventory import check_files
-    from tilesim.images.dataset import open_dataset
+    from tilesim.images.opening import open_dataset
     from tilesim.series.progress import progress
     from tilesim.series.targets import json_output
     from tilesim.tools.rerun import compare_again, measuring_again, rendering_again

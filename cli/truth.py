@@ -14,7 +14,7 @@ import click
 )
 def command(store: str, reflections: str | None, labels: str | None, least: float) -> None:
     """Write what STORE, of a run with --truth, knows of its shots as tables: docs/truth.md."""
-    from tilesim.images.dataset import open_dataset
+    from tilesim.images.opening import open_dataset
     from tilesim.tools.truth import Truth
 
     if reflections is None and labels is None:

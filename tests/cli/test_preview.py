@@ -9,7 +9,7 @@ import zarr
 from commands import BASE
 from distribution import QUIET
 
-from tilesim.images.dataset import open_dataset
+from tilesim.images.opening import open_dataset
 from tilesim.model.sampling import Region
 from tilesim.pictures import picture
 from tilesim.store import levels

@@ -66,7 +66,7 @@ def test_what_is_masked_has_no_noise_no_part_in_figures_and_no_difference(tilesi
 
 
 def test_the_profile_does_not_see_what_is_masked(tilesim, folder, masked):
-    from tilesim.images.dataset import open_dataset
+    from tilesim.images.opening import open_dataset
     from tilesim.pictures.curves import measure
     from tilesim.tools.look import Subject, region_bands
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from varied import SHAPES, experiments, names_of
@@ -16,14 +15,6 @@ from tilesim.kernels.slopes import SlopesKernel
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 PRECISIONS = {"double": 1e-8, "mixed": 1e-4}
 """With the error that is allowed, relative to the largest derivative."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def found_by(experiment, names, precision, numbers=None):

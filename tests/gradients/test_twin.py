@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from varied import SHAPES, central, experiments, names_of, rendered
@@ -11,14 +10,6 @@ from tilesim.gradients.twin import jacobian, values_of
 
 AT_A_TIME = 4
 """Parameters of one example."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

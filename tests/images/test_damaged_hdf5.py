@@ -19,8 +19,8 @@ from tilesim.files import apart
 from tilesim.files.apart import LostError
 from tilesim.files.hdf5 import read_hdf5
 from tilesim.images.banded import Bands
-from tilesim.images.dataset import open_dataset
 from tilesim.images.nxmx import nxmx_counts, write_nxmx
+from tilesim.images.opening import open_dataset
 from tilesim.images.pixels import ArrayImage
 from tilesim.instruments.files import read_detector
 from tilesim.model import Series

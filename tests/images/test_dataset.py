@@ -7,7 +7,7 @@ import pytest
 from exported import skewed
 
 from tilesim.errors import InputError
-from tilesim.images.dataset import open_dataset
+from tilesim.images.opening import open_dataset
 
 
 def test_panels_in_one_image_are_told_apart(tmp_path):

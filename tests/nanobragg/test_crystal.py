@@ -9,7 +9,8 @@ from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile
 from tilesim.model import Crystal, Diffuse, MosaicSpread, Shape, SizeSpread
 from tilesim.nanobragg.inputs import files_read
-from tilesim.nanobragg.resolve import from_nanobragg, read_command
+from tilesim.nanobragg.resolve import read_command
+from tilesim.nanobragg.words import from_nanobragg
 
 CUBE = ((1e-9, 0.0, 0.0), (0.0, 1e-9, 0.0), (0.0, 0.0, 1e-9))
 TINY = "-cell 31 42 53 80 85 95 -default_F 1 -detpixels 4 -oversample 1"

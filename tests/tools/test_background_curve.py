@@ -5,7 +5,7 @@ import pytest
 
 import tilesim
 from tilesim.errors import InputError
-from tilesim.images.dataset import open_dataset
+from tilesim.images.opening import open_dataset
 from tilesim.tools.backgroundcurve import Slice, measured_curve, medians
 
 WATER = Slice(1e-4, 1000.0, 0.018)

@@ -11,7 +11,7 @@ import tilesim
 from tilesim.errors import InputError
 from tilesim.geometry.axes import Axes, rotation_to, turned
 from tilesim.geometry.resolution import positions
-from tilesim.images.dataset import open_dataset
+from tilesim.images.opening import open_dataset
 from tilesim.images.registry import Format
 from tilesim.instruments.files import read_detector
 from tilesim.instruments.stream import read_chunks

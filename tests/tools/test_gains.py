@@ -8,7 +8,7 @@ import pytest
 
 import tilesim
 from tilesim.errors import InputError
-from tilesim.images.dataset import open_dataset
+from tilesim.images.opening import open_dataset
 from tilesim.model import Region
 from tilesim.model.gainswitch import GainStage, GainSwitching, epix10k, jungfrau
 from tilesim.model.noise import Noise

@@ -9,7 +9,7 @@ from panels import PANELS, ROWS, cut, plane
 
 from tilesim.engine.work import compute_here
 from tilesim.geometry.resolution import d_spacings
-from tilesim.images.dataset import open_dataset
+from tilesim.images.opening import open_dataset
 from tilesim.model import Region
 from tilesim.pictures.rings import stacked_rings
 from tilesim.store import levels

@@ -9,8 +9,8 @@ from panels import PANELS, ROWS, cut, plane
 
 from tilesim.engine.job import make_job
 from tilesim.engine.work import compute_here
-from tilesim.images.dataset import open_dataset
 from tilesim.images.image import open_image
+from tilesim.images.opening import open_dataset
 from tilesim.model import Region
 from tilesim.model.noise import Noise
 from tilesim.tools.measuring import measure

@@ -34,7 +34,7 @@ def open_image(
         check_number(path, "panel", panel, store.plan.panels)
         return _checked(path, StoredImage(store, frame, panel), shape)
     if form == Format.LST:
-        from tilesim.images.dataset import open_dataset
+        from tilesim.images.opening import open_dataset
 
         return _checked(path, open_dataset(path).pixels(frame, panel), shape)
     if form == Format.NXMX:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
@@ -168,27 +169,24 @@ class Series(Sequence[Experiment]):
         Without columns to ignore these are the columns that change neither the shape of panels nor the evaluations of
         a pixel.
         """
+        return list(Counter(self._first_alike(ignoring)).items())
+
+    def sampled_like(self, frame: int) -> Experiment:
+        """The experiment of the first frame whose pixels have the shape and the evaluations of those of `frame`."""
+        return self[self._sampled_first[frame]]
+
+    @cached_property
+    def _sampled_first(self) -> Sequence[int]:
+        return self._first_alike(KEEP_STEPS)
+
+    def _first_alike(self, ignoring: Collection[str]) -> Sequence[int]:
+        """For every frame the first that differs from it in the columns `ignoring` at most."""
         kept = [
             # Of further lattices their number alone makes the evaluations.
             lattice_counts(values) if name == FURTHER_LATTICES and isinstance(values, np.ndarray) else values
             for name, values in self.columns.items()
             if name not in ignoring
         ]
-        if not kept:
-            return [(0, len(self))]
-        found: dict[Any, list[int]] = {}
-        for frame, key in enumerate(zip(*map(_keys, kept), strict=True)):
-            found.setdefault(key, [frame, 0])[1] += 1
-        return [(frame, count) for frame, count in found.values()]
-
-    def sampled_like(self, frame: int) -> Experiment:
-        """The experiment of the first frame whose pixels have the shape and the evaluations of those of `frame`."""
-        return self[self._first_alike[frame]]
-
-    @cached_property
-    def _first_alike(self) -> Sequence[int]:
-        """For every frame the first of its set of `representatives`."""
-        kept = [values for name, values in self.columns.items() if name not in KEEP_STEPS]
         if not kept:
             return [0] * len(self)
         first: dict[Any, int] = {}

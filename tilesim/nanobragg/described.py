@@ -11,7 +11,8 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile
 from tilesim.files.reading import printable
-from tilesim.images.dataset import Dataset, open_dataset
+from tilesim.images.dataset import Dataset
+from tilesim.images.opening import open_dataset
 from tilesim.images.registry import Format, format_of
 from tilesim.model import Detector, Experiment, StructureFactors
 from tilesim.model.factors import AbsentFactors

@@ -11,7 +11,7 @@ import numpy as np
 
 from tilesim.errors import InputError, StoreError
 from tilesim.images.absent import blank_marks
-from tilesim.images.dataset import open_dataset
+from tilesim.images.opening import open_dataset
 from tilesim.store.layout import IMAGE_PATH
 from tilesim.store.levels import (
     Level,

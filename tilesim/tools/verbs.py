@@ -1,26 +1,19 @@
-"""The verbs of `import tilesim`: run, open, export, preview, add noise, truth."""
+"""The verbs of `import tilesim`: run, open, export, preview, truth; adding noise: addnoise.py."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from tilesim.errors import InputError
-from tilesim.model import Experiment, Region, Series
-from tilesim.model.noise import Noise
+from tilesim.model import Experiment, Series
 
 if TYPE_CHECKING:
-    import dask.array as da
-
-    from tilesim.engine.access import Access
-    from tilesim.files.inventory import NamedFile
     from tilesim.files.outputs import Outputs
     from tilesim.images.dataset import Dataset
     from tilesim.series.results import Results
     from tilesim.tools.export import ExportResult
-    from tilesim.tools.measuring import NoiseResult
     from tilesim.tools.truth import Truth
 
 Path = str | os.PathLike[str]
@@ -101,6 +94,7 @@ def run(
     from tilesim.series.progress import progress as showing
     from tilesim.series.targets import check_outputs
     from tilesim.store.compression import parse_compression
+    from tilesim.tools.reached import access_of, read_for
 
     series = Series.of(experiment if isinstance(experiment, Sequence) else (experiment,))
     outputs, name = files or Outputs(), None if store is None else os.fspath(store)
@@ -108,8 +102,8 @@ def run(
         raise InputError("run makes nothing; expected store=, or files=Outputs(...)")
     outputs.check(len(series))
     frames = Frames(series, outputs)
-    access = _access(workers, scheduler, scheduler_file)
-    check_outputs(frames, name, read=_files_of(access))
+    access = access_of(workers, scheduler, scheduler_file)
+    check_outputs(frames, name, read=read_for(access))
     choices = Choices(
         tile=(tile, tile) if isinstance(tile, int) else tile,
         precision=precision,
@@ -161,7 +155,7 @@ def open(
     >>> data = tilesim.open("x.zarr")                 # doctest: +SKIP
     >>> data.experiment(0).beam, data.image(0).max().compute()   # doctest: +SKIP
     """
-    from tilesim.images.dataset import open_dataset
+    from tilesim.images.opening import open_dataset
 
     return open_dataset(path, experiment=experiment, shape=shape)
 
@@ -220,10 +214,11 @@ def export(
     >>> tilesim.export("x.zarr", "x_{frame:04d}.cbf", scale=1).files     # doctest: +SKIP
     """
     from tilesim.geometry.axes import Axes
+    from tilesim.images.opening import dataset_of
     from tilesim.images.registry import Format, format_named
     from tilesim.tools.export import EXPORTED, Selection, export_images
 
-    data, out = _dataset(data), os.fspath(out)
+    data, out = dataset_of(data), os.fspath(out)
     form = Format(format) if format is not None else format_named(out, EXPORTED, ", or format=")
     numbers = data.frames if frames is None else (frames,) if isinstance(frames, int) else frames
     chosen = Selection(
@@ -272,9 +267,10 @@ def preview(
     >>> import tilesim
     >>> tilesim.preview("x.zarr", "x.png", frame=3, spots=20)      # doctest: +SKIP
     """
+    from tilesim.images.opening import dataset_of
     from tilesim.tools.preview import PreviewChoices, draw_dataset
 
-    data = _dataset(data)
+    data = dataset_of(data)
     known = PreviewChoices.__dataclass_fields__
     if wrong := next((name for name in choices if name not in known), None):
         raise InputError(f"preview has no choice {wrong!r}; expected one of {', '.join(known)}")
@@ -317,163 +313,10 @@ def truth(
     >>> known.labels["frame"].tolist(), [round(x, 2) for x in known.reflections["partiality"].tolist()][:3]
     ([0], [0.94, 0.99, 1.0])
     """
+    from tilesim.images.opening import dataset_of
     from tilesim.model.checks import not_negative
     from tilesim.tools.truth import Truth
 
-    known = Truth(_dataset(data), not_negative("least", least))
+    known = Truth(dataset_of(data), not_negative("least", least))
     known.write(*(None if path is None else os.fspath(path) for path in (reflections, labels)))
     return known
-
-
-@overload
-def add_noise(image: da.Array, noise: Noise, **how: Any) -> da.Array: ...
-
-
-@overload
-def add_noise(image: Dataset | Path, noise: Noise, *, store: Path, **how: Any) -> NoiseResult: ...
-
-
-def add_noise(
-    image: da.Array | Dataset | Path,
-    noise: Noise,
-    *,
-    store: Path | None = None,
-    frame: int | None = None,
-    panel: int | None = None,
-    dtype: str | None = None,
-    region: Region | None = None,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    scheduler_file: Path | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    tile: int | tuple[int, int] | None = None,
-    compression: str | None = None,
-    pixel_size: float | None = None,
-    progress: bool | None = None,
-) -> da.Array | NoiseResult:
-    """Measure images of expected photons: a lazy array, or a dataset into a store or files.
-
-    The bytes are the same either way, however an image is cut into chunks or tiles and whoever computes them.
-
-    Parameters
-    ----------
-    image : dask.array.Array, Dataset or path
-        Expected photons (slow, fast), such as `simulate` gives, or a dataset of which all frames are measured.
-    noise : Noise
-        What beam and detector add.
-    store : path or URL, optional
-        Store of a dataset's noisy images, or files by the ending of a name, in which {frame} and {panel} are filled in.
-    frame, panel : int, optional
-        Numbers that the noise of an array belongs to (0); of a dataset the one frame or panel to measure.
-    dtype : str, optional
-        "float32" (of arrays by default), "int32" (of stores) or "uint16".
-    region : Region, optional
-        Part of an array that was simulated; the rest has no value (NaN, -1, 0), like pixels that are NaN.
-    workers, scheduler, scheduler_file, resume, overwrite, tile, compression, progress
-        As for `run`.
-    pixel_size : float, optional
-        Edge of a pixel in metres, for a store whose input does not state it.
-
-    Returns
-    -------
-    dask.array.Array or NoiseResult
-        A lazy image of `dtype`, or the figures and files of every frame.
-
-    Raises
-    ------
-    InputError, StoreError, ClusterError
-        Where noise and pixels do not go together, or an output cannot be written.
-
-    Examples
-    --------
-    >>> import tilesim
-    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
-    >>> counts = tilesim.add_noise(tilesim.simulate(still), tilesim.Noise(readout=2.0), dtype="int32")
-    >>> counts.shape, str(counts.dtype)
-    ((64, 64), 'int32')
-    """
-    if hasattr(image, "dask"):
-        from tilesim.tools.lazynoise import noisy_array
-
-        if store is not None:
-            raise InputError("store= goes with a dataset; expected tilesim.open(...) in place of an array")
-        return noisy_array(image, noise, frame=frame or 0, panel=panel or 0, dtype=dtype or "float32", region=region)
-    if store is None:
-        raise InputError("the noise of a dataset needs a place; expected store=, a store or the name of files")
-    from tilesim.series.launch import connected
-    from tilesim.series.progress import progress as showing
-    from tilesim.store.compression import parse_compression
-    from tilesim.tools.measuring import check_measured, measure, pixel_type_of
-    from tilesim.tools.noisejob import noise_job
-
-    data, target = _dataset(image), os.fspath(store)
-    job = noise_job(
-        data,
-        noise,
-        pixel_type_of(target, dtype),
-        frames=None if frame is None else (data.place(frame),),
-        panels=None if panel is None else (panel,),
-        tile=(tile, tile) if isinstance(tile, int) else tile,
-    )
-    access = _access(workers, scheduler, scheduler_file)
-    check_measured(job, target, _files_of(access))
-    pixels = math.prod(job.plan.shape)
-    with connected(access, "cpu") as cluster:
-        shown = progress is not False
-        with showing(len(job.plan), pixels, shown, "measuring", "pixels", lines=progress is True) as on_tile:
-            return measure(
-                job,
-                target,
-                pixel_size=_pixel_size(data, pixel_size),
-                engine=_engine(cluster),
-                compression=None if compression is None else parse_compression(compression),
-                resume=resume,
-                overwrite=overwrite,
-                on_tile=on_tile,
-            )
-
-
-def _dataset(data: Dataset | Path) -> Dataset:
-    return open(data) if isinstance(data, str | os.PathLike) else data
-
-
-def _access(workers: int | None, scheduler: str | None, scheduler_file: Path | None) -> Access | None:
-    """How to reach workers; None for this process. Raises InputError."""
-    ways = {"workers": workers, "scheduler": scheduler, "scheduler_file": scheduler_file}
-    given = [name for name, value in ways.items() if value is not None]
-    if len(given) > 1:
-        raise InputError(f"{given[0]} and {given[1]} exclude each other")
-    if not given:
-        return None
-    from tilesim.engine.access import Access
-    from tilesim.model.checks import whole_number
-
-    if workers is not None:
-        workers = whole_number("workers", workers, at_least=1)
-    return Access(workers or 0, scheduler, None if scheduler_file is None else os.fspath(scheduler_file))
-
-
-def _files_of(access: Access | None) -> tuple[NamedFile, ...]:
-    """The files that are read to reach workers."""
-    return () if access is None else access.files
-
-
-def _engine(cluster: Any) -> Callable[..., Any]:
-    from functools import partial
-
-    if cluster is None:
-        from tilesim.engine.work import compute_here
-
-        return compute_here
-    from tilesim.engine.dispatch import run_on_workers
-
-    return partial(run_on_workers, cluster)
-
-
-def _pixel_size(data: Dataset, given: float | None) -> float:
-    if not data.unknown:
-        return data.experiment(0).detector.panels[0].pixel_size
-    if given is None:
-        raise InputError(f"{data.path} does not state the size of a pixel; expected pixel_size= in metres")
-    return given
