@@ -13,6 +13,7 @@ NAMES = (
     "compression",
     "stills",
     "channels",
+    "parts",
     "gradients",
     "gpu",
 )

@@ -110,6 +110,19 @@ def test_leaving_out_exact_zeros_changes_no_bit(shape, fudge, precision):
 
 
 @compiler
+def test_a_gaussian_ends_where_no_image_shows_it_and_goes_on_strictly():
+    crystal = dataclasses.replace(ALL["plain"].crystal, shape=Shape.GAUSS, cells=(14, 14, 14))
+    experiment = ALL["plain"].replace(crystal=crystal)
+    wanted, _ = tensors.lower(experiment, "double").photons(EVERY_PIXEL)
+    values, _ = fused.lower(experiment, "double").photons(EVERY_PIXEL)
+    ended = (values == 0) & (wanted > 0)
+    assert ended.any() and wanted[ended].max() < 1e-45  # the smallest number of float32
+    strict = experiment.replace(sampling=experiment.sampling.replace(strict_c=True))
+    values, _ = fused.lower(strict, "double").photons(EVERY_PIXEL)
+    assert (values[ended] > 0).any()
+
+
+@compiler
 def test_a_blank_shot_has_the_water_alone():
     experiment = ALL["plain"].replace(factors=StructureFactors.constant(0.0), water_size=2e-5)
     wanted, _ = tensors.lower(experiment, "double").photons(EVERY_PIXEL)

@@ -181,3 +181,10 @@ def test_a_beam_s_flux_follows_from_fluence_size_and_exposure():
 def test_a_value_that_a_later_frame_cannot_have_is_refused_at_once(column):
     with pytest.raises(InputError, match=r"^frame [12]: "):
         Series(plain(), column)
+
+
+def test_a_frame_is_sampled_like_the_first_of_its_kind():
+    blank = Series(plain(), {"blank": [0, 1, 0, 1], "fluence": [1e24, 2e24, 3e24, 4e24]})
+    assert [blank.sampled_like(frame) == blank[first] for frame, first in enumerate((0, 1, 0, 1))] == [True] * 4
+    assert blank.representatives() == [(0, 2), (1, 2)] and blank.sampled_like(2) != blank[2]
+    assert Series(plain(), {"fluence": [1e24, 2e24]}).sampled_like(1).beam.fluence == 1e24
