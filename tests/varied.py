@@ -1,12 +1,12 @@
 """Experiments of 24 x 24 pixels whose derivatives are looked at, and the same with one number changed, by the nouns."""
 
-import math
 from functools import partial
 
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from tilesim.gradients.changed import with_values
 from tilesim.gradients.parameters import parse_parameters
 from tilesim.kernels.tensors import lower, pixels_of
 from tilesim.model import (
@@ -108,79 +108,9 @@ def experiments(draw, shape):
 
 
 def changed(experiment, name, place, by):
-    """The experiment with one number of a parameter changed by `by`, as a user would."""
+    """The experiment with one number of a parameter changed by `by`."""
     [one] = parse_parameters([name], experiment)
-    axis = tuple(float(n == place % 3) for n in range(3))
-    values = list(one.value)
-    values[place] += by
-    value = values[0] if len(values) == 1 else tuple(values)
-    if one.part == "crystal":
-        crystals = list(experiment.crystals)
-        crystals[one.places[0]] = crystal_changed(crystals[one.places[0]], one.field, axis, place, by, value)
-        return experiment.replace(crystal=crystals[0], other_crystals=tuple(crystals[1:]))
-    if one.part == "scan":
-        field, value = ("step", value / experiment.scan.steps) if one.field == "oscillation" else (one.field, value)
-        return experiment.replace(scan=experiment.scan.replace(**{field: value}))
-    if one.part == "beam":
-        return experiment.replace(beam=beam_changed(experiment.beam, one.field, axis, by, value))
-    if one.part == "detector":
-        panels = list(experiment.detector.panels)
-        for number in one.places:
-            panels[number] = panel_changed(panels[number], experiment.beam, one.field, axis, place, by)
-        return experiment.replace(detector=Detector(panels))
-    return experiment.replace(**{name: value})
-
-
-def crystal_changed(crystal, field, axis, place, by, value):
-    if field == "rotation":
-        return crystal.rotated(axis, by)
-    if field == "cell":
-        return crystal_of_cell(crystal, value)
-    if field == "strain":
-        strain = np.zeros((3, 3))
-        i, j = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)][place]
-        strain[i, j] = strain[j, i] = by
-        rows = np.array([crystal.a, crystal.b, crystal.c]) @ (np.eye(3) + strain)
-        return crystal.replace(**dict(zip("abc", rows, strict=True)))
-    if field == "mosaic_spread.sigma":
-        return crystal.replace(mosaic_spread=crystal.mosaic_spread.replace(sigma=value))
-    return crystal.replace(**{field: value})
-
-
-def crystal_of_cell(crystal, cell):
-    standard = Crystal.from_cell(*cell).oriented(np.array(crystal.orientation))
-    return crystal.replace(a=standard.a, b=standard.b, c=standard.c)
-
-
-def turned(vector, axis, angle):
-    x, y, z = axis
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    turn = np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
-    return turn @ np.array(vector)
-
-
-def beam_changed(beam, field, axis, by, value):
-    if field == "rotation":
-        sources = [one.replace(direction=turned(one.direction, axis, by)) for one in beam.sources]
-        return beam.replace(direction=turned(beam.direction, axis, by), sources=sources)
-    return beam.replace(**{field: value})
-
-
-def panel_changed(panel, beam, field, axis, place, by):
-    if field == "distance":
-        return panel.replace(origin=np.array(panel.origin) + by * np.array(beam.direction))
-    if field == "translation":
-        return panel.replace(origin=np.array(panel.origin) + by * np.array(axis))
-    if field == "rotation":
-        return panel.replace(
-            **{name: turned(getattr(panel, name), axis, by) for name in ("origin", "fast", "slow", "normal")}
-        )
-    if field.startswith("sensor."):
-        name = field.removeprefix("sensor.")
-        return panel.replace(sensor=panel.sensor.replace(**{name: getattr(panel.sensor, name) + by}))
-    if field in ("pixel_size", "curved_radius"):
-        return panel.replace(**{field: getattr(panel, field) + by})
-    return panel.replace(**{field: np.array(getattr(panel, field)) + by * np.array(axis)})
+    return with_values(experiment, {name: np.array(one.value) + by * (np.arange(one.size) == place)})
 
 
 def rendered(experiment):

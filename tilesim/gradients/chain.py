@@ -67,7 +67,7 @@ def _add_cells(to: Coefficients, crystal: Crystal, place: int, cells: np.ndarray
     if crystal.shape != Shape.GAUSS:
         return
     inverse, star = np.linalg.inv([crystal.a, crystal.b, crystal.c]).T, np.array(crystal.star) * 1e-10
-    stars = -inverse @ cells.transpose(0, 2, 1) @ inverse * 1e-10
+    stars = -star @ cells.transpose(0, 2, 1) @ inverse
     metric = stars @ star.T + star @ stars.transpose(0, 2, 1)
     to.add("metric", np.stack([metric[:, i, j] * (1 if i == j else 2) for i, j in STRAINS], axis=1), place)
 

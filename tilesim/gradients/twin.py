@@ -28,6 +28,9 @@ Lowered = TypeVar("Lowered", KernelSetup, Grain, Lattice)
 Values = Mapping[str, Tensor]
 """Parameters by name, each a tensor (size,) float64; "factors" is the grid of structure factors."""
 
+HALVINGS, TERMS = 4, 12
+"""Of the angle, and of the series for what is left of it."""
+
 
 def values_of(experiment: Experiment, names: list[str]) -> dict[str, Tensor]:
     """The values that an experiment has of these parameters."""
@@ -201,8 +204,8 @@ class _Varied:
         nd, ne, nf = self.get("crystal", "cells_off_diagonal", crystal.cells_off_diagonal, place) * growth
         matrix = torch.stack([na, nd, nf, nd, nb, ne, nf, ne, nc]).reshape(3, 3)
         volume = torch.ones(()) if crystal.unit_height else torch.linalg.det(matrix)
-        before = torch.linalg.inv(_tensor((crystal.a, crystal.b, crystal.c))).T
-        star = _tensor(crystal.star) + torch.linalg.inv(cell).T - before
+        # Those that were given beside the cell vectors are strained and turned alike.
+        star = _tensor(crystal.star) @ (torch.linalg.inv(cell) @ _tensor((crystal.a, crystal.b, crystal.c))).T
         return _with(
             lattice,
             cells=(na, nb, nc),
@@ -227,9 +230,10 @@ class _Varied:
             return mosaic
         matrices = _tensor(crystal.mosaic_matrices)
         if spread is not None:
-            about, slopes = spread.angles(crystal._axes if in_crystal else None)
-            turns = _tensor(slopes) @ self.get("crystal", "mosaic_spread.sigma", (0.0,) * slopes.shape[1], place)
-            matrices = torch.stack([_exponential(_tensor(u) * t) for u, t in zip(about, turns, strict=True)]) @ matrices
+            sigma = self.get("crystal", "mosaic_spread.sigma", spread.sigma[: 3 if spread.anisotropic else 1], place)
+            about, deviates, shares = (_tensor(found) for found in spread.draws(crystal._axes if in_crystal else None))
+            angles_found = deviates * ((shares / sigma**2).sum(dim=1) ** -0.5 if spread.anisotropic else sigma)
+            matrices = torch.stack([_exponential(u * t) for u, t in zip(about, angles_found, strict=True)])
         if not in_crystal:
             return matrices[None]
         spindle = torch.stack([rotation_matrix(self.experiment.scan.axis, angle) for angle in angles])
@@ -246,12 +250,15 @@ def _tensor(values: object) -> Tensor:
 
 
 def _exponential(vector: Tensor) -> Tensor:
-    """The rotation (3, 3) of a rotation vector."""
-    x, y, z = vector
+    """The rotation (3, 3) of a rotation vector: a power series, since torch's own is right to 1e-11 only."""
+    x, y, z = vector / 2.0**HALVINGS
     nothing = torch.zeros_like(x)
-    rotation: Tensor = torch.linalg.matrix_exp(
-        torch.stack([nothing, -z, y, z, nothing, -x, -y, x, nothing]).reshape(3, 3)
-    )
+    across = torch.stack([nothing, -z, y, z, nothing, -x, -y, x, nothing]).reshape(3, 3)
+    rotation = one = torch.eye(3, dtype=torch.float64)
+    for power in range(TERMS, 0, -1):
+        rotation = one + across @ rotation / power
+    for _ in range(HALVINGS):
+        rotation = rotation @ rotation
     return rotation
 
 

@@ -125,20 +125,31 @@ class MosaicSpread(Noun):
         about, quantiles = (_spiral if self.axes == MosaicAxes.SPIRAL else _drawn)(self.domains // 2, self.seed)
         return about, np.array([NORMAL.inv_cdf(q) for q in quantiles])
 
+    def draws(self, axes: Sequence[Sequence[float]] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Axes (domains, 3) of the rotations, normal deviates (domains,) of their angles, and shares (domains, 3).
+
+        The standard deviation about an axis is the sum of shares / `sigma` squared, to the power -1/2.
+        axes  as for `rotations`
+        """
+        about, deviates = self._half()
+        along = np.eye(3) if axes is None else np.array(axes)
+        # T is the symmetric part of a sum over the axes, of which each has its own inverse square.
+        shares = (about @ along.T) * (about @ np.linalg.inv(along))
+        signed = np.stack([deviates, -deviates], axis=1).reshape(self.domains)
+        return np.repeat(about, 2, axis=0), signed, np.repeat(shares, 2, axis=0)
+
     def angles(self, axes: Sequence[Sequence[float]] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Axes (domains, 3) of the rotations, and the derivatives (domains, k) of their angles with `sigma`.
 
         There is one derivative where all three of `sigma` are equal, else one with each of them.
         axes  as for `rotations`
         """
-        about, deviates = self._half()
-        slopes = deviates[:, None]
-        if self.anisotropic:
-            along = np.eye(3) if axes is None else np.array(axes)
-            # T is the symmetric part of a sum over the axes, of which each has its own inverse square.
-            parts = (about @ along.T) * (about @ np.linalg.inv(along))
-            slopes = slopes * self._effective(about, axes)[:, None] ** 3 * parts / np.array(self.sigma) ** 3
-        return np.repeat(about, 2, axis=0), np.stack([slopes, -slopes], axis=1).reshape(self.domains, -1)
+        about, deviates, shares = self.draws(axes)
+        if not self.anisotropic:
+            return about, deviates[:, None]
+        return about, deviates[:, None] * self._effective(about, axes)[:, None] ** 3 * shares / np.array(
+            self.sigma
+        ) ** 3
 
     def _effective(self, about: np.ndarray, axes: Sequence[Sequence[float]] | None) -> np.ndarray:
         """Standard deviation (n,) about each of the axes (n, 3)."""
