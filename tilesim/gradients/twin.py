@@ -29,7 +29,7 @@ Values = Mapping[str, Tensor]
 """Parameters by name, each a tensor (size,) float64; "factors" is the grid of structure factors."""
 
 HALVINGS, TERMS = 4, 12
-"""Of the angle, and of the series for what is left of it."""
+"""How often the angle is halved, and the terms of the series for what is left of it."""
 
 
 def values_of(experiment: Experiment, names: list[str]) -> dict[str, Tensor]:
