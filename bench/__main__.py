@@ -15,6 +15,7 @@ NAMES = (
     "channels",
     "parts",
     "gradients",
+    "refine",
     "gpu",
 )
 

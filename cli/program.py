@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "say what `run` would do, and how long it would take",
     "trace": "print every intermediate value of one pixel, or compare two such logs",
     "example": "write realistic synthetic input and the command to run",
+    "refine": "fit orientation, cell, panels, ... to measured images",
     "background": "measure the scattering curve of what is in the beam",
     "noise": "add the noise of beam and detector to images that are there",
     "info": "say what a store holds",

@@ -38,7 +38,7 @@ def cluster(forks):
 
     def start(workers=2, threads=1, **options):
         spec = {"n_workers": workers, "threads_per_worker": threads, "processes": True, "host": "127.0.0.1"}
-        quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+        quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
         running.append(distributed.LocalCluster(**{**spec, **quiet, **options}))
         return running[-1]
 

@@ -31,6 +31,7 @@ ALLOWED["gradients"] = {"errors", "model", "tiling", "compute", "kernels", "phys
 ALLOWED["nanobragg"] = {"errors", "model", "files", "geometry", "images", "instruments", "reflections", "physics"}
 ALLOWED["nanobragg"] |= {"kernels", "compute", "tiling", "spectra"}
 ALLOWED["series"] = {*ALLOWED} - {"example"}
+ALLOWED["refinement"] = {*ALLOWED} - {"example"}
 ALLOWED["tools"] = {*ALLOWED}
 HEAVY = {
     "torch": {"physics", "kernels", "gradients", "engine", "series", "nanobragg", "tools", "spectra"},

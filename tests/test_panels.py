@@ -128,7 +128,7 @@ def test_two_workers_give_the_same_bytes(tmp_path):
     from tilesim.engine.dispatch import run_on_workers
 
     with (
-        LocalCluster(2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         connect(Access(0, cluster.scheduler_address, None, None, 30.0), "cpu") as joined,
     ):
         joined.await_workers(lambda line: None)

@@ -13,6 +13,10 @@ from tilesim.errors import StoreError as StoreError
 from tilesim.errors import TileError as TileError
 from tilesim.errors import TilesimError as TilesimError
 from tilesim.files.outputs import Outputs as Outputs
+from tilesim.gradients.constraints import Bounded as Bounded
+from tilesim.gradients.constraints import Free as Free
+from tilesim.gradients.constraints import Positive as Positive
+from tilesim.gradients.parametrization import Parameters as Parameters
 from tilesim.images.dataset import Dataset as Dataset
 from tilesim.instruments.files import read_detector as read_detector
 from tilesim.instruments.library import detector as detector
@@ -50,6 +54,10 @@ from tilesim.model.noise import PointSpread as PointSpread
 from tilesim.nanobragg.background import Slab as Slab
 from tilesim.nanobragg.resolve import read_command as read_command
 from tilesim.nanobragg.words import from_nanobragg as from_nanobragg
+from tilesim.refinement.refine import refine as refine
+from tilesim.refinement.result import RefinedFrame as RefinedFrame
+from tilesim.refinement.result import RefinedNumber as RefinedNumber
+from tilesim.refinement.result import Refinement as Refinement
 from tilesim.reflections.curves import material_curve as material_curve
 from tilesim.reflections.curves import read_curve as read_curve
 from tilesim.reflections.hkl import read_hkl as read_hkl

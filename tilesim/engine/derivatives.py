@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 Tiling = int | tuple[int, int] | None
+KEPT_KERNELS = 16
+"""More than are in work at a time."""
 
 
 @dataclass(frozen=True)
@@ -55,30 +58,30 @@ class NormalEquations:
 
 
 class GradientRunner:
-    """The derivatives of a job's tiles, for several threads of one process."""
+    """The derivatives of a job's tiles, for several threads of one process; the last few kernels are kept."""
 
-    def __init__(self, job: Job, parameters: tuple[Parameter, ...]) -> None:
-        self.job, self.parameters = job, parameters
-        self._kernels: dict[int, SlopesKernel] = {}
+    def __init__(self, job: Job, names: tuple[str, ...]) -> None:
+        self.job, self.names = job, names
+        self._kernels: OrderedDict[tuple[int, int], SlopesKernel] = OrderedDict()
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return GradientRunner, (self.job, self.parameters)  # kernels are made where they are used
+        return GradientRunner, (self.job, self.names)  # kernels are made where they are used
 
     def pixels(self, tile: Tile) -> tuple[Array, Array]:
         """Photons (n,) of the rendered pixels of a tile, and their derivatives (numbers, n)."""
-        kernel = self._kernel(tile.panel)
+        kernel = self.kernel(tile)
         wanted = rendered_pixels(kernel.experiment, tile)
         found = [kernel.derivatives(wanted[at : at + kernel.block]) for at in range(0, len(wanted), kernel.block)]
         if not found:
-            return np.zeros(0), np.zeros((sum(one.size for one in self.parameters), 0))
+            return np.zeros(0), np.zeros((kernel.count, 0))
         return np.concatenate([one for one, _ in found]), np.concatenate([more for _, more in found], axis=1)
 
     def placed(self, tile: Tile) -> Array:
         """The derivatives (numbers, slow, fast) of a tile; zero outside the region and where masked."""
         _, found = self.pixels(tile)
         image = np.zeros((len(found), *tile.shape))
-        within, active = rendered_part(self._kernel(tile.panel).experiment, tile)
+        within, active = rendered_part(self.kernel(tile).experiment, tile)
         part = image[(slice(None), *within)]
         part[...] = found.reshape(part.shape) if active is None else 0.0
         if active is not None:
@@ -87,20 +90,26 @@ class GradientRunner:
 
     def rendered(self, tile: Tile, values: Any) -> Array:
         """What an array (slow, fast) of a tile has at the pixels that `pixels` gives."""
-        within, active = rendered_part(self._kernel(tile.panel).experiment, tile)
+        within, active = rendered_part(self.kernel(tile).experiment, tile)
         part = np.broadcast_to(np.asarray(values, np.float64), tile.shape)[within]
         return part.ravel() if active is None else part[active]
 
-    def _kernel(self, panel: int) -> SlopesKernel:
+    def kernel(self, tile: Tile) -> SlopesKernel:
+        """The kernel of the tile's panel and frame."""
+        place = (tile.frame, tile.panel)
         with self._lock:
-            if panel not in self._kernels:
+            if place not in self._kernels:
                 from tilesim.kernels import fused
                 from tilesim.kernels.slopes import SlopesKernel
 
-                experiment = self.job.experiment
-                table = coefficients(experiment, panel, self.parameters)
-                self._kernels[panel] = SlopesKernel(fused.lower(experiment.of_panel(panel), self.job.precision), table)
-            return self._kernels[panel]
+                experiment = self.job.series[tile.frame]
+                table = coefficients(experiment, tile.panel, parse_parameters(self.names, experiment))
+                lowered = fused.lower(experiment.of_panel(tile.panel), self.job.precision)
+                self._kernels[place] = SlopesKernel(lowered, table)
+            self._kernels.move_to_end(place)
+            while len(self._kernels) > KEPT_KERNELS:
+                self._kernels.popitem(last=False)
+            return self._kernels[place]
 
 
 def gradient(
@@ -203,7 +212,7 @@ def normal_equations(
     >>> equations.matrix.shape, equations.pixels
     ((3, 3), 4096)
     """
-    job, parameters = _ready(_within(experiment, where), wrt, tile, precision)
+    job, parameters = _ready(masked_to(experiment, where), wrt, tile, precision)
     parts = _by_tile(job, parameters, _normal, {"data": data, "variance": variance})
     matrix, vector, chi_squared, pixels = (sum(part[1:], start=part[0]) for part in zip(*parts, strict=True))
     names = tuple(one.name for one in parameters for _ in one.value)
@@ -261,8 +270,8 @@ def _ready(
     return job, parameters
 
 
-def _within(experiment: Experiment, where: Any) -> Experiment:
-    """The experiment with all pixels masked but some. Raises InputError."""
+def masked_to(experiment: Experiment, where: Any) -> Experiment:
+    """The experiment with all pixels masked but those of `where`, of the shape of the image. Raises InputError."""
     if where is None:
         return experiment
     active = np.asarray(where, bool)
@@ -277,9 +286,9 @@ def _lowered(job: Job, parameters: tuple[Parameter, ...]) -> Any:
     """One task that gives the runner, which the tiles share."""
     from dask.delayed import delayed
 
-    names = "-".join(one.name for one in parameters)
+    names = tuple(one.name for one in parameters)
     return delayed(GradientRunner, pure=True, traverse=False)(
-        job, parameters, dask_key_name=f"slope-{job.digest}-{names}"
+        job, names, dask_key_name=f"slope-{job.digest}-{'-'.join(names)}"
     )
 
 

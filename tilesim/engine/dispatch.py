@@ -27,6 +27,8 @@ SEND_SECONDS = 60.0
 """Seconds that the job may take to reach all workers, at least: one that is stopped never says that it has it."""
 LOOK_SECONDS = 2.0
 """Seconds between two times that the scheduler is asked who is there."""
+MOST_HANDED_OUT = 10
+"""Times that works are sent to all workers, while some of these die."""
 ATTEMPTS = 3
 """Times that a tile is tried which fails without harm to its worker."""
 MOST_ATTEMPTS = 100
@@ -66,16 +68,25 @@ def run_on_workers(
     name = f"tilesim {cluster.client.id} {secrets.token_hex(4)}"
     run = _Run(cluster, works, name, warn)
     try:
-        with suppress(TimeoutError):  # those that have it begin, the others refuse
-            within(
-                max(cluster.timeout, SEND_SECONDS),
-                lambda: cluster.client.register_plugin(JobPlugin(name, tuple(works))),
-            )
+        _hand_out(cluster, JobPlugin(name, tuple(works)))
         yield from run.events()
     except (OSError, TimeoutError) as error:
         raise ClusterError(f"the scheduler at {cluster.address} was lost ({error})") from error
     finally:
         run.close()
+
+
+def _hand_out(cluster: Cluster, plugin: JobPlugin) -> None:
+    """Send the works to all workers. A worker that dies meanwhile ends the call for all: it is made again."""
+    for attempt in range(MOST_HANDED_OUT):
+        try:
+            within(max(cluster.timeout, SEND_SECONDS), lambda: cluster.client.register_plugin(plugin))
+            return
+        except TimeoutError:
+            return  # those that have it begin, the others refuse
+        except OSError:
+            if cluster.lost or attempt == MOST_HANDED_OUT - 1:
+                raise
 
 
 def window(threads: int) -> tuple[int, int]:

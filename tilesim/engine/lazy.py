@@ -128,7 +128,9 @@ def simulate_now(
 
 def _block(plan: TilePlan, lowered: JobRunner, block_id: tuple[int, ...] = ()) -> np.ndarray:
     tile = plan[int(np.ravel_multi_index(block_id, plan.grid[1:]))]
-    return lowered(tile).values.reshape(*(1 for _ in block_id[2:]), *tile.shape)
+    values = lowered(tile).values
+    assert values is not None  # a job has pixels
+    return values.reshape(*(1 for _ in block_id[2:]), *tile.shape)
 
 
 def _edges(length: int, chunk: int) -> tuple[int, ...]:

@@ -32,8 +32,8 @@ class Figures(Protocol):
 class TileResult:
     """Pixels of one tile, and what is said of them."""
 
-    values: np.ndarray
-    """(slow, fast), or (frame, slow, fast) where tiles of the plan have several frames"""
+    values: np.ndarray | None
+    """(slow, fast), or (frame, slow, fast) where tiles of the plan have several frames; None: only figures"""
     figures: tuple[Figures, ...]
     """Figures of each of its frames"""
     device: str
@@ -122,7 +122,7 @@ def run_tile(
     start = perf_counter()
     stored = read(tile) if read else None
     result = _result(runner, tile, stored)
-    if stored is None:
+    if stored is None and result.values is not None:
         write(tile, result.values, *(() if result.truth is None else (result.truth,)))
     return TileReport(
         tile,

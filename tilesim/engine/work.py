@@ -1,4 +1,4 @@
-"""Work: a tile function with the store that its tiles go to, and the engine that runs works in this process."""
+"""Work: a tile function with the store that its tiles go to, if any, and the engine that runs works in this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class Work:
     """A tile function and the store that its tiles go to."""
 
     function: TileFunction
-    store: Store
+    store: Store | None = None
+    """None: tiles have figures alone"""
     known: bool = False
     """Whether the store may hold tiles already, which are read back rather than computed."""
 
@@ -30,7 +31,9 @@ Engine = Callable[[Sequence[Work]], Generator[Event]]
 def compute_here(works: Sequence[Work], threads: int | None = None) -> Generator[Event]:
     """The engine of this process. Raises StoreError where a tile cannot be stored."""
     for number, work in enumerate(works):
-        store = work.store.ready()
-        with closing(run_inline(work.function, [store.write], threads, store.read if work.known else None)) as events:
+        store = work.store.ready() if work.store is not None else None
+        writes = [store.write] if store is not None else []
+        read = store.read if store is not None and work.known else None
+        with closing(run_inline(work.function, writes, threads, read)) as events:
             for event in events:
                 yield number, event

@@ -8,6 +8,7 @@ from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 from distributed import WorkerPlugin, get_worker
 
 from tilesim.engine.backend import NO_TRITON, count_gpus, has_triton, one_thread_each
@@ -15,6 +16,7 @@ from tilesim.engine.task import Runner, TileFailure, TileReport, run_tile
 from tilesim.engine.work import Work
 from tilesim.errors import PlanError, StoreError, TilesimError
 from tilesim.kernels import library
+from tilesim.tiling.tile import Tile
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -61,7 +63,7 @@ class JobPlugin(WorkerPlugin):
             return
         self._works = pickle.loads(self._payload)
         self._payload = b""
-        self._runners: dict[int, tuple[Runner, Store]] = {}
+        self._runners: dict[int, tuple[Runner, Store | None]] = {}
         self._restore = one_thread_each()  # tiles run side by side, each on one thread
 
     def teardown(self, worker: Worker) -> None:
@@ -76,18 +78,23 @@ class JobPlugin(WorkerPlugin):
         tile = function.plan[number]
         try:
             runner, store = self._ready(work)
-            return run_tile(function, runner, tile, store.write, store.read if known else None, address)
+            write, read = (store.write, store.read) if store is not None else (_nowhere, None)
+            return run_tile(function, runner, tile, write, read if known else None, address)
         except StoreError as error:
             return TileFailure(tile, str(error), address, "storing")
         except TilesimError as error:
             return TileFailure(tile, str(error), address)
 
-    def _ready(self, work: int) -> tuple[Runner, Store]:
+    def _ready(self, work: int) -> tuple[Runner, Store | None]:
         with self._lock:
             if work not in self._runners:
                 one = self._works[work]
-                self._runners[work] = (one.function.ready(), one.store.ready())
+                self._runners[work] = (one.function.ready(), one.store and one.store.ready())
             return self._runners[work]
+
+
+def _nowhere(tile: Tile, *values: np.ndarray) -> None:
+    raise AssertionError(f"{tile} has pixels, but there is no store for them")
 
 
 def run_remote(name: str, work: int, number: int) -> Answer:

@@ -71,7 +71,8 @@ KINDS = {
 """Fields by the part of an experiment, in the units of the nouns."""
 RELATIVE = ("rotation", "strain", "distance", "translation")
 """Fields that count from what the experiment has: their value is zero."""
-NAME = re.compile(r"(?:(crystal|other_crystals|scan|beam|detector)(?:\[(\d+)(?::(\d+))?\])?\.)?([a-z_.]+)")
+PLACES = r"\d{1,7}(?::\d{1,7})?"
+NAME = re.compile(rf"(?:(crystal|other_crystals|scan|beam|detector)(?:\[({PLACES}(?:,{PLACES})*)\])?\.)?([a-z_.]+)")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Parameter:
     value: tuple[float, ...]
     """What the experiment has"""
     units: tuple[str, ...]
+    relative: bool = False
+    """Whether it counts from what the experiment has, so that its value is 0"""
 
     @property
     def size(self) -> int:
@@ -118,36 +121,43 @@ def _parameter(name: str, experiment: Experiment) -> Parameter:
         raise InputError(
             f"parameter {name!r} is not known; expected a name such as crystal.rotation or detector[0:4].distance"
         )
-    part, first, stop, field = match.groups(default="")
+    part, numbers, field = match.groups(default="")
     kinds = KINDS["crystal" if part == "other_crystals" else part]
     if field not in kinds:
         listed = ", ".join(name for name in KINDS if name) if not part else ", ".join(_known(part))
         raise InputError(f"parameter {name} is not known; expected one of {listed}")
-    places = _places(name, part, first, stop, experiment)
+    places = _places(name, part, numbers, experiment)
     part = "crystal" if part == "other_crystals" else part
     value = _value(name, part, places, field, experiment)
     units = kinds[field].units
-    return Parameter(name, part, places, field, value, units * len(value) if len(units) == 1 else units)
+    relative = field in RELATIVE or (part == "detector" and len(_values(places, field, experiment)) > 1)
+    return Parameter(name, part, places, field, value, units * len(value) if len(units) == 1 else units, relative)
 
 
 def _known(part: str) -> list[str]:
     return [f"{part}.{field}" for field in KINDS["crystal" if part == "other_crystals" else part]]
 
 
-def _places(name: str, part: str, first: str, stop: str, experiment: Experiment) -> tuple[int, ...]:
-    """Numbers of crystals or panels."""
+def _places(name: str, part: str, numbers: str, experiment: Experiment) -> tuple[int, ...]:
+    """Numbers of crystals or panels, from text such as 3, 0:4 or 0:4,7."""
     counts = {"other_crystals": len(experiment.other_crystals), "detector": len(experiment.detector.panels)}
-    if part == "other_crystals" and (not first or stop):
+    if part == "other_crystals" and not numbers.isdecimal():
         raise InputError(f"parameter {name}: expected the number of one crystal, as in other_crystals[0]")
-    if not first:
+    if not numbers:
         return tuple(range(counts["detector"])) if part == "detector" else (0,)
     if part not in counts:
         raise InputError(f"parameter {name}: {part} has no numbers; expected {part}.{name.partition('.')[2]}")
-    low, high = int(first), int(stop) if stop else int(first) + 1
-    if not low < high <= counts[part]:
-        what = "panels" if part == "detector" else "other crystals"
-        raise InputError(f"parameter {name}: the experiment has {counts[part]} {what}; expected numbers below that")
-    return tuple(range(low + 1, high + 1)) if part == "other_crystals" else tuple(range(low, high))
+    found: list[int] = []
+    for text in numbers.split(","):
+        first, _, stop = text.partition(":")
+        low, high = int(first), int(stop) if stop else int(first) + 1
+        if not low < high <= counts[part]:
+            what = "panels" if part == "detector" else "other crystals"
+            raise InputError(f"parameter {name}: the experiment has {counts[part]} {what}; expected numbers below that")
+        found += range(low, high)
+    if len(set(found)) < len(found):
+        raise InputError(f"parameter {name}: a panel is listed twice; expected each once")
+    return tuple(place + 1 for place in found) if part == "other_crystals" else tuple(found)
 
 
 def _value(name: str, part: str, places: tuple[int, ...], field: str, experiment: Experiment) -> tuple[float, ...]:
@@ -157,8 +167,7 @@ def _value(name: str, part: str, places: tuple[int, ...], field: str, experiment
     if field in RELATIVE:
         return (0.0,) * len(KINDS[part][field].units)
     if part == "detector":
-        values = dict.fromkeys(_of_panel(experiment.detector.panels[place], field) for place in places)
-        first, *others = values
+        first, *others = _values(places, field, experiment)
         if first is None or None in others:
             raise InputError(f"parameter {name}: a panel has none; expected it to have one of its own")
         # Of panels that differ the shift from what each has is varied.
@@ -167,6 +176,11 @@ def _value(name: str, part: str, places: tuple[int, ...], field: str, experiment
     if value is None:
         raise InputError(f"parameter {name}: the experiment has none; expected one that has")
     return value
+
+
+def _values(places: tuple[int, ...], field: str, experiment: Experiment) -> tuple[tuple[float, ...] | None, ...]:
+    """The distinct values that some panels have."""
+    return tuple(dict.fromkeys(_of_panel(experiment.detector.panels[place], field) for place in places))
 
 
 def _of_panel(panel: Panel, field: str) -> tuple[float, ...] | None:

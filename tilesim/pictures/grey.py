@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Grey:
     """Width of the linear part above white in the scale "auto", which is logarithmic (asinh) beyond"""
     scale: str = "auto"
 
-    def norm(self):
+    def norm(self) -> Any:
         """The same for matplotlib."""
         from matplotlib.colors import AsinhNorm, LogNorm, Normalize, PowerNorm
 

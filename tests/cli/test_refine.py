@@ -1,0 +1,116 @@
+"""`tilesim refine` as a user types it: report, outputs, exit status, resuming, bad input."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from stills import READOUT, noisy, start, still
+
+import tilesim as package
+from tilesim.kernels import library
+
+pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
+VARIED = "rotation,cell,distance,scale"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working folder, with a start and measured photons in it."""
+    monkeypatch.chdir(tmp_path)
+    package.run(start(still(), 0.2, 2), store="start.zarr")
+    noisy(still()).astype("<f4").tofile("data.bin")
+    return tmp_path
+
+
+def test_the_report_and_all_outputs(folder, tilesim):
+    words = ("refine", "start.zarr", "data.bin", "--vary", VARIED, "--readout", READOUT)
+    outputs = ("--expt", "out.expt", "--zarr", "out.zarr", "--residuals", "out.png", "--json", "out.json")
+    done = tilesim(*words, *outputs)
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0].startswith("begins: chi²/pixel") and "converged" in lines
+    assert [line for line in lines if "crystal.cell.a" in line and "±" in line and line.endswith("Å")]
+    assert lines[-4:] == [f"wrote out.{ending}" for ending in ("expt", "zarr", "png", "json")]
+    plain = json.loads((folder / "out.json").read_text())
+    [frame] = plain["frames"]
+    assert plain["converged"] and frame["pixels"] == 112 * 112
+    numbers = {one["name"]: one for one in frame["numbers"]}
+    a = numbers["crystal.cell.a"]
+    assert abs(a["value"] - 77e-10) < 4 * a["error"] < 1e-10
+    # The store has the refined experiment and its image, and DIALS' file the same crystal.
+    data = package.open("out.zarr")
+    refined = data.experiment(0)
+    assert refined.crystal.cell[0] == pytest.approx(a["value"], rel=1e-12)
+    assert np.asarray(data.image(0)).max() > 1000
+    models = json.loads((folder / "out.expt").read_text())
+    assert np.linalg.norm(models["crystal"][0]["real_space_a"]) == pytest.approx(1e10 * a["value"], rel=1e-6)
+    assert (folder / "out.png").stat().st_size > 20_000
+    assert not [name for name in os.listdir() if name.startswith(".")]
+
+
+def test_a_geometry_and_flags_describe_the_start(folder, tilesim):
+    from tilesim.images.expt import write_expt
+    from tilesim.model import Series
+
+    write_expt("start.expt", Series(start(still(), 0.1, 2)))
+    common = "-default_F 100 -N 6 -fluence 1e27 -oversample 1 -nointerpolate".split()
+    done = tilesim(
+        "refine", "start.expt", "data.bin", "--vary", "rotation,scale", "--readout", 2, "--json", "-", "--", *common
+    )
+    assert done.status in (0, 1), done.err
+    assert json.loads(done.out)["frames"][0]["numbers"][0]["name"] == "crystal.rotation.x"
+    assert "does not describe the pixels" in done.err
+
+
+def test_what_has_not_converged_is_written_and_says_so(folder, tilesim):
+    done = tilesim(
+        "refine", "start.zarr", "data.bin", "--vary", VARIED, "--readout", 2, "--steps", 1, "--expt", "out.expt"
+    )
+    assert done.status == 1 and "NOT converged: 1 of 1 frame" in done.out
+    assert (folder / "out.expt").exists()
+
+
+def test_an_interrupted_refinement_is_resumed(folder, tilesim, monkeypatch):
+    from tilesim.refinement import state
+
+    words = ("refine", "start.zarr", "data.bin", "--vary", VARIED, "--readout", READOUT, "--json", "out.json")
+    write, seen = state.write_state, []
+
+    def interrupted(*args):
+        write(*args)
+        seen.append(args)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "write_state", interrupted)
+        assert tilesim(*words).status == 130
+    assert not (folder / "out.json").exists()
+    done = tilesim(*words, "--resume")
+    assert done.status == 0 and not done.out.startswith("begins")
+    resumed = json.loads((folder / "out.json").read_text())
+    assert tilesim(*words).out.startswith("begins")
+    assert json.loads((folder / "out.json").read_text()) == resumed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--vary", "colour"), "parameter colour is not known"),
+        (("--vary", "cell", "--bound", "cell=1"), "--bound cell=1; expected NAME=LOW:HIGH"),
+        (("--vary", "cell", "--bound", "N=1:2"), "--bound N=1:2; expected NAME=... with a name of --vary: cell"),
+        (("--vary", "cell", "--prior", "cell=x"), "--prior x; expected numbers"),
+        (("--vary", "cell", "--group", "a"), "--group a; expected panels such as 0:4,7"),
+        (("--vary", "cell", "--widths", "1,2"), "widths 1, 2; expected falling numbers, the last of them 1"),
+        (("--vary", "cell", "--resume"), "--resume without an output"),
+        (("--vary", "cell", "--zarr", "start.zarr"), "start.zarr"),
+        (("--vary", "cell", "--json", "data.bin"), "data.bin"),
+        (("--vary", "cell", "--frame", "3"), "there is no frame 3"),
+    ],
+)
+def test_bad_input_is_one_line_and_harms_nothing(folder, tilesim, words, said):
+    before = (folder / "data.bin").read_bytes()
+    done = tilesim("refine", "start.zarr", "data.bin", *words)
+    assert done.status == 2 and said in done.err and done.err.count("\n") == 1, done.err
+    assert (folder / "data.bin").read_bytes() == before and sorted(os.listdir()) == ["data.bin", "start.zarr"]

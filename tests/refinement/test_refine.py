@@ -1,0 +1,212 @@
+"""`tilesim.refine`: starts that are off come back to the truth, alone and side by side, wherever it is computed."""
+
+import os
+import signal
+from functools import partial
+
+import dask
+import numpy as np
+import pytest
+from stills import READOUT, deviations, noisy, start, still
+
+import tilesim
+from tilesim import Bounded, Free, InputError, StoreError
+from tilesim.gradients.changed import with_values
+from tilesim.kernels import library
+
+pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
+VARIED = ("rotation", "cell", "distance", "scale")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return noisy(still())
+
+
+def test_twenty_starts_of_twenty_come_back_within_their_standard_errors(data):
+    found = [tilesim.refine(start(still(), 0.3, seed), data, VARIED, readout=READOUT) for seed in range(20)]
+    assert all(one.converged for one in found)
+    away = np.array([list(deviations(one.frames[0], still()).values()) for one in found])
+    assert away.shape == (20, 6) and np.abs(away).max() < 4.0
+    # They all find one minimum.
+    assert np.ptp(away, axis=0).max() < 0.1
+    chi = found[0].frames[0].chi_squared / found[0].frames[0].pixels
+    assert chi == pytest.approx(1.0, abs=0.05)
+    history = found[0].history
+    assert [step.width for step in history][-1] == 1 and history[-1].deviance < history[0].deviance
+
+
+def test_standard_errors_are_those_of_repeated_measurements():
+    pulls = []
+    for seed in range(12):
+        found = tilesim.refine(still(), noisy(still(), seed), VARIED, readout=READOUT)
+        pulls.append(list(deviations(found.frames[0], still()).values()))
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.35)
+    assert abs(np.mean(pulls)) < 0.6
+
+
+def test_the_image_itself_is_a_minimum_and_nothing_moves():
+    image = tilesim.simulate_now(still())
+    found = tilesim.refine(still(), image, "rotation", widths=[1])
+    assert found.converged and image.max() > 1000
+    assert max(abs(value) for value in found.frames[0].values.values()) < 1e-7
+
+
+def test_size_and_mosaic_spread_are_found():
+    spread = still().crystal.replace(mosaic_spread=tilesim.MosaicSpread(0.004, domains=8))
+    truth = still().replace(crystal=spread)
+    data = noisy(truth)
+    off = with_values(truth, {"crystal.cells": (5.5, 6.6, 6.3), "crystal.mosaic_spread.sigma": 0.003})
+    [frame] = tilesim.refine(off, data, ["N", "eta", "scale"], readout=READOUT).frames
+    assert frame.converged
+    for n, name in enumerate("abc"):
+        one = f"crystal.cells.{name}"
+        assert abs(frame.values[one] - 6.0) < 4.0 * frame.errors[one] < 1.0, n
+    sigma = "crystal.mosaic_spread.sigma"
+    assert abs(frame.values[sigma] - 0.004) < 4.0 * frame.errors[sigma] < 0.004
+
+
+def test_frames_share_what_is_common_to_them():
+    truths = [with_values(still(), {"crystal.rotation": (0.1 * n, 0.0, 0.0)}) for n in range(3)]
+    offs = [start(one, 0.2, n, cell=0.0, distance=0.0) for n, one in enumerate(truths)]
+    offs = [with_values(one, {"detector.distance": 2e-4}) for one in offs]
+    images = [noisy(one, seed) for seed, one in enumerate(truths)]
+    alone = tilesim.refine(offs, images, ["rotation", "distance"], readout=READOUT)
+    together = tilesim.refine(offs, images, ["rotation", "distance"], shared=["distance"], readout=READOUT)
+    assert alone.converged and together.converged
+    distances = {frame.values["detector.distance"] for frame in together.frames}
+    assert len(distances) == 1 and len({frame.values["detector.distance"] for frame in alone.frames}) == 3
+    name = "detector.distance"
+    weights = np.array([frame.errors[name] ** -2 for frame in alone.frames])
+    mean = weights @ [frame.values[name] for frame in alone.frames] / weights.sum()
+    error = together.frames[0].errors[name]
+    assert error == pytest.approx(weights.sum() ** -0.5, rel=0.02) and error < min(weights**-0.5)
+    assert distances.pop() == pytest.approx(mean, abs=0.1 * error)
+    for frame, truth in zip(together.frames, truths, strict=True):
+        assert max(map(abs, deviations(frame, truth).values())) < 4.0
+
+
+def test_outliers_pull_no_harder_than_they_may(data):
+    spoilt = data.copy()
+    rng = np.random.default_rng(4)
+    spoilt[rng.integers(0, 112, 60), rng.integers(0, 112, 60)] += 400.0
+    plain = tilesim.refine(still(), spoilt, VARIED, readout=READOUT).frames[0]
+    robust = tilesim.refine(still(), spoilt, VARIED, readout=READOUT, robust=4.0).frames[0]
+    away = [np.abs(list(deviations(one, still()).values())).max() for one in (plain, robust)]
+    assert away[1] < 4.0 < away[0]
+    assert 40 < robust.outliers < 80 and plain.outliers == 0
+
+
+def test_bounds_and_priors_hold(data):
+    off = start(still(), 0.0, 3, cell=0.003, distance=0.0)
+    narrow = {"cell": Bounded(0.999, 1.001)}
+    bound = tilesim.refine(off, data, narrow, readout=READOUT, widths=[1]).frames[0]
+    lengths = np.array(bound.experiment.crystal.cell[:3]) / off.crystal.cell[:3]
+    assert np.abs(lengths - 1.0).max() <= 0.001 and np.abs(lengths - 1.0).max() > 0.0009
+    known = tilesim.refine(off, data, {"cell": Free(prior=1e-6)}, readout=READOUT).frames[0]
+    lengths = np.array(known.experiment.crystal.cell[:3]) / off.crystal.cell[:3]
+    assert np.abs(lengths - 1.0).max() < 1e-4
+
+
+def test_what_the_image_does_not_determine_is_named(data):
+    found = tilesim.refine(still(), data, ["scale", "crystal.share"], readout=READOUT, widths=[1])
+    assert set(found.undetermined) == {"beam.fluence", "crystal.share"}
+
+
+def test_pixels_without_a_value_and_outside_of_shoeboxes_do_not_count(data):
+    part = data.copy()
+    part[:40] = np.nan
+    found = tilesim.refine(start(still(), 0.1, 1), part, VARIED, readout=READOUT)
+    assert found.converged and found.frames[0].pixels == 72 * 112
+    boxes = tilesim.refine(start(still(), 0.1, 1), data, VARIED, readout=READOUT, shoebox=1).frames[0]
+    assert 500 < boxes.pixels < 0.8 * data.size
+    assert max(map(abs, deviations(boxes, still()).values())) < 4.5
+
+
+def test_panels_move_in_groups():
+    whole = still().detector.panels[0]
+    right = whole.replace(origin=np.array(whole.origin) + (112 * 4.6e-4, 0.0, 0.0))
+    truth = still().replace(detector=tilesim.Detector([whole, right]))
+    data = noisy(truth)
+    off = with_values(truth, {"detector[1].translation": (1e-4, -1e-4, 0.0)})
+    found = tilesim.refine(off, data, "detector.translation", groups=[[0], [1]], readout=READOUT).frames[0]
+    names = [f"detector[{panel}].translation.{axis}" for panel in (0, 1) for axis in "xyz"]
+    assert list(found.values) == names and found.converged
+    expected = [0.0, 0.0, 0.0, -1e-4, 1e-4, 0.0]
+    for name, value in zip(names, expected, strict=True):
+        assert abs(found.values[name] - value) < 4.0 * found.errors[name], name
+
+
+def test_an_interrupted_refinement_goes_on_with_the_same_result(data, tmp_path):
+    arguments, how = (start(still(), 0.2, 5), data, VARIED), {"readout": READOUT, "widths": [2, 1]}
+    whole = tilesim.refine(*arguments, **how)
+    state, seen = tmp_path / "state", []
+
+    class Interrupted(Exception):
+        pass
+
+    def stop(*args):
+        seen.append(args)
+        if len(seen) == 5:
+            raise Interrupted
+
+    with pytest.MonkeyPatch.context() as patch:
+        from tilesim.refinement import state as module
+
+        write = module.write_state
+        patch.setattr(module, "write_state", lambda *args: (write(*args), stop(*args)))
+        with pytest.raises(Interrupted):
+            tilesim.refine(*arguments, **how, state=state)
+    resumed = tilesim.refine(*arguments, **how, state=state)
+    assert resumed.frames[0].experiment == whole.frames[0].experiment
+    assert resumed.history == whole.history and len(whole.history) > 7
+    with pytest.raises(StoreError, match="is of another refinement"):
+        tilesim.refine(*arguments[:2], "rotation", **how, state=state)
+
+
+def test_workers_give_the_bytes_of_threads_though_one_dies(data, connected):
+    from tilesim.engine.dispatch import run_on_workers
+    from tilesim.refinement.measured import measured_arrays
+    from tilesim.refinement.refining import refining
+
+    off = start(still(), 0.2, 6)
+    with dask.config.set(scheduler="synchronous"):
+        here = tilesim.refine(off, data, VARIED, readout=READOUT)
+    plan = refining([off], measured_arrays(data, data.shape, 1), VARIED, readout=READOUT)
+    cluster, passes = connected(2), []
+    pids = sorted(cluster.client.run(os.getpid).values())
+
+    def watch(progress):
+        passes.append(progress)
+        if len(passes) == 3:
+            os.kill(pids[0], signal.SIGKILL)
+
+    there = plan.run(partial(run_on_workers, cluster), watch)
+    assert there.frames[0].experiment == here.frames[0].experiment
+    assert there.history == here.history
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"vary": "colour"}, "parameter colour is not known"),
+        ({"vary": ["cell", "crystal.cell"]}, "listed twice"),
+        ({"vary": "cell", "lattice": "cubic"}, "lattice cubic: the cell 77 77 38 Å 90 90 90°"),
+        ({"vary": "cell", "lattice": "square"}, "lattice 'square'; expected one of cubic"),
+        ({"vary": {"cell": Bounded(1.1, 1.2)}}, "parameter crystal.cell.a begins at"),
+        ({"vary": "cell", "shared": ["distance"]}, "shared parameter distance is not varied"),
+        ({"vary": "cell", "widths": [2.0]}, "widths 2; expected falling numbers, the last of them 1"),
+        ({"vary": "cell", "readout": -1.0}, "readout is -1"),
+        ({"vary": "cell", "data": np.zeros((3, 4))}, r"data has the shape \(3, 4\)"),
+        ({"vary": "cell", "data": np.full((112, 112), -50.0)}, "pixels down to -50 photons"),
+        ({"vary": "cell", "data": np.full((112, 112), np.nan)}, "no pixel with a value"),
+        ({"vary": "cell", "groups": [[7]]}, "parameter cell|groups"),
+    ],
+)
+def test_bad_arguments_are_one_line(data, arguments, said):
+    given = {"data": data, **arguments}
+    if "groups" in given:
+        given["vary"], said = "distance", "the experiment has 1 panels"
+    with pytest.raises(InputError, match=said) as error:
+        tilesim.refine(still(), given.pop("data"), given.pop("vary"), **given)
+    assert "\n" not in str(error.value)

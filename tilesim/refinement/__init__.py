@@ -1,0 +1,1 @@
+"""Refinement: parameters of experiments are fitted to measured pixels."""

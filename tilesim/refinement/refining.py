@@ -1,0 +1,102 @@
+"""A refinement that is ready to begin: parameters, pixels and stages, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tilesim.engine.derivatives import masked_to
+from tilesim.errors import InputError
+from tilesim.gradients.constraints import Constraint
+from tilesim.gradients.parametrization import ALIASES, Parameters
+from tilesim.model import Experiment
+from tilesim.refinement.fitjob import evaluate
+from tilesim.refinement.loop import Progress, Watch, refine_frames
+from tilesim.refinement.measured import Measured
+from tilesim.refinement.residuals import Weighting, check_counts
+from tilesim.refinement.result import Refinement, refinement_of
+from tilesim.refinement.shoeboxes import in_shoeboxes
+from tilesim.refinement.stages import Stage, stages_of
+from tilesim.tiling.plan import default_tile
+
+if TYPE_CHECKING:
+    from tilesim.engine.work import Engine
+
+MOST_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Refining:
+    """A refinement that is ready to begin."""
+
+    parameters: tuple[Parameters, ...]
+    """Of each frame"""
+    shared: tuple[str, ...]
+    measured: Measured
+    weighting: Weighting
+    stages: tuple[Stage, ...]
+    most_steps: int
+    tile: tuple[int, int]
+    precision: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that names the path that the refinement takes, but for the measured pixels."""
+        varied = [[one.parameter.name, repr(one.constraint), one.labels] for one in self.parameters[0].varied]
+        experiments = [one.experiment.digest for one in self.parameters]
+        weighting, widths = [self.weighting.readout, self.weighting.robust], [one.width for one in self.stages]
+        about = [self.measured.name, experiments, varied, self.shared, weighting, widths, self.tile, self.precision]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+    def run(self, engine: Engine, watch: Watch = lambda progress: None, progress: Progress | None = None) -> Refinement:
+        """Refine; `watch` is called after every pass over the tiles. Raises InputError, TileError, ClusterError."""
+        checked: list[bool] = []
+
+        def sums(experiments: Sequence[Experiment], frames: Sequence[int], names: Sequence[str]) -> list[Any]:
+            found = evaluate(
+                experiments, frames, names, self.measured, self.weighting, engine, self.tile, self.precision
+            )
+            if not checked:
+                checked.append(True)
+                check_counts(self.measured.name, min(one.lowest for one in found), self.weighting)
+                if not any(one.pixels for one in found):
+                    raise InputError(f"{self.measured.name} has no pixel with a value in what is simulated")
+            return found
+
+        done = refine_frames(self.parameters, self.shared, self.stages, sums, self.most_steps, watch, progress)
+        return refinement_of(done)
+
+
+def refining(
+    experiments: Sequence[Experiment],
+    measured: Measured,
+    vary: str | Iterable[str] | Mapping[str, Constraint | None],
+    *,
+    shared: Sequence[str] = (),
+    lattice: str | None = None,
+    groups: Sequence[Sequence[int]] = (),
+    readout: float | None = None,
+    robust: float | None = None,
+    where: Any = None,
+    shoebox: int | None = None,
+    widths: Sequence[float] | None = None,
+    steps: int = MOST_STEPS,
+    precision: str = "mixed",
+) -> Refining:
+    """A refinement, checked. Raises InputError."""
+    weighting = Weighting(measured.readout if readout is None else readout, robust)
+    experiments = [masked_to(one, where) for one in experiments]
+    if shoebox is not None:
+        experiments = [masked_to(one, in_shoeboxes(one, shoebox)) for one in experiments]
+    parameters = tuple(Parameters(one, vary, lattice=lattice, groups=groups) for one in experiments)
+    names = tuple(ALIASES.get(name, name) for name in shared)
+    first = parameters[0]
+    for name, full in zip(shared, names, strict=True):
+        if not any(label == full or label.startswith((f"{full}.", f"{full}[")) for label in first.labels):
+            raise InputError(f"shared parameter {name} is not varied; expected one of {', '.join(first.names)}")
+    panels = len(experiments[0].detector.panels)
+    tile = default_tile(experiments[0].panel_shape, panels, len(experiments))
+    return Refining(parameters, names, measured, weighting, stages_of(widths, experiments), steps, tile, precision)

@@ -1,0 +1,75 @@
+"""The report of a refinement for people: values with standard errors in the field's units, and what to be wary of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from tilesim.model.noun import counted
+from tilesim.refinement.result import RefinedFrame, RefinedNumber, Refinement
+
+SHOWN = {"m": (1e3, "mm"), "rad": (180.0 / math.pi, "°"), "1": (1.0, ""), "1/m²": (1.0, "1/m²"), "1/m": (1e-3, "1/mm")}
+"""Factor and unit in which a unit is shown."""
+ANGSTROM = ("crystal.", "other_crystals", "beam.wavelength")
+"""Parameters whose lengths are atomic."""
+STRONG = 0.95
+"""Correlation that is worth a line."""
+MOST_FRAMES = 20
+"""Frames that are shown one by one."""
+
+
+def report_lines(found: Refinement, numbers: tuple[int, ...]) -> Iterator[str]:
+    """Lines on all frames, which have these numbers."""
+    for number, frame in list(zip(numbers, found.frames, strict=True))[:MOST_FRAMES]:
+        if len(numbers) > 1:
+            yield f"frame {number}"
+        yield from _frame_lines(frame)
+    if len(numbers) > MOST_FRAMES:
+        yield f"and {counted(len(numbers) - MOST_FRAMES, 'frame')} more: --json has all"
+    yield "converged" if found.converged else f"NOT converged: {_of_frames(found)}"
+
+
+def warnings_of(found: Refinement) -> Iterator[str]:
+    """One line for each thing to be wary of."""
+    if found.undetermined:
+        yield (
+            f"the pixels do not determine {', '.join(found.undetermined)}: other values, together, give the same image"
+        )
+    poor = [frame.chi_squared / max(frame.pixels, 1) for frame in found.frames]
+    if max(poor) > 2.0:
+        yield (
+            f"chi²/pixel is up to {max(poor):.3g}: the model does not describe the pixels within their noise, and "
+            "standard errors are too small"
+        )
+
+
+def _of_frames(found: Refinement) -> str:
+    failed = sum(not frame.converged for frame in found.frames)
+    return f"{failed} of {counted(len(found.frames), 'frame')}"
+
+
+def _frame_lines(frame: RefinedFrame) -> Iterator[str]:
+    rows = [_row(one) for one in frame.numbers]
+    widths = [max(len(row[n]) for row in rows) for n in range(4)]
+    for name, value, error, unit in rows:
+        yield f"  {name:<{widths[0]}}  {value:>{widths[1]}}  ± {error:<{widths[2]}}  {unit}".rstrip()
+    yield (
+        f"  chi²/pixel {frame.chi_squared / max(frame.pixels, 1):.4g} of {counted(frame.pixels, 'pixel')}"
+        + (f", {counted(frame.outliers, 'outlier')}" if frame.outliers else "")
+    )
+    strong = np.argwhere(np.abs(np.triu(frame.correlations, 1)) > STRONG)
+    for i, j in strong.tolist():
+        names = (frame.numbers[i].name, frame.numbers[j].name)
+        yield f"  correlation of {names[0]} and {names[1]}: {frame.correlations[i, j]:.3f}"
+
+
+def _row(one: RefinedNumber) -> tuple[str, str, str, str]:
+    factor, unit = (1e10, "Å") if one.unit == "m" and one.name.startswith(ANGSTROM) else SHOWN[one.unit]
+    value, error = factor * one.value, factor * one.error
+    if math.isinf(error):
+        return one.name, f"{value:.8g}", "not determined", unit
+    digits = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 6
+    small = 1e-4 <= abs(value) < 1e7 and digits < 12
+    return one.name, f"{value:.{digits}f}" if small else f"{value:.6g}", f"{error:.2g}", unit

@@ -1,0 +1,133 @@
+"""What a refinement found: values with standard errors, correlations, how well the images agree, and how it went."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilesim.gradients.parametrization import Point
+from tilesim.model import Experiment, Series
+from tilesim.refinement.levenberg import Fit, covariances
+from tilesim.refinement.loop import Progress, Step
+from tilesim.refinement.residuals import FitSums
+
+STRONG = 0.9
+"""Correlation that is worth a line."""
+
+
+@dataclass(frozen=True)
+class RefinedNumber:
+    """One number that was refined."""
+
+    name: str
+    unit: str
+    start: float
+    value: float
+    """Of one that counts from 0 the sum of all steps."""
+    error: float
+    """Standard error by the noise of the pixels, all others being free; infinite where it is not determined."""
+
+
+@dataclass(frozen=True, eq=False)
+class RefinedFrame:
+    """One frame that was refined."""
+
+    experiment: Experiment
+    """With all values found."""
+    numbers: tuple[RefinedNumber, ...]
+    correlations: npt.NDArray[np.float64]
+    """(numbers, numbers)"""
+    chi_squared: float
+    """Sum of squared residuals over variances."""
+    pixels: int
+    outliers: int
+    """Pixels beyond the robust limit."""
+    converged: bool
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Values by name."""
+        return {one.name: one.value for one in self.numbers}
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Standard errors by name."""
+        return {one.name: one.error for one in self.numbers}
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """The result of `refine`."""
+
+    frames: tuple[RefinedFrame, ...]
+    history: tuple[Step, ...]
+
+    @property
+    def converged(self) -> bool:
+        """Whether all frames did."""
+        return all(frame.converged for frame in self.frames)
+
+    @property
+    def series(self) -> Series:
+        """The refined experiments."""
+        return Series.of([frame.experiment for frame in self.frames])
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Numbers that the images do not determine, alone or together with others."""
+        found = (one.name for frame in self.frames for one in frame.numbers if math.isinf(one.error))
+        return tuple(dict.fromkeys(found))
+
+    def as_plain(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings; an infinite error is null."""
+        return {
+            "converged": self.converged,
+            "frames": [
+                {
+                    "converged": frame.converged,
+                    "chi_squared": frame.chi_squared,
+                    "pixels": frame.pixels,
+                    "outliers": frame.outliers,
+                    "numbers": [
+                        {**asdict(one), "error": None if math.isinf(one.error) else one.error} for one in frame.numbers
+                    ],
+                    "correlations": frame.correlations.tolist(),
+                }
+                for frame in self.frames
+            ],
+            "steps": [asdict(step) for step in self.history],
+        }
+
+
+def refinement_of(progress: Progress) -> Refinement:
+    """The result of a refinement that is done."""
+    frames: dict[int, RefinedFrame] = {}
+    for fit in progress.fits:
+        parts = zip(fit.frames, fit.points, fit.sums, covariances(fit), strict=True)
+        frames |= {frame: _refined(fit, point, sums, found) for frame, point, sums, found in parts}
+    return Refinement(tuple(frames[n] for n in sorted(frames)), progress.history)
+
+
+def _refined(
+    fit: Fit, point: Point, sums: FitSums, found: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+) -> RefinedFrame:
+    covariance, determined = found
+    parameters = point.parameters
+    deviations = np.sqrt(covariance.diagonal())
+    errors = np.where(determined, np.abs(point.scales) * deviations, math.inf)
+    starts = [start for one in parameters.varied for start in one.starts]
+    numbers = zip(parameters.labels, parameters.units, starts, point.values.tolist(), errors.tolist(), strict=True)
+    units = np.where(deviations > 0, 1.0 / np.where(deviations > 0, deviations, 1.0), 0.0) * np.sign(point.scales)
+    return RefinedFrame(
+        point.experiment,
+        tuple(RefinedNumber(*one) for one in numbers),
+        covariance * np.outer(units, units),
+        sums.chi_squared,
+        sums.pixels,
+        sums.outliers,
+        fit.converged,
+    )

@@ -1,0 +1,28 @@
+"""The store of a refinement: the images of the refined experiments, which it holds."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tilesim.errors import StoreError
+from tilesim.files.outputs import Outputs
+from tilesim.model import Series
+from tilesim.series.frames import Frames
+from tilesim.series.launch import Choices, Rendering, make, store_place
+from tilesim.series.rendering import render_all
+
+
+def write_store(path: str, series: Series, cluster: Any, overwrite: bool) -> None:
+    """Compute the images of a series into a store, on workers where there are some. Raises StoreError, PlanError."""
+    frames, choices = Frames(series, Outputs()), Choices(overwrite=overwrite)
+    place = store_place(frames, path)
+    job = make(frames, choices, cluster, place)
+    engine: dict[str, Any] = {}
+    if cluster is not None:
+        from tilesim.engine.dispatch import run_on_workers
+
+        engine = {"engine": partial(run_on_workers, cluster)}
+    results = render_all([Rendering(frames, job, place, path)], overwrite=overwrite, **engine)
+    if results.missing:
+        raise StoreError(f"{path}: {len(results.missing)} tiles are missing: {results.missing[0].why}")
