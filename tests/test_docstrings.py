@@ -7,6 +7,7 @@ import re
 import textwrap
 from dataclasses import is_dataclass
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ import pytest
 import tilesim
 
 ROOT = Path(__file__).parents[1]
+MODULES = [f"{module}.{name}" for module in tilesim._MODULES for name in getattr(tilesim, module).__all__]
 
 
-@pytest.mark.parametrize("name", tilesim.__all__)
+@pytest.mark.parametrize("name", [*tilesim.__all__, *MODULES])
 def test_examples_of_public_names_are_true(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    thing = getattr(tilesim, name)
+    thing = attrgetter(name)(tilesim)
     runner, said = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE), []
     for test in doctest.DocTestFinder().find(thing, name, module=inspect.getmodule(thing), globs={}):
         runner.run(test, out=said.append)

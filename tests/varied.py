@@ -6,8 +6,11 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from tilesim.gradients.chain import coefficients
 from tilesim.gradients.changed import with_values
-from tilesim.gradients.parameters import parse_parameters
+from tilesim.gradients.parameters import RELATIVE, parse_parameters
+from tilesim.kernels import fused
+from tilesim.kernels.slopes import SlopesKernel
 from tilesim.kernels.tensors import lower, pixels_of
 from tilesim.model import (
     Beam,
@@ -27,6 +30,8 @@ from tilesim.model.vectors import unit
 from tilesim.physics.intensity import photons, sweep
 from tilesim.physics.lattice import miller_indices, nearest_node
 
+PRECISIONS = {"double": 1e-8, "mixed": 1e-4}
+"""With the error that is allowed, relative to the largest derivative."""
 SHAPES = ("square", "round", "gauss", "gauss-hkl")
 RNG = np.random.default_rng(5)
 TABLE = StructureFactors(RNG.uniform(20, 120, (15, 17, 19)), (-7, -8, -9), default=9.0)
@@ -144,3 +149,26 @@ def central(experiment, name, place, largest):
     slope = (8.0 * (three - two) - (four - one)) / (12.0 * step)
     stays = ((low == before) & (before == after) & (after == high)).all(axis=(1, 2))
     return slope, stays
+
+
+def elsewhere(experiment, names, seed=1):
+    """Values off what the experiment has: by a thousandth or so, but what turns by some degrees."""
+    rng = np.random.default_rng(seed)
+    values = {}
+    for one in parse_parameters(names, experiment):
+        scale = 0.05 if one.field == "rotation" else 0.01 if one.field == "strain" else 1e-4
+        scale = scale if one.field in RELATIVE or not any(one.value) else 0.01 * np.abs(one.value)
+        values[one.name] = np.array(one.value) + scale * rng.uniform(-1.0, 1.0, one.size)
+    return values
+
+
+def found_by(experiment, names, precision, numbers=None):
+    """The image (panel, n), and the derivatives (numbers, panel, n) of all parameters."""
+    parameters, images, slopes = parse_parameters(names, experiment), [], []
+    for place in range(len(experiment.detector.panels)):
+        table, alone = coefficients(experiment, place, parameters), experiment.of_panel(place)
+        numbers = np.arange(alone.shape[0] * alone.shape[1]) if numbers is None else numbers
+        photons, found = SlopesKernel(fused.lower(alone, precision), table).derivatives(numbers)
+        images.append(photons)
+        slopes.append(found)
+    return np.stack(images), np.stack(slopes, axis=1)

@@ -81,6 +81,8 @@ _HOMES = {
     "simulate": "tilesim.engine.lazy",
     "simulate_now": "tilesim.engine.lazy",
 }
+_MODULES = ("torch",)
+"""Public modules that are loaded when they are first used."""
 
 __all__ = sorted(_HOMES)
 
@@ -88,6 +90,8 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str):
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"tilesim.{name}")
     raise AttributeError(f"module 'tilesim' has no attribute {name!r}")
 
 

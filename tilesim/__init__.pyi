@@ -1,5 +1,6 @@
 """The public names for type checkers and editors: those of `_HOMES`, which are loaded when they are first used."""
 
+from tilesim import torch as torch
 from tilesim.engine.derivatives import NormalEquations as NormalEquations
 from tilesim.engine.derivatives import gradient as gradient
 from tilesim.engine.derivatives import normal_equations as normal_equations

@@ -4,29 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from varied import SHAPES, experiments, names_of
+from varied import PRECISIONS, SHAPES, experiments, found_by, names_of
 
-from tilesim.gradients.chain import coefficients
-from tilesim.gradients.parameters import parse_parameters
 from tilesim.gradients.twin import jacobian, values_of
-from tilesim.kernels import fused, library
-from tilesim.kernels.slopes import SlopesKernel
+from tilesim.kernels import library
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
-PRECISIONS = {"double": 1e-8, "mixed": 1e-4}
-"""With the error that is allowed, relative to the largest derivative."""
-
-
-def found_by(experiment, names, precision, numbers=None):
-    """The image (panel, n), and the derivatives (numbers, panel, n) of all parameters."""
-    parameters, images, slopes = parse_parameters(names, experiment), [], []
-    for place in range(len(experiment.detector.panels)):
-        table, alone = coefficients(experiment, place, parameters), experiment.of_panel(place)
-        numbers = np.arange(alone.shape[0] * alone.shape[1]) if numbers is None else numbers
-        photons, found = SlopesKernel(fused.lower(alone, precision), table).derivatives(numbers)
-        images.append(photons)
-        slopes.append(found)
-    return np.stack(images), np.stack(slopes, axis=1)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -51,8 +51,8 @@ def coefficients(experiment: Experiment, panel: int, parameters: Sequence[Parame
 def _crystal(to: Coefficients, one: Parameter) -> None:
     for place in one.places:
         crystal = to.experiment.crystals[place]
-        if one.field in _CELLS:
-            _add_cells(to, crystal, place, _CELLS[one.field](crystal))
+        if one.field in CELLS:
+            _add_cells(to, crystal, place, CELLS[one.field](crystal))
         elif one.field == "share":
             to.add("sum", 1.0 / crystal.share, place)
         elif one.field == "mosaic_spread.sigma":
@@ -134,11 +134,12 @@ def _of_fudge(to: Coefficients, crystal: Crystal, place: int) -> None:
         to.add("size", np.array([[*crystal.cells, *crystal.cells_off_diagonal]]) / (order * crystal.fudge), place)
 
 
-_CELLS: dict[str, Callable[[Crystal], np.ndarray]] = {
+CELLS: dict[str, Callable[[Crystal], np.ndarray]] = {
     "rotation": lambda crystal: _rotated(_rows(crystal)),
     "cell": _of_lengths_and_angles,
     "strain": _strained,
 }
+"""Derivatives (numbers, 3, 3) of the cell vectors."""
 _SIZES: dict[str, Callable[[Coefficients, Crystal, int], None]] = {
     "cells": _of_cells,
     "cells_off_diagonal": _of_off_diagonal,

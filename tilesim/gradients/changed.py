@@ -31,9 +31,67 @@ def with_values(experiment: Experiment, values: Values) -> Experiment:
 
     Where several parameters are of one field, as of all panels and of one, what each adds is added. Raises InputError.
     """
-    if not values:
-        return experiment
-    shifts = Shifts(parse_parameters(values, experiment), values)
+    return with_shifts(experiment, Shifts(parse_parameters(values, experiment), values)) if values else experiment
+
+
+class Shifts:
+    """What is added to the fields of an experiment, and the parameters that add it.
+
+    Fields that stay are left out: an experiment with the values that it has is the same to the bit.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], values: Values) -> None:
+        self._by: dict[tuple[str, int, str], list[tuple[Array, Array]]] = {}
+        self._names: dict[tuple[str, int, str], list[str]] = {}
+        for one in parameters:
+            value, present = np.array(checked(one, values[one.name])), np.array(one.value)
+            for key in ((one.part, place, one.field) for place in one.places if (value != present).any()):
+                self._by.setdefault(key, []).append((value, present))
+                self._names.setdefault(key, []).append(one.name)
+
+    def names(self, part: str | None = None, place: int | None = None, *fields: str) -> list[str]:
+        """The parameters that change some of these fields of a place, any of a part, or anything."""
+        if place is not None:
+            found = [self._names.get((str(part), place, field), []) for field in fields]
+        else:
+            found = [names for key, names in self._names.items() if part in (None, key[0])]
+        return list(dict.fromkeys(name for names in found for name in names))
+
+    def get(self, part: str, place: int, field: str, default: float | Sequence[float]) -> Array:
+        """A field, as an array."""
+        found = np.array(default, np.float64)
+        for value, present in self._by.get((part, place, field), []):
+            # A value that nothing else is added to is taken as it is, without rounding.
+            found = np.where(found == present, value, found + (value - present))
+        return found
+
+    def vector(self, part: str, place: int, field: str) -> Array:
+        """A vector (3,) that is zero where nothing changes it."""
+        return self.get(part, place, field, (0.0,) * 3)
+
+    def strain(self, place: int) -> Array:
+        """The strain (3, 3) of a crystal."""
+        xx, yy, zz, yz, xz, xy = self.get("crystal", place, "strain", (0.0,) * 6)
+        return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+    def added(self, part: str, field: str, default: float | Sequence[float] | None, place: int = 0) -> Any:
+        """A field as a number or a tuple, the same object where nothing changes it."""
+        if default is None or (part, place, field) not in self._by:
+            return default
+        value = np.reshape(self.get(part, place, field, default), np.shape(default))
+        return tuple(value.tolist()) if value.ndim else float(value)
+
+    @contextmanager
+    def naming(self, part: str | None = None, place: int | None = None, *fields: str) -> Iterator[None]:
+        """Say which parameters a noun's error is of."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"parameter {', '.join(self.names(part, place, *fields))}: {error}") from None
+
+
+def with_shifts(experiment: Experiment, shifts: Shifts) -> Experiment:
+    """The experiment with something added to its fields. Raises InputError."""
     parts: dict[str, Any] = {}
     if shifts.names("crystal"):
         crystals = [_crystal(crystal, place, shifts) for place, crystal in enumerate(experiment.crystals)]
@@ -51,51 +109,8 @@ def with_values(experiment: Experiment, values: Values) -> Experiment:
     if experiment.background is not None:
         parts["background"] = _with_fields(experiment.background, "", 0, shifts, "background.thickness")
     with shifts.naming():
-        return _with_fields(experiment.replace(**parts), "", 0, shifts, "water_size")
-
-
-class Shifts:
-    """What is added to the fields of an experiment, and the parameters that add it.
-
-    Fields that stay are left out: an experiment with the values that it has is the same to the bit.
-    """
-
-    def __init__(self, parameters: Sequence[Parameter], values: Values) -> None:
-        self._by: dict[tuple[str, int, str], Array] = {}
-        self._names: dict[tuple[str, int, str], list[str]] = {}
-        for one in parameters:
-            shift = np.subtract(_checked(one, values[one.name]), one.value)
-            for key in ((one.part, place, one.field) for place in one.places):
-                if shift.any():
-                    self._by[key] = self._by.get(key, 0.0) + shift
-                    self._names.setdefault(key, []).append(one.name)
-
-    def names(self, part: str | None = None, place: int | None = None, *fields: str) -> list[str]:
-        """The parameters that change some of these fields; without an argument, any."""
-        wanted = (part, place, fields)
-        found = [names for key, names in self._names.items() if _matches(key, *wanted)]
-        return list(dict.fromkeys(name for names in found for name in names))
-
-    def get(self, part: str, place: int, field: str, default: Sequence[float]) -> Array:
-        """A field, as an array."""
-        value: Array = np.array(default, np.float64) + self._by.get((part, place, field), 0.0)
-        return value
-
-    def added(self, part: str, field: str, default: float | Sequence[float] | None, place: int = 0) -> Any:
-        """A field as a number or a tuple, the same object where nothing changes it."""
-        shift = self._by.get((part, place, field))
-        if shift is None or default is None:
-            return default
-        value = np.reshape(np.array(default, np.float64) + shift, np.shape(default))
-        return tuple(value.tolist()) if value.ndim else float(value)
-
-    @contextmanager
-    def naming(self, part: str | None = None, place: int | None = None, *fields: str) -> Iterator[None]:
-        """Say which parameters a noun's error is of."""
-        try:
-            yield
-        except InputError as error:
-            raise InputError(f"parameter {', '.join(self.names(part, place, *fields))}: {error}") from None
+        found = experiment.replace(**parts)
+    return _with_fields(found, "", 0, shifts, "water_size")
 
 
 def rotation_of(vector: Array) -> Array:
@@ -118,14 +133,10 @@ def _with_fields(noun: Kind, part: str, place: int, shifts: Shifts, *fields: str
         )
 
 
-def _matches(key: tuple[str, int, str], part: str | None, place: int | None, fields: tuple[str, ...]) -> bool:
-    return part in (None, key[0]) and place in (None, key[1]) and (not fields or key[2] in fields)
-
-
-def _checked(one: Parameter, value: Any) -> tuple[float, ...]:
+def checked(one: Parameter, value: Any) -> tuple[float, ...]:
     """The numbers of a parameter. Raises InputError where there are others."""
-    numbers = value if np.ndim(value) else (value,)
-    if np.ndim(value) > 1 or len(numbers) != one.size:
+    numbers = (value,) if checks.single(value) else value
+    if len(numbers) != one.size:
         raise InputError(f"parameter {one.name} is {checks.shown(value)}; expected {counted(one.size, 'number')}")
     return checks.numbers(f"parameter {one.name}", numbers, one.size)
 
@@ -142,21 +153,29 @@ def _crystal(crystal: Crystal, place: int, shifts: Shifts) -> Crystal:
     return crystal
 
 
+def celled(crystal: Crystal, place: int, shifts: Shifts) -> Crystal:
+    """The crystal with another unit cell, neither strained nor turned."""
+    if not shifts.names("crystal", place, "cell"):
+        return crystal
+    standard = Crystal.from_cell(*shifts.get("crystal", place, "cell", crystal.cell))
+    rows = np.array([standard.a, standard.b, standard.c]) @ crystal.orientation.T
+    return crystal.replace(**dict(zip("abc", rows.tolist(), strict=True)))
+
+
 def _moved(crystal: Crystal, place: int, shifts: Shifts) -> Crystal:
     """The crystal with other cell vectors, which reciprocal ones that were given follow."""
-    before = np.array([crystal.a, crystal.b, crystal.c])
-    rows = before
-    if shifts.names("crystal", place, "cell"):
-        standard = Crystal.from_cell(*shifts.get("crystal", place, "cell", crystal.cell))
-        rows = np.array([standard.a, standard.b, standard.c]) @ crystal.orientation.T
-    xx, yy, zz, yz, xz, xy = shifts.get("crystal", place, "strain", (0.0,) * 6)
-    strain = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    rows = rows @ (np.eye(3) + strain) @ rotation_of(shifts.get("crystal", place, "rotation", (0.0,) * 3)).T
+    before, found = _rows(crystal), _rows(celled(crystal, place, shifts))
+    turn = rotation_of(shifts.vector("crystal", place, "rotation"))
+    rows = found @ (np.eye(3) + shifts.strain(place)) @ turn.T
     vectors = dict(zip("abc", rows.tolist(), strict=True))
     if crystal.reciprocal is None:
         return crystal.replace(**vectors)
     star = np.array(crystal.reciprocal) @ (np.linalg.inv(rows) @ before).T
     return crystal.replace(**vectors, reciprocal=tuple(map(tuple, star.tolist())))
+
+
+def _rows(crystal: Crystal) -> Array:
+    return np.array([crystal.a, crystal.b, crystal.c])
 
 
 def _scan(scan: Scan, shifts: Shifts) -> Scan:
@@ -168,7 +187,7 @@ def _scan(scan: Scan, shifts: Shifts) -> Scan:
 
 def _beam(beam: Beam, shifts: Shifts) -> Beam:
     if shifts.names("beam", 0, "rotation"):
-        turn = rotation_of(shifts.get("beam", 0, "rotation", (0.0,) * 3))
+        turn = rotation_of(shifts.vector("beam", 0, "rotation"))
         sources = tuple(one.replace(direction=turn @ np.array(one.direction)) for one in beam.sources)
         beam = beam.replace(direction=turn @ np.array(beam.direction), sources=sources)
     for field in ("wavelength", "fluence", "kahn_factor", "polarization_axis"):
@@ -190,13 +209,17 @@ def _panel(panel: Panel, place: int, shifts: Shifts, along: Array) -> Panel:
     return panel
 
 
+def shift_of(place: int, shifts: Shifts, along: Array) -> Array:
+    """How far a panel is moved after it is turned, metres; `along` is the direction that a distance is along."""
+    distance = float(shifts.added("detector", "distance", 0.0, place))
+    return shifts.vector("detector", place, "translation") + distance * along
+
+
 def _placed(panel: Panel, place: int, shifts: Shifts, along: Array) -> Panel:
     """The panel in another place; a distance of its plane that was given changes as much as that of its vectors."""
-    turn = rotation_of(shifts.get("detector", place, "rotation", (0.0,) * 3))
-    shift = shifts.get("detector", place, "translation", (0.0,) * 3)
-    shift = shift + along * float(shifts.added("detector", "distance", 0.0, place))
+    turn = rotation_of(shifts.vector("detector", place, "rotation"))
     frame = {name: turn @ shifts.get("detector", place, name, getattr(panel, name)) for name in FRAME}
-    frame["origin"] = frame["origin"] + shift
+    frame["origin"] = frame["origin"] + shift_of(place, shifts, along)
     close = panel.close_distance
     if close is not None:
         close += float(frame["origin"] @ frame["normal"] - np.dot(panel.origin, panel.normal))

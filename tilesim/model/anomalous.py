@@ -53,6 +53,7 @@ class AnomalousCurve(Noun):
     def __post_init__(self) -> None:
         columns = {}
         for name in ("energies", "f1", "f2"):
+            checks.no_graph(f"{name} of {self.element}", getattr(self, name))
             column = np.array(getattr(self, name), dtype=np.float64)
             if column.ndim != 1 or not np.isfinite(column).all():
                 raise InputError(f"{name} of {self.element} are no list of finite numbers; expected one")

@@ -52,6 +52,7 @@ class ScatteringCurve(Noun):
     def __post_init__(self) -> None:
         columns = {}
         for name in ("stol", "amplitude"):
+            checks.no_graph(f"{name} of a scattering curve", getattr(self, name))
             given = np.asarray(getattr(self, name))
             if given.dtype.kind not in "iuf" or given.ndim != 1:
                 raise InputError(f"{name} of a scattering curve is {checks.shown(given)}; expected a list of numbers")

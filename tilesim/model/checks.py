@@ -34,10 +34,23 @@ def coerce(noun: Any, **fields: Any) -> None:
         object.__setattr__(noun, name, value)
 
 
+def no_graph(name: str, value: Any) -> None:
+    """Raise InputError where it is, or holds, a tensor of torch whose derivatives would be lost, without torch."""
+    if getattr(value, "requires_grad", False):
+        raise InputError(
+            f"{name} is a tensor that requires_grad, whose derivatives a noun would lose; expected numbers, or "
+            "tilesim.torch.simulate, which keeps them"
+        )
+    for item in value if isinstance(value, list | tuple) else ():
+        if not isinstance(item, float):
+            no_graph(name, item)
+
+
 def number(name: str, value: Any) -> float:
     """A real number, NaN and infinity included, as a float."""
     if type(value) is float:
         return value
+    no_graph(name, value)
     try:
         if _scalar(value):
             return float(value)
@@ -82,6 +95,8 @@ def length(name: str, value: Any, low: float, high: float, unit: float) -> float
 
 def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
     """An int; integers of numpy and floats without a fraction are taken too."""
+    if type(value) is not int:
+        no_graph(name, value)
     result = value if type(value) is int else _integer(value)
     if result is None:
         raise InputError(f"{name} is {shown(value)}; expected a whole number")
@@ -150,7 +165,8 @@ def rotations(name: str, values: Any) -> tuple[Matrix, ...]:
         # One by one first: a list may mix both forms, and numpy's word on ragged lists helps nobody.
         rows = [np.asarray(m, dtype=np.float64).reshape(9) for m in values]
         matrices = np.array(rows).reshape(-1, 3, 3)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last one is torch's
+        no_graph(name, values)
         raise InputError(f"{name} holds {shown(values)}; expected matrices of 3 x 3 numbers") from None
     if not len(matrices):
         return ()
@@ -227,11 +243,16 @@ def _integer(value: Any) -> int | None:
         return None
 
 
+def single(value: Any) -> bool:
+    """Whether it is one value rather than several, as an array without dimensions is."""
+    return getattr(value, "ndim", None) == 0 or not hasattr(value, "__len__")
+
+
 def _items(value: Any) -> list[Any] | None:
     """The elements of a sequence or array; None where it is neither. An array's come as Python numbers."""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
         return None
-    return value.tolist() if isinstance(value, np.ndarray) and value.ndim else list(value)
+    return value.tolist() if isinstance(value, np.ndarray) else list(value)
 
 
 def shown(value: Any) -> str:

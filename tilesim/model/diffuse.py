@@ -124,7 +124,7 @@ class Diffuse(Noun):
     def __post_init__(self) -> None:
         for name, highest in (("gamma", 1e-5), ("sigma", 1e-8)):
             given = getattr(self, name)
-            three = given if hasattr(given, "__len__") else (given,) * 3
+            three = (given,) * 3 if checks.single(given) else given
             values = checks.numbers(f"{name} of diffuse scattering", three, 3)
             for value in values:
                 checks.length(f"{name} of diffuse scattering", value, 1e-15, highest, checks.ANGSTROM)

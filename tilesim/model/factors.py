@@ -49,6 +49,7 @@ class StructureFactors(Noun):
     """Name of the file it came from; for reports."""
 
     def __post_init__(self) -> None:
+        checks.no_graph("grid of the structure factors", self.grid)
         if np.asarray(self.grid).dtype.kind not in "iuf":
             hint = "; take the absolute values" if np.iscomplexobj(self.grid) else ""
             raise InputError(f"structure factors of type {np.asarray(self.grid).dtype}; expected real numbers{hint}")

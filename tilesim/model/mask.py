@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.model import checks
 from tilesim.model.noun import Noun
 
 
@@ -36,6 +37,7 @@ class PixelMask(Noun):
     """(slow, fast) bool, panels stacked along the slow axis."""
 
     def __post_init__(self) -> None:
+        checks.no_graph("mask", self.active)
         active = np.ascontiguousarray(self.active, dtype=bool)
         if np.ndim(self.active) != 2:
             raise InputError(f"the mask has {np.ndim(self.active)} dimensions; expected pixels (slow, fast)")

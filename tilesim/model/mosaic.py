@@ -90,8 +90,7 @@ class MosaicSpread(Noun):
 
     def __post_init__(self) -> None:
         given = self.sigma
-        single = not hasattr(given, "__len__")
-        sigma = checks.numbers("mosaic spread", (given,) * 3 if single else given, 3)
+        sigma = checks.numbers("mosaic spread", (given,) * 3 if checks.single(given) else given, 3)
         if min(sigma) < 0.0 or (len(set(sigma)) > 1 and min(sigma) == 0.0):
             raise InputError(f"mosaic spread is {checks.shown(given)}; expected radians, 0 or more, or three above 0")
         domains = checks.whole_number("mosaic domains", self.domains, at_least=2)
@@ -214,7 +213,7 @@ class SizeSpread(Noun):
     """Relative numbers of domains."""
 
     def __post_init__(self) -> None:
-        count = len(self.factors) if hasattr(self.factors, "__len__") else 0
+        count = 0 if checks.single(self.factors) else len(self.factors)
         if not count:
             raise InputError(f"sizes of domains are {checks.shown(self.factors)}; expected at least one factor")
         factors = checks.numbers("sizes of domains", self.factors, count)

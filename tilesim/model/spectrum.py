@@ -217,6 +217,7 @@ class Spectrum(Noun):
 
 def _list(name: str, values: Any) -> Array:
     """A list of real numbers as an array of its own."""
+    checks.no_graph(f"{name} of a spectrum", values)
     try:
         found = np.asarray(values)
     except ValueError:

@@ -1,0 +1,162 @@
+"""The image as a torch function of parameters of an experiment, which `backward` and `torch.func` differentiate.
+
+`import tilesim` does not import torch; this module does, when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tilesim.engine.derivatives import pullback
+from tilesim.engine.lazy import simulate as simulate_lazily
+from tilesim.errors import InputError
+from tilesim.gradients.changed import checked, with_values
+from tilesim.gradients.parameters import parse_parameters
+from tilesim.gradients.refusals import check_differentiable
+from tilesim.gradients.shifted import tangent
+from tilesim.model import Experiment
+from tilesim.model.checks import shown
+
+__all__ = ["simulate"]
+FLOATS = (torch.float32, torch.float64)
+
+
+def simulate(
+    parameters: Mapping[str, Tensor | float | Sequence[float]],
+    experiment: Experiment,
+    tile: int | tuple[int, int] | None = None,
+    precision: str = "mixed",
+) -> Tensor:
+    """The image of an experiment at some values of its parameters, as a tensor that knows its derivatives.
+
+    The image is that of `tilesim.simulate`, its derivatives are those of `tilesim.pullback`: exact, at the values
+    given, in one more pass over the image for all parameters together. Both are computed by dask, on the workers of a
+    `dask.distributed.Client` where there is one. Second derivatives and forward-mode ones are refused.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Tensor
+        Values by name (docs/gradients.md lists the names), of the shape (numbers,), or () of one number, float64 or
+        float32. Derivatives have the type of the tensor; float64 is advised. What is not a tensor is a constant.
+    experiment : Experiment
+        What the image is of. Rotations, strains and shifts count from it, whatever their values are.
+    tile : int or (int, int), optional
+        Pixels (slow, fast) of a tile; chosen where it is not given.
+    precision : str
+        "mixed" or "double", of image and derivatives.
+
+    Returns
+    -------
+    Tensor
+        Photons per pixel (slow, fast), or (panel, slow, fast) of several panels: float64, of values that are float32.
+
+    Raises
+    ------
+    InputError, PlanError
+        Where there is no such parameter, value or derivative, or there is no C++ compiler.
+
+    Examples
+    --------
+    >>> import tilesim, torch
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> rotation = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    >>> image = tilesim.torch.simulate({"crystal.rotation": rotation}, still)
+    >>> image[20:40, 20:40].square().sum().backward()
+    >>> rotation.grad.shape
+    torch.Size([3])
+    """
+    if not isinstance(experiment, Experiment):
+        raise InputError(f"experiment is {shown(experiment)}; expected an Experiment")
+    if not isinstance(parameters, Mapping):
+        raise InputError(f"parameters are {shown(parameters)}; expected a mapping of names to tensors")
+    tensors = {name: value for name, value in parameters.items() if isinstance(value, Tensor)}
+    for name, tensor in tensors.items():
+        if tensor.dtype not in FLOATS:
+            raise InputError(f"parameter {name} is a tensor of {tensor.dtype}; expected float64 or float32")
+    parsed = parse_parameters(parameters, experiment) if parameters else ()
+    check_differentiable(experiment, parsed)
+    constants = {one.name: checked(one, parameters[one.name]) for one in parsed if one.name not in tensors}
+    call = _Simulation(experiment, tuple(tensors), constants, tile, precision)
+    image: Tensor = _Simulated.apply(call, *tensors.values())
+    return image
+
+
+@dataclass(frozen=True)
+class _Simulation:
+    """What is simulated but for the values of tensors."""
+
+    experiment: Experiment
+    names: tuple[str, ...]
+    """Parameters that are tensors."""
+    constants: Mapping[str, tuple[float, ...]]
+    tile: int | tuple[int, int] | None
+    precision: str
+
+    def values(self, tensors: Sequence[Tensor]) -> dict[str, Any]:
+        arrays = [tensor.detach().cpu().numpy().astype(np.float64) for tensor in tensors]
+        return {**self.constants, **dict(zip(self.names, arrays, strict=True))}
+
+    def image(self, tensors: Sequence[Tensor]) -> Tensor:
+        experiment = with_values(self.experiment, self.values(tensors))
+        lazy = simulate_lazily(experiment, self.tile, self.precision, "cpu", "fused")
+        return torch.from_numpy(lazy.compute().astype(np.float64))
+
+    def derivatives(self, cotangent: Tensor, tensors: Sequence[Tensor], wanted: Sequence[str]) -> list[Tensor]:
+        there = tangent(self.experiment, self.values(tensors), wanted)
+        pixels = cotangent.detach().cpu().numpy()
+        pulled: dict[str, Any] = pullback(there.experiment, pixels, there.names, self.tile, self.precision)
+        found, by_name = there.derivatives(pulled), dict(zip(self.names, tensors, strict=True))
+        return [torch.from_numpy(found[name]).to(by_name[name]).reshape(by_name[name].shape) for name in wanted]
+
+
+class _Reverse(torch.autograd.Function):
+    """What has derivatives backward only."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> None:
+        raise InputError("forward-mode derivatives of an image are not computed; expected backward(), or vjp")
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Any) -> None:
+        raise InputError("an image is not computed by vmap; expected one at a time, or tilesim.gradient for a Jacobian")
+
+
+class _Simulated(_Reverse):
+    """The image of tensors."""
+
+    @staticmethod
+    def forward(call: _Simulation, *tensors: Tensor) -> Tensor:
+        return call.image(tensors)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.call, *tensors = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        wanted = [name for name, needed in zip(ctx.call.names, ctx.needs_input_grad[1:], strict=True) if needed]
+        found = dict(zip(wanted, _PulledBack.apply(ctx.call, wanted, cotangent, *ctx.saved_tensors), strict=True))
+        return None, *(found.get(name) for name in ctx.call.names)
+
+
+class _PulledBack(_Reverse):
+    """The vector-Jacobian product of the image, a node of its own: a second derivative is no silent zero."""
+
+    @staticmethod
+    def forward(call: _Simulation, wanted: Sequence[str], cotangent: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(call.derivatives(cotangent, tensors, wanted))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> None:
+        raise InputError("second derivatives of an image are not computed; expected create_graph=False")
