@@ -56,6 +56,7 @@ _HOMES = {
     "truth": "tilesim.tools.verbs",
     "from_nanobragg": "tilesim.nanobragg.words",
     "NormalEquations": "tilesim.engine.derivatives",
+    "FactorDerivatives": "tilesim.gradients.reflections",
     "gradient": "tilesim.engine.derivatives",
     "normal_equations": "tilesim.engine.derivatives",
     "pullback": "tilesim.engine.derivatives",

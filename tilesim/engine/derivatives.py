@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ from tilesim.engine.job import Job, make_job
 from tilesim.errors import InputError
 from tilesim.gradients.chain import coefficients
 from tilesim.gradients.parameters import Parameter, parse_parameters
-from tilesim.gradients.refusals import check_differentiable
+from tilesim.gradients.reflections import FactorDerivatives
+from tilesim.gradients.refusals import check_amplitudes, check_differentiable
 from tilesim.model import Experiment, PixelMask
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
@@ -23,9 +24,13 @@ from tilesim.tiling.tile import Tile
 if TYPE_CHECKING:
     import dask.array as da
 
+    from tilesim.kernels.fused import FusedKernel
     from tilesim.kernels.slopes import SlopesKernel
 
 Array = npt.NDArray[np.float64]
+Made = TypeVar("Made")
+FACTORS = "factors"
+"""Name of the amplitudes of all reflections."""
 Tiling = int | tuple[int, int] | None
 
 
@@ -59,26 +64,34 @@ class GradientRunner:
 
     def __init__(self, job: Job, parameters: tuple[Parameter, ...]) -> None:
         self.job, self.parameters = job, parameters
-        self._kernels: dict[int, SlopesKernel] = {}
-        self._lock = Lock()
+        self._kernels: dict[tuple[str, int], Any] = {}
+        self._lock = RLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return GradientRunner, (self.job, self.parameters)  # kernels are made where they are used
 
     def pixels(self, tile: Tile) -> tuple[Array, Array]:
         """Photons (n,) of the rendered pixels of a tile, and their derivatives (numbers, n)."""
-        kernel = self._kernel(tile.panel)
+        kernel = self._slopes(tile.panel)
         wanted = rendered_pixels(kernel.experiment, tile)
         found = [kernel.derivatives(wanted[at : at + kernel.block]) for at in range(0, len(wanted), kernel.block)]
         if not found:
             return np.zeros(0), np.zeros((sum(one.size for one in self.parameters), 0))
         return np.concatenate([one for one, _ in found]), np.concatenate([more for _, more in found], axis=1)
 
+    def reflections(self, tile: Tile, cotangent: Any) -> FactorDerivatives:
+        """The product of the cotangent (slow, fast) of a tile with its derivatives with all amplitudes."""
+        from tilesim.kernels.amplitudes import pull_back
+
+        kernel = self._image(tile.panel)
+        numbers = rendered_pixels(kernel.experiment, tile)
+        return FactorDerivatives(*pull_back(kernel, numbers, self.rendered(tile, cotangent)))
+
     def placed(self, tile: Tile) -> Array:
         """The derivatives (numbers, slow, fast) of a tile; zero outside the region and where masked."""
         _, found = self.pixels(tile)
         image = np.zeros((len(found), *tile.shape))
-        within, active = rendered_part(self._kernel(tile.panel).experiment, tile)
+        within, active = rendered_part(self._image(tile.panel).experiment, tile)
         part = image[(slice(None), *within)]
         part[...] = found.reshape(part.shape) if active is None else 0.0
         if active is not None:
@@ -87,20 +100,30 @@ class GradientRunner:
 
     def rendered(self, tile: Tile, values: Any) -> Array:
         """What an array (slow, fast) of a tile has at the pixels that `pixels` gives."""
-        within, active = rendered_part(self._kernel(tile.panel).experiment, tile)
+        within, active = rendered_part(self._image(tile.panel).experiment, tile)
         part = np.broadcast_to(np.asarray(values, np.float64), tile.shape)[within]
         return part.ravel() if active is None else part[active]
 
-    def _kernel(self, panel: int) -> SlopesKernel:
-        with self._lock:
-            if panel not in self._kernels:
-                from tilesim.kernels import fused
-                from tilesim.kernels.slopes import SlopesKernel
+    def _image(self, panel: int) -> FusedKernel:
+        from tilesim.kernels import fused
 
-                experiment = self.job.experiment
-                table = coefficients(experiment, panel, self.parameters)
-                self._kernels[panel] = SlopesKernel(fused.lower(experiment.of_panel(panel), self.job.precision), table)
-            return self._kernels[panel]
+        experiment, precision = self.job.experiment, self.job.precision
+        return self._once("image", panel, lambda: fused.lower(experiment.of_panel(panel), precision))
+
+    def _slopes(self, panel: int) -> SlopesKernel:
+        from tilesim.kernels.slopes import SlopesKernel
+
+        def make() -> SlopesKernel:
+            return SlopesKernel(self._image(panel), coefficients(self.job.experiment, panel, self.parameters))
+
+        return self._once("slopes", panel, make)
+
+    def _once(self, kind: str, panel: int, make: Callable[[], Made]) -> Made:
+        with self._lock:
+            if (kind, panel) not in self._kernels:
+                self._kernels[kind, panel] = make()
+            made: Made = self._kernels[kind, panel]
+            return made
 
 
 def gradient(
@@ -212,7 +235,7 @@ def normal_equations(
 
 def pullback(
     experiment: Experiment, cotangent: Any, wrt: str | Iterable[str], tile: Tiling = None, precision: str = "mixed"
-) -> dict[str, Array]:
+) -> dict[str, Array | FactorDerivatives]:
     """The derivatives of a function of the image, from its derivatives with the pixels: a vector-Jacobian product.
 
     Parameters
@@ -221,13 +244,15 @@ def pullback(
         What the image is of.
     cotangent : array_like or dask.array.Array
         Derivative of the function with every pixel, of the shape of the image.
-    wrt, tile, precision
+    wrt : str or sequence of str
+        As for `gradient`; and "factors", the amplitudes of all reflections.
+    tile, precision
         As for `gradient`.
 
     Returns
     -------
-    dict of str to ndarray
-        Derivatives (numbers,) by the name of the parameter.
+    dict
+        Derivatives (numbers,) by the name of the parameter; `FactorDerivatives` of "factors".
 
     Raises
     ------
@@ -242,13 +267,25 @@ def pullback(
     >>> {name: slope.shape for name, slope in slopes.items()}
     {'crystal.rotation': (3,), 'beam.fluence': (1,)}
     """
-    job, parameters = _ready(experiment, wrt, tile, precision)
-    parts = _by_tile(job, parameters, _pulled_back, {"cotangent": cotangent})
-    total, found, start = sum(parts[1:], start=parts[0]), {}, 0
-    for one in parameters:
-        found[one.name] = total[start : start + one.size]
-        start += one.size
-    return found
+    names = [wrt] if isinstance(wrt, str) else list(wrt)
+    others, arrays = [name for name in names if name != FACTORS], {"cotangent": cotangent}
+    if len(names) > len(others) + 1:
+        raise InputError(f"parameter {FACTORS} is listed twice; expected each once")
+    found: dict[str, Array | FactorDerivatives] = {}
+    if others or not names:
+        job, parameters = _ready(experiment, others, tile, precision)
+        parts, start = _by_tile(job, parameters, _pulled_back, arrays), 0
+        total = sum(parts[1:], start=parts[0])
+        for one in parameters:
+            found[one.name] = total[start : start + one.size]
+            start += one.size
+    if FACTORS in names:
+        check_differentiable(experiment, ())
+        check_amplitudes(experiment)
+        job = make_job(experiment, tile, precision, "cpu", "fused", frames=1)
+        lists = _by_tile(job, (), _pulled_to_reflections, arrays)
+        found[FACTORS] = FactorDerivatives.total(lists, experiment.factors)
+    return {name: found[name] for name in names}
 
 
 def _ready(
@@ -315,6 +352,10 @@ def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:
     _, slopes = runner.pixels(tile)
     found: Array = np.einsum("in,n->i", slopes, runner.rendered(tile, cotangent))
     return found
+
+
+def _pulled_to_reflections(runner: GradientRunner, tile: Tile, cotangent: Any) -> FactorDerivatives:
+    return runner.reflections(tile, cotangent)
 
 
 def _block(plan: TilePlan, lowered: GradientRunner, block_id: tuple[int, ...] = ()) -> Array:

@@ -114,6 +114,8 @@ def attenuation_slope(panel: Panel, wavelength: float) -> float:
 
 def _parameter(name: str, experiment: Experiment) -> Parameter:
     match = NAME.fullmatch(name) if isinstance(name, str) else None
+    if name == "factors":
+        raise InputError("parameter factors has as many numbers as reflections; expected it for tilesim.pullback alone")
     if match is None:
         raise InputError(
             f"parameter {name!r} is not known; expected a name such as crystal.rotation or detector[0:4].distance"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tilesim.gradients.parameters import Parameter, attenuation_slope, parse_parameters
-from tilesim.gradients.refusals import check_differentiable
+from tilesim.gradients.refusals import check_amplitudes, check_differentiable
 from tilesim.kernels.tensors import TensorKernel, lower, pixels_of
 from tilesim.model import Crystal, Experiment, MosaicFrame
 from tilesim.physics.factors import FactorTable, make_table
@@ -216,6 +216,7 @@ class _Varied:
     def _table(self, table: FactorTable) -> FactorTable:
         if self.factors is None:
             return table
+        check_amplitudes(self.experiment)
         factors = self.experiment.factors
         return make_table(self.factors, factors.minimum, factors.default, torch.float64, torch.device("cpu"))
 
