@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 from peer import cases
+from peer.test_spectra import heavy_atoms
 
 import tilesim
+from tilesim import AnomalousCurve, AnomalousFactors
 from tilesim.kernels import library
+from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.vectors import IDENTITY
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 LIMIT = 1e-8
 """Largest difference that a test allows, relative to the largest derivative."""
+SLOPE_OF_NODES = 3e-3
+"""The same where diffBragg takes the B factor of heavy atoms at the pixel, and tilesim at the reflection."""
 ANGSTROM, DEGREE = 1e-10, np.pi / 180.0
 NAMES = "rotX rotY rotZ Na Nb Nc Nd_ab Ne_bc Nf_ac lambda0".split()
 UNITS = {"rot": -1.0, "lam": ANGSTROM}
@@ -79,6 +84,54 @@ def test_the_mosaic_spread():
     crystal = experiment.crystal.replace(mosaic_rotations=(IDENTITY,), mosaic_spread=spread)
     [found] = derivatives(experiment.replace(crystal=crystal), "crystal.mosaic_spread.sigma")
     agrees(found * DEGREE, "eta", case)
+
+
+def anomalous(p, squared=None):
+    """The factors of j5_fp_fdp; heavy atoms with the B factor at a squared length of q, or at the reflections."""
+    real, imaginary = (cases.factors(file) for file in ("F_real.hkl", "F_imag.hkl"))
+    rows = sorted((ENERGY_TIMES_WAVELENGTH / one["wavelength_A"] * 1e10, one["fp"], one["fdp"]) for one in sources(p))
+    parts = [real.grid + 1j * imaginary.grid, heavy_atoms(p, real, squared)]
+    return AnomalousFactors(parts, [AnomalousCurve("Xx", *np.array(rows).T)], 1e-10, real.minimum)
+
+
+def sources(p):
+    return p["beam"]["sources"]
+
+
+def together(experiment):
+    """The derivatives with f' and f'' of all channels together."""
+    f1, f2 = np.split(derivatives(experiment, ["factors.f1[Xx]", "factors.f2[Xx]"]), 2)
+    assert len(f1) == len(experiment.beam.sources)
+    return {"fp": f1.sum(axis=0), "fdp": f2.sum(axis=0)}
+
+
+def test_f_prime_and_f_double_prime():
+    """diffBragg takes the B factor of the heavy atoms at the pixel; here it is that of the reflection."""
+    case = "j5_fp_fdp"
+    for name, found in together(cases.experiment(case, factors=anomalous(cases.params(case)))).items():
+        assert cases.difference(found, case, f"d_{name}.npy") < SLOPE_OF_NODES
+
+
+def test_with_its_own_rule_for_b_factors_f_prime_and_f_double_prime_agree():
+    """What the limit above allows is that rule alone: at the brightest pixels, one by one, with their B factors."""
+    case = "j5_fp_fdp"
+    p = cases.params(case)
+    d, plain = p["detector"], cases.experiment(case, factors=anomalous(p))
+    brightest = np.unravel_index(cases.image(case).ravel().argsort()[-6:], cases.image(case).shape)
+    for slow, fast in zip(*brightest, strict=True):
+        along = d["pixel_mm"] * ((fast + 0.5) * np.array(d["fast"]) + (slow + 0.5) * np.array(d["slow"]))
+        way = np.array(d["pix0_mm"]) + along
+        found = {"fp": 0.0, "fdp": 0.0}
+        for channel, one in enumerate(sources(p)):
+            q = (way / np.linalg.norm(way) - np.array(one["incident"])) / one["wavelength_A"]
+            experiment = plain.replace(factors=anomalous(p, q @ q))
+            slopes = tilesim.gradient(experiment, ["factors.f1[Xx]", "factors.f2[Xx]"], precision="double")
+            pixel = slopes[:, slow, fast].compute()
+            found["fp"] += pixel[channel]
+            found["fdp"] += pixel[3 + channel]
+        for name, value in found.items():
+            wanted = cases.image(case, f"d_{name}.npy")
+            assert abs(value - wanted[slow, fast]) < LIMIT * np.abs(wanted).max()
 
 
 def test_the_place_of_a_panel():

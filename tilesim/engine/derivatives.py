@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tilesim.compute import rendered_part, rendered_pixels
+from tilesim.compute import Numbers, rendered_part, rendered_pixels
 from tilesim.engine.job import Job, make_job
 from tilesim.errors import InputError
 from tilesim.gradients.chain import coefficients
@@ -24,6 +24,7 @@ from tilesim.tiling.tile import Tile
 if TYPE_CHECKING:
     import dask.array as da
 
+    from tilesim.kernels.amplitudes import AnomalousKernel
     from tilesim.kernels.fused import FusedKernel
     from tilesim.kernels.slopes import SlopesKernel
 
@@ -74,10 +75,20 @@ class GradientRunner:
         """Photons (n,) of the rendered pixels of a tile, and their derivatives (numbers, n)."""
         kernel = self._slopes(tile.panel)
         wanted = rendered_pixels(kernel.experiment, tile)
-        found = [kernel.derivatives(wanted[at : at + kernel.block]) for at in range(0, len(wanted), kernel.block)]
+        found = [self._block(tile.panel, wanted[at : at + kernel.block]) for at in range(0, len(wanted), kernel.block)]
         if not found:
             return np.zeros(0), np.zeros((sum(one.size for one in self.parameters), 0))
         return np.concatenate([one for one, _ in found]), np.concatenate([more for _, more in found], axis=1)
+
+    def _block(self, panel: int, numbers: Numbers) -> tuple[Array, Array]:
+        photons, slopes = self._slopes(panel).derivatives(numbers)
+        if any(one.part == "factors" for one in self.parameters):
+            anomalous, start = self._anomalous(panel).derivatives(numbers), 0
+            for one in self.parameters:
+                if one.part == "factors":
+                    slopes[start : start + one.size] = anomalous[list(one.places), int(one.field == "f2")].sum(axis=0)
+                start += one.size
+        return photons, slopes
 
     def reflections(self, tile: Tile, cotangent: Any) -> FactorDerivatives:
         """The product of the cotangent (slow, fast) of a tile with its derivatives with all amplitudes."""
@@ -117,6 +128,11 @@ class GradientRunner:
             return SlopesKernel(self._image(panel), coefficients(self.job.experiment, panel, self.parameters))
 
         return self._once("slopes", panel, make)
+
+    def _anomalous(self, panel: int) -> AnomalousKernel:
+        from tilesim.kernels.amplitudes import AnomalousKernel
+
+        return self._once("anomalous", panel, lambda: AnomalousKernel(self._image(panel)))
 
     def _once(self, kind: str, panel: int, make: Callable[[], Made]) -> Made:
         with self._lock:

@@ -214,10 +214,15 @@ def _others(to: Coefficients, one: Parameter) -> None:
         to.table[:, -1] += 1.0 / to.experiment.background.thickness
 
 
+def _factors(to: Coefficients, one: Parameter) -> None:
+    """No row of the kernel: these derivatives are found by themselves (`kernels.amplitudes`)."""
+
+
 _PARTS: dict[str, Callable[[Coefficients, Parameter], None]] = {
     "crystal": _crystal,
     "scan": _scan,
     "beam": _beam,
     "detector": _detector,
+    "factors": _factors,
     "": _others,
 }
