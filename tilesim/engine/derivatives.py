@@ -57,7 +57,7 @@ class NormalEquations:
     chi_squared: float
     """Sum of squared residuals."""
     pixels: int
-    """How many there were."""
+    """How many counted."""
 
 
 class GradientRunner:
@@ -71,10 +71,10 @@ class GradientRunner:
     def __reduce__(self) -> tuple[Any, ...]:
         return GradientRunner, (self.job, self.parameters)  # kernels are made where they are used
 
-    def pixels(self, tile: Tile) -> tuple[Array, Array]:
-        """Photons (n,) of the rendered pixels of a tile, and their derivatives (numbers, n)."""
+    def pixels(self, tile: Tile, where: Any = slice(None)) -> tuple[Array, Array]:
+        """Photons (n,) of the rendered pixels of a tile, or of some of them, and their derivatives (numbers, n)."""
         kernel = self._slopes(tile.panel)
-        wanted = rendered_pixels(kernel.experiment, tile)
+        wanted = self.numbers(tile)[where]
         found = [self._block(tile.panel, wanted[at : at + kernel.block]) for at in range(0, len(wanted), kernel.block)]
         if not found:
             return np.zeros(0), np.zeros((sum(one.size for one in self.parameters), 0))
@@ -94,9 +94,8 @@ class GradientRunner:
         """The product of the cotangent (slow, fast) of a tile with its derivatives with all amplitudes."""
         from tilesim.kernels.amplitudes import pull_back
 
-        kernel = self._image(tile.panel)
-        numbers = rendered_pixels(kernel.experiment, tile)
-        return FactorDerivatives(*pull_back(kernel, numbers, self.rendered(tile, cotangent)))
+        slopes = self.rendered(tile, cotangent)
+        return FactorDerivatives(*pull_back(self._image(tile.panel), self.numbers(tile), slopes))
 
     def placed(self, tile: Tile) -> Array:
         """The derivatives (numbers, slow, fast) of a tile; zero outside the region and where masked."""
@@ -108,6 +107,10 @@ class GradientRunner:
         if active is not None:
             part[:, active] = found
         return image
+
+    def numbers(self, tile: Tile) -> Numbers:
+        """The rendered pixels of a tile."""
+        return rendered_pixels(self._image(tile.panel).experiment, tile)
 
     def rendered(self, tile: Tile, values: Any) -> Array:
         """What an array (slow, fast) of a tile has at the pixels that `pixels` gives."""
@@ -214,9 +217,9 @@ def normal_equations(
     experiment : Experiment
         What the image is of.
     data : array_like or dask.array.Array
-        Measured photons, of the shape of the image.
+        Measured photons, of the shape of the image; NaN where there is no value: such pixels are left out.
     variance : array_like, dask.array.Array or float
-        Their variance, above 0.
+        Their variance, above 0; pixels where it is NaN or infinite are left out.
     wrt : str or sequence of str
         Parameters, as for `gradient`.
     where : array_like of bool, optional
@@ -232,7 +235,7 @@ def normal_equations(
     Raises
     ------
     InputError, PlanError
-        As `gradient`; where arrays have another shape than the image.
+        As `gradient`; where arrays have another shape than the image, a variance is not above 0, or data are infinite.
 
     Examples
     --------
@@ -355,13 +358,25 @@ def _by_tile(job: Job, parameters: tuple[Parameter, ...], function: Any, arrays:
 
 
 def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tuple[Array, Array, float, int]:
-    photons, slopes = runner.pixels(tile)
-    weights = 1.0 / runner.rendered(tile, variance)
-    residuals = runner.rendered(tile, data) - photons
+    data, variance = runner.rendered(tile, data), runner.rendered(tile, variance)
+    where = ~np.isnan(data) & ~np.isnan(variance) & (variance != np.inf)
+    _check(runner, tile, "data", data, where & np.isinf(data), "photons, or NaN where there is no value")
+    _check(runner, tile, "variance", variance, where & (variance <= 0.0), "a number above 0, or NaN or infinity")
+    photons, slopes = runner.pixels(tile, where)
+    weights, residuals = 1.0 / variance[where], data[where] - photons
     weighted = slopes * weights
     # einsum adds up in one order; a library of linear algebra may not.
     matrix, vector = np.einsum("in,jn->ij", weighted, slopes), np.einsum("in,n->i", weighted, residuals)
     return matrix, vector, float(np.sum(residuals * residuals * weights)), len(photons)
+
+
+def _check(runner: GradientRunner, tile: Tile, name: str, values: Array, wrong: Any, expected: str) -> None:
+    """Raise InputError at the first of the rendered pixels of a tile where a value is wrong."""
+    if wrong.any():
+        number = int(np.argmax(wrong))
+        slow, fast = divmod(int(runner.numbers(tile)[number]), runner.job.experiment.panel_shape[1])
+        panel = f" of panel {tile.panel}" if len(runner.job.experiment.detector.panels) > 1 else ""
+        raise InputError(f"{name} is {values[number]:g} at pixel ({slow}, {fast}){panel}; expected {expected}")
 
 
 def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:
