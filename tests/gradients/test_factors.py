@@ -104,16 +104,6 @@ def test_bytes_are_the_same_for_any_number_of_threads():
     assert one.values.tobytes() == many.values.tobytes() and one.indices.tobytes() == many.indices.tobytes()
 
 
-def test_workers_give_the_bytes_of_threads(cluster):
-    distributed = pytest.importorskip("distributed")
-    arguments = (plain(factors=TABLE), cotangent_of(plain()), "factors", 8)
-    one = tilesim.pullback(*arguments)["factors"]
-    with distributed.Client(cluster(2)):
-        many = tilesim.pullback(*arguments)["factors"]
-    assert len(one.values) > 0
-    assert one.values.tobytes() == many.values.tobytes() and one.indices.tobytes() == many.indices.tobytes()
-
-
 def test_amplitudes_are_refused_where_they_are_not_one_number_each():
     with pytest.raises(InputError, match="as many numbers as reflections"):
         tilesim.gradient(plain(factors=TABLE), ["factors"])

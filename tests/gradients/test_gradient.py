@@ -124,12 +124,19 @@ def test_a_variance_that_is_not_above_0_and_infinite_data_are_errors_that_name_t
 def test_workers_give_the_bytes_of_threads(cluster):
     distributed = pytest.importorskip("distributed")
     arguments = (plain(), np.ones((23, 31)), 2.0, NAMES, None, 8)
-    one, slopes = tilesim.normal_equations(*arguments), tilesim.gradient(plain(), NAMES, 8).compute()
+
+    def found():
+        slopes = tilesim.gradient(plain(), NAMES, 8).compute()
+        pulled = tilesim.pullback(plain(), slopes[0], "factors", 8)["factors"]
+        return tilesim.normal_equations(*arguments), slopes, pulled
+
+    one, slopes, pulled = found()
     with distributed.Client(cluster(2)) as client:
-        many, far = tilesim.normal_equations(*arguments), tilesim.gradient(plain(), NAMES, 8).compute()
+        many, far, far_pulled = found()
         assert client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.task_prefixes)) > 0  # not here
     assert np.abs(slopes).max() > 0 and far.tobytes() == slopes.tobytes()
     assert one.matrix.tobytes() == many.matrix.tobytes() and one.vector.tobytes() == many.vector.tobytes()
+    assert len(pulled.values) > 0 and far_pulled.values.tobytes() == pulled.values.tobytes()
 
 
 @pytest.mark.parametrize(

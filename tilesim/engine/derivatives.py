@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -68,17 +68,20 @@ class GradientRunner:
         self._kernels: dict[tuple[str, int], Any] = {}
         self._lock = RLock()
 
+    @property
+    def size(self) -> int:
+        """Numbers that are varied."""
+        return sum(one.size for one in self.parameters)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return GradientRunner, (self.job, self.parameters)  # kernels are made where they are used
 
-    def pixels(self, tile: Tile, where: Any = slice(None)) -> tuple[Array, Array]:
-        """Photons (n,) of the rendered pixels of a tile, or of some of them, and their derivatives (numbers, n)."""
-        kernel = self._slopes(tile.panel)
-        wanted = self.numbers(tile)[where]
-        found = [self._block(tile.panel, wanted[at : at + kernel.block]) for at in range(0, len(wanted), kernel.block)]
-        if not found:
-            return np.zeros(0), np.zeros((sum(one.size for one in self.parameters), 0))
-        return np.concatenate([one for one, _ in found]), np.concatenate([more for _, more in found], axis=1)
+    def blocks(self, panel: int, numbers: Numbers) -> Iterator[tuple[slice, Array, Array]]:
+        """Which of the pixels with these numbers, their photons (n,) and derivatives (numbers, n), block by block."""
+        block = self._slopes(panel).block
+        for start in range(0, len(numbers), block):
+            some = slice(start, start + block)
+            yield some, *self._block(panel, numbers[some])
 
     def _block(self, panel: int, numbers: Numbers) -> tuple[Array, Array]:
         photons, slopes = self._slopes(panel).derivatives(numbers)
@@ -99,13 +102,10 @@ class GradientRunner:
 
     def placed(self, tile: Tile) -> Array:
         """The derivatives (numbers, slow, fast) of a tile; zero outside the region and where masked."""
-        _, found = self.pixels(tile)
-        image = np.zeros((len(found), *tile.shape))
-        within, active = rendered_part(self._image(tile.panel).experiment, tile)
-        part = image[(slice(None), *within)]
-        part[...] = found.reshape(part.shape) if active is None else 0.0
-        if active is not None:
-            part[:, active] = found
+        numbers, image = self.numbers(tile), np.zeros((self.size, *tile.shape))
+        for some, _, slopes in self.blocks(tile.panel, numbers):
+            slow, fast = np.divmod(numbers[some], self.job.experiment.panel_shape[1])
+            image[:, slow - tile.slow_start, fast - tile.fast_start] = slopes
         return image
 
     def numbers(self, tile: Tile) -> Numbers:
@@ -362,12 +362,16 @@ def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tup
     where = ~np.isnan(data) & ~np.isnan(variance) & (variance != np.inf)
     _check(runner, tile, "data", data, where & np.isinf(data), "photons, or NaN where there is no value")
     _check(runner, tile, "variance", variance, where & (variance <= 0.0), "a number above 0, or NaN or infinity")
-    photons, slopes = runner.pixels(tile, where)
-    weights, residuals = 1.0 / variance[where], data[where] - photons
-    weighted = slopes * weights
-    # einsum adds up in one order; a library of linear algebra may not.
-    matrix, vector = np.einsum("in,jn->ij", weighted, slopes), np.einsum("in,n->i", weighted, residuals)
-    return matrix, vector, float(np.sum(residuals * residuals * weights)), len(photons)
+    numbers, data, variance = runner.numbers(tile)[where], data[where], variance[where]
+    matrix, vector, chi_squared = np.zeros((runner.size, runner.size)), np.zeros(runner.size), 0.0
+    for some, photons, slopes in runner.blocks(tile.panel, numbers):
+        weights, residuals = 1.0 / variance[some], data[some] - photons
+        weighted = slopes * weights
+        # einsum adds up in one order; a library of linear algebra may not.
+        matrix += np.einsum("in,jn->ij", weighted, slopes)
+        vector += np.einsum("in,n->i", weighted, residuals)
+        chi_squared += float(np.sum(residuals * residuals * weights))
+    return matrix, vector, chi_squared, len(numbers)
 
 
 def _check(runner: GradientRunner, tile: Tile, name: str, values: Array, wrong: Any, expected: str) -> None:
@@ -380,8 +384,9 @@ def _check(runner: GradientRunner, tile: Tile, name: str, values: Array, wrong: 
 
 
 def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:
-    _, slopes = runner.pixels(tile)
-    found: Array = np.einsum("in,n->i", slopes, runner.rendered(tile, cotangent))
+    cotangent, found = runner.rendered(tile, cotangent), np.zeros(runner.size)
+    for some, _, slopes in runner.blocks(tile.panel, runner.numbers(tile)):
+        found += np.einsum("in,n->i", slopes, cotangent[some])
     return found
 
 
