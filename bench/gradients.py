@@ -30,6 +30,8 @@ CRYSTAL = ["crystal.rotation", "crystal.cell"]
 BEAM = ["beam.wavelength", "beam.rotation", "beam.fluence", "beam.kahn_factor"]
 DETECTOR = ["detector.translation", "detector.rotation"]
 EVERY = [*CRYSTAL, "crystal.cells", "crystal.share", *BEAM, *DETECTOR]
+AMPLITUDES = tilesim.StructureFactors(np.full((121, 121, 61), 100.0), (-60, -60, -30))
+"""Those of the flags as a table, for derivatives with all of them."""
 GROUPS = {"rotation, cell": CRYSTAL, "N": ["crystal.cells"], "detector": DETECTOR}
 
 
@@ -84,7 +86,9 @@ def ratios(experiment: tilesim.Experiment, repeats: int) -> dict[str, float]:
     for name, names in {"all": EVERY, **GROUPS}.items():
         found[name] = seconds(lambda names=names: tilesim.gradient(experiment, names).compute(), repeats) / forward
     sums = seconds(lambda: tilesim.normal_equations(experiment, image, np.maximum(image, 1.0), EVERY), repeats)
-    return {**found, "normal equations": sums / forward}
+    listed = experiment.replace(factors=AMPLITUDES)
+    factors = seconds(lambda: tilesim.pullback(listed, image, "factors"), repeats)
+    return {**found, "normal equations": sums / forward, "factors": factors / forward}
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
