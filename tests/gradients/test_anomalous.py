@@ -104,6 +104,19 @@ def test_the_twin_has_the_central_difference_of_f_double_prime():
     np.testing.assert_allclose((high - low).ravel() / 2.0, found.ravel(), atol=1e-10 * np.abs(found).max())
 
 
+def test_sums_have_f_prime_in_its_place_among_the_others():
+    experiment, data = plain(factors=ANOMALOUS), RNG.uniform(size=(23, 31))
+    names = ["factors.f1[Se]", "crystal.rotation", "factors.f2[Fe]"]
+    slopes = of_all(experiment, names, "double")
+    assert (np.abs(slopes).max(axis=1) > 0).all()
+    assert (slopes[0] == of_all(experiment, names[:1], "double")).all()
+    assert (slopes[1:4] == of_all(experiment, names[1:2], "double")).all()
+    found = tilesim.normal_equations(experiment, data, 0.5, names, precision="double")
+    np.testing.assert_allclose(found.matrix, 2.0 * slopes @ slopes.T, rtol=1e-9)
+    pulled = tilesim.pullback(experiment, data, names, precision="double")
+    np.testing.assert_allclose(np.concatenate(list(pulled.values())), slopes @ data.ravel(), rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("factors", "name", "named"),
     [

@@ -50,13 +50,16 @@ class GradientRunner:
 
     def _block(self, panel: int, numbers: Numbers) -> tuple[Array, Array]:
         photons, slopes = self._slopes(panel).derivatives(numbers)
-        if any(one.part == "factors" for one in self.parameters):
-            anomalous, start = self._anomalous(panel).derivatives(numbers), 0
-            for one in self.parameters:
-                if one.part == "factors":
-                    slopes[start : start + one.size] = anomalous[list(one.places), int(one.field == "f2")].sum(axis=0)
+        if len(slopes) == self.size:
+            return photons, slopes
+        anomalous, parts, start = self._anomalous(panel).derivatives(numbers), [], 0
+        for one in self.parameters:
+            if one.part == "factors":
+                parts.append(anomalous[list(one.places), int(one.field == "f2")].sum(axis=0))
+            else:
+                parts.append(slopes[start : start + one.size])
                 start += one.size
-        return photons, slopes
+        return photons, np.concatenate(parts)
 
     def reflections(self, tile: Tile, cotangent: Any) -> FactorDerivatives:
         """The product of the cotangent (slow, fast) of a tile with its derivatives with all amplitudes."""
@@ -93,7 +96,8 @@ class GradientRunner:
         from tilesim.kernels.slopes import SlopesKernel
 
         def make() -> SlopesKernel:
-            return SlopesKernel(self._image(panel), coefficients(self.job.experiment, panel, self.parameters))
+            ordinary = [one for one in self.parameters if one.part != "factors"]
+            return SlopesKernel(self._image(panel), coefficients(self.job.experiment, panel, ordinary))
 
         return self._once("slopes", panel, make)
 

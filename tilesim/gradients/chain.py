@@ -37,9 +37,12 @@ class Coefficients:
 
 
 def coefficients(experiment: Experiment, panel: int, parameters: Sequence[Parameter]) -> np.ndarray:
-    """Coefficients (numbers, rows) of the rows of one panel's pixels in all derivatives, in the parameters' order."""
+    """Coefficients (numbers, rows) of the rows of one panel's pixels in all derivatives, in the parameters' order.
+
+    Those of structure factors do not follow from rows: `kernels.amplitudes` has them.
+    """
     alone = experiment.of_panel(panel)
-    parts = []
+    parts = [np.zeros((0, row_count(alone)))]
     for one in parameters:
         found = Coefficients(alone, np.zeros((one.size, row_count(alone))))
         if one.part != "detector" or panel in one.places:
@@ -214,15 +217,10 @@ def _others(to: Coefficients, one: Parameter) -> None:
         to.table[:, -1] += 1.0 / to.experiment.background.thickness
 
 
-def _factors(to: Coefficients, one: Parameter) -> None:
-    """No row of the kernel: these derivatives are found by themselves (`kernels.amplitudes`)."""
-
-
 _PARTS: dict[str, Callable[[Coefficients, Parameter], None]] = {
     "crystal": _crystal,
     "scan": _scan,
     "beam": _beam,
     "detector": _detector,
-    "factors": _factors,
     "": _others,
 }
