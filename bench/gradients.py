@@ -6,14 +6,18 @@ The library's own calls, with everything that they do for themselves, over a reg
 from __future__ import annotations
 
 import argparse
+import os
+import resource
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import dask
 import numpy as np
 
 import tilesim
-from bench.record import machine, save, table
+from bench.record import LYSOZYME, input_flags, machine, save, table
 
 FLAGS = (
     "-cell 78 78 38 90 90 90 -default_F 100 -N 12 -misset 10 20 30 -distance 100 -lambda 1 -pixel 0.1 "
@@ -25,6 +29,9 @@ SHAPES = ("square", "round", "gauss", "gauss-hkl")
 CRYSTAL = ["crystal.rotation", "crystal.cell"]
 BEAM = ["beam.wavelength", "beam.rotation", "beam.fluence", "beam.kahn_factor"]
 DETECTOR = ["detector.translation", "detector.rotation"]
+EVERY = [*CRYSTAL, "crystal.cells", "crystal.share", *BEAM, *DETECTOR]
+AMPLITUDES = tilesim.StructureFactors(np.full((121, 121, 61), 100.0), (-60, -60, -30))
+"""Those of the flags as a table, for derivatives with all of them."""
 GROUPS = {"rotation, cell": CRYSTAL, "N": ["crystal.cells"], "detector": DETECTOR}
 
 
@@ -32,7 +39,10 @@ def main(arguments: list[str]) -> None:
     """Run, print the table, write bench/results/gradients-DATE.json."""
     parser = argparse.ArgumentParser(prog="python -m bench gradients", description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frame", action="store_true", help="peak memory of the lysozyme frame's derivatives instead")
     options = parser.parse_args(arguments)
+    if options.frame:
+        return save("gradients-frame", {**machine(), **frame()})
     rows = []
     with dask.config.set(scheduler="synchronous"):
         for steps, (edge, more) in STEPS.items():
@@ -44,16 +54,41 @@ def main(arguments: list[str]) -> None:
     save("gradients", {**machine(), "flags": FLAGS, "repeats": options.repeats, "rows": rows})
 
 
+def frame() -> dict[str, object]:
+    """Normal equations of the lysozyme frame in all parameters, in this process, which has done nothing before."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TILESIM_BENCH_FOLDER")) as folder:
+        data, source = input_flags(Path(folder))
+        experiment = tilesim.from_nanobragg([*data, *LYSOZYME])
+    before, start = peak_mb(), time.process_time()
+    found = tilesim.normal_equations(experiment, np.ones(experiment.shape, np.float32), 1.0, EVERY)
+    spent = time.process_time() - start
+    row = {
+        "before_MB": before,
+        "peak_MB": peak_mb(),
+        "cpu_s": spent,
+        "numbers": len(found.names),
+        "pixels": found.pixels,
+    }
+    table(tuple(row), [row])
+    return {"structure_factors": source, **row}
+
+
+def peak_mb() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
 def ratios(experiment: tilesim.Experiment, repeats: int) -> dict[str, float]:
     """Milliseconds of the image, and how many times that each kind of derivative takes."""
-    every = [*CRYSTAL, "crystal.cells", "crystal.share", *BEAM, *DETECTOR]
     image = tilesim.simulate_now(experiment)
     forward = seconds(lambda: tilesim.simulate(experiment).compute(), repeats)
     found = {"image_ms": 1e3 * forward}
-    for name, names in {"all": every, **GROUPS}.items():
+    for name, names in {"all": EVERY, **GROUPS}.items():
         found[name] = seconds(lambda names=names: tilesim.gradient(experiment, names).compute(), repeats) / forward
-    sums = seconds(lambda: tilesim.normal_equations(experiment, image, np.maximum(image, 1.0), every), repeats)
-    return {**found, "normal equations": sums / forward}
+    sums = seconds(lambda: tilesim.normal_equations(experiment, image, np.maximum(image, 1.0), EVERY), repeats)
+    listed = experiment.replace(factors=AMPLITUDES)
+    factors = seconds(lambda: tilesim.pullback(listed, image, "factors"), repeats)
+    return {**found, "normal equations": sums / forward, "factors": factors / forward}
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:

@@ -114,7 +114,7 @@ def _read(
 
 def _plan(start: Dataset, source: Dataset, places: tuple[int, ...], options: Mapping[str, Any]) -> Refining:
     """The refinement, checked. Raises InputError."""
-    from tilesim.refinement.refine import matched
+    from tilesim.refinement.matched import matched
     from tilesim.refinement.refining import refining
 
     experiments, measured = matched(start, source, options["gain"], options["offset"], places)
@@ -234,11 +234,11 @@ def _engine(cluster: Any, loud: bool) -> Engine:
 
 def _step(now: Progress, kept: Kept, loud: bool) -> None:
     """Keep where it is, and say so."""
-    from tilesim.refinement.refine import line
+    from tilesim.refinement.report import step_line
 
     kept.write(now)
     if loud:
-        click.echo(line(now))
+        click.echo(step_line(now))
 
 
 def _write(

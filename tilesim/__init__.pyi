@@ -55,7 +55,6 @@ from tilesim.model.noise import PointSpread as PointSpread
 from tilesim.nanobragg.background import Slab as Slab
 from tilesim.nanobragg.resolve import read_command as read_command
 from tilesim.nanobragg.words import from_nanobragg as from_nanobragg
-from tilesim.refinement.refine import refine as refine
 from tilesim.refinement.result import RefinedFrame as RefinedFrame
 from tilesim.refinement.result import RefinedNumber as RefinedNumber
 from tilesim.refinement.result import Refinement as Refinement
@@ -68,6 +67,7 @@ from tilesim.spectra.sase import sase_spectrum as sase_spectrum
 from tilesim.tools.addnoise import add_noise as add_noise
 from tilesim.tools.radial import radial_average as radial_average
 from tilesim.tools.radial import resolution as resolution
+from tilesim.tools.refine import refine as refine
 from tilesim.tools.verbs import export as export
 from tilesim.tools.verbs import open as open
 from tilesim.tools.verbs import preview as preview

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from experiments import plain
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from varied import PRECISIONS, SHAPES, experiments, found_by, names_of
 
 from tilesim.gradients.twin import jacobian, values_of
 from tilesim.kernels import library
+from tilesim.model import MosaicSpread
+from tilesim.model.vectors import IDENTITY
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 
@@ -39,8 +42,6 @@ def test_every_derivative_is_that_of_the_twin(shape):
 
 
 def test_a_part_asked_for_alone_is_the_same_to_the_bit():
-    from experiments import plain
-
     experiment = plain(crystal=plain().crystal.replace(shape="gauss"))
     every = found_by(experiment, names_of(experiment), "mixed")[1]
     alone = found_by(experiment, ["crystal.rotation"], "mixed")[1]
@@ -48,9 +49,15 @@ def test_a_part_asked_for_alone_is_the_same_to_the_bit():
     assert alone.tobytes() == every[:3].tobytes()
 
 
-def test_derivatives_of_a_pixel_do_not_depend_on_the_list_it_is_in():
-    from experiments import plain
+def test_the_derivative_with_a_mosaic_spread_of_0_is_0():
+    name, slopes = "crystal.mosaic_spread.sigma", []
+    for sigma in (0.0, 0.01):
+        crystal = plain().crystal.replace(mosaic_rotations=(IDENTITY,), mosaic_spread=MosaicSpread(sigma, 4))
+        slopes.append(np.abs(found_by(plain(crystal=crystal), [name], "double")[1]).max())
+    assert slopes[0] <= 1e-12 * slopes[1] and slopes[1] > 0
 
+
+def test_derivatives_of_a_pixel_do_not_depend_on_the_list_it_is_in():
     experiment = plain()
     names = names_of(experiment)
     whole, some = found_by(experiment, names, "mixed")[1], np.array([3, 77, 78, 500, 501, 712])

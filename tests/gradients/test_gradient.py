@@ -93,15 +93,50 @@ def test_sums_are_the_same_for_any_number_of_threads_and_count_the_pixels_asked_
     assert one.matrix.tobytes() == many.matrix.tobytes() and one.chi_squared == many.chi_squared
 
 
+def test_pixels_without_a_value_or_a_variance_are_left_out():
+    data, variance = np.full((23, 31), 2.0), np.full((23, 31), 3.0)
+    data[4, 5:9] = np.nan
+    variance[7, 3], variance[8, 3], data[9, 3], variance[9, 3] = np.nan, np.inf, np.nan, 0.0
+    where = ~np.isnan(data) & np.isfinite(variance)
+    found = tilesim.normal_equations(plain(), data, variance, NAMES, tile=8)
+    alone = tilesim.normal_equations(plain(), np.where(where, data, 0.0), 3.0, NAMES, where, tile=8)
+    assert found.pixels == alone.pixels == 23 * 31 - 7 and np.abs(found.vector).min() > 0
+    assert found.matrix.tobytes() == alone.matrix.tobytes() and found.vector.tobytes() == alone.vector.tobytes()
+    assert found.chi_squared == alone.chi_squared
+
+
+def test_a_variance_that_is_not_above_0_and_infinite_data_are_errors_that_name_the_pixel():
+    variance, two = np.ones((2, 24, 24)), plain(detector=Detector([tilted(), tilted(across=0.011)]))
+    variance[1, 20, 7] = -2.0
+    with pytest.raises(InputError, match=r"^variance is -2 at pixel \(20, 7\) of panel 1; expected a number above 0"):
+        tilesim.normal_equations(two, variance, variance, NAMES, tile=9)
+    with pytest.raises(InputError, match=r"^variance is 0 at pixel \(0, 0\); expected"):
+        tilesim.normal_equations(plain(), np.ones((23, 31)), 0.0, NAMES)
+    data = np.ones((23, 31))
+    data[5, 30] = np.inf
+    with pytest.raises(InputError, match=r"^data is inf at pixel \(5, 30\); expected photons, or NaN"):
+        tilesim.normal_equations(plain(), data, 1.0, NAMES)
+    masked = np.ones((23, 31), bool)
+    masked[5, 30] = False
+    assert tilesim.normal_equations(plain(), data, 1.0, NAMES, masked).pixels == 23 * 31 - 1
+
+
 def test_workers_give_the_bytes_of_threads(cluster):
     distributed = pytest.importorskip("distributed")
     arguments = (plain(), np.ones((23, 31)), 2.0, NAMES, None, 8)
-    one, slopes = tilesim.normal_equations(*arguments), tilesim.gradient(plain(), NAMES, 8).compute()
+
+    def found():
+        slopes = tilesim.gradient(plain(), NAMES, 8).compute()
+        pulled = tilesim.pullback(plain(), slopes[0], "factors", 8)["factors"]
+        return tilesim.normal_equations(*arguments), slopes, pulled
+
+    one, slopes, pulled = found()
     with distributed.Client(cluster(2)) as client:
-        many, far = tilesim.normal_equations(*arguments), tilesim.gradient(plain(), NAMES, 8).compute()
+        many, far, far_pulled = found()
         assert client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.task_prefixes)) > 0  # not here
     assert np.abs(slopes).max() > 0 and far.tobytes() == slopes.tobytes()
     assert one.matrix.tobytes() == many.matrix.tobytes() and one.vector.tobytes() == many.vector.tobytes()
+    assert len(pulled.values) > 0 and far_pulled.values.tobytes() == pulled.values.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -71,11 +71,12 @@ def test_the_background_of_seven_channels(backend):
     assert cases.difference(render(experiment, backend), name) < cases.LIMIT
 
 
-def heavy_atoms(p, table):
-    """The partial sum of the heavy atoms (h, k, l) of a case at the reflections themselves."""
+def heavy_atoms(p, table, squared=None):
+    """The partial sum of the heavy atoms (h, k, l) of a case, at the reflections themselves or all at one |q|^2."""
     h, k, l = (np.arange(low, high + 1) for low, high in zip(table.minimum, table.maximum, strict=True))
     hkl = np.stack(np.meshgrid(h, k, l, indexing="ij"), axis=-1)
-    squared = ((hkl @ np.array(p["crystal"]["A_star_rows"])) ** 2).sum(axis=-1)
+    if squared is None:
+        squared = ((hkl @ np.array(p["crystal"]["A_star_rows"])) ** 2).sum(axis=-1)
     return sum(
         atom["occ"] * np.exp(-atom["B"] * squared / 4) * np.exp(2j * np.pi * (hkl @ np.array(atom["xyz"])))
         for atom in p["crystal"]["heavy_atoms"]

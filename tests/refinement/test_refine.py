@@ -125,7 +125,7 @@ def test_pixels_without_a_value_and_outside_of_shoeboxes_do_not_count(data):
 
 def test_panels_move_in_groups():
     whole = still().detector.panels[0]
-    right = whole.replace(origin=np.array(whole.origin) + (112 * 4.6e-4, 0.0, 0.0))
+    right = whole.replace(origin=np.add(whole.origin, (112 * 4.6e-4, 0.0, 0.0)))
     truth = still().replace(detector=tilesim.Detector([whole, right]))
     data = noisy(truth)
     off = with_values(truth, {"detector[1].translation": (1e-4, -1e-4, 0.0)})

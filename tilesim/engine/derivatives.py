@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tilesim.compute import rendered_part, rendered_pixels
 from tilesim.engine.job import Job, make_job
+from tilesim.engine.slopes import GradientRunner
 from tilesim.errors import InputError
-from tilesim.gradients.chain import coefficients
 from tilesim.gradients.parameters import Parameter, parse_parameters
-from tilesim.gradients.refusals import check_differentiable
+from tilesim.gradients.reflections import FactorDerivatives
+from tilesim.gradients.refusals import check_amplitudes, check_differentiable
 from tilesim.model import Experiment, PixelMask
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
@@ -24,12 +22,10 @@ from tilesim.tiling.tile import Tile
 if TYPE_CHECKING:
     import dask.array as da
 
-    from tilesim.kernels.slopes import SlopesKernel
-
 Array = npt.NDArray[np.float64]
+FACTORS = "factors"
+"""Name of the amplitudes of all reflections."""
 Tiling = int | tuple[int, int] | None
-KEPT_KERNELS = 16
-"""More than are in work at a time."""
 
 
 @dataclass(frozen=True)
@@ -54,62 +50,7 @@ class NormalEquations:
     chi_squared: float
     """Sum of squared residuals."""
     pixels: int
-    """How many there were."""
-
-
-class GradientRunner:
-    """The derivatives of a job's tiles, for several threads of one process; the last few kernels are kept."""
-
-    def __init__(self, job: Job, names: tuple[str, ...]) -> None:
-        self.job, self.names = job, names
-        self._kernels: OrderedDict[tuple[int, int], SlopesKernel] = OrderedDict()
-        self._lock = Lock()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return GradientRunner, (self.job, self.names)  # kernels are made where they are used
-
-    def pixels(self, tile: Tile) -> tuple[Array, Array]:
-        """Photons (n,) of the rendered pixels of a tile, and their derivatives (numbers, n)."""
-        kernel = self.kernel(tile)
-        wanted = rendered_pixels(kernel.experiment, tile)
-        found = [kernel.derivatives(wanted[at : at + kernel.block]) for at in range(0, len(wanted), kernel.block)]
-        if not found:
-            return np.zeros(0), np.zeros((kernel.count, 0))
-        return np.concatenate([one for one, _ in found]), np.concatenate([more for _, more in found], axis=1)
-
-    def placed(self, tile: Tile) -> Array:
-        """The derivatives (numbers, slow, fast) of a tile; zero outside the region and where masked."""
-        _, found = self.pixels(tile)
-        image = np.zeros((len(found), *tile.shape))
-        within, active = rendered_part(self.kernel(tile).experiment, tile)
-        part = image[(slice(None), *within)]
-        part[...] = found.reshape(part.shape) if active is None else 0.0
-        if active is not None:
-            part[:, active] = found
-        return image
-
-    def rendered(self, tile: Tile, values: Any) -> Array:
-        """What an array (slow, fast) of a tile has at the pixels that `pixels` gives."""
-        within, active = rendered_part(self.kernel(tile).experiment, tile)
-        part = np.broadcast_to(np.asarray(values, np.float64), tile.shape)[within]
-        return part.ravel() if active is None else part[active]
-
-    def kernel(self, tile: Tile) -> SlopesKernel:
-        """The kernel of the tile's panel and frame."""
-        place = (tile.frame, tile.panel)
-        with self._lock:
-            if place not in self._kernels:
-                from tilesim.kernels import fused
-                from tilesim.kernels.slopes import SlopesKernel
-
-                experiment = self.job.series[tile.frame]
-                table = coefficients(experiment, tile.panel, parse_parameters(self.names, experiment))
-                lowered = fused.lower(experiment.of_panel(tile.panel), self.job.precision)
-                self._kernels[place] = SlopesKernel(lowered, table)
-            self._kernels.move_to_end(place)
-            while len(self._kernels) > KEPT_KERNELS:
-                self._kernels.popitem(last=False)
-            return self._kernels[place]
+    """How many counted."""
 
 
 def gradient(
@@ -184,9 +125,9 @@ def normal_equations(
     experiment : Experiment
         What the image is of.
     data : array_like or dask.array.Array
-        Measured photons, of the shape of the image.
+        Measured photons, of the shape of the image; NaN where there is no value: such pixels are left out.
     variance : array_like, dask.array.Array or float
-        Their variance, above 0.
+        Their variance, above 0; pixels where it is NaN or infinite are left out.
     wrt : str or sequence of str
         Parameters, as for `gradient`.
     where : array_like of bool, optional
@@ -202,7 +143,7 @@ def normal_equations(
     Raises
     ------
     InputError, PlanError
-        As `gradient`; where arrays have another shape than the image.
+        As `gradient`; where arrays have another shape than the image, a variance is not above 0, or data are infinite.
 
     Examples
     --------
@@ -221,7 +162,7 @@ def normal_equations(
 
 def pullback(
     experiment: Experiment, cotangent: Any, wrt: str | Iterable[str], tile: Tiling = None, precision: str = "mixed"
-) -> dict[str, Array]:
+) -> dict[str, Array | FactorDerivatives]:
     """The derivatives of a function of the image, from its derivatives with the pixels: a vector-Jacobian product.
 
     Parameters
@@ -230,13 +171,15 @@ def pullback(
         What the image is of.
     cotangent : array_like or dask.array.Array
         Derivative of the function with every pixel, of the shape of the image.
-    wrt, tile, precision
+    wrt : str or sequence of str
+        As for `gradient`; and "factors", the amplitudes of all reflections.
+    tile, precision
         As for `gradient`.
 
     Returns
     -------
-    dict of str to ndarray
-        Derivatives (numbers,) by the name of the parameter.
+    dict
+        Derivatives (numbers,) by the name of the parameter; `FactorDerivatives` of "factors".
 
     Raises
     ------
@@ -251,13 +194,25 @@ def pullback(
     >>> {name: slope.shape for name, slope in slopes.items()}
     {'crystal.rotation': (3,), 'beam.fluence': (1,)}
     """
-    job, parameters = _ready(experiment, wrt, tile, precision)
-    parts = _by_tile(job, parameters, _pulled_back, {"cotangent": cotangent})
-    total, found, start = sum(parts[1:], start=parts[0]), {}, 0
-    for one in parameters:
-        found[one.name] = total[start : start + one.size]
-        start += one.size
-    return found
+    names = [wrt] if isinstance(wrt, str) else list(wrt)
+    others, arrays = [name for name in names if name != FACTORS], {"cotangent": cotangent}
+    if len(names) > len(others) + 1:
+        raise InputError(f"parameter {FACTORS} is listed twice; expected each once")
+    found: dict[str, Array | FactorDerivatives] = {}
+    if others or not names:
+        job, parameters = _ready(experiment, others, tile, precision)
+        parts, start = _by_tile(job, parameters, _pulled_back, arrays), 0
+        total = sum(parts[1:], start=parts[0])
+        for one in parameters:
+            found[one.name] = total[start : start + one.size]
+            start += one.size
+    if FACTORS in names:
+        check_differentiable(experiment, ())
+        check_amplitudes(experiment)
+        job = make_job(experiment, tile, precision, "cpu", "fused", frames=1)
+        lists = _by_tile(job, (), _pulled_to_reflections, arrays)
+        found[FACTORS] = FactorDerivatives.total(lists, experiment.factors)
+    return {name: found[name] for name in names}
 
 
 def _ready(
@@ -311,19 +266,41 @@ def _by_tile(job: Job, parameters: tuple[Parameter, ...], function: Any, arrays:
 
 
 def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tuple[Array, Array, float, int]:
-    photons, slopes = runner.pixels(tile)
-    weights = 1.0 / runner.rendered(tile, variance)
-    residuals = runner.rendered(tile, data) - photons
-    weighted = slopes * weights
-    # einsum adds up in one order; a library of linear algebra may not.
-    matrix, vector = np.einsum("in,jn->ij", weighted, slopes), np.einsum("in,n->i", weighted, residuals)
-    return matrix, vector, float(np.sum(residuals * residuals * weights)), len(photons)
+    data, variance = runner.rendered(tile, data), runner.rendered(tile, variance)
+    where = ~np.isnan(data) & ~np.isnan(variance) & (variance != np.inf)
+    _check(runner, tile, "data", data, where & np.isinf(data), "photons, or NaN where there is no value")
+    _check(runner, tile, "variance", variance, where & (variance <= 0.0), "a number above 0, or NaN or infinity")
+    numbers, data, variance = runner.numbers(tile)[where], data[where], variance[where]
+    size = runner.size(tile.frame)
+    matrix, vector, chi_squared = np.zeros((size, size)), np.zeros(size), 0.0
+    for some, photons, slopes in runner.blocks(tile, numbers):
+        weights, residuals = 1.0 / variance[some], data[some] - photons
+        weighted = slopes * weights
+        # einsum adds up in one order; a library of linear algebra may not.
+        matrix += np.einsum("in,jn->ij", weighted, slopes)
+        vector += np.einsum("in,n->i", weighted, residuals)
+        chi_squared += float(np.sum(residuals * residuals * weights))
+    return matrix, vector, chi_squared, len(numbers)
+
+
+def _check(runner: GradientRunner, tile: Tile, name: str, values: Array, wrong: Any, expected: str) -> None:
+    """Raise InputError at the first of the rendered pixels of a tile where a value is wrong."""
+    if wrong.any():
+        number = int(np.argmax(wrong))
+        slow, fast = divmod(int(runner.numbers(tile)[number]), runner.job.experiment.panel_shape[1])
+        panel = f" of panel {tile.panel}" if len(runner.job.experiment.detector.panels) > 1 else ""
+        raise InputError(f"{name} is {values[number]:g} at pixel ({slow}, {fast}){panel}; expected {expected}")
 
 
 def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:
-    _, slopes = runner.pixels(tile)
-    found: Array = np.einsum("in,n->i", slopes, runner.rendered(tile, cotangent))
+    cotangent, found = runner.rendered(tile, cotangent), np.zeros(runner.size(tile.frame))
+    for some, _, slopes in runner.blocks(tile, runner.numbers(tile)):
+        found += np.einsum("in,n->i", slopes, cotangent[some])
     return found
+
+
+def _pulled_to_reflections(runner: GradientRunner, tile: Tile, cotangent: Any) -> FactorDerivatives:
+    return runner.reflections(tile, cotangent)
 
 
 def _block(plan: TilePlan, lowered: GradientRunner, block_id: tuple[int, ...] = ()) -> Array:

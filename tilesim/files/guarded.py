@@ -25,7 +25,7 @@ class LeadsBack(Exception):
     """What is raised instead of an OSError, which libraries take for the end of a file."""
 
 
-class Bounded(BufferedReader):
+class BoundedFile(BufferedReader):
     """A file from which headers are read: those that lead back to one before, or claim to be huge, must not go on."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -53,9 +53,9 @@ class Bounded(BufferedReader):
 
 
 @contextmanager
-def guarded(path: str | os.PathLike[str], library: str, what: str) -> Iterator[Bounded]:
+def guarded(path: str | os.PathLike[str], library: str, what: str) -> Iterator[BoundedFile]:
     """The file for `library`; whatever goes wrong there is an InputError: expected `what`, such as "a TIFF file"."""
-    with quiet(library), Bounded(path) as file:
+    with quiet(library), BoundedFile(path) as file:
         try:
             yield file
             file.check()

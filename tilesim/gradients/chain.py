@@ -37,9 +37,12 @@ class Coefficients:
 
 
 def coefficients(experiment: Experiment, panel: int, parameters: Sequence[Parameter]) -> np.ndarray:
-    """Coefficients (numbers, rows) of the rows of one panel's pixels in all derivatives, in the parameters' order."""
+    """Coefficients (numbers, rows) of the rows of one panel's pixels in all derivatives, in the parameters' order.
+
+    Those of structure factors do not follow from rows: `kernels.amplitudes` has them.
+    """
     alone = experiment.of_panel(panel)
-    parts = []
+    parts = [np.zeros((0, row_count(alone)))]
     for one in parameters:
         found = Coefficients(alone, np.zeros((one.size, row_count(alone))))
         if one.part != "detector" or panel in one.places:

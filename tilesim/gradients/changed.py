@@ -31,7 +31,12 @@ def with_values(experiment: Experiment, values: Values) -> Experiment:
 
     Where several parameters are of one field, as of all panels and of one, what each adds is added. Raises InputError.
     """
-    return with_shifts(experiment, Shifts(parse_parameters(values, experiment), values)) if values else experiment
+    if not values:
+        return experiment
+    shifts = Shifts(parse_parameters(values, experiment), values)
+    if named := shifts.names("factors"):
+        raise InputError(f"parameter {named[0]} has derivatives, but is not varied; expected other curves in the nouns")
+    return with_shifts(experiment, shifts)
 
 
 class Shifts:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tilesim.errors import InputError
-from tilesim.model import Crystal, Experiment, Panel
+from tilesim.kernels.tables import channels_of
+from tilesim.model import AnomalousFactors, Crystal, Experiment, Panel
 from tilesim.model.materials import attenuation_power
 
 ZERO = (0.0, 0.0, 0.0)
@@ -63,6 +64,10 @@ KINDS = {
         "sensor.layer_thickness": Variable(("m",), "thickness of a layer of the sensor"),
         "sensor.attenuation": Variable(("1/m",), "attenuation of the sensor"),
     },
+    "factors": {
+        "f1": Variable(("electrons",), "f' of an element for each wavelength of the sources, rising"),
+        "f2": Variable(("electrons",), "f'' likewise"),
+    },
     "": {
         "water_size": Variable(("m",), "edge of the cube of water"),
         "background.thickness": Variable(("m",), "thickness of the background: its scale"),
@@ -74,6 +79,8 @@ RELATIVE = ("rotation", "strain", "distance", "translation")
 PLACES = r"\d{1,7}(?::\d{1,7})?"
 NAME = re.compile(rf"(?:(crystal|other_crystals|scan|beam|detector)(?:\[({PLACES}(?:,{PLACES})*)\])?\.)?([a-z_.]+)")
 
+OF_ELEMENT = re.compile(r"factors\.(f1|f2)\[(\w+)\]")
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -81,9 +88,9 @@ class Parameter:
 
     name: str
     part: str
-    """crystal, scan, beam, detector or nothing"""
+    """crystal, scan, beam, detector, factors or nothing"""
     places: tuple[int, ...]
-    """Numbers of the crystals or panels that it belongs to"""
+    """Numbers of the crystals, panels or curves of f' and f'' that it belongs to"""
     field: str
     value: tuple[float, ...]
     """What the experiment has"""
@@ -117,6 +124,10 @@ def attenuation_slope(panel: Panel, wavelength: float) -> float:
 
 def _parameter(name: str, experiment: Experiment) -> Parameter:
     match = NAME.fullmatch(name) if isinstance(name, str) else None
+    if name == "factors":
+        raise InputError("parameter factors has as many numbers as reflections; expected it for tilesim.pullback alone")
+    if isinstance(name, str) and (element := OF_ELEMENT.fullmatch(name)):
+        return _anomalous(name, element[1], element[2], experiment)
     if match is None:
         raise InputError(
             f"parameter {name!r} is not known; expected a name such as crystal.rotation or detector[0:4].distance"
@@ -136,6 +147,23 @@ def _parameter(name: str, experiment: Experiment) -> Parameter:
 
 def _known(part: str) -> list[str]:
     return [f"{part}.{field}" for field in KINDS["crystal" if part == "other_crystals" else part]]
+
+
+def _anomalous(name: str, field: str, element: str, experiment: Experiment) -> Parameter:
+    """f' or f'' of an element. Raises InputError where structure factors do not have it."""
+    factors = experiment.factors
+    if not isinstance(factors, AnomalousFactors):
+        raise InputError(f"parameter {name}: structure factors do not follow f' and f''; expected AnomalousFactors")
+    places = tuple(number for number, curve in enumerate(factors.curves) if curve.element == element)
+    if not places:
+        listed = ", ".join(dict.fromkeys(curve.element for curve in factors.curves))
+        raise InputError(
+            f"parameter {name}: structure factors have no f' and f'' of {element}; expected one of {listed}"
+        )
+    channels = channels_of(factors, [source.wavelength for source in experiment.beam.waves])
+    curve = factors.curves[places[0]].over(channels.wavelengths)
+    value = tuple((curve.real if field == "f1" else curve.imag).tolist())
+    return Parameter(name, "factors", places, field, value, KINDS["factors"][field].units * len(value))
 
 
 def _places(name: str, part: str, numbers: str, experiment: Experiment) -> tuple[int, ...]:

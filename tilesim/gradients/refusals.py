@@ -31,6 +31,15 @@ def check_differentiable(experiment: Experiment, parameters: Sequence[Parameter]
         _check(experiment, parameter)
 
 
+def check_amplitudes(experiment: Experiment) -> None:
+    """Raise InputError where reflections have no amplitude that is one number."""
+    if experiment.factors.by_energy:
+        raise InputError(
+            "derivatives with factors that follow the photon energy are not computed: a reflection has an amplitude in "
+            "every channel; expected StructureFactors"
+        )
+
+
 def _check(experiment: Experiment, parameter: Parameter) -> None:
     name = parameter.name
     if parameter.field in SCALES and parameter.value == (0.0,):

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from tilesim.gradients.parameters import Parameter, attenuation_slope, parse_parameters
-from tilesim.gradients.refusals import check_differentiable
+from tilesim.gradients.refusals import check_amplitudes, check_differentiable
+from tilesim.kernels.tables import bordered_parts, channels_of
 from tilesim.kernels.tensors import TensorKernel, lower, pixels_of
-from tilesim.model import Crystal, Experiment, MosaicFrame
+from tilesim.model import AnomalousFactors, Crystal, Experiment, MosaicFrame
 from tilesim.physics.factors import FactorTable, make_table
 from tilesim.physics.geometry import dot
 from tilesim.physics.intensity import Grain, KernelSetup, photons
@@ -72,13 +73,13 @@ def _panel_image(experiment: Experiment, place: int, parameters: tuple[Parameter
     for one in parameters:
         for key in ((one.part, n, one.field) for n in one.places):
             fields[key] = fields.get(key, torch.zeros(())) + values[one.name].reshape(-1) - _tensor(one.value)
-    setup = _Varied(alone, place, lowered, fields, values.get("factors")).setup()
+    setup = _VariedSetup(alone, place, lowered, fields, values.get("factors")).setup()
     numbers = np.arange(alone.shape[0] * alone.shape[1])
     values_found, _ = photons(setup, pixels_of(numbers, lowered))
     return values_found[: len(numbers)].reshape(alone.shape)
 
 
-class _Varied:
+class _VariedSetup:
     """The setup of one panel of an experiment with something added to some fields, by (part, place, field)."""
 
     def __init__(
@@ -173,7 +174,9 @@ class _Varied:
         share = self.get("crystal", "share", crystal.share, place) / crystal.share if crystal.share else 1.0
         return _with(
             grain,
-            lattices=tuple(self._lattice(one, crystal, place, cell, growth) for one in grain.lattices),
+            lattices=tuple(
+                self._lattice(one, channel, crystal, place, cell, growth) for channel, one in enumerate(grain.lattices)
+            ),
             cell=cell,
             turned=spindle_cells(cell, self.experiment.scan.axis, angles),
             mosaic=self._mosaic(grain.mosaic, crystal, place, angles),
@@ -199,7 +202,9 @@ class _Varied:
         turn = _exponential(self.get("crystal", "rotation", (0.0,) * 3, place))
         return rows @ (torch.eye(3, dtype=torch.float64) + strain) @ turn.T
 
-    def _lattice(self, lattice: Lattice, crystal: Crystal, place: int, cell: Tensor, growth: float) -> Lattice:
+    def _lattice(
+        self, lattice: Lattice, channel: int, crystal: Crystal, place: int, cell: Tensor, growth: float
+    ) -> Lattice:
         na, nb, nc = self.get("crystal", "cells", crystal.cells, place) * growth
         nd, ne, nf = self.get("crystal", "cells_off_diagonal", crystal.cells_off_diagonal, place) * growth
         matrix = torch.stack([na, nd, nf, nd, nb, ne, nf, ne, nc]).reshape(3, 3)
@@ -213,14 +218,33 @@ class _Varied:
             volume=volume,
             fudge=self.get("crystal", "fudge", crystal.fudge, place),
             reciprocal=star * 1e-10,
-            table=self._table(lattice.table),
+            table=self._table(lattice.table, channel),
         )
 
-    def _table(self, table: FactorTable) -> FactorTable:
+    def _table(self, table: FactorTable, channel: int) -> FactorTable:
+        if any(part == "factors" for part, _, _ in self.fields):
+            return self._mixed(table, channel)
         if self.factors is None:
             return table
+        check_amplitudes(self.experiment)
         factors = self.experiment.factors
         return make_table(self.factors, factors.minimum, factors.default, torch.float64, torch.device("cpu"))
+
+    def _mixed(self, table: FactorTable, channel: int) -> FactorTable:
+        """Amplitudes of one channel by f' and f''."""
+        factors = self.experiment.factors
+        assert isinstance(factors, AnomalousFactors)
+        waves = channels_of(factors, [source.wavelength for source in self.experiment.beam.waves]).wavelengths
+        bordered = torch.from_numpy(bordered_parts(factors)).reshape(-1, len(factors.parts))
+        total = bordered[:, 0]
+        for place, curve in enumerate(factors.curves):
+            known = curve.over(waves)
+            f1, f2 = self.get("factors", "f1", known.real, place), self.get("factors", "f2", known.imag, place)
+            total = total + torch.complex(f1, f2)[channel] * bordered[:, 1 + place]
+        squares = total.real**2 + total.imag**2
+        some = squares > 0  # a root has no derivative at 0
+        values = torch.where(some, torch.sqrt(torch.where(some, squares, 1.0)), 0.0)
+        return replace(table, values=values, squares=squares, parts=None, mixture=None)
 
     def _mosaic(self, mosaic: Tensor, crystal: Crystal, place: int, angles: Tensor) -> Tensor:
         spread = crystal.mosaic_spread

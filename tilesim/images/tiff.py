@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.guarded import LEAST, Bounded, guarded
+from tilesim.files.guarded import LEAST, BoundedFile, guarded
 from tilesim.files.libraries import need
 from tilesim.files.reading import printable
 from tilesim.files.replace import replacing_path
@@ -94,7 +94,7 @@ def _check(path: str | os.PathLike[str], page: TiffPage) -> None:
         )
 
 
-def _unpacked(path: str | os.PathLike[str], page: TiffPage, file: Bounded) -> np.ndarray:
+def _unpacked(path: str | os.PathLike[str], page: TiffPage, file: BoundedFile) -> np.ndarray:
     """The pixels of a page in strips or tiles that are compressed, or lie apart."""
     what = f"{printable(path)}: {page.shape[1]} x {page.shape[0]} pixels"
     offsets, counts, free = page.dataoffsets, page.databytecounts, available_memory()

@@ -19,7 +19,7 @@ from time import perf_counter
 from tilesim.errors import PlanError
 
 SOURCES = Path(__file__).with_name("cpp")
-IMAGE, GRADIENT = "fused", "gradient"
+IMAGE, GRADIENT, FACTORS = "fused", "gradient", "factors"
 """Names of the libraries, each a source of that name."""
 OPTIONS = (
     "-O3 -std=c++17 -shared -fPIC -march=native -fopenmp-simd -fvisibility=hidden "
@@ -117,6 +117,20 @@ def load(name: str = IMAGE) -> ctypes.CDLL:
             pointers,
             pointers,
         ]
+        return library
+    if name == FACTORS:
+        library.tilesim_entries_new.restype = pointers
+        library.tilesim_entries_new.argtypes = []
+        library.tilesim_entries_free.restype = None
+        library.tilesim_entries_free.argtypes = [pointers]
+        library.tilesim_entries_count.restype = count
+        library.tilesim_entries_count.argtypes = [pointers]
+        library.tilesim_entries_take.restype = None
+        library.tilesim_entries_take.argtypes = [pointers] * 3
+        library.tilesim_entries_add.restype = count
+        library.tilesim_entries_add.argtypes = [pointers, pointers, count, pointers, pointers]
+        library.tilesim_anomalous.restype = count
+        library.tilesim_anomalous.argtypes = [pointers, count, pointers, count, count, pointers, pointers, pointers]
         return library
     library.tilesim_render.restype = ctypes.c_double
     library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers, count]

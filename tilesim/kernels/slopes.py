@@ -90,7 +90,6 @@ class SlopesKernel:
         self.experiment, self._kernel, self._library = experiment, kernel, load(GRADIENT)
         self._amorphous = lower_background(experiment)
         # The structs hold addresses only: the arrays live as long as this does.
-        self.count = len(table)
         self._table, self._of_background = np.ascontiguousarray(table[:, :-1]), table[:, -1]
         found = list(_grains(experiment))
         self._arrays = [array for _, arrays in found for array in arrays.values()]

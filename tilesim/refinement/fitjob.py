@@ -10,9 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tilesim.compute import rendered_pixels
-from tilesim.engine.derivatives import GradientRunner
 from tilesim.engine.job import Job, lay_out
+from tilesim.engine.slopes import GradientRunner
 from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileResult
 from tilesim.engine.work import Engine, Work
@@ -62,17 +61,13 @@ class FitRunner:
 
     def __call__(self, tile: Tile, known: np.ndarray | None = None) -> TileResult:
         """The sums of a tile; pixels that have no value are not computed. Raises InputError."""
-        fit, kernel = self._fit, self._derivatives.kernel(tile)
-        wanted = rendered_pixels(kernel.experiment, tile)
-        there = fit.measured.photons(tile, fit.frames[tile.frame])
-        rows, columns = np.divmod(wanted, kernel.experiment.shape[1])
-        counts = there[rows - tile.slow_start, columns - tile.fast_start]
+        fit, derivatives = self._fit, self._derivatives
+        counts = derivatives.rendered(tile, fit.measured.photons(tile, fit.frames[tile.frame]))
         valued = np.isfinite(counts)
-        wanted, counts = wanted[valued], counts[valued]
-        sums = FitSums.nothing(kernel.count)
-        for start in range(0, len(wanted), kernel.block):
-            part = slice(start, start + kernel.block)
-            sums = sums.merge(fit_sums(counts[part], *kernel.derivatives(wanted[part]), fit.weighting))
+        wanted, counts = derivatives.numbers(tile)[valued], counts[valued]
+        sums = FitSums.nothing(derivatives.size(tile.frame))
+        for part, photons, slopes in derivatives.blocks(tile, wanted):
+            sums = sums.merge(fit_sums(counts[part], photons, slopes, fit.weighting))
         return TileResult(None, (sums,), self._fit.device, "float64")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tilesim.model.noun import counted
+from tilesim.refinement.loop import Progress, Step
 from tilesim.refinement.result import RefinedFrame, RefinedNumber, Refinement
 
 SHOWN = {"m": (1e3, "mm"), "rad": (180.0 / math.pi, "°"), "1": (1.0, ""), "1/m²": (1.0, "1/m²"), "1/m": (1e-3, "1/mm")}
@@ -73,3 +74,13 @@ def _row(one: RefinedNumber) -> tuple[str, str, str, str]:
     digits = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 6
     small = 1e-4 <= abs(value) < 1e7 and digits < 12
     return one.name, f"{value:.{digits}f}" if small else f"{value:.6g}", f"{error:.2g}", unit
+
+
+def step_line(progress: Progress) -> str:
+    """One line on the last step of a refinement."""
+    step: Step = progress.history[-1]
+    stage = "" if step.width == 1 else f"{step.width:g} times broader{' (scale)' if step.scale_alone else ''}, "
+    begins = "begins" if step.number == 0 else f"step {step.number}" + ("" if step.better else ", damped")
+    running = f", {step.running} of {len(progress.fits)} go on" if len(progress.fits) > 1 else ""
+    each = step.chi_squared / max(step.pixels, 1)
+    return f"{stage}{begins}: chi²/pixel {each:.5g}, deviance {step.deviance:.8g}{running}"

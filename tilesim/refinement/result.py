@@ -21,11 +21,21 @@ STRONG = 0.9
 
 @dataclass(frozen=True)
 class RefinedNumber:
-    """One number that was refined."""
+    """One number that was refined.
+
+    Examples
+    --------
+    >>> from tilesim import RefinedNumber
+    >>> RefinedNumber("crystal.cell.a", "m", 7.72e-9, 7.7e-9, 1e-13).value
+    7.7e-09
+    """
 
     name: str
+    """Parameter, and which of its numbers."""
     unit: str
+    """Unit of all that follows."""
     start: float
+    """Value before."""
     value: float
     """Of one that counts from 0 the sum of all steps."""
     error: float
@@ -34,19 +44,31 @@ class RefinedNumber:
 
 @dataclass(frozen=True, eq=False)
 class RefinedFrame:
-    """One frame that was refined."""
+    """One frame that was refined: an element of `Refinement.frames`.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> [frame] = tilesim.refine(still, tilesim.simulate_now(still), ["scale"], widths=[1]).frames
+    >>> frame.converged, list(frame.errors)
+    (True, ['beam.fluence'])
+    """
 
     experiment: Experiment
     """With all values found."""
     numbers: tuple[RefinedNumber, ...]
+    """What was varied."""
     correlations: npt.NDArray[np.float64]
-    """(numbers, numbers)"""
+    """Correlations (numbers, numbers) of the numbers."""
     chi_squared: float
     """Sum of squared residuals over variances."""
     pixels: int
+    """Pixels that counted."""
     outliers: int
     """Pixels beyond the robust limit."""
     converged: bool
+    """Whether the minimum is near."""
 
     @property
     def values(self) -> dict[str, float]:
@@ -61,10 +83,21 @@ class RefinedFrame:
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
-    """The result of `refine`."""
+    """The result of `refine`.
+
+    Examples
+    --------
+    >>> import tilesim
+    >>> still = tilesim.from_nanobragg("-default_F 100 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100")
+    >>> found = tilesim.refine(still, tilesim.simulate_now(still), ["scale"], widths=[1])
+    >>> found.converged, len(found.series)
+    (True, 1)
+    """
 
     frames: tuple[RefinedFrame, ...]
+    """Every frame."""
     history: tuple[Step, ...]
+    """Every pass over the pixels."""
 
     @property
     def converged(self) -> bool:

@@ -6,11 +6,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tilesim.errors import InputError
 from tilesim.gradients.constraints import Constraint
-from tilesim.model import Experiment, Series, checks
-from tilesim.refinement.loop import Progress, Step
-from tilesim.refinement.measured import Measured, MeasuredImages, measured_arrays, stated_readout
+from tilesim.model import Experiment
+from tilesim.refinement.loop import Progress
 from tilesim.refinement.refining import MOST_STEPS, refining
 from tilesim.refinement.result import Refinement
 
@@ -102,6 +100,8 @@ def refine(
     (True, -0.002)
     """
     from tilesim.engine.backend import resolve_backend
+    from tilesim.refinement.matched import matched
+    from tilesim.refinement.report import step_line
     from tilesim.refinement.state import Kept
     from tilesim.series.launch import connected
     from tilesim.tools.reached import access_of, engine_of
@@ -130,59 +130,7 @@ def refine(
     def watch(now: Progress) -> None:
         kept.write(now)
         if progress:
-            print(line(now), flush=True)
+            print(step_line(now), flush=True)
 
     with connected(access, "cpu") as cluster:
         return plan.run(engine_of(cluster), watch, begun)
-
-
-def matched(
-    experiment: Experiment | Sequence[Experiment] | Dataset | Path,
-    data: Dataset | Path | Any,
-    gain: float | None = None,
-    offset: float | None = None,
-    places: Sequence[int] | None = None,
-) -> tuple[list[Experiment], Measured]:
-    """An experiment for each frame of the measured pixels. Raises InputError where they do not go together.
-
-    places  frames of a dataset, counted from 0; None: all
-    """
-    from tilesim.images.dataset import Dataset
-    from tilesim.images.opening import dataset_of
-
-    if isinstance(experiment, Dataset | str | os.PathLike):
-        experiment = dataset_of(experiment).series
-    experiments = [experiment] if isinstance(experiment, Experiment) else list(Series.of(experiment))
-    first = experiments[0]
-    panels, shape = len(first.detector.panels), first.panel_shape
-    if not isinstance(data, Dataset | str | os.PathLike):
-        if gain is not None or offset is not None:
-            raise InputError("gain= and offset= go with a dataset; expected arrays of photons")
-        return experiments, measured_arrays(data, shape if panels == 1 else (panels, *shape), len(experiments))
-    source = dataset_of(data)
-    if (source.shape, source.panels) != (shape, panels):
-        raise InputError(
-            f"{source.path} has {source.panels} panels of {source.shape} pixels (slow, fast), the experiment {panels} "
-            f"of {shape}; expected the same"
-        )
-    chosen = tuple(range(len(source)) if places is None else places)
-    if len(experiments) == len(source) > len(chosen):
-        experiments = [experiments[place] for place in chosen]
-    if len(experiments) == 1:
-        experiments *= len(chosen)
-    if len(experiments) != len(chosen):
-        raise InputError(f"{source.path} has {len(chosen)} frames for {len(experiments)} experiments; expected as many")
-    stated = stated_readout(source)
-    gain = checks.positive("gain", stated.gain if gain is None else gain)
-    offset = checks.finite("offset", stated.offset if offset is None else offset)
-    return experiments, MeasuredImages(source, chosen, gain, offset, stated.noise)
-
-
-def line(progress: Progress) -> str:
-    """One line on the last step."""
-    step: Step = progress.history[-1]
-    stage = "" if step.width == 1 else f"{step.width:g} times broader{' (scale)' if step.scale_alone else ''}, "
-    begins = "begins" if step.number == 0 else f"step {step.number}" + ("" if step.better else ", damped")
-    running = f", {step.running} of {len(progress.fits)} go on" if len(progress.fits) > 1 else ""
-    each = step.chi_squared / max(step.pixels, 1)
-    return f"{stage}{begins}: chi²/pixel {each:.5g}, deviance {step.deviance:.8g}{running}"
