@@ -151,6 +151,12 @@ def central(experiment, name, place, largest):
     return slope, stays
 
 
+def with_star(experiment):
+    """The experiment with reciprocal vectors that are not those of its cell vectors, as a dialect may give them."""
+    star = np.array(experiment.crystal.star) * (1.0 + 1e-3 * np.arange(9).reshape(3, 3))
+    return experiment.replace(crystal=experiment.crystal.replace(reciprocal=star))
+
+
 def elsewhere(experiment, names, seed=1):
     """Values off what the experiment has: by a thousandth or so, but what turns by some degrees."""
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ import pytest
 from experiments import plain
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from varied import SHAPES, elsewhere, experiments, names_of, rendered, tilted
+from varied import SHAPES, elsewhere, experiments, names_of, rendered, tilted, with_star
 
 from tilesim import Detector, InputError
 from tilesim.gradients.changed import with_values
@@ -27,9 +27,7 @@ def test_the_image_of_the_nouns_is_that_of_the_twin(shape):
     @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), phases=DRAWN)
     @given(experiments(shape), st.integers(0, 99), st.booleans())
     def check(experiment, seed, given_star):
-        if given_star:
-            star = np.array(experiment.crystal.star) * (1.0 + 1e-3 * np.arange(9).reshape(3, 3))
-            experiment = experiment.replace(crystal=experiment.crystal.replace(reciprocal=star))
+        experiment = with_star(experiment) if given_star else experiment
         values = elsewhere(experiment, names_of(experiment), seed)
         found, _ = rendered(with_values(experiment, values))
         expected = image_of(experiment, values)

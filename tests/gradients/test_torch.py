@@ -12,7 +12,7 @@ import torch
 from experiments import plain
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from varied import PRECISIONS, SHAPES, TABLE, elsewhere, experiments, found_by, names_of, tilted
+from varied import PRECISIONS, SHAPES, TABLE, elsewhere, experiments, found_by, names_of, tilted, with_star
 
 import tilesim
 from tilesim import Beam, Crystal, Detector, InputError, MosaicSpread, Sensor, StructureFactors
@@ -44,8 +44,9 @@ def test_derivatives_off_the_experiment_are_those_of_the_twin(shape):
     @settings(
         max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate)
     )
-    @given(experiments(shape), st.integers(0, 99))
-    def check(experiment, seed):
+    @given(experiments(shape), st.integers(0, 99), st.booleans())
+    def check(experiment, seed, given_star):
+        experiment = with_star(experiment) if given_star else experiment
         values = elsewhere(experiment, names_of(experiment), seed)
         _, expected = jacobian(experiment, {name: tensor(value) for name, value in values.items()})
         there = tangent(experiment, values, values)
