@@ -36,7 +36,7 @@ def test_every_field_of_a_public_noun_is_documented(noun):
     bare = [
         name for name, after in fields if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
     ]
-    assert fields and bare == []
+    assert (fields or definition.bases) and bare == []
 
 
 FOREIGN = re.compile(r"^Of |\b(told|tells|mends?|anew|deaf|extinct|patience|unfit)\b")

@@ -18,6 +18,7 @@ from tilesim.gradients.constraints import Bounded as Bounded
 from tilesim.gradients.constraints import Free as Free
 from tilesim.gradients.constraints import Positive as Positive
 from tilesim.gradients.parametrization import Parameters as Parameters
+from tilesim.gradients.reflections import FactorDerivatives as FactorDerivatives
 from tilesim.images.dataset import Dataset as Dataset
 from tilesim.instruments.files import read_detector as read_detector
 from tilesim.instruments.library import detector as detector

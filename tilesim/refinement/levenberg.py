@@ -16,7 +16,7 @@ from tilesim.refinement.residuals import FitSums
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 DAMPING = 1e-3
-"""Of the first step."""
+"""Damping of the first step."""
 GIVEN_UP = 1e8
 """Damping at which no step helps any more."""
 NEAR = 1e-4
@@ -34,7 +34,7 @@ class Fit:
     frames: tuple[int, ...]
     points: tuple[Point, ...]
     sums: tuple[FitSums, ...]
-    """Of each frame, at its point"""
+    """Sums of each frame, at its point"""
     shared: tuple[int, ...] = ()
     """Places of the free numbers that all frames have in common"""
     damping: float = DAMPING

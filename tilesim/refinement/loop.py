@@ -30,7 +30,7 @@ class Step:
     number: int
     """From 1, within its stage; 0: where the stage begins"""
     deviance: float
-    """Of all frames"""
+    """Deviance of all frames"""
     chi_squared: float
     pixels: int
     better: int

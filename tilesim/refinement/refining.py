@@ -33,7 +33,7 @@ class Refining:
     """A refinement that is ready to begin."""
 
     parameters: tuple[Parameters, ...]
-    """Of each frame"""
+    """Parameters of each frame"""
     shared: tuple[str, ...]
     measured: Measured
     weighting: Weighting

@@ -37,7 +37,7 @@ class RefinedNumber:
     start: float
     """Value before."""
     value: float
-    """Of one that counts from 0 the sum of all steps."""
+    """Value found; the sum of all steps where it counts from 0."""
     error: float
     """Standard error by the noise of the pixels, all others being free; infinite where it is not determined."""
 
