@@ -42,6 +42,7 @@ namespace {
 
 struct Slopes {
     alignas(64) double g[3][LANES], bare[LANES], y[3][LANES];       // slopes with h, k, l; of one wave
+    alignas(64) double gaussian[LANES];                             // squared lattice factor, of shapes that are one
     alignas(64) double weight[LANES], open[LANES];                  // all factors of a term; without capture, polarisation
     alignas(64) double amplitude[3][LANES];
     alignas(64) double photons[LANES], uncaptured[LANES], unpolarized[LANES], all_unpolarized[LANES], dim[LANES];
@@ -86,13 +87,14 @@ Turn turn_of(const Setup &, const Grain &g, const Wanted &wanted, const GrainWan
 // Where the slopes of one orientation go.
 struct Sums {
     double *bare, *weight, *sum, *size, *metric, *gh, *gk, *gl;
+    const double *gaussian;
     double share, growth;  // weight of the grain, and that times its growth
 };
 
 // One lane, whose squared structure factor is given; the squared lattice factor.
 template <class T, Shape SHAPE, bool SIZED>
 INLINE double add_lane(const Grain &g, const Lane &p, double squared, const Sums &to, int i) {
-    const auto e = evaluate<T, SHAPE>(g, p);
+    const auto e = evaluate<T, SHAPE>(g, p, to.gaussian[i]);
     const double value = squared * double(e.value) * to.share, due = squared * to.weight[i];
     to.bare[i] += value, to.sum[i] += value * to.weight[i];
     const double share = due * to.share, sized = due * to.growth;
@@ -115,7 +117,7 @@ INLINE double add_lane(const Grain &g, const Lane &p, double squared, const Sums
 }
 
 template <class T, Shape SHAPE, bool SIZED>
-void add_lanes_slopes(const Setup &s, const Grain &g, const double *cell, const Block &b, const Sums &sums, int from, int to) {
+OUTLINE void add_lanes_slopes(const Setup &s, const Grain &g, const double *cell, const Block &b, const Sums &sums, int from, int to) {
     const T *squares = squares_of<T>(s, b);
     const Sums here = sums;
 #pragma omp simd
@@ -129,8 +131,8 @@ void add_lanes_slopes(const Setup &s, const Grain &g, const double *cell, const 
 template <class T, Shape SHAPE>
 void add_slopes(const Setup &s, const Grain &g, const GrainWanted &w, int64_t parts, const double *cell, Block &b, Slopes &t,
                 const Rows &rows, int from, int to) {
-    const Sums sums = {t.bare, t.weight, rows[SUM], rows[IN_SIZE], rows[IN_METRIC], t.g[0], t.g[1], t.g[2], g.weight,
-                       g.weight * w.growth};
+    const Sums sums = {t.bare, t.weight, rows[SUM], rows[IN_SIZE], rows[IN_METRIC], t.g[0], t.g[1], t.g[2], t.gaussian,
+                       g.weight, g.weight * w.growth};
     if (!s.interpolate && !s.parts_mixed) {
         const bool sized = parts & SIZE || (SHAPE == GAUSS && parts & CELL);
         return sized ? add_lanes_slopes<T, SHAPE, true>(s, g, cell, b, sums, from, to)
@@ -192,6 +194,23 @@ void spread_slopes(const Wanted &wanted, const GrainWanted &w, const Turn &turn,
     }
 }
 
+// The distances of a group, for a shape that is a Gaussian of them; false where all of them are out of its reach.
+template <Shape SHAPE> OUTLINE bool find_near(const Grain &g, const double *cell, const Block &b, double *distances, int from) {
+    double nearest = INFINITY;
+#pragma omp simd reduction(min : nearest)
+    for (int i = from; i < from + GROUP; i++) {
+        distances[i] = distance_of<SHAPE>(g, lane_at(cell, b.x[i], b.y[i], b.z[i]));
+        nearest = std::min(nearest, distances[i]);
+    }
+    return nearest < g.reach;
+}
+
+// Distances become squared lattice factors.
+template <class T, Shape SHAPE> OUTLINE void find_gaussians(const Grain &g, double *values, int from, int to) {
+#pragma omp simd
+    for (int i = from; i < to; i++) values[i] = squared_at<T, SHAPE>(g, values[i]);
+}
+
 // All orientations of one wave.
 template <class T, Shape SHAPE>
 void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, const Rows &rows) {
@@ -205,17 +224,15 @@ void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, con
         int64_t number = 0;
         for_orientations(s, g, 0, false, [&](const double *cell, double) {
             const Turn turn = turn_of(s, g, wanted, w, cell, number++);
-            for (int from = 0, step = TAILS ? b.lanes : GROUP; from < b.lanes; from += step) {
-                if (!TAILS) {
-                    double nearest = INFINITY;
-#pragma omp simd reduction(min : nearest)
-                    for (int i = from; i < from + GROUP; i++) {
-                        nearest = std::min(nearest, distance_of<SHAPE>(g, lane_at(cell, b.x[i], b.y[i], b.z[i])));
-                    }
-                    if (!(nearest < g.reach)) continue;
+            // Runs of groups that are not too far from all nodes.
+            for (int from = 0, to; from < b.lanes; from = to + GROUP) {
+                for (to = TAILS ? b.lanes : from; to < b.lanes; to += GROUP) {
+                    if (!find_near<SHAPE>(g, cell, b, t.gaussian, to)) break;
                 }
-                add_slopes<T, SHAPE>(s, g, w, wanted.parts, cell, b, t, own, from, from + step);
-                spread_slopes(wanted, w, turn, b, t, own, from, from + step);
+                if (to == from) continue;
+                if (!TAILS) find_gaussians<T, SHAPE>(g, t.gaussian, from, to);
+                add_slopes<T, SHAPE>(s, g, w, wanted.parts, cell, b, t, own, from, to);
+                spread_slopes(wanted, w, turn, b, t, own, from, to);
             }
         });
     }

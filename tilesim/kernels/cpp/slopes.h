@@ -8,6 +8,8 @@ constexpr int METRIC = 6;  // of a* with a*, b* with b*, c* with c*, then b* c*,
 
 // A call within a loop over lanes would keep that from being vectorized, and these are long.
 #define INLINE inline __attribute__((always_inline))
+// Unrolled into the loops around it, a loop over a group would not be vectorized either.
+#define OUTLINE __attribute__((noinline))
 
 template <class T> struct Evaluation {
     T value, slope[3], size[SIZES];
@@ -93,15 +95,15 @@ INLINE void gauss_hkl_slopes(const Grain &g, const Lane &p, double value, Evalua
 }
 
 // Type of an evaluation's numbers: as `Squared` has it.
-template <class T, Shape SHAPE> INLINE Evaluation<Squared<T, SHAPE>> evaluate(const Grain &g, const Lane &p) {
+// gaussian  the squared lattice factor, where the shape is one: found in a loop of its own, as the choice whether it is
+//           zero would become a branch around all that follows
+template <class T, Shape SHAPE>
+INLINE Evaluation<Squared<T, SHAPE>> evaluate(const Grain &g, const Lane &p, double gaussian) {
     Evaluation<Squared<T, SHAPE>> e = {};
     if constexpr (SHAPE == SQUARE) square_slopes<T>(g, p, e);
     else if constexpr (SHAPE == ROUND) round_slopes<T>(g, p, e);
-    else {
-        e.value = lattice_squared<T, SHAPE>(g, p);
-        if constexpr (SHAPE == GAUSS) gauss_slopes(g, p, e.value, e);
-        else gauss_hkl_slopes(g, p, e.value, e);
-    }
+    else if constexpr (SHAPE == GAUSS) e.value = gaussian, gauss_slopes(g, p, gaussian, e);
+    else e.value = gaussian, gauss_hkl_slopes(g, p, gaussian, e);
     return e;
 }
 
