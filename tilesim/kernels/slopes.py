@@ -23,14 +23,16 @@ SHARED = {
     "wavelength": 1, "turn": 3, "kahn": 1, "axis": 3, "radius": 1, "centre": 3, "bent_fast": 3, "bent_slow": 3,
 }  # fmt: skip
 """Rows of a pixel and how many they are, as `SharedRow` of cpp/adjoint.h."""
-OF_CRYSTAL = {"sum": 1, "cell": 9, "size": 6, "metric": 6, "start": 1, "step": 1, "angles": 3}
+OF_CRYSTAL = {"sum": 1, "cell": 9, "size": 6, "start": 1, "step": 1, "angles": 3}
 """Rows of each crystal, as `CrystalRow` of cpp/gradient.cpp; last of all comes that of the amorphous background."""
 PARTS = {
-    1: tuple(SHARED)[2:],
-    2: ("cell", "metric"),
+    1: ("origin", "fast", "slow", "normal", "depth", "absorbed", "radius", "centre", "bent_fast", "bent_slow"),
+    2: ("cell",),
     4: ("size",),
     8: ("start", "step"),
     16: ("angles",),
+    32: ("wavelength", "turn"),
+    64: ("kahn", "axis"),
 }
 """Rows by the bit that asks for them, as `Part` of cpp/gradient.cpp; the others are always there."""
 

@@ -13,10 +13,11 @@
 #include "slopes.h"
 
 // Bits of `Wanted::parts`.
-enum Part { GEOMETRY = 1, CELL = 2, SIZE = 4, SPINDLE = 8, SPREAD = 16 };
+enum Part { PANEL = 1, CELL = 2, SIZE = 4, SPINDLE = 8, SPREAD = 16, WAVE = 32, POLAR = 64 };
+constexpr int GEOMETRY = PANEL | WAVE | POLAR, VECTORS = PANEL | WAVE;  // what is not of crystals; what follows q
 // Rows of one crystal.
-enum CrystalRow { SUM, IN_CELL, IN_SIZE = IN_CELL + 9, IN_METRIC = IN_SIZE + SIZES, START = IN_METRIC + METRIC, STEP,
-                  ANGLES, CRYSTAL_ROWS = ANGLES + 3 };
+enum CrystalRow { SUM, IN_CELL, IN_SIZE = IN_CELL + 9, START = IN_SIZE + SIZES, STEP, ANGLES,
+                  CRYSTAL_ROWS = ANGLES + 3 };
 
 extern "C" {
 
@@ -43,11 +44,12 @@ namespace {
 struct Slopes {
     alignas(64) double g[3][LANES], bare[LANES], y[3][LANES];       // slopes with h, k, l; of one wave
     alignas(64) double gaussian[LANES];                             // squared lattice factor, of shapes that are one
+    alignas(64) double due[LANES];                                  // all factors of a term of one grain
     alignas(64) double weight[LANES], open[LANES];                  // all factors of a term; without capture, polarisation
     alignas(64) double amplitude[3][LANES];
     alignas(64) double photons[LANES], uncaptured[LANES], unpolarized[LANES], all_unpolarized[LANES], dim[LANES];
     alignas(64) double uncaptured_layer[LANES], omega_total[LANES], wet[LANES];
-    alignas(64) int64_t settled_at[LANES];                          // ray x sources + source of the polarisation in use
+    alignas(64) double settled_at[LANES];                           // ray x sources + source of the polarisation in use
     Place place;
 };
 
@@ -62,7 +64,7 @@ inline void times(const double *m, const double *v, double *to) {
     for (int i = 0; i < 3; i++) to[i] = dot(m + 3 * i, v[0], v[1], v[2]);
 }
 
-Turn turn_of(const Setup &, const Grain &g, const Wanted &wanted, const GrainWanted &w, const double *cell, int64_t number) {
+Turn turn_of(const Grain &g, const Wanted &wanted, const GrainWanted &w, const double *cell, int64_t number) {
     Turn t;
     const int64_t step = number / g.domains, domain = number % g.domains;
     const double *mosaic = g.mosaic + MATRIX * (step * g.next_step + domain), *spindle = w.spindle + MATRIX * step;
@@ -86,86 +88,95 @@ Turn turn_of(const Setup &, const Grain &g, const Wanted &wanted, const GrainWan
 
 // Where the slopes of one orientation go.
 struct Sums {
-    double *bare, *weight, *sum, *size, *metric, *gh, *gk, *gl;
-    const double *gaussian;
-    double share, growth;  // weight of the grain, and that times its growth
+    double *sum, *cell, *size, *gh, *gk, *gl;
+    const double *due, *gaussian, *whole;
+    double growth;
 };
 
+// Add slopes with h, k, l times a vector of the crystal, 1/m, to the slopes with the cell.
+INLINE void add_cell(double *e, double gh, double gk, double gl, double x, double y, double z) {
+    e[0] += gh * x, e[LANES] += gh * y, e[2 * LANES] += gh * z;
+    e[3 * LANES] += gk * x, e[4 * LANES] += gk * y, e[5 * LANES] += gk * z;
+    e[6 * LANES] += gl * x, e[7 * LANES] += gl * y, e[8 * LANES] += gl * z;
+}
+
+// The scattering vector as the crystal without its rotations has it.
+INLINE void add_turned(const double *m, const Block &b, double *e, double gh, double gk, double gl, int i) {
+    const double x = b.x[i], y = b.y[i], z = b.z[i];
+    add_cell(e, gh, gk, gl, m[0] * x + m[3] * y + m[6] * z, m[1] * x + m[4] * y + m[7] * z, m[2] * x + m[5] * y + m[8] * z);
+}
+
 // One lane, whose squared structure factor is given; the squared lattice factor.
-template <class T, Shape SHAPE, bool SIZED>
-INLINE double add_lane(const Grain &g, const Lane &p, double squared, const Sums &to, int i) {
+template <class T, Shape SHAPE, bool CELL, bool SIZED>
+INLINE double add_lane(const Grain &g, const Block &b, const Lane &p, double squared, const Sums &to, int i) {
     const auto e = evaluate<T, SHAPE>(g, p, to.gaussian[i]);
-    const double value = squared * double(e.value) * to.share, due = squared * to.weight[i];
-    to.bare[i] += value, to.sum[i] += value * to.weight[i];
-    const double share = due * to.share, sized = due * to.growth;
-    to.gh[i] = double(e.slope[0]) * share, to.gk[i] = double(e.slope[1]) * share, to.gl[i] = double(e.slope[2]) * share;
+    to.sum[i] += squared * double(e.value);
+    const double due = squared * to.due[i];
+    const double gh = double(e.slope[0]) * due, gk = double(e.slope[1]) * due, gl = double(e.slope[2]) * due;
+    to.gh[i] = gh, to.gk[i] = gk, to.gl[i] = gl;
+    if constexpr (CELL && SHAPE == GAUSS) {
+        // Its distances are those of reciprocal space: with s - s0 the slope g of the node's s0 = h0 a* + k0 b* + l0 c*.
+        const double *a = g.reciprocal, h = 1e10 * p.h0, k = 1e10 * p.k0, l = 1e10 * p.l0;
+        add_cell(to.cell + i, gh, gk, gl, h * a[0] + k * a[3] + l * a[6], h * a[1] + k * a[4] + l * a[7],
+                 h * a[2] + k * a[5] + l * a[8]);
+    } else if constexpr (CELL) {
+        add_turned(to.whole, b, to.cell + i, gh, gk, gl, i);
+    }
     if constexpr (SIZED) {
         double *size = to.size + i;
+        const double sized = due * to.growth;
         size[0] += double(e.size[0]) * sized, size[LANES] += double(e.size[1]) * sized;
         size[2 * LANES] += double(e.size[2]) * sized;
         if constexpr (SHAPE == GAUSS_HKL) {
             size[3 * LANES] += e.size[3] * sized, size[4 * LANES] += e.size[4] * sized, size[5 * LANES] += e.size[5] * sized;
         }
-        if constexpr (SHAPE == GAUSS) {
-            double *metric = to.metric + i;
-            metric[0] += e.metric[0] * share, metric[LANES] += e.metric[1] * share, metric[2 * LANES] += e.metric[2] * share;
-            metric[3 * LANES] += e.metric[3] * share, metric[4 * LANES] += e.metric[4] * share;
-            metric[5 * LANES] += e.metric[5] * share;
-        }
     }
     return double(e.value);
 }
 
-template <class T, Shape SHAPE, bool SIZED>
+template <class T, Shape SHAPE, bool CELL, bool SIZED>
 OUTLINE void add_lanes_slopes(const Setup &s, const Grain &g, const double *cell, const Block &b, const Sums &sums, int from, int to) {
     const T *squares = squares_of<T>(s, b);
     const Sums here = sums;
 #pragma omp simd
     for (int i = from; i < to; i++) {
         const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-        add_lane<T, SHAPE, SIZED>(g, p, double(nearest_squared<T>(s, squares, p)), here, i);
+        add_lane<T, SHAPE, CELL, SIZED>(g, b, p, double(nearest_squared<T>(s, squares, p)), here, i);
     }
 }
 
-// The slopes with h, k, l of some lanes, and what does not go on from them.
-template <class T, Shape SHAPE>
-void add_slopes(const Setup &s, const Grain &g, const GrainWanted &w, int64_t parts, const double *cell, Block &b, Slopes &t,
-                const Rows &rows, int from, int to) {
-    const Sums sums = {t.bare, t.weight, rows[SUM], rows[IN_SIZE], rows[IN_METRIC], t.g[0], t.g[1], t.g[2], t.gaussian,
-                       g.weight, g.weight * w.growth};
-    if (!s.interpolate && !s.parts_mixed) {
-        const bool sized = parts & SIZE || (SHAPE == GAUSS && parts & CELL);
-        return sized ? add_lanes_slopes<T, SHAPE, true>(s, g, cell, b, sums, from, to)
-                     : add_lanes_slopes<T, SHAPE, false>(s, g, cell, b, sums, from, to);
-    }
+// The same where amplitudes are not those of the nearest node in a table: they have slopes with h, k, l, too.
+template <class T, Shape SHAPE, bool CELL, bool SIZED>
+OUTLINE void add_lanes_found(const Setup &s, const Grain &g, const double *cell, Block &b, const Sums &sums, Slopes &t, int from,
+                             int to) {
     double *const slopes[3] = {t.amplitude[0], t.amplitude[1], t.amplitude[2]};
     for (int i = from; i < to; i += GROUP) {
         s.interpolate ? interpolate_slopes<T>(s, cell, b, slopes, i) : mix<T>(s, cell, b, i);
     }
     for (int i = from; i < to; i++) {
         const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-        const double value = add_lane<T, SHAPE, true>(g, p, b.amplitude[i], sums, i) * g.weight * t.weight[i];
-        for (int axis = 0; s.interpolate && axis < 3; axis++) t.g[axis][i] += t.amplitude[axis][i] * value;
+        const double value = add_lane<T, SHAPE, CELL, SIZED>(g, b, p, b.amplitude[i], sums, i) * t.due[i];
+        if (!s.interpolate) continue;
+        const double gh = t.amplitude[0][i] * value, gk = t.amplitude[1][i] * value, gl = t.amplitude[2][i] * value;
+        t.g[0][i] += gh, t.g[1][i] += gk, t.g[2][i] += gl;
+        if constexpr (CELL) add_turned(sums.whole, b, sums.cell + i, gh, gk, gl, i);
     }
 }
 
-// What follows from the slopes of some lanes.
+// The slopes of some lanes: those with h, k, l, and what follows from one evaluation alone.
+template <class T, Shape SHAPE, bool CELL, bool SIZED>
+void add_slopes(const Setup &s, const Grain &g, const GrainWanted &w, const Turn &turn, Block &b, Slopes &t, const Rows &rows,
+                int from, int to) {
+    const Sums sums = {b.sum, rows[IN_CELL], rows[IN_SIZE], t.g[0], t.g[1], t.g[2], t.due, t.gaussian, turn.whole, w.growth};
+    s.interpolate || s.parts_mixed ? add_lanes_found<T, SHAPE, CELL, SIZED>(s, g, turn.cell, b, sums, t, from, to)
+                                   : add_lanes_slopes<T, SHAPE, CELL, SIZED>(s, g, turn.cell, b, sums, from, to);
+}
+
+// What follows from the slopes of some lanes with h, k, l.
 void spread_slopes(const Wanted &wanted, const GrainWanted &w, const Turn &turn, const Block &b, Slopes &t, const Rows &rows,
                    int from, int to) {
     const double *gh = t.g[0], *gk = t.g[1], *gl = t.g[2];
-    if (wanted.parts & CELL) {
-        const double *m = turn.whole;
-        double *e = rows[IN_CELL];
-#pragma omp simd
-        for (int i = from; i < to; i++) {
-            const double x = m[0] * b.x[i] + m[3] * b.y[i] + m[6] * b.z[i], y = m[1] * b.x[i] + m[4] * b.y[i] + m[7] * b.z[i];
-            const double z = m[2] * b.x[i] + m[5] * b.y[i] + m[8] * b.z[i];
-            e[i] += gh[i] * x, e[LANES + i] += gh[i] * y, e[2 * LANES + i] += gh[i] * z;
-            e[3 * LANES + i] += gk[i] * x, e[4 * LANES + i] += gk[i] * y, e[5 * LANES + i] += gk[i] * z;
-            e[6 * LANES + i] += gl[i] * x, e[7 * LANES + i] += gl[i] * y, e[8 * LANES + i] += gl[i] * z;
-        }
-    }
-    if (wanted.parts & GEOMETRY) {
+    if (wanted.parts & VECTORS) {
         const double *c = turn.cell;
 #pragma omp simd
         for (int i = from; i < to; i++) {
@@ -196,12 +207,14 @@ void spread_slopes(const Wanted &wanted, const GrainWanted &w, const Turn &turn,
 
 // The distances of a group, for a shape that is a Gaussian of them; false where all of them are out of its reach.
 template <Shape SHAPE> OUTLINE bool find_near(const Grain &g, const double *cell, const Block &b, double *distances, int from) {
+    alignas(64) double found[GROUP];
     double nearest = INFINITY;
 #pragma omp simd reduction(min : nearest)
-    for (int i = from; i < from + GROUP; i++) {
-        distances[i] = distance_of<SHAPE>(g, lane_at(cell, b.x[i], b.y[i], b.z[i]));
-        nearest = std::min(nearest, distances[i]);
+    for (int i = 0; i < GROUP; i++) {
+        found[i] = distance_of<SHAPE>(g, lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]));
+        nearest = std::min(nearest, found[i]);
     }
+    std::copy_n(found, GROUP, distances + from);
     return nearest < g.reach;
 }
 
@@ -212,7 +225,7 @@ template <class T, Shape SHAPE> OUTLINE void find_gaussians(const Grain &g, doub
 }
 
 // All orientations of one wave.
-template <class T, Shape SHAPE>
+template <class T, Shape SHAPE, bool CELL, bool SIZED>
 void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, const Rows &rows) {
     constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
     std::fill_n(t.bare, b.lanes, 0.0);
@@ -221,9 +234,12 @@ void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, con
         const Grain &g = s.grains[place];
         const GrainWanted &w = wanted.grains[place];
         const Rows own = {rows[int(SHARED_ROWS + CRYSTAL_ROWS * w.crystal)]};
+        std::fill_n(b.sum, b.lanes, 0.0);
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) t.due[i] = t.weight[i] * g.weight;
         int64_t number = 0;
         for_orientations(s, g, 0, false, [&](const double *cell, double) {
-            const Turn turn = turn_of(s, g, wanted, w, cell, number++);
+            const Turn turn = turn_of(g, wanted, w, cell, number++);
             // Runs of groups that are not too far from all nodes.
             for (int from = 0, to; from < b.lanes; from = to + GROUP) {
                 for (to = TAILS ? b.lanes : from; to < b.lanes; to += GROUP) {
@@ -231,21 +247,29 @@ void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, con
                 }
                 if (to == from) continue;
                 if (!TAILS) find_gaussians<T, SHAPE>(g, t.gaussian, from, to);
-                add_slopes<T, SHAPE>(s, g, w, wanted.parts, cell, b, t, own, from, to);
+                add_slopes<T, SHAPE, CELL, SIZED>(s, g, w, turn, b, t, own, from, to);
                 spread_slopes(wanted, w, turn, b, t, own, from, to);
             }
         });
+        double *sum = own[SUM];
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) t.bare[i] += b.sum[i] * g.weight, sum[i] += b.sum[i] * t.due[i];
     }
 }
 
 using Sweep = void (*)(const Setup &, const Wanted &, Block &, Slopes &, const Rows &);
 
-template <class T> Sweep sweep_of(int64_t shape) {
+template <class T, Shape SHAPE> Sweep sweep_for(int64_t parts) {
+    if (parts & CELL) return parts & SIZE ? sweep_slopes<T, SHAPE, true, true> : sweep_slopes<T, SHAPE, true, false>;
+    return parts & SIZE ? sweep_slopes<T, SHAPE, false, true> : sweep_slopes<T, SHAPE, false, false>;
+}
+
+template <class T> Sweep sweep_of(int64_t shape, int64_t parts) {
     switch (shape) {
-        case SQUARE: return sweep_slopes<T, SQUARE>;
-        case ROUND: return sweep_slopes<T, ROUND>;
-        case GAUSS: return sweep_slopes<T, GAUSS>;
-        default: return sweep_slopes<T, GAUSS_HKL>;
+        case SQUARE: return sweep_for<T, SQUARE>(parts);
+        case ROUND: return sweep_for<T, ROUND>(parts);
+        case GAUSS: return sweep_for<T, GAUSS>(parts);
+        default: return sweep_for<T, GAUSS_HKL>(parts);
     }
 }
 
@@ -253,37 +277,46 @@ template <class T> Sweep sweep_of(int64_t shape) {
 void add_wave(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, Slopes &t, const Rows &rows, int64_t ray, int source) {
     Place &p = t.place;
     polarize(s, b, source);
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        if ((b.polar[i] == 0) & (b.accepted[i] > 0)) t.settled_at[i] = ray * s.sources + source;
+        const bool settles = (b.polar[i] == 0) & (b.accepted[i] > 0);
+        t.settled_at[i] = settles ? double(ray * s.sources + source) : t.settled_at[i];
     }
     settle(b);
     const double *polar = s.oversample_polar ? b.factor : b.polar, *omega = s.oversample_omega ? b.omega : b.first_omega;
     const double weight = s.weights[source] * s.scale, per_metre = 1.0 / s.wavelengths[source];
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         t.open[i] = b.accepted[i] > 0 ? weight * omega[i] : 0.0;
         t.weight[i] = t.open[i] * polar[i] * b.capture[i];
     }
     sweep(s, wanted, b, t, rows);
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         t.photons[i] += t.weight[i] * t.bare[i];
         t.uncaptured[i] += t.open[i] * polar[i] * t.bare[i];
         t.unpolarized[i] = t.open[i] * b.capture[i] * t.bare[i];
         t.all_unpolarized[i] += t.unpolarized[i];
     }
-    if (!(wanted.parts & GEOMETRY)) return;
-    if (s.oversample_polar) polarize_back(s, b, p, rows, source, t.unpolarized);
+    if (wanted.parts & GEOMETRY && s.oversample_polar) polarize_back(s, b, p, rows, source, t.unpolarized);
+    if (!(wanted.parts & VECTORS)) return;
     const double *incident = s.incident + 3 * source;
+    double *wavelength = rows[WAVELENGTH], *turn = rows[TURN];
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        const double y[3] = {t.y[0][i], t.y[1][i], t.y[2][i]};
-        double lever[3];
-        cross(incident, y, lever);
-        rows[WAVELENGTH][i] -= b.x[i] * y[0] + b.y[i] * y[1] + b.z[i] * y[2];
-        for (int j = 0; j < 3; j++) p.d[j][i] += y[j] * per_metre, rows[TURN + j][i] -= lever[j] * per_metre;
+        const double x = t.y[0][i], y = t.y[1][i], z = t.y[2][i];
+        wavelength[i] -= b.x[i] * x + b.y[i] * y + b.z[i] * z;
+        p.d[0][i] += x * per_metre, p.d[1][i] += y * per_metre, p.d[2][i] += z * per_metre;
+        turn[i] -= (incident[1] * z - incident[2] * y) * per_metre;
+        turn[LANES + i] -= (incident[2] * x - incident[0] * z) * per_metre;
+        turn[2 * LANES + i] -= (incident[0] * y - incident[1] * x) * per_metre;
     }
 }
 
-// Go back to a sub-pixel that has been passed.
-void return_to(const Setup &s, Block &b, Place &p, int layer, int sub) {
+// Go from one sub-pixel, with all that has come to depend on it, back to another that has been passed.
+void return_to(const Setup &s, Block &b, Place &p, const Rows &rows, int layer, int sub) {
+    if (p.layer == layer && p.sub == sub) return;
+    place_back(s, b, p, rows);
     aim(s, b, layer, sub, false);
     locate(s, b, layer, sub, p);
 }
@@ -296,14 +329,13 @@ void polar_back(const Setup &s, Block &b, Slopes &t, const Rows &rows, const dou
             const int64_t wave = ray * s.sources + source;
             bool any = false;
             for (int i = 0; i < b.lanes; i++) {
-                const double due = !s.oversample_polar && t.settled_at[i] == wave ? t.all_unpolarized[i] : 0.0;
+                const double due = !s.oversample_polar && t.settled_at[i] == double(wave) ? t.all_unpolarized[i] : 0.0;
                 t.dim[i] = due + (wave == 0 ? wet[i] : 0.0);
                 any |= t.dim[i] != 0;
             }
             if (!any) continue;
-            return_to(s, b, t.place, int(ray / subs), int(ray % subs));
+            return_to(s, b, t.place, rows, int(ray / subs), int(ray % subs));
             polarize_back(s, b, t.place, rows, source, t.dim);
-            place_back(s, b, t.place, rows);
         }
     }
 }
@@ -313,19 +345,23 @@ void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, 
     const bool geometry = wanted.parts & GEOMETRY;
     std::fill_n(rows.data, int64_t(count) * LANES, 0.0);
     for (double *zero : {b.polar, b.absorbed, t.all_unpolarized, t.uncaptured_layer, t.omega_total}) std::fill_n(zero, b.lanes, 0.0);
-    std::fill_n(t.settled_at, b.lanes, int64_t(-1));
+    std::fill_n(t.settled_at, b.lanes, -1.0);
     const int subs = int(s.oversample * s.oversample);
+    const int64_t last = s.layers * subs - 1;
     for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
+        const int layer = int(ray / subs);
         if (ray == 0) std::copy_n(b.omega, b.lanes, b.first_omega);
         if (ray == 0 && s.background > 0) polarize(s, b, 0), std::copy_n(b.factor, b.lanes, b.isotropic);
-        locate(s, b, int(ray / subs), int(ray % subs), t.place);
+        if (geometry) locate(s, b, layer, int(ray % subs), t.place);
         for (double *zero : {t.photons, t.uncaptured}) std::fill_n(zero, b.lanes, 0.0);
         for (int source = 0; source < s.sources; source++) {
             if (scatter(s, b, source)) add_wave(s, wanted, sweep, b, t, rows, ray, source);
         }
+        double *photons = rows[PHOTONS];
+#pragma omp simd
         for (int i = 0; i < b.lanes; i++) {
             const double wet = begins && s.background > 0 ? s.background * b.isotropic[i] * b.first_omega[i] : 0.0;
-            rows[PHOTONS][i] += t.photons[i];
+            photons[i] += t.photons[i];
             b.absorbed[i] += begins ? b.capture[i] : 0.0;
             t.omega_total[i] += s.oversample_omega ? 0.0 : t.photons[i];
             t.uncaptured_layer[i] += s.oversample_thick ? 0.0 : t.uncaptured[i];
@@ -334,23 +370,26 @@ void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, 
         if (!geometry) return;
         if (s.oversample_omega) solid_angle_back(s, b, t.place, t.photons);
         absorb_back(s, b, t.place, rows, t.uncaptured);
-        place_back(s, b, t.place, rows);
-        if (!ends || s.oversample_thick || !s.absorbing) return;
-        return_to(s, b, t.place, int(ray / subs), 0);
-        absorb_back(s, b, t.place, rows, t.uncaptured_layer);
-        place_back(s, b, t.place, rows);
-        std::fill_n(t.uncaptured_layer, b.lanes, 0.0);
+        if (ends && !s.oversample_thick && s.absorbing) {
+            return_to(s, b, t.place, rows, layer, 0);
+            absorb_back(s, b, t.place, rows, t.uncaptured_layer);
+            std::fill_n(t.uncaptured_layer, b.lanes, 0.0);
+        }
+        // The last one is left when all that belongs to the whole pixel has been added: with one ray it is the only one.
+        if (ray < last) place_back(s, b, t.place, rows);
     });
+    double *photons = rows[PHOTONS], *water = rows[WATER];
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         t.wet[i] = s.background > 0 ? s.background * b.first_omega[i] * b.absorbed[i] : 0.0;
-        rows[WATER][i] = s.background > 0 ? t.wet[i] * b.isotropic[i] : 0.0;
-        rows[PHOTONS][i] += rows[WATER][i], t.omega_total[i] += rows[WATER][i];
+        water[i] = s.background > 0 ? t.wet[i] * b.isotropic[i] : 0.0;
+        photons[i] += water[i], t.omega_total[i] += water[i];
     }
     if (!geometry) return;
-    return_to(s, b, t.place, 0, 0);
+    return_to(s, b, t.place, rows, 0, 0);
     solid_angle_back(s, b, t.place, t.omega_total);
-    place_back(s, b, t.place, rows);
     polar_back(s, b, t, rows, t.wet);
+    if (wanted.parts & PANEL) place_back(s, b, t.place, rows);
 }
 
 // One derivative of a block: rows times coefficients, in their order.
@@ -382,7 +421,7 @@ double tilesim_gradient(const Setup *setup, const Wanted *wanted, int64_t n, con
     alignas(64) double one[LANES];
     std::vector<double> data(count * LANES);
     const Rows rows = {data.data()};
-    const Sweep sweep = s.single ? sweep_of<float>(s.shape) : sweep_of<double>(s.shape);
+    const Sweep sweep = s.single ? sweep_of<float>(s.shape, wanted->parts) : sweep_of<double>(s.shape, wanted->parts);
     for (int64_t start = 0; start < n; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, n - start));
         take_pixels(s, block, numbers + start, used, 0);
