@@ -69,14 +69,23 @@ class GradientRunner:
         """Photons (n,) of the rendered pixels of a tile, and their derivatives (numbers, n)."""
         kernel = self._kernel(tile.panel)
         wanted = rendered_pixels(kernel.experiment, tile)
-        found = [kernel.derivatives(wanted[at : at + kernel.block]) for at in range(0, len(wanted), kernel.block)]
-        if not found:
-            return np.zeros(0), np.zeros((sum(one.size for one in self.parameters), 0))
-        return np.concatenate([one for one, _ in found]), np.concatenate([more for _, more in found], axis=1)
+        photons, found = np.empty(len(wanted)), np.empty((sum(one.size for one in self.parameters), len(wanted)))
+        for start in range(0, len(wanted), kernel.block):
+            at = slice(start, start + kernel.block)
+            photons[at], _ = kernel.derivatives(wanted[at], found[:, at])
+        return photons, found
+
+    def normal(self, tile: Tile, data: Any, variance: Any) -> tuple[Array, int]:
+        """The sums of `SlopesKernel.normal` over the rendered pixels of a tile, and how many these are."""
+        kernel = self._kernel(tile.panel)
+        wanted = rendered_pixels(kernel.experiment, tile)
+        return kernel.normal(wanted, self.rendered(tile, data), 1.0 / self.rendered(tile, variance)), len(wanted)
 
     def placed(self, tile: Tile) -> Array:
         """The derivatives (numbers, slow, fast) of a tile; zero outside the region and where masked."""
         _, found = self.pixels(tile)
+        if found[0].size == tile.shape[0] * tile.shape[1]:
+            return found.reshape(-1, *tile.shape)
         image = np.zeros((len(found), *tile.shape))
         within, active = rendered_part(self._kernel(tile.panel).experiment, tile)
         part = image[(slice(None), *within)]
@@ -205,9 +214,9 @@ def normal_equations(
     """
     job, parameters = _ready(_within(experiment, where), wrt, tile, precision)
     parts = _by_tile(job, parameters, _normal, {"data": data, "variance": variance})
-    matrix, vector, chi_squared, pixels = (sum(part[1:], start=part[0]) for part in zip(*parts, strict=True))
+    sums, pixels = (sum(part[1:], start=part[0]) for part in zip(*parts, strict=True))
     names = tuple(one.name for one in parameters for _ in one.value)
-    return NormalEquations(names, matrix, vector, float(chi_squared), int(pixels))
+    return NormalEquations(names, sums[:-1, :-1].copy(), sums[:-1, -1].copy(), float(sums[-1, -1]), int(pixels))
 
 
 def pullback(
@@ -301,14 +310,8 @@ def _by_tile(job: Job, parameters: tuple[Parameter, ...], function: Any, arrays:
     return found
 
 
-def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tuple[Array, Array, float, int]:
-    photons, slopes = runner.pixels(tile)
-    weights = 1.0 / runner.rendered(tile, variance)
-    residuals = runner.rendered(tile, data) - photons
-    weighted = slopes * weights
-    # einsum adds up in one order; a library of linear algebra may not.
-    matrix, vector = np.einsum("in,jn->ij", weighted, slopes), np.einsum("in,n->i", weighted, residuals)
-    return matrix, vector, float(np.sum(residuals * residuals * weights)), len(photons)
+def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tuple[Array, int]:
+    return runner.normal(tile, data, variance)
 
 
 def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:

@@ -105,18 +105,10 @@ def load(name: str = IMAGE) -> ctypes.CDLL:
         raise PlanError(f"cannot load the compiled kernel: {error}; remove it, or use --backend eager") from None
     pointers, count = ctypes.c_void_p, ctypes.c_int64
     if name == GRADIENT:
-        library.tilesim_gradient.restype = ctypes.c_double
-        library.tilesim_gradient.argtypes = [
-            pointers,
-            pointers,
-            count,
-            pointers,
-            count,
-            count,
-            pointers,
-            pointers,
-            pointers,
-        ]
+        pixels = (count, pointers, count, count, pointers, pointers)
+        library.tilesim_gradient.restype = library.tilesim_normal.restype = ctypes.c_double
+        library.tilesim_gradient.argtypes = [pointers, pointers, *pixels, pointers, pointers, count]
+        library.tilesim_normal.argtypes = [pointers, pointers, *pixels, pointers, pointers, pointers]
         return library
     library.tilesim_render.restype = ctypes.c_double
     library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers, count]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 import numpy as np
@@ -16,6 +16,7 @@ from tilesim.kernels.library import GRADIENT, load
 from tilesim.model import Crystal, Experiment, MosaicFrame
 from tilesim.model.vectors import rotate_about
 
+Array = npt.NDArray[np.float64]
 BLOCK = 2**14
 """Pixels per call."""
 SHARED = {
@@ -84,7 +85,7 @@ class SlopesKernel:
 
     block = BLOCK
 
-    def __init__(self, kernel: FusedKernel, table: npt.NDArray[np.float64]) -> None:
+    def __init__(self, kernel: FusedKernel, table: Array) -> None:
         """
         table  coefficients (derivatives, rows) of the rows of a pixel in every derivative
         """
@@ -92,7 +93,7 @@ class SlopesKernel:
         self.experiment, self._kernel, self._library = experiment, kernel, load(GRADIENT)
         self._amorphous = lower_background(experiment)
         # The structs hold addresses only: the arrays live as long as this does.
-        self._table, self._of_background = np.ascontiguousarray(table[:, :-1]), table[:, -1]
+        self._table = _without_zeros(experiment, table)
         found = list(_grains(experiment))
         self._arrays = [array for _, arrays in found for array in arrays.values()]
         self._grains = (_GrainWanted * len(found))()
@@ -103,25 +104,47 @@ class SlopesKernel:
                 setattr(to, name, array.ctypes.data)
         size = ctypes.sizeof(_Wanted) + ctypes.sizeof(_GrainWanted)
         axis = (ctypes.c_double * 3)(*experiment.scan.axis)
-        parts = _parts(experiment, np.any(table, axis=0, keepdims=True)[0])
+        parts = _parts(experiment, np.any(self._table, axis=0))
         self._wanted = _Wanted(size, parts, axis, ctypes.addressof(self._grains))
 
-    def derivatives(self, numbers: Numbers) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Photons (n,) of the pixels with these numbers, and their derivatives (derivatives, n)."""
-        numbers = np.ascontiguousarray(numbers, dtype=np.int64)
-        count, rows = self._table.shape
-        photons, found = np.empty(len(numbers)), np.empty((count, len(numbers)))
-        arrays = (self._table.ctypes.data, photons.ctypes.data, found.ctypes.data)
-        pixels = (len(numbers), numbers.ctypes.data)
-        structures = (self._kernel.address, ctypes.addressof(self._wanted))
-        if self._library.tilesim_gradient(*structures, *pixels, rows, count, *arrays) < 0:
-            raise AssertionError("the structures of slopes.py are not those of cpp/gradient.cpp")
-        if self._amorphous is not None:
-            background = self._amorphous.photons(numbers)
-            photons += background
-            for row in np.flatnonzero(self._of_background):
-                found[row] += self._of_background[row] * background
+    def derivatives(self, numbers: Numbers, into: Array | None = None) -> tuple[Array, Array]:
+        """Photons (n,) of the pixels with these numbers, and their derivatives (derivatives, n).
+
+        into  where to put the derivatives: an array of their shape, each of them contiguous
+        """
+        photons = np.empty(len(numbers))
+        found = np.empty((len(self._table), len(numbers))) if into is None else into
+        stride = found.strides[0] // found.itemsize
+        self._call(self._library.tilesim_gradient, numbers, photons.ctypes.data, found.ctypes.data, stride)
         return photons, found
+
+    def normal(self, numbers: Numbers, data: Array, weights: Array) -> Array:
+        """Sums (derivatives + 1, derivatives + 1) over these pixels of weighted products of derivatives and residuals.
+
+        Residuals, data (n,) minus photons, come last. The order of the sums is that of the pixels.
+        """
+        data, weights = np.ascontiguousarray(data, np.float64), np.ascontiguousarray(weights, np.float64)
+        sums = np.empty((len(self._table) + 1,) * 2)
+        self._call(self._library.tilesim_normal, numbers, data.ctypes.data, weights.ctypes.data, sums.ctypes.data)
+        return sums
+
+    def _call(self, function: Callable[..., float], numbers: Numbers, *results: int) -> None:
+        numbers = np.ascontiguousarray(numbers, dtype=np.int64)
+        background = None if self._amorphous is None else self._amorphous.photons(numbers)
+        structures = (self._kernel.address, ctypes.addressof(self._wanted))
+        count, rows = self._table.shape
+        coefficients = (rows, count, self._table.ctypes.data, None if background is None else background.ctypes.data)
+        if function(*structures, len(numbers), numbers.ctypes.data, *coefficients, *results) < 0:
+            raise AssertionError("the structures of slopes.py are not those of cpp/gradient.cpp")
+
+
+def _without_zeros(experiment: Experiment, table: Array) -> Array:
+    """The coefficients without those of rows that a flat panel does not have."""
+    used = np.array(table)
+    if experiment.detector.panels[0].curved_radius is None:
+        for name in ("radius", "centre", "bent_fast", "bent_slow"):
+            used[:, row_slice(name)] = 0.0
+    return used
 
 
 def _parts(experiment: Experiment, wanted: npt.NDArray[np.bool_]) -> int:

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "adjoint.h"
+#include "contract.h"
 #include "slopes.h"
 
 // Bits of `Wanted::parts`.
@@ -340,10 +340,23 @@ void polar_back(const Setup &s, Block &b, Slopes &t, const Rows &rows, const dou
     }
 }
 
+// Begin the sums of what is asked for: other rows are not read.
+void clear(const Setup &s, int64_t parts, const Rows &rows, int count) {
+    const auto zero = [&](int from, int to) { std::fill_n(rows[from], int64_t(to - from) * LANES, 0.0); };
+    zero(0, parts & GEOMETRY ? (s.curved ? SHARED_ROWS : RADIUS) : ORIGIN);
+    for (int own = SHARED_ROWS; own + CRYSTAL_ROWS <= count; own += CRYSTAL_ROWS) {
+        zero(own, own + IN_CELL);
+        if (parts & CELL) zero(own + IN_CELL, own + IN_SIZE);
+        if (parts & SIZE) zero(own + IN_SIZE, own + START);
+        if (parts & SPINDLE) zero(own + START, own + ANGLES);
+        if (parts & SPREAD) zero(own + ANGLES, own + CRYSTAL_ROWS);
+    }
+}
+
 // The rows of a block.
 void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, Slopes &t, const Rows &rows, int count) {
     const bool geometry = wanted.parts & GEOMETRY;
-    std::fill_n(rows.data, int64_t(count) * LANES, 0.0);
+    clear(s, wanted.parts, rows, count);
     for (double *zero : {b.polar, b.absorbed, t.all_unpolarized, t.uncaptured_layer, t.omega_total}) std::fill_n(zero, b.lanes, 0.0);
     std::fill_n(t.settled_at, b.lanes, -1.0);
     const int subs = int(s.oversample * s.oversample);
@@ -392,45 +405,78 @@ void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, 
     if (wanted.parts & PANEL) place_back(s, b, t.place, rows);
 }
 
-// One derivative of a block: rows times coefficients, in their order.
-void combine(const double *table, const Rows &rows, int count, double *to) {
-    alignas(64) double sum[LANES] = {};
-    for (int row = 0; row < count; row++) {
-        const double factor = table[row], *values = rows[row];
-        if (factor == 0) continue;
-#pragma omp simd
-        for (int i = 0; i < LANES; i++) sum[i] += factor * values[i];
+// Some pixels with these numbers, and how their derivatives are made of their rows, `count` for each, of which the last is the
+// photons of the amorphous background (null: none).
+struct Pixels {
+    int64_t n;
+    const int64_t *numbers;
+    int64_t count, derivatives;
+    const double *table, *background;
+};
+
+// Call `visit` with the table, the rows of every block, its first pixel and how many it has.
+// Negative where the structs are not what this was compiled for, or the number of rows is not.
+template <class Visit> double for_blocks(const Setup &s, const Wanted &wanted, const Pixels &pixels, Visit visit) {
+    if (s.size != int64_t(sizeof(Setup)) || wanted.size != int64_t(sizeof(Wanted) + sizeof(GrainWanted))) return -1.0;
+    if ((pixels.count - 1 - SHARED_ROWS) % CRYSTAL_ROWS) return -1.0;
+    static thread_local Block own_block;
+    static thread_local Slopes own_slopes;
+    Block &block = own_block;
+    Slopes &slopes = own_slopes;
+    Taken taken(s);
+    block.taken = &taken;
+    const Table table(pixels.table, pixels.derivatives, pixels.count);
+    Lines lines(pixels.count);
+    const Rows rows = {lines[0]};
+    const Sweep sweep = s.single ? sweep_of<float>(s.shape, wanted.parts) : sweep_of<double>(s.shape, wanted.parts);
+    for (int64_t start = 0; start < pixels.n; start += LANES) {
+        const int used = int(std::min<int64_t>(LANES, pixels.n - start));
+        take_pixels(s, block, pixels.numbers + start, used, 0);
+        render_slopes(s, wanted, sweep, block, slopes, rows, int(pixels.count - 1));
+        if (pixels.background) std::copy_n(pixels.background + start, used, rows[int(pixels.count - 1)]);
+        visit(table, lines, start, used);
     }
-    std::copy_n(sum, LANES, to);
+    return 0.0;
 }
 
 }  // namespace
 
-// Photons of the `n` pixels with these numbers, and their derivatives (derivatives, n): `table` (derivatives, count)
-// times the rows of a pixel. Negative where the structs are not what this was compiled for, or the number of rows is not.
+// Photons of pixels and their derivatives, which are `stride` from one to the next.
 extern "C" __attribute__((visibility("default")))
 double tilesim_gradient(const Setup *setup, const Wanted *wanted, int64_t n, const int64_t *numbers, int64_t count,
-                        int64_t derivatives, const double *table, double *photons, double *found) {
-    const Setup &s = *setup;
-    if (s.size != int64_t(sizeof(Setup)) || wanted->size != int64_t(sizeof(Wanted) + sizeof(GrainWanted))) return -1.0;
-    if ((count - SHARED_ROWS) % CRYSTAL_ROWS) return -1.0;
-    static thread_local Block block;
-    Taken taken(*setup);
-    block.taken = &taken;
-    static thread_local Slopes slopes;
+                        int64_t derivatives, const double *table, const double *background, double *photons, double *found,
+                        int64_t stride) {
     alignas(64) double one[LANES];
-    std::vector<double> data(count * LANES);
-    const Rows rows = {data.data()};
-    const Sweep sweep = s.single ? sweep_of<float>(s.shape, wanted->parts) : sweep_of<double>(s.shape, wanted->parts);
-    for (int64_t start = 0; start < n; start += LANES) {
-        const int used = int(std::min<int64_t>(LANES, n - start));
-        take_pixels(s, block, numbers + start, used, 0);
-        render_slopes(s, *wanted, sweep, block, slopes, rows, int(count));
-        std::copy_n(rows[PHOTONS], used, photons + start);
+    const Pixels pixels = {n, numbers, count, derivatives, table, background};
+    return for_blocks(*setup, *wanted, pixels, [&](const Table &made, Lines &rows, int64_t start, int used) {
+        for (int i = 0; i < used; i++) photons[start + i] = rows[PHOTONS][i] + rows[count - 1][i];
         for (int64_t number = 0; number < derivatives; number++) {
-            combine(table + number * count, rows, int(count), one);
-            std::copy_n(one, used, found + number * n + start);
+            double *to = found + number * stride + start;
+            made.combine(rows, number, used == LANES ? to : one);
+            if (used < LANES) std::copy_n(one, used, to);
         }
-    }
-    return 0.0;
+    });
+}
+
+// Sums over pixels of weighted products of every two of the derivatives and, last, of the residuals: `data` minus photons.
+extern "C" __attribute__((visibility("default")))
+double tilesim_normal(const Setup *setup, const Wanted *wanted, int64_t n, const int64_t *numbers, int64_t count,
+                      int64_t derivatives, const double *table, const double *background, const double *data,
+                      const double *weights, double *sums) {
+    alignas(64) double weight[LANES];
+    Products products(derivatives + 1);
+    const Pixels pixels = {n, numbers, count, derivatives, table, background};
+    const double status = for_blocks(*setup, *wanted, pixels, [&](const Table &made, Lines &rows, int64_t start, int used) {
+        double *residual = products.values[derivatives];
+        std::fill_n(residual, LANES, 0.0), std::fill_n(weight, LANES, 0.0);
+        std::copy_n(weights + start, used, weight);
+        for (int i = 0; i < used; i++) residual[i] = data[start + i] - (rows[PHOTONS][i] + rows[count - 1][i]);
+        for (int64_t number = 0; number < derivatives; number++) {
+            made.combine(rows, number, products.values[number]);
+            std::fill(products.values[number] + used, products.values[number] + LANES, 0.0);
+        }
+        products.add_block(weight);
+    });
+    products.put(sums);
+    return status;
 }
