@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 Tiling = int | tuple[int, int] | None
+SMALL, LARGE = 2**16, 2**20
+"""Numbers of an array that is taken as it is, and from which on there are large pages for nearly all of it."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class GradientRunner:
         """Photons (n,) of the rendered pixels of a tile, and their derivatives (numbers, n)."""
         kernel = self._kernel(tile.panel)
         wanted = rendered_pixels(kernel.experiment, tile)
-        photons, found = np.empty(len(wanted)), np.empty((sum(one.size for one in self.parameters), len(wanted)))
+        photons, found = np.empty(len(wanted)), _empty(sum(one.size for one in self.parameters), len(wanted))
         for start in range(0, len(wanted), kernel.block):
             at = slice(start, start + kernel.block)
             photons[at], _ = kernel.derivatives(wanted[at], found[:, at])
@@ -318,6 +320,16 @@ def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:
     _, slopes = runner.pixels(tile)
     found: Array = np.einsum("in,n->i", slopes, runner.rendered(tile, cotangent))
     return found
+
+
+def _empty(count: int, n: int) -> Array:
+    """An array (count, n) that is not filled.
+
+    numpy asks the system for large pages where an array has 4 MiB. The derivatives of a tile often have somewhat less, and
+    to have so many small ones of 4 KiB costs more than computing what goes into them; what is not used costs nothing.
+    """
+    size = count * n
+    return np.empty(size if size < SMALL else max(size, LARGE))[:size].reshape(count, n)
 
 
 def _block(plan: TilePlan, lowered: GradientRunner, block_id: tuple[int, ...] = ()) -> Array:
