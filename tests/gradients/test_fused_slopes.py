@@ -55,14 +55,33 @@ def test_every_derivative_is_that_of_the_twin(shape):
     assert {"crystal.rotation", "crystal.cell", "beam.wavelength", "detector.distance"} <= seen
 
 
-def test_a_part_asked_for_alone_is_the_same_to_the_bit():
+@pytest.mark.parametrize("shape", ["square", "gauss"])
+def test_a_part_asked_for_alone_is_the_same_to_the_bit(shape):
+    from experiments import rich
+
+    experiment = rich()
+    experiment = experiment.replace(crystal=experiment.crystal.replace(shape=shape))
+    names = names_of(experiment)
+    every, start = found_by(experiment, names, "mixed")[1], 0
+    for one in parse_parameters(names, experiment):
+        alone = found_by(experiment, [one.name], "mixed")[1]
+        assert alone.tobytes() == every[start : start + one.size].tobytes(), one.name
+        start += one.size
+    assert np.abs(every).max() > 0
+
+
+def test_sums_of_products_are_those_of_the_derivatives():
     from experiments import plain
 
-    experiment = plain(crystal=plain().crystal.replace(shape="gauss"))
-    every = found_by(experiment, names_of(experiment), "mixed")[1]
-    alone = found_by(experiment, ["crystal.rotation"], "mixed")[1]
-    assert np.abs(alone).max() > 0
-    assert alone.tobytes() == every[:3].tobytes()
+    experiment, rng = plain(), np.random.default_rng(5)
+    names, numbers = ["crystal.rotation", "beam.fluence", "detector.distance"], np.arange(3, 640)
+    table = coefficients(experiment, 0, parse_parameters(names, experiment))
+    kernel = SlopesKernel(fused.lower(experiment, "double"), table)
+    photons, found = kernel.derivatives(numbers)
+    data, weights = photons + rng.normal(size=len(numbers)), rng.uniform(0.5, 2.0, len(numbers))
+    every = np.concatenate([found, (data - photons)[None]])
+    assert (np.abs(every).max(axis=1) > 0).all()
+    np.testing.assert_allclose(kernel.normal(numbers, data, weights), (every * weights) @ every.T, rtol=1e-9)
 
 
 def test_derivatives_of_a_pixel_do_not_depend_on_the_list_it_is_in():

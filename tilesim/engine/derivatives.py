@@ -325,8 +325,8 @@ def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:
 def _empty(count: int, n: int) -> Array:
     """An array (count, n) that is not filled.
 
-    numpy asks the system for large pages where an array has 4 MiB. The derivatives of a tile often have somewhat less, and
-    to have so many small ones of 4 KiB costs more than computing what goes into them; what is not used costs nothing.
+    numpy asks the system for large pages where an array has 4 MiB. The derivatives of a tile often have somewhat less,
+    and to be given that in pages of 4 KiB costs more than to compute it. What is beyond is never touched.
     """
     size = count * n
     return np.empty(size if size < SMALL else max(size, LARGE))[:size].reshape(count, n)
