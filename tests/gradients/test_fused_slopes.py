@@ -79,9 +79,11 @@ def test_sums_of_products_are_those_of_the_derivatives():
     kernel = SlopesKernel(fused.lower(experiment, "double"), table)
     photons, found = kernel.derivatives(numbers)
     data, weights = photons + rng.normal(size=len(numbers)), rng.uniform(0.5, 2.0, len(numbers))
-    every = np.concatenate([found, (data - photons)[None]])
+    others = rng.normal(size=(3, len(numbers)))
+    every = np.concatenate([found, others, (data - photons)[None]])
     assert (np.abs(every).max(axis=1) > 0).all()
-    np.testing.assert_allclose(kernel.normal(numbers, data, weights), (every * weights) @ every.T, rtol=1e-9)
+    np.testing.assert_allclose(kernel.normal(numbers, data, weights, others), (every * weights) @ every.T, rtol=1e-9)
+    np.testing.assert_allclose(kernel.pulled_back(numbers, data), found @ data, rtol=1e-9)
 
 
 def test_derivatives_of_a_pixel_do_not_depend_on_the_list_it_is_in():

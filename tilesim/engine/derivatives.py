@@ -83,6 +83,11 @@ class GradientRunner:
         wanted = rendered_pixels(kernel.experiment, tile)
         return kernel.normal(wanted, self.rendered(tile, data), 1.0 / self.rendered(tile, variance)), len(wanted)
 
+    def pulled_back(self, tile: Tile, cotangent: Any) -> Array:
+        """The sums of `SlopesKernel.pulled_back` over the rendered pixels of a tile."""
+        kernel = self._kernel(tile.panel)
+        return kernel.pulled_back(rendered_pixels(kernel.experiment, tile), self.rendered(tile, cotangent))
+
     def placed(self, tile: Tile) -> Array:
         """The derivatives (numbers, slow, fast) of a tile; zero outside the region and where masked."""
         _, found = self.pixels(tile)
@@ -317,9 +322,7 @@ def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tup
 
 
 def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:
-    _, slopes = runner.pixels(tile)
-    found: Array = np.einsum("in,n->i", slopes, runner.rendered(tile, cotangent))
-    return found
+    return runner.pulled_back(tile, cotangent)
 
 
 def _empty(count: int, n: int) -> Array:

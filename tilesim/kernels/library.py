@@ -105,10 +105,13 @@ def load(name: str = IMAGE) -> ctypes.CDLL:
         raise PlanError(f"cannot load the compiled kernel: {error}; remove it, or use --backend eager") from None
     pointers, count = ctypes.c_void_p, ctypes.c_int64
     if name == GRADIENT:
-        pixels = (count, pointers, count, count, pointers, pointers)
-        library.tilesim_gradient.restype = library.tilesim_normal.restype = ctypes.c_double
-        library.tilesim_gradient.argtypes = [pointers, pointers, *pixels, pointers, pointers, count]
-        library.tilesim_normal.argtypes = [pointers, pointers, *pixels, pointers, pointers, pointers]
+        shared = (pointers, pointers, count, pointers, count, count, pointers, pointers)
+        for function, own in (
+            (library.tilesim_gradient, (pointers, pointers, count)),
+            (library.tilesim_normal, (pointers, pointers, count, pointers, pointers)),
+            (library.tilesim_pullback, (pointers, pointers)),
+        ):
+            function.restype, function.argtypes = ctypes.c_double, [*shared, *own]
         return library
     library.tilesim_render.restype = ctypes.c_double
     library.tilesim_render.argtypes = [pointers, count, count, pointers, pointers, count]

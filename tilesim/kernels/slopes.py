@@ -118,14 +118,22 @@ class SlopesKernel:
         self._call(self._library.tilesim_gradient, numbers, photons.ctypes.data, found.ctypes.data, stride)
         return photons, found
 
-    def normal(self, numbers: Numbers, data: Array, weights: Array) -> Array:
-        """Sums (derivatives + 1, derivatives + 1) over these pixels of weighted products of derivatives and residuals.
+    def normal(self, numbers: Numbers, data: Array, weights: Array, others: Array | None = None) -> Array:
+        """Sums (k, k) over these pixels, in their order, of weighted products of every two of k values.
 
-        Residuals, data (n,) minus photons, come last. The order of the sums is that of the pixels.
+        They are the derivatives; `others` (m, n), which follow from no rows; last, residuals: data (n,) minus photons.
         """
         data, weights = np.ascontiguousarray(data, np.float64), np.ascontiguousarray(weights, np.float64)
-        sums = np.empty((len(self._table) + 1,) * 2)
-        self._call(self._library.tilesim_normal, numbers, data.ctypes.data, weights.ctypes.data, sums.ctypes.data)
+        more = np.zeros((0, len(numbers))) if others is None else np.ascontiguousarray(others, np.float64)
+        sums = np.empty((len(self._table) + len(more) + 1,) * 2)
+        measured = (data.ctypes.data, weights.ctypes.data, len(more), more.ctypes.data)
+        self._call(self._library.tilesim_normal, numbers, *measured, sums.ctypes.data)
+        return sums
+
+    def pulled_back(self, numbers: Numbers, cotangent: Array) -> Array:
+        """Sums (derivatives,) over these pixels of the derivatives times a cotangent (n,)."""
+        cotangent, sums = np.ascontiguousarray(cotangent, np.float64), np.empty(len(self._table))
+        self._call(self._library.tilesim_pullback, numbers, cotangent.ctypes.data, sums.ctypes.data)
         return sums
 
     def _call(self, function: Callable[..., float], numbers: Numbers, *results: int) -> None:

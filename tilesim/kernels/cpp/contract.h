@@ -9,6 +9,12 @@
 typedef double Four __attribute__((vector_size(32), may_alias));
 typedef double FourAnywhere __attribute__((vector_size(32), may_alias, aligned(8)));
 
+struct Total {
+    Four lanes = {};
+
+    double sum() const { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); }
+};
+
 // Arrays of a block, of which vectors are taken.
 class Lines {
     struct alignas(64) Line { double lane[LANES]; };
@@ -26,6 +32,9 @@ class Table {
     std::vector<Term> terms;
     std::vector<size_t> ends;
 
+    const Term *begin(int64_t number) const { return terms.data() + (number ? ends[number - 1] : 0); }
+    const Term *end(int64_t number) const { return terms.data() + ends[number]; }
+
 public:
     Table(const double *coefficients, int64_t derivatives, int64_t count) {
         for (int64_t number = 0; number < derivatives; number++) {
@@ -39,10 +48,9 @@ public:
 
     // One derivative of a block: its terms in the order of the rows.
     void combine(Lines &rows, int64_t number, double *to) const {
-        const Term *begin = terms.data() + (number ? ends[number - 1] : 0), *end = terms.data() + ends[number];
         for (int at = 0; at < LANES / 4; at += 4) {
             Four a = {}, b = {}, c = {}, d = {};
-            for (const Term *term = begin; term < end; term++) {
+            for (const Term *term = begin(number); term < end(number); term++) {
                 const Four *values = rows.vectors(term->row) + at;
                 const double factor = term->factor;
                 a += factor * values[0], b += factor * values[1], c += factor * values[2], d += factor * values[3];
@@ -51,13 +59,32 @@ public:
             put[0] = a, put[1] = b, put[2] = c, put[3] = d;
         }
     }
+
+    // Whether any derivative has a row: others hold nothing.
+    bool uses(int64_t row) const {
+        return std::any_of(terms.begin(), terms.end(), [row](const Term &term) { return term.row == row; });
+    }
+
+    // One derivative of a sum over pixels, of whose rows these are the sums.
+    double of_sums(const double *sums, int64_t number) const {
+        double sum = 0;
+        for (const Term *term = begin(number); term < end(number); term++) sum += term->factor * sums[term->row];
+        return sum;
+    }
 };
+
+// Add the weighted values of a block.
+inline void add_weighted(const Four *values, const Four *weights, Total &total) {
+    Four sum = {};
+    for (int at = 0; at < LANES / 4; at++) sum += values[at] * weights[at];
+    total.lanes += sum;
+}
 
 // Sums over pixels of weighted products of every two of some values, block by block.
 class Products {
     static constexpr int DOWN = 2, ACROSS = 4;  // pairs that are summed at a time
     int64_t count, padded;
-    std::vector<Four> totals;
+    std::vector<Total> totals;
     Lines weighted;
 
 public:
@@ -81,8 +108,8 @@ public:
     void put(double *to) const {
         for (int64_t down = 0; down < count; down++) {
             for (int64_t across = down; across < count; across++) {
-                const Four sum = totals[down * padded + across];
-                to[down * count + across] = to[across * count + down] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+                const double sum = totals[down * padded + across].sum();
+                to[down * count + across] = to[across * count + down] = sum;
             }
         }
     }
@@ -98,8 +125,8 @@ private:
             xa += x * a[at], xb += x * b[at], xc += x * c[at], xd += x * d[at];
             ya += y * a[at], yb += y * b[at], yc += y * c[at], yd += y * d[at];
         }
-        Four *upper = totals.data() + down * padded + across, *lower = upper + padded;
-        upper[0] += xa, upper[1] += xb, upper[2] += xc, upper[3] += xd;
-        lower[0] += ya, lower[1] += yb, lower[2] += yc, lower[3] += yd;
+        Total *upper = totals.data() + down * padded + across, *lower = upper + padded;
+        upper[0].lanes += xa, upper[1].lanes += xb, upper[2].lanes += xc, upper[3].lanes += xd;
+        lower[0].lanes += ya, lower[1].lanes += yb, lower[2].lanes += yc, lower[3].lanes += yd;
     }
 };

@@ -458,25 +458,55 @@ double tilesim_gradient(const Setup *setup, const Wanted *wanted, int64_t n, con
     });
 }
 
-// Sums over pixels of weighted products of every two of the derivatives and, last, of the residuals: `data` minus photons.
+// Sums over pixels of weighted products of every two of the derivatives, of some `others` (other_count, n) that are given
+// and, last, of the residuals: `data` minus photons.
 extern "C" __attribute__((visibility("default")))
 double tilesim_normal(const Setup *setup, const Wanted *wanted, int64_t n, const int64_t *numbers, int64_t count,
                       int64_t derivatives, const double *table, const double *background, const double *data,
-                      const double *weights, double *sums) {
+                      const double *weights, int64_t other_count, const double *others, double *sums) {
     alignas(64) double weight[LANES];
-    Products products(derivatives + 1);
+    const int64_t last = derivatives + other_count;
+    Products products(last + 1);
     const Pixels pixels = {n, numbers, count, derivatives, table, background};
     const double status = for_blocks(*setup, *wanted, pixels, [&](const Table &made, Lines &rows, int64_t start, int used) {
-        double *residual = products.values[derivatives];
-        std::fill_n(residual, LANES, 0.0), std::fill_n(weight, LANES, 0.0);
         std::copy_n(weights + start, used, weight);
-        for (int i = 0; i < used; i++) residual[i] = data[start + i] - (rows[PHOTONS][i] + rows[count - 1][i]);
-        for (int64_t number = 0; number < derivatives; number++) {
-            made.combine(rows, number, products.values[number]);
-            std::fill(products.values[number] + used, products.values[number] + LANES, 0.0);
+        for (int64_t number = 0; number < derivatives; number++) made.combine(rows, number, products.values[number]);
+        for (int64_t number = 0; number < other_count; number++) {
+            std::copy_n(others + number * n + start, used, products.values[derivatives + number]);
         }
+        double *residual = products.values[last];
+        for (int i = 0; i < used; i++) residual[i] = data[start + i] - (rows[PHOTONS][i] + rows[count - 1][i]);
+        std::fill(weight + used, weight + LANES, 0.0);
+        for (int64_t row = 0; row <= last; row++) std::fill(products.values[row] + used, products.values[row] + LANES, 0.0);
         products.add_block(weight);
     });
     products.put(sums);
+    return status;
+}
+
+// Sums (derivatives) over pixels of the derivatives times a cotangent (n).
+extern "C" __attribute__((visibility("default")))
+double tilesim_pullback(const Setup *setup, const Wanted *wanted, int64_t n, const int64_t *numbers, int64_t count,
+                        int64_t derivatives, const double *table, const double *background, const double *cotangent,
+                        double *sums) {
+    const Table made(table, derivatives, count);
+    std::vector<int64_t> in_use;
+    for (int64_t row = 0; row < count; row++) {
+        if (made.uses(row)) in_use.push_back(row);
+    }
+    std::vector<Total> totals(count);
+    std::vector<double> of_rows(count);
+    Lines weight(1);
+    const Pixels pixels = {n, numbers, count, derivatives, table, background};
+    const double status = for_blocks(*setup, *wanted, pixels, [&](const Table &, Lines &rows, int64_t start, int used) {
+        std::copy_n(cotangent + start, used, weight[0]);
+        std::fill(weight[0] + used, weight[0] + LANES, 0.0);
+        for (int64_t row : in_use) {
+            std::fill(rows[row] + used, rows[row] + LANES, 0.0);
+            add_weighted(rows.vectors(row), weight.vectors(0), totals[row]);
+        }
+    });
+    for (int64_t row : in_use) of_rows[row] = totals[row].sum();
+    for (int64_t number = 0; number < derivatives; number++) sums[number] = made.of_sums(of_rows.data(), number);
     return status;
 }
