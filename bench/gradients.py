@@ -53,6 +53,7 @@ def ratios(experiment: tilesim.Experiment, repeats: int) -> dict[str, float]:
         works[name] = lambda names=names: tilesim.gradient(experiment, names).compute()
     variance = np.maximum(image, 1.0)
     works["normal equations"] = lambda: tilesim.normal_equations(experiment, image, variance, every)
+    works["pullback"] = lambda: tilesim.pullback(experiment, image, every)
     found = seconds(works, repeats)
     forward = found.pop("image")
     return {"image_ms": 1e3 * forward, **{name: one / forward for name, one in found.items()}}
