@@ -12,8 +12,8 @@ from tilesim.gradients.parameters import parse_parameters
 from tilesim.gradients.twin import jacobian, values_of
 from tilesim.kernels import fused, library
 from tilesim.kernels.slopes import SlopesKernel
-from tilesim.model import MosaicSpread
-from tilesim.model.vectors import IDENTITY
+from tilesim.model import MosaicSpread, Source, StructureFactors
+from tilesim.model.vectors import IDENTITY, unit
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 
@@ -46,6 +46,21 @@ def test_every_derivative_is_that_of_the_twin(shape):
 
     check()
     assert {"crystal.rotation", "crystal.cell", "beam.wavelength", "detector.distance"} <= seen
+
+
+@pytest.mark.parametrize("dmin", [0.0, 4e-10])
+def test_sources_have_polarisations_of_their_own_and_water_their_mean(dmin):
+    sources = (
+        Source((0.0, 0.0, 1.0), 1e-10, 1.5, kahn_factor=0.9),
+        Source(unit((0.02, 0.01, 1.0)), 1.01e-10, 0.5, polarization_axis=unit((0.6, 0.8, 0.0))),
+    )
+    sampling, seen = plain().sampling.replace(oversample=2, dmin=dmin), set()
+    experiment = plain(beam=plain().beam.replace(sources=sources), sampling=sampling, water_size=3e-7)
+    names = ["crystal.rotation", "beam.rotation", "beam.wavelength", "detector.translation", "detector.rotation"]
+    agree(experiment, [*names, "water_size"], seen)
+    dark = experiment.replace(factors=StructureFactors.constant(0.0))
+    agree(dark, ["beam.rotation", "detector.translation"], seen)
+    assert seen == {*names, "water_size"}
 
 
 def test_reciprocal_vectors_that_are_those_of_the_cell_but_for_rounding_are_as_good_as_none_given():

@@ -185,9 +185,10 @@ struct FieldMaps {
 // Back through `polarize` for one source, as P = (1 + c^2 - K ((d.E)^2 - (d.B)^2)) / 2; `unpolarized` is the slope with P.
 inline void polarize_back(const Setup &s, const Block &b, Place &p, const Rows &rows, int source, const double *unpolarized) {
     if (!s.polarizations) return;
-    const double k = s.polarization[0], *incident = s.incident + 3 * source;
-    const Fields f(incident, s.polarization + 1);
-    const FieldMaps maps(f, incident, s.polarization + 1);
+    const double *incident = s.incident + 3 * source, *own = s.polarization + (s.polarizations > 1 ? 4 * source : 0);
+    const double k = own[0];
+    const Fields f(incident, own + 1);
+    const FieldMaps maps(f, incident, own + 1);
     const double *from_beam = maps.turn[0], *from_electric = maps.turn[1], *from_magnetic = maps.turn[2];
     const double *axis_electric = maps.axis[1], *axis_magnetic = maps.axis[2];
     double *kahn = rows[KAHN], *turn = rows[TURN], *axis = rows[AXIS];

@@ -343,13 +343,15 @@ void return_to(const Setup &s, Block &b, Place &p, const Rows &rows, int layer, 
 // What depends on the one polarisation of a pixel, at the sub-pixel of the wave that it is of; and that of the water.
 void polar_back(const Setup &s, Block &b, Slopes &t, const Rows &rows, const double *wet) {
     const int subs = int(s.oversample * s.oversample);
+    const bool several = s.polarizations > 1;  // those of sources: that of the water is their mean
     for (int64_t ray = 0; ray < (s.dmin > 0 ? s.layers * subs : 1); ray++) {
-        for (int source = 0; source < (s.dmin > 0 ? s.sources : 1); source++) {
+        for (int source = 0; source < (s.dmin > 0 || several ? s.sources : 1); source++) {
             const int64_t wave = ray * s.sources + source;
+            const double share = ray ? 0.0 : several ? s.weights[source] / double(s.sources) : source == 0 ? 1.0 : 0.0;
             bool any = false;
             for (int i = 0; i < b.lanes; i++) {
                 const double due = !s.oversample_polar && t.settled_at[i] == double(wave) ? t.all_unpolarized[i] : 0.0;
-                t.dim[i] = due + (wave == 0 ? wet[i] : 0.0);
+                t.dim[i] = due + share * wet[i];
                 any |= t.dim[i] != 0;
             }
             if (!any) continue;
@@ -376,14 +378,14 @@ void clear(const Setup &s, int64_t parts, const Rows &rows, int count) {
 void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, Slopes &t, const Rows &rows, int count) {
     const bool geometry = wanted.parts & GEOMETRY;
     clear(s, wanted.parts, rows, count);
-    for (double *zero : {b.polar, b.absorbed, t.all_unpolarized, t.uncaptured_layer, t.omega_total}) std::fill_n(zero, b.lanes, 0.0);
+    for (double *zero : {b.polar, b.absorbed, b.isotropic, t.all_unpolarized, t.uncaptured_layer, t.omega_total}) std::fill_n(zero, b.lanes, 0.0);
     std::fill_n(t.settled_at, b.lanes, -1.0);
     const int subs = int(s.oversample * s.oversample);
     const int64_t last = s.layers * subs - 1;
     for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
         const int layer = int(ray / subs);
         if (ray == 0) std::copy_n(b.omega, b.lanes, b.first_omega);
-        if (ray == 0 && s.background > 0) polarize(s, b, 0), std::copy_n(b.factor, b.lanes, b.isotropic);
+        if (ray == 0 && s.background > 0) polarize_water(s, b);
         if (geometry) locate(s, b, layer, int(ray % subs), t.place);
         for (double *zero : {t.photons, t.uncaptured}) std::fill_n(zero, b.lanes, 0.0);
         for (int source = 0; source < s.sources; source++) {
