@@ -5,14 +5,15 @@ import pytest
 from experiments import plain, rich
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from varied import PRECISIONS, SHAPES, experiments, found_by, names_of
+from varied import PRECISIONS, SHAPES, changed, experiments, found_by, names_of, tilted
 
 from tilesim.gradients.chain import coefficients
 from tilesim.gradients.parameters import parse_parameters
 from tilesim.gradients.twin import jacobian, values_of
 from tilesim.kernels import fused, library
+from tilesim.kernels.amorphous import lower_background
 from tilesim.kernels.slopes import SlopesKernel
-from tilesim.model import MosaicSpread, Source, StructureFactors
+from tilesim.model import Background, Detector, MosaicSpread, ScatteringCurve, Sensor, Source, StructureFactors
 from tilesim.model.vectors import IDENTITY, unit
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
@@ -61,6 +62,52 @@ def test_sources_have_polarisations_of_their_own_and_water_their_mean(dmin):
     dark = experiment.replace(factors=StructureFactors.constant(0.0))
     agree(dark, ["beam.rotation", "detector.translation"], seen)
     assert seen == {*names, "water_size"}
+
+
+def veiled(radius=None, kahn=0.3, **changes):
+    """A tilted or curved panel with a sensor of two layers, two sources, and a curve that ends on the panel."""
+    sources = (Source((0.0, 0.0, 1.0), 1e-10, 1.5), Source(unit((0.02, 0.01, 1.0)), 1.01e-10, 0.5))
+    beam = plain().beam.replace(sources=sources, size=1e-4, kahn_factor=kahn, polarization_axis=unit((1.0, 0.3, 0.1)))
+    stol = np.array((0.0, 2.0, 3.0, 4.5, 5.5)) * (1e9 if radius else 1e8)  # a curved panel is far from the beam
+    curve = ScatteringCurve(stol, (4.0, 5.0, 9.0, 8.0, 2.0))
+    return plain(
+        beam=beam,
+        detector=Detector([tilted(sensor=Sensor(2, 2e-4, 3e3), curved_radius=radius)]),
+        background=Background(curve, 1e-4, 1000.0, 0.018),
+        sampling=plain().sampling.replace(oversample=2),
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("radius", [None, 0.0613])
+def test_derivatives_of_a_background_are_those_of_the_twin(radius):
+    for one in (veiled(radius), veiled(radius, factors=StructureFactors.constant(0.0))):
+        seen, names = set(), [*names_of(one), "background.thickness"]
+        agree(one, names, seen)
+        assert {name for name in names if not name.startswith(("crystal", "scan"))} - seen == set()
+    polarized = [one.replace(kahn_factor=factor) for one, factor in zip(veiled().beam.sources, (0.2, 0.9), strict=True)]
+    agree(veiled().replace(beam=veiled().beam.replace(sources=polarized)), ["beam.rotation", "detector.distance"], seen)
+
+
+@pytest.mark.parametrize("radius", [None, 0.0613])
+def test_the_twin_has_the_central_differences_of_a_background(radius):
+    dark = veiled(radius, factors=StructureFactors.constant(0.0))
+
+    def image(name, place, by):
+        return lower_background(changed(dark, name, place, by)).photons(np.arange(24 * 24))
+
+    names = [name for name in names_of(dark) if not name.startswith(("crystal", "scan"))]
+    values = values_of(dark, names)
+    for name, slopes in jacobian(dark, values)[1].items():
+        for place, slope in enumerate(slopes.numpy()):
+            largest = np.abs(slope).max()
+            if not largest:
+                continue  # of a curved panel not every number counts
+            step = 1e-6 * image(name, place, 0.0).max() / largest
+            step = min(step, 3e-3 * max(1.0, abs(float(values[name][place]))))
+            far, near, close, high = (image(name, place, times * step) for times in (-2, -1, 1, 2))
+            off = np.abs((8.0 * (close - near) - (high - far)) / (12.0 * step) - slope.ravel()) / largest
+            assert np.mean(off <= 1e-7) > 0.97, f"{name} {place}"  # but where a pixel goes from piece to piece
 
 
 def test_reciprocal_vectors_that_are_those_of_the_cell_but_for_rounding_are_as_good_as_none_given():

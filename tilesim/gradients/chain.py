@@ -35,6 +35,11 @@ class Coefficients:
         part = self.table[:, row_slice(name, crystal)]
         part += np.reshape(values, (-1, part.shape[1])) if np.ndim(values) else values
 
+    def add_scale(self, values: np.ndarray | float) -> None:
+        """Add derivatives (numbers,) of the logarithm of all photons, those of the amorphous background included."""
+        self.add("photons", values)
+        self.table[:, -1] += values
+
 
 def coefficients(experiment: Experiment, panel: int, parameters: Sequence[Parameter]) -> np.ndarray:
     """Coefficients (numbers, rows) of the rows of one panel's pixels in all derivatives, in the parameters' order.
@@ -158,8 +163,7 @@ def _beam(to: Coefficients, one: Parameter) -> None:
         to.add("turn", BASIS)
         to.add("centre", _rotated(np.array(beam.direction)))
     elif one.field == "fluence":
-        to.add("photons", 1.0 / beam.fluence)
-        to.table[:, -1] += 1.0 / beam.fluence
+        to.add_scale(1.0 / beam.fluence)
     else:
         to.add("kahn" if one.field == "kahn_factor" else "axis", np.eye(one.size))
 
@@ -178,7 +182,7 @@ def _detector(to: Coefficients, one: Parameter) -> None:
     elif field == "pixel_size":
         to.add("fast", np.array([panel.fast]) / panel.pixel_size)
         to.add("slow", np.array([panel.slow]) / panel.pixel_size)
-        to.add("photons", 0.0 if to.experiment.sampling.point_pixel else 2.0 / panel.pixel_size)
+        to.add_scale(0.0 if to.experiment.sampling.point_pixel else 2.0 / panel.pixel_size)
     elif field == "curved_radius":
         to.add("radius", 1.0)
     elif panel.sensor is not None:
@@ -197,7 +201,7 @@ def _add_panel(to: Coefficients, **vectors: np.ndarray) -> None:
             to.add(f"bent_{name}", values)
         else:
             closer = closer + values @ np.array(panel.normal if name == "origin" else panel.origin)
-    to.add("photons", np.zeros_like(closer) if to.experiment.sampling.point_pixel else closer / panel.distance)
+    to.add_scale(np.zeros_like(closer) if to.experiment.sampling.point_pixel else closer / panel.distance)
 
 
 def _others(to: Coefficients, one: Parameter) -> None:

@@ -44,8 +44,6 @@ def _check(experiment: Experiment, parameter: Parameter) -> None:
     name = parameter.name
     if parameter.field in SCALES and parameter.value == (0.0,):
         raise InputError(f"derivative with {name} is not computed where it is 0; expected a value above 0")
-    if experiment.background is not None and parameter.part in ("beam", "detector") and parameter.field != "fluence":
-        raise InputError(f"derivative of a background with {name} is not computed; expected background=None")
     if parameter.field in POLARIZATION and any(map(polarized, experiment.beam.sources)):
         raise InputError(f"derivative with {name}: sources have a polarisation of their own; expected that of the beam")
     if name == "beam.wavelength" and experiment.factors.by_energy:

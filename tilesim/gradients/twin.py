@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tilesim.gradients.parameters import Parameter, attenuation_slope, parse_parameters
 from tilesim.gradients.refusals import check_amplitudes, check_differentiable
+from tilesim.gradients.twinbackground import background_photons
 from tilesim.kernels.tables import bordered_parts, channels_of
 from tilesim.kernels.tensors import TensorKernel, lower, pixels_of
 from tilesim.model import AnomalousFactors, Crystal, Experiment, MosaicFrame
@@ -65,18 +66,18 @@ def jacobian(experiment: Experiment, values: Values) -> tuple[Tensor, dict[str, 
 
 def _panel_image(experiment: Experiment, place: int, parameters: tuple[Parameter, ...], values: Values) -> Tensor:
     alone = experiment.of_panel(place)
-    if alone.background is not None:
-        raise NotImplementedError("the twin has no amorphous background")
     lowered = lower(alone, "double")
     # What is added to a field: of panels that share a parameter each may have a value of its own.
     fields: dict[tuple[str, int, str], Tensor] = {}
     for one in parameters:
         for key in ((one.part, n, one.field) for n in one.places):
             fields[key] = fields.get(key, torch.zeros(())) + values[one.name].reshape(-1) - _tensor(one.value)
-    setup = _VariedSetup(alone, place, lowered, fields, values.get("factors")).setup()
+    varied = _VariedSetup(alone, place, lowered, fields, values.get("factors"))
+    setup = varied.setup()
     numbers = np.arange(alone.shape[0] * alone.shape[1])
     values_found, _ = photons(setup, pixels_of(numbers, lowered))
-    return values_found[: len(numbers)].reshape(alone.shape)
+    background = background_photons(alone, setup) * varied.background_scale()
+    return (values_found[: len(numbers)] + background).reshape(alone.shape)
 
 
 class _VariedSetup:
@@ -105,6 +106,13 @@ class _VariedSetup:
 
     def has(self, part: str, field: str, place: int = 0) -> bool:
         return (part, place, field) in self.fields
+
+    def background_scale(self) -> Tensor:
+        """The scale of the amorphous background, relative to that of the experiment."""
+        background, fluence = self.experiment.background, self.experiment.beam.fluence
+        thickness = background.thickness if background is not None else 1.0
+        deeper = self.get("", "background.thickness", thickness) / (thickness or 1.0)
+        return self.get("beam", "fluence", fluence) / fluence * deeper
 
     def setup(self) -> KernelSetup:
         setup, beam = self.lowered.setup, self.experiment.beam

@@ -73,6 +73,17 @@ class _GrainWanted(ctypes.Structure):
     )
 
 
+class _AmorphousStructure(ctypes.Structure):
+    """`Amorphous` of cpp/amorphous.h, field by field."""
+
+    _fields_ = (
+        ("pieces", ctypes.c_int64),
+        ("scale", ctypes.c_double),
+        ("points", ctypes.c_void_p),
+        ("coefficients", ctypes.c_void_p),
+    )
+
+
 class _Wanted(ctypes.Structure):
     """`Wanted` of cpp/gradient.cpp, field by field."""
 
@@ -81,6 +92,7 @@ class _Wanted(ctypes.Structure):
         ("parts", ctypes.c_int64),
         ("axis", ctypes.c_double * 3),
         ("grains", ctypes.c_void_p),
+        ("amorphous", ctypes.c_void_p),
     )
 
 
@@ -109,7 +121,19 @@ class SlopesKernel:
         size = ctypes.sizeof(_Wanted) + ctypes.sizeof(_GrainWanted)
         axis = (ctypes.c_double * 3)(*experiment.scan.axis)
         parts = _parts(experiment, np.any(self._table, axis=0)) | (GIVEN_STAR if _has_given_star(experiment) else 0)
-        self._wanted = _Wanted(size, parts, axis, ctypes.addressof(self._grains))
+        self._wanted = _Wanted(size, parts, axis, ctypes.addressof(self._grains), self._background())
+
+    def _background(self) -> int | None:
+        """Where what the background is made of is."""
+        if self._amorphous is None:
+            return None
+        curve = (self._amorphous.curve.points, self._amorphous.curve.coefficients)
+        points, coefficients = (np.ascontiguousarray(one, np.float64) for one in curve)
+        self._arrays += [points, coefficients]
+        self._curve = _AmorphousStructure(
+            len(points) - 1, self._amorphous.scale, points.ctypes.data, coefficients.ctypes.data
+        )
+        return ctypes.addressof(self._curve)
 
     def derivatives(self, numbers: Numbers, into: Array | None = None) -> tuple[Array, Array]:
         """Photons (n,) of the pixels with these numbers, and their derivatives (derivatives, n).

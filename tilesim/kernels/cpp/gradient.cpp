@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "amorphous.h"
 #include "contract.h"
 #include "slopes.h"
 
@@ -36,6 +37,7 @@ struct Wanted {
     int64_t size, parts;
     double axis[3];  // of the spindle
     const GrainWanted *grains;
+    const Amorphous *amorphous;  // null: there is none
 };
 
 }  // extern "C"
@@ -424,6 +426,7 @@ void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, 
     solid_angle_back(s, b, t.place, t.omega_total);
     polar_back(s, b, t, rows, t.wet);
     if (wanted.parts & PANEL) place_back(s, b, t.place, rows);
+    if (wanted.amorphous) amorphous_back(s, *wanted.amorphous, b, t.place, rows);
 }
 
 // Some pixels with these numbers, and how their derivatives are made of their rows, `count` for each, of which the last is the
