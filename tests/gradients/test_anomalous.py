@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from varied import RNG, SHAPES, TABLE, experiments, names_of, rendered
 
 import tilesim
-from tilesim import AnomalousCurve, AnomalousFactors, ChannelFactors, InputError
+from tilesim import AnomalousCurve, AnomalousFactors, ChannelFactors, InputError, Source
 from tilesim.gradients.twin import jacobian, values_of
 from tilesim.kernels import library
 
@@ -91,6 +91,18 @@ def test_derivatives_with_f_prime_and_f_double_prime(shape, few, monkeypatch):
 
     check()
     assert set(F_NAMES) <= seen
+
+
+def test_f_prime_of_every_channel_is_varied():
+    sources = [Source((0.0, 0.0, 1.0), wave * 1e-10) for wave in (1.01, 1.0)]
+    experiment = plain(factors=ANOMALOUS, beam=plain().beam.replace(sources=sources))
+    start = tilesim.Parameters(experiment, ["factors.f1[Se]"]).start
+    assert start.parameters.labels == ("factors.f1[Se].0", "factors.f1[Se].1")
+    moved = start.moved([0.5, -0.25])
+    found = moved.experiment.factors.curves[0].over([1e-10, 1.01e-10])
+    np.testing.assert_allclose(found.real, moved.values, rtol=1e-12)
+    assert np.abs(moved.values - start.values).min() > 0.1
+    assert moved.experiment.factors.curves[1] == IRON
 
 
 def test_the_twin_has_the_central_difference_of_f_double_prime():

@@ -251,10 +251,16 @@ def _default(one: Parameter) -> Constraint:
     return Positive() if bounded else Free()
 
 
+def _components(one: Parameter) -> tuple[str, ...]:
+    """Names of the numbers of a parameter; f' and f'' are counted by rising wavelength."""
+    listed = tuple(map(str, range(one.size))) if one.part == "factors" else COMPONENTS.get(one.field, AXES)
+    return listed[: one.size]
+
+
 def _varied(one: Parameter, given: Constraint | None, lattice: str | None, experiment: Experiment) -> Varied:
     constraint = given or _default(one)
     matrix, fixed = np.eye(one.size), np.zeros(one.size)
-    parts = COMPONENTS.get(one.field, AXES if one.size == 3 else ())[: one.size] if one.size > 1 else ()
+    parts = _components(one) if one.size > 1 else ()
     if one.part == "crystal" and one.field == "cell":
         system = lattice_system(lattice, one.value)
         matrix, parts = system.matrix, system.labels
