@@ -266,12 +266,14 @@ def _by_tile(job: Job, parameters: tuple[Parameter, ...], function: Any, arrays:
 
 
 def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tuple[Array, int]:
-    data, variance = runner.rendered(tile, data), runner.rendered(tile, variance)
-    where = ~np.isnan(data) & ~np.isnan(variance) & (variance != np.inf)
-    _check(runner, tile, "data", data, where & np.isinf(data), "photons, or NaN where there is no value")
-    _check(runner, tile, "variance", variance, where & (variance <= 0.0), "a number above 0, or NaN or infinity")
-    numbers = runner.numbers(tile)[where]
-    return runner.normal(tile, numbers, data[where], 1.0 / variance[where]), len(numbers)
+    numbers, data, variance = runner.numbers(tile), runner.rendered(tile, data), runner.rendered(tile, variance)
+    counted = np.isfinite(data) & (variance > 0.0) & (variance < np.inf)
+    if not counted.all():
+        where = ~np.isnan(data) & ~np.isnan(variance) & (variance != np.inf)
+        _check(runner, tile, "data", data, where & np.isinf(data), "photons, or NaN where there is no value")
+        _check(runner, tile, "variance", variance, where & (variance <= 0.0), "a number above 0, or NaN or infinity")
+        numbers, data, variance = numbers[counted], data[counted], variance[counted]
+    return runner.normal(tile, numbers, data, 1.0 / variance), len(numbers)
 
 
 def _check(runner: GradientRunner, tile: Tile, name: str, values: Array, wrong: Any, expected: str) -> None:
