@@ -117,7 +117,7 @@ def test_pixels_without_a_value_and_outside_of_shoeboxes_do_not_count(data):
     part = data.copy()
     part[:40] = np.nan
     found = tilesim.refine(start(still(), 0.1, 1), part, VARIED, readout=READOUT)
-    assert found.converged and found.frames[0].pixels == 72 * 112
+    assert found.converged and 72 * 112 - 20 < found.frames[0].pixels < 72 * 112  # 0 0 0 does not count, either
     boxes = tilesim.refine(start(still(), 0.1, 1), data, VARIED, readout=READOUT, shoebox=1).frames[0]
     assert 500 < boxes.pixels < 0.8 * data.size
     assert max(map(abs, deviations(boxes, still()).values())) < 4.5

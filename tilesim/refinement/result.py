@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tilesim.gradients.parametrization import Point
-from tilesim.model import Experiment, Series
+from tilesim.model import Experiment, PixelMask, Series
 from tilesim.refinement.levenberg import Fit, covariances
 from tilesim.refinement.loop import Progress, Step
 from tilesim.refinement.residuals import FitSums
 
-STRONG = 0.9
-"""Correlation that is worth a line."""
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RefinedFrame:
     """With all values found."""
     numbers: tuple[RefinedNumber, ...]
     """What was varied."""
-    correlations: npt.NDArray[np.float64]
+    correlations: Array
     """Correlations (numbers, numbers) of the numbers."""
     chi_squared: float
     """Sum of squared residuals over variances."""
@@ -136,17 +136,21 @@ class Refinement:
         }
 
 
-def refinement_of(progress: Progress) -> Refinement:
-    """The result of a refinement that is done."""
+def refinement_of(progress: Progress, masks: Sequence[PixelMask | None]) -> Refinement:
+    """The result of a refinement that is done, its experiments with these masks."""
     frames: dict[int, RefinedFrame] = {}
     for fit in progress.fits:
         parts = zip(fit.frames, fit.points, fit.sums, covariances(fit), strict=True)
-        frames |= {frame: _refined(fit, point, sums, found) for frame, point, sums, found in parts}
+        frames |= {frame: _refined(fit, point, sums, found, masks[frame]) for frame, point, sums, found in parts}
     return Refinement(tuple(frames[n] for n in sorted(frames)), progress.history)
 
 
 def _refined(
-    fit: Fit, point: Point, sums: FitSums, found: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+    fit: Fit,
+    point: Point,
+    sums: FitSums,
+    found: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]],
+    mask: PixelMask | None,
 ) -> RefinedFrame:
     covariance, determined = found
     parameters = point.parameters
@@ -156,7 +160,7 @@ def _refined(
     numbers = zip(parameters.labels, parameters.units, starts, point.values.tolist(), errors.tolist(), strict=True)
     units = np.where(deviations > 0, 1.0 / np.where(deviations > 0, deviations, 1.0), 0.0) * np.sign(point.scales)
     return RefinedFrame(
-        point.experiment,
+        point.experiment.replace(mask=mask),
         tuple(RefinedNumber(*one) for one in numbers),
         covariance * np.outer(units, units),
         sums.chi_squared,
