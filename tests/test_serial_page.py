@@ -1,16 +1,18 @@
 """The page on serial crystallography: its blocks run as they stand, with fewer shots, and make what they say."""
 
-import os
+import contextlib
 import re
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import tilesim
+from tilesim_cli import program
 
 PAGE = Path(__file__).parents[1] / "docs" / "serial.md"
 SHOTS = 4
@@ -18,18 +20,28 @@ SHOTS = 4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The folder in which the blocks ran."""
+    """The folder in which the blocks ran, in this process, which has imported what eight of them would."""
     pytest.importorskip("xarray")
     made = tmp_path_factory.mktemp("serial")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert [kind for kind, _ in blocks] == ["sh", "sh", "sh", "sh", "sh", "python"]
-    for kind, block in blocks:
-        words = [sys.executable, "-c"] if kind == "python" else ["sh", "-e", "-c"]
-        code = block.replace("shots = 200\n", f"shots = {SHOTS}\n")
-        done = subprocess.run([*words, code], cwd=made, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    with contextlib.chdir(made):
+        for kind, block in blocks:
+            code = block.replace("shots = 200\n", f"shots = {SHOTS}\n")
+            if kind == "python":
+                exec(compile(code, PAGE.name, "exec"), {"__name__": "__main__"})
+            else:
+                obey(code)
     return made
+
+
+def obey(block):
+    """Run lines of a shell: calls of tilesim, which are the last ones, here, all others in a shell."""
+    before, *calls = re.split(r"^tilesim ", block, flags=re.MULTILINE)
+    subprocess.run(["sh", "-e", "-c", before], check=True)
+    for call in calls:
+        done = CliRunner().invoke(program.tilesim, shlex.split(call), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
 
 
 def test_the_shots_are_those_that_were_asked_for(folder):
