@@ -1,18 +1,13 @@
 """The page on serial crystallography: its blocks run as they stand, with fewer shots, and make what they say."""
 
-import contextlib
-import re
-import shlex
-import subprocess
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from pages import blocks_of, obey
 
 import tilesim
-from tilesim_cli import program
 
 PAGE = Path(__file__).parents[1] / "docs" / "serial.md"
 SHOTS = 4
@@ -23,25 +18,10 @@ def folder(tmp_path_factory):
     """The folder in which the blocks ran, in this process, which has imported what eight of them would."""
     pytest.importorskip("xarray")
     made = tmp_path_factory.mktemp("serial")
-    blocks = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = blocks_of(PAGE)
     assert [kind for kind, _ in blocks] == ["sh", "sh", "sh", "sh", "sh", "python"]
-    with contextlib.chdir(made):
-        for kind, block in blocks:
-            code = block.replace("shots = 200\n", f"shots = {SHOTS}\n")
-            if kind == "python":
-                exec(compile(code, PAGE.name, "exec"), {"__name__": "__main__"})
-            else:
-                obey(code)
+    obey([(kind, code.replace("shots = 200\n", f"shots = {SHOTS}\n")) for kind, code in blocks], made)
     return made
-
-
-def obey(block):
-    """Run lines of a shell: calls of tilesim, which are the last ones, here, all others in a shell."""
-    before, *calls = re.split(r"^tilesim ", block, flags=re.MULTILINE)
-    subprocess.run(["sh", "-e", "-c", before], check=True)
-    for call in calls:
-        done = CliRunner().invoke(program.tilesim, shlex.split(call), catch_exceptions=False)
-        assert done.exit_code == 0, done.output
 
 
 def test_the_shots_are_those_that_were_asked_for(folder):
