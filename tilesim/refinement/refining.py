@@ -50,7 +50,18 @@ class Refining:
         varied = [[one.parameter.name, repr(one.constraint), one.labels] for one in self.parameters[0].varied]
         experiments = [one.experiment.digest for one in self.parameters]
         weighting, widths = [self.weighting.readout, self.weighting.robust], [one.width for one in self.stages]
-        about = [self.measured.name, experiments, varied, self.shared, weighting, widths, self.tile, self.precision]
+        over = self.measured.over if isinstance(self.measured.over, float) else self.measured.over.name
+        about = [
+            self.measured.name,
+            over,
+            experiments,
+            varied,
+            self.shared,
+            weighting,
+            widths,
+            self.tile,
+            self.precision,
+        ]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def run(self, engine: Engine, watch: Watch = lambda progress: None, progress: Progress | None = None) -> Refinement:
