@@ -49,7 +49,7 @@ class Refining:
         """SHA-256 that names the path that the refinement takes, but for the measured pixels."""
         varied = [[one.parameter.name, repr(one.constraint), one.labels] for one in self.parameters[0].varied]
         experiments = [one.experiment.digest for one in self.parameters]
-        weighting, widths = [self.weighting.readout, self.weighting.robust], [one.width for one in self.stages]
+        weighting = [self.weighting.readout, self.weighting.robust, [one.width for one in self.stages]]
         over = self.measured.over if isinstance(self.measured.over, float) else self.measured.over.name
         about = [
             self.measured.name,
@@ -58,7 +58,6 @@ class Refining:
             varied,
             self.shared,
             weighting,
-            widths,
             self.tile,
             self.precision,
         ]
