@@ -68,7 +68,7 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
     """
     from tilesim.engine.backend import resolve_backend
     from tilesim.files.inventory import NamedFile, check_files
-    from tilesim.refinement.report import report_lines, warnings_of
+    from tilesim.refinement.report import report_lines
     from tilesim.refinement.state import Kept
     from tilesim.series.launch import connected
     from tilesim_cli.launch import access_of, files_of, telling_when_done, warn
@@ -91,7 +91,7 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
         if loud:
             for line in report_lines(found, numbers):
                 click.echo(line)
-        for line in warnings_of(found):
+        for line in found.warnings:
             warn(line)
         written = _write(found, plan, source, numbers, cluster, options)
         done()

@@ -18,6 +18,7 @@ from tilesim.refinement.loop import Progress, Watch, refine_frames
 from tilesim.refinement.measured import Measured
 from tilesim.refinement.residuals import Weighting, check_counts
 from tilesim.refinement.result import Refinement, refinement_of
+from tilesim.refinement.sampling import undersampled
 from tilesim.refinement.shoeboxes import beside_the_beam, in_shoeboxes
 from tilesim.refinement.stages import Stage, stages_of
 from tilesim.tiling.plan import default_tile
@@ -63,6 +64,12 @@ class Refining:
         ]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to be wary of in the images that are simulated."""
+        found = [undersampled(one.experiment) for one in self.parameters]
+        return tuple(dict.fromkeys(line for line in found if line))
+
     def run(self, engine: Engine, watch: Watch = lambda progress: None, progress: Progress | None = None) -> Refinement:
         """Refine; `watch` is called after every pass over the tiles. Raises InputError, TileError, ClusterError."""
         checked: list[bool] = []
@@ -79,7 +86,7 @@ class Refining:
             return found
 
         done = refine_frames(self.parameters, self.shared, self.stages, sums, self.most_steps, watch, progress)
-        return refinement_of(done, self.masks)
+        return refinement_of(done, self.masks, self.remarks)
 
 
 def refining(

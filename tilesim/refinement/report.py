@@ -37,20 +37,6 @@ def report_lines(found: Refinement, numbers: tuple[int, ...]) -> Iterator[str]:
     yield "converged" if found.converged else f"NOT converged: {_of_frames(found)}"
 
 
-def warnings_of(found: Refinement) -> Iterator[str]:
-    """One line for each thing to be wary of."""
-    if found.undetermined:
-        yield (
-            f"the pixels do not determine {', '.join(found.undetermined)}: other values, together, give the same image"
-        )
-    poor = [frame.chi_squared / max(frame.pixels, 1) for frame in found.frames]
-    if max(poor) > 2.0:
-        yield (
-            f"chi²/pixel is up to {max(poor):.3g}: the model does not describe the pixels within their noise, and "
-            "standard errors are too small"
-        )
-
-
 def _of_frames(found: Refinement) -> str:
     failed = sum(not frame.converged for frame in found.frames)
     return f"{failed} of {counted(len(found.frames), 'frame')}"

@@ -17,6 +17,8 @@ from tilesim.refinement.loop import Progress, Step
 from tilesim.refinement.residuals import FitSums
 
 Array = npt.NDArray[np.float64]
+POOR = 2.0
+"""chi² of a pixel above which a warning is due."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Refinement:
     """Every frame."""
     history: tuple[Step, ...]
     """Every pass over the pixels."""
+    remarks: tuple[str, ...] = ()
+    """What to be wary of in the images themselves."""
 
     @property
     def converged(self) -> bool:
@@ -115,10 +119,26 @@ class Refinement:
         found = (one.name for frame in self.frames for one in frame.numbers if math.isinf(one.error))
         return tuple(dict.fromkeys(found))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each thing to be wary of."""
+        found = list(self.remarks)
+        if self.undetermined:
+            names = ", ".join(self.undetermined)
+            found.append(f"the pixels do not determine {names}: other values, together, give the same image")
+        poor = max(frame.chi_squared / max(frame.pixels, 1) for frame in self.frames)
+        if poor > POOR:
+            found.append(
+                f"chi²/pixel is up to {poor:.3g}: the model does not describe the pixels within their noise, and "
+                "standard errors are too small"
+            )
+        return tuple(found)
+
     def as_plain(self) -> dict[str, Any]:
         """Plain numbers, lists and strings; an infinite error is null."""
         return {
             "converged": self.converged,
+            "warnings": list(self.warnings),
             "frames": [
                 {
                     "converged": frame.converged,
@@ -136,13 +156,13 @@ class Refinement:
         }
 
 
-def refinement_of(progress: Progress, masks: Sequence[PixelMask | None]) -> Refinement:
+def refinement_of(progress: Progress, masks: Sequence[PixelMask | None], remarks: tuple[str, ...] = ()) -> Refinement:
     """The result of a refinement that is done, its experiments with these masks."""
     frames: dict[int, RefinedFrame] = {}
     for fit in progress.fits:
         parts = zip(fit.frames, fit.points, fit.sums, covariances(fit), strict=True)
         frames |= {frame: _refined(fit, point, sums, found, masks[frame]) for frame, point, sums, found in parts}
-    return Refinement(tuple(frames[n] for n in sorted(frames)), progress.history)
+    return Refinement(tuple(frames[n] for n in sorted(frames)), progress.history, remarks)
 
 
 def _refined(
