@@ -81,21 +81,25 @@ def peak_mb() -> float:
 def ratios(experiment: tilesim.Experiment, repeats: int) -> dict[str, float]:
     """Milliseconds of the image, and how many times that each kind of derivative takes."""
     image = tilesim.simulate_now(experiment)
-    forward = seconds(lambda: tilesim.simulate(experiment).compute(), repeats)
-    found = {"image_ms": 1e3 * forward}
+    works: dict[str, Callable[[], object]] = {"image": lambda: tilesim.simulate(experiment).compute()}
     for name, names in {"all": EVERY, **GROUPS}.items():
-        found[name] = seconds(lambda names=names: tilesim.gradient(experiment, names).compute(), repeats) / forward
-    sums = seconds(lambda: tilesim.normal_equations(experiment, image, np.maximum(image, 1.0), EVERY), repeats)
+        works[name] = lambda names=names: tilesim.gradient(experiment, names).compute()
+    variance = np.maximum(image, 1.0)
+    works["normal equations"] = lambda: tilesim.normal_equations(experiment, image, variance, EVERY)
+    works["pullback"] = lambda: tilesim.pullback(experiment, image, EVERY)
     listed = experiment.replace(factors=AMPLITUDES)
-    factors = seconds(lambda: tilesim.pullback(listed, image, "factors"), repeats)
-    return {**found, "normal equations": sums / forward, "factors": factors / forward}
+    works["factors"] = lambda: tilesim.pullback(listed, image, "factors")
+    found = seconds(works, repeats)
+    forward = found.pop("image")
+    return {"image_ms": 1e3 * forward, **{name: one / forward for name, one in found.items()}}
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """CPU time, the best of some."""
-    times = []
+def seconds(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """CPU times, the best of some rounds; each does everything once, so that a busy machine slows all of them alike."""
+    best = dict.fromkeys(works, np.inf)
     for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
+        for name, work in works.items():
+            start = time.process_time()
+            work()
+            best[name] = min(best[name], time.process_time() - start)
+    return best

@@ -26,6 +26,7 @@ from tilesim.model import (
     Source,
     StructureFactors,
 )
+from tilesim.model.source import polarized
 from tilesim.model.vectors import unit
 from tilesim.physics.intensity import photons, sweep
 from tilesim.physics.lattice import miller_indices, nearest_node
@@ -48,7 +49,8 @@ def names_of(experiment):
     crystal, panel = experiment.crystal, experiment.detector.panels[0]
     names += ["crystal.mosaic_spread.sigma"] if crystal.mosaic_spread else []
     names += ["crystal.cells_off_diagonal"] if crystal.shape.in_hkl else []
-    names += ["beam.kahn_factor", "beam.polarization_axis"] if experiment.beam.kahn_factor is not None else []
+    if experiment.beam.kahn_factor is not None and not any(map(polarized, experiment.beam.sources)):
+        names += ["beam.kahn_factor", "beam.polarization_axis"]
     names += ["detector.sensor.layer_thickness", "detector.sensor.attenuation"] if panel.sensor else []
     names += ["detector.curved_radius"] if panel.curved_radius else []
     names += ["water_size"] if experiment.water_size else []
@@ -87,6 +89,9 @@ def experiments(draw, shape):
     aside = tuple(unit((0.004, -0.003, 1.0)))
     sources = (Source((0.0, 0.0, 1.0), 1e-10, 1.5), Source(aside, 1.01e-10, 0.5)) if several else ()
     kahn = draw(st.sampled_from([None, 0.0, 0.7]))
+    if several and kahn and draw(st.booleans()):
+        own = {"kahn_factor": 0.4}, {"polarization_axis": unit((0.2, 1.0, 0.0))}
+        sources = tuple(one.replace(**field) for one, field in zip(sources, own, strict=True))
     beam = Beam((0.0, 0.0, 1.0), 1e-10, 1e24, unit((1.0, 0.3, 0.0)), kahn, sources)
     sensor = draw(st.sampled_from([None, Sensor(2, 2e-4, 3e3), Sensor(1, 4.5e-4, material="Si")]))
     sensor = sensor if sensor is None or sensor.attenuation else sensor.replace(attenuation=2e3, material=None)

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tilesim.engine.derivatives import pullback
+from tilesim.engine.derivatives import FACTORS, pullback
 from tilesim.engine.lazy import simulate as simulate_lazily
 from tilesim.errors import InputError
 from tilesim.gradients.changed import checked, with_values
 from tilesim.gradients.parameters import parse_parameters
-from tilesim.gradients.refusals import check_differentiable
+from tilesim.gradients.refusals import check_amplitudes, check_differentiable
 from tilesim.gradients.shifted import tangent
 from tilesim.model import Experiment
 from tilesim.model.checks import shown
@@ -44,6 +44,7 @@ def simulate(
     parameters : mapping of str to Tensor
         Values by name (docs/gradients.md lists the names), of the shape (numbers,), or () of one number, float64 or
         float32. Derivatives have the type of the tensor; float64 is advised. What is not a tensor is a constant.
+        "factors" are the amplitudes of all reflections, of the shape of `experiment.factors.grid`.
     experiment : Experiment
         What the image is of. Rotations, strains and shifts count from it, whatever their values are.
     tile : int or (int, int), optional
@@ -79,12 +80,27 @@ def simulate(
     for name, tensor in tensors.items():
         if tensor.dtype not in FLOATS:
             raise InputError(f"parameter {name} is a tensor of {tensor.dtype}; expected float64 or float32")
-    parsed = parse_parameters(parameters, experiment) if parameters else ()
+    named = [name for name in parameters if name != FACTORS]
+    parsed = parse_parameters(named, experiment) if named else ()
     check_differentiable(experiment, parsed)
     constants = {one.name: checked(one, parameters[one.name]) for one in parsed if one.name not in tensors}
+    if FACTORS in parameters:
+        check_amplitudes(experiment)
+        experiment = experiment if FACTORS in tensors else _with_amplitudes(experiment, parameters[FACTORS])
     call = _Simulation(experiment, tuple(tensors), constants, tile, precision)
     image: Tensor = _Simulated.apply(call, *tensors.values())
     return image
+
+
+def _with_amplitudes(experiment: Experiment, values: Any) -> Experiment:
+    """The experiment with other amplitudes of the reflections of its table. Raises InputError."""
+    grid, factors = np.asarray(values, np.float64), experiment.factors
+    if grid.shape != factors.grid.shape or not np.isfinite(grid).all():
+        raise InputError(
+            f"parameter {FACTORS} has the shape {grid.shape}; expected finite numbers of the shape of "
+            f"experiment.factors.grid, {factors.grid.shape}"
+        )
+    return experiment.replace(factors=factors.replace(grid=grid))
 
 
 @dataclass(frozen=True)
@@ -98,20 +114,27 @@ class _Simulation:
     tile: int | tuple[int, int] | None
     precision: str
 
-    def values(self, tensors: Sequence[Tensor]) -> dict[str, Any]:
+    def at(self, tensors: Sequence[Tensor]) -> tuple[Experiment, dict[str, Any]]:
+        """The experiment with the amplitudes, and the values of all other parameters."""
         arrays = [tensor.detach().cpu().numpy().astype(np.float64) for tensor in tensors]
-        return {**self.constants, **dict(zip(self.names, arrays, strict=True))}
+        values, experiment = {**self.constants, **dict(zip(self.names, arrays, strict=True))}, self.experiment
+        if FACTORS in values:
+            experiment = _with_amplitudes(experiment, values.pop(FACTORS))
+        return experiment, values
 
     def image(self, tensors: Sequence[Tensor]) -> Tensor:
-        experiment = with_values(self.experiment, self.values(tensors))
-        lazy = simulate_lazily(experiment, self.tile, self.precision, "cpu", "fused")
+        lazy = simulate_lazily(with_values(*self.at(tensors)), self.tile, self.precision, "cpu", "fused")
         return torch.from_numpy(lazy.compute().astype(np.float64))
 
     def derivatives(self, cotangent: Tensor, tensors: Sequence[Tensor], wanted: Sequence[str]) -> list[Tensor]:
-        there = tangent(self.experiment, self.values(tensors), wanted)
+        there, amplitudes = tangent(*self.at(tensors), wanted), [FACTORS] * (FACTORS in wanted)
         pixels = cotangent.detach().cpu().numpy()
-        pulled: dict[str, Any] = pullback(there.experiment, pixels, there.names, self.tile, self.precision)
+        pulled: dict[str, Any] = pullback(
+            there.experiment, pixels, [*there.names, *amplitudes], self.tile, self.precision
+        )
         found, by_name = there.derivatives(pulled), dict(zip(self.names, tensors, strict=True))
+        if amplitudes:
+            found[FACTORS] = pulled[FACTORS].grid(there.experiment.factors)
         return [torch.from_numpy(found[name]).to(by_name[name]).reshape(by_name[name].shape) for name in wanted]
 
 

@@ -149,7 +149,7 @@ def test_workers_give_the_bytes_of_threads(cluster):
         ({}, "crystal.mosaic_spread.sigma", "the experiment has none"),
         ({"crystal": plain().crystal.replace(shape="tophat")}, "crystal.cell", "the shape tophat"),
         ({"sampling": plain().sampling.replace(strict_c=True)}, "crystal.cell", "strict_c"),
-        ({"beam": plain().beam.replace(sources=POLARIZED)}, "crystal.cell", "a polarisation each"),
+        ({"beam": plain().beam.replace(sources=POLARIZED)}, "beam.kahn_factor", "a polarisation of their own"),
         ({"crystal": plain().crystal.replace(share=0.0)}, "crystal.share", "not computed where it is 0"),
     ],
 )

@@ -15,9 +15,21 @@ from hypothesis import strategies as st
 from varied import PRECISIONS, SHAPES, TABLE, elsewhere, experiments, found_by, names_of, tilted, with_star
 
 import tilesim
-from tilesim import Beam, Crystal, Detector, InputError, MosaicSpread, Sensor, StructureFactors
+from tilesim import (
+    AnomalousCurve,
+    AnomalousFactors,
+    Beam,
+    Crystal,
+    Detector,
+    InputError,
+    MosaicSpread,
+    Sensor,
+    Source,
+    StructureFactors,
+)
+from tilesim.gradients.changed import with_values
 from tilesim.gradients.shifted import left_jacobian, tangent
-from tilesim.gradients.twin import jacobian
+from tilesim.gradients.twin import jacobian, twin_image
 from tilesim.kernels import library
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
@@ -108,6 +120,48 @@ def test_a_rotation_turns_further_by_the_left_jacobian(angle):
         np.testing.assert_allclose([cross[2, 1], cross[0, 2], cross[1, 0]], column, atol=1e-9)
 
 
+def agree(values, experiment):
+    """Whether image and derivatives of a sum over pixels are those of the twin, none of which is zero."""
+    cotangent = np.random.default_rng(4).uniform(0.5, 1.5, experiment.panel_shape)
+    own = inputs(values)
+    expected = twin_image(experiment, own)
+    expected.backward(tensor(cotangent))
+    image = expected.detach().numpy()
+    assert image.max() > 0
+    for precision, allowed in PRECISIONS.items():
+        leaves = inputs(values)
+        found = tilesim.torch.simulate(leaves, experiment, precision=precision)
+        np.testing.assert_allclose(found.detach().numpy(), image, rtol=1e-4, atol=1e-6 * image.max())
+        found.backward(tensor(cotangent))
+        for name, leaf in leaves.items():
+            slope = own[name].grad.numpy()
+            largest = np.abs(slope).max()
+            assert largest > 0 and leaf.grad.shape == leaf.shape
+            np.testing.assert_allclose(leaf.grad.numpy(), slope, rtol=0, atol=allowed * largest, err_msg=name)
+
+
+@pytest.mark.parametrize("interpolate", [False, True])
+def test_derivatives_with_amplitudes_are_a_grid(interpolate):
+    experiment = plain(factors=TABLE)
+    experiment = experiment.replace(sampling=experiment.sampling.replace(interpolate=interpolate))
+    grid = TABLE.grid * np.random.default_rng(8).uniform(0.8, 1.2, TABLE.grid.shape)
+    agree({"crystal.rotation": (0.01, -0.02, 0.03), "factors": grid}, experiment)
+    agree({"factors": grid}, experiment)
+
+
+def test_derivatives_at_other_f_prime_and_f_double_prime():
+    waves = (Source((0.0, 0.0, 1.0), 1.0e-10, 1.2), Source((0.0, 0.0, 1.0), 1.01e-10, 0.8))
+    curve = AnomalousCurve("Se", [12.0, 12.3, 12.6], [-7.0, -9.0, -5.5], [0.5, 3.5, 3.8])
+    parts = np.stack([TABLE.grid, 5.0 * np.exp(1j * np.arange(TABLE.grid.size)).reshape(TABLE.grid.shape)])
+    experiment = plain(
+        beam=plain().beam.replace(sources=waves), factors=AnomalousFactors(parts, [curve], 1e-10, TABLE.minimum)
+    )
+    values = {"factors.f1[Se]": (-6.0, -3.0), "factors.f2[Se]": (2.0, 1.0), "crystal.cells": (7.2, 6.1, 5.0)}
+    agree(values, experiment)
+    with pytest.raises(InputError, match=r"factors.f1\[Se\] with beam.wavelength"):
+        with_values(experiment, values | {"beam.wavelength": 1.02e-10})
+
+
 VALUES = {"crystal.rotation": (0.01, -0.02, 0.03), "beam.wavelength": 1.01e-10, "crystal.cells": (7.2, 6.1, 5.0)}
 
 
@@ -130,8 +184,6 @@ def test_every_way_to_differentiate_gives_the_same():
 
 
 def test_the_image_is_that_of_the_nouns_and_its_derivative_the_difference():
-    from tilesim.gradients.changed import with_values
-
     values = {name: np.atleast_1d(value) for name, value in VALUES.items()}
     image = tilesim.torch.simulate(inputs(values), plain(), tile=10, precision="double")
     assert image.dtype == torch.float64 and image.requires_grad
@@ -175,6 +227,7 @@ def test_what_is_no_first_derivative_is_refused_and_no_silent_zero():
         ({"crystal.cells": torch.tensor((1, 2, 3))}, plain(), "a tensor of torch.int64; expected float64 or float32"),
         ({"crystal.cells": [tensor(5.0, requires_grad=True), 5, 5]}, plain(), "tilesim.torch.simulate"),
         ({"beam.wavelength": tensor(float("nan"))}, plain(), "expected 1 finite number"),
+        ({"factors": tensor((1.0, 2.0))}, plain(), "of the shape of experiment.factors.grid, (13, 15, 17)"),
         ([tensor(1.0)], plain(), "expected a mapping of names to tensors"),
         ({"beam.wavelength": tensor(1e-10)}, "a.expt", "expected an Experiment"),
         (

@@ -155,9 +155,9 @@ def normal_equations(
     """
     job, parameters = _ready(masked_to(experiment, where), wrt, tile, precision)
     parts = _by_tile(job, parameters, _normal, {"data": data, "variance": variance})
-    matrix, vector, chi_squared, pixels = (sum(part[1:], start=part[0]) for part in zip(*parts, strict=True))
+    sums, pixels = (sum(part[1:], start=part[0]) for part in zip(*parts, strict=True))
     names = tuple(one.name for one in parameters for _ in one.value)
-    return NormalEquations(names, matrix, vector, float(chi_squared), int(pixels))
+    return NormalEquations(names, sums[:-1, :-1].copy(), sums[:-1, -1].copy(), float(sums[-1, -1]), int(pixels))
 
 
 def pullback(
@@ -267,22 +267,13 @@ def _by_tile(job: Job, parameters: tuple[Parameter, ...], function: Any, arrays:
     return found
 
 
-def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tuple[Array, Array, float, int]:
+def _normal(runner: GradientRunner, tile: Tile, data: Any, variance: Any) -> tuple[Array, int]:
     data, variance = runner.rendered(tile, data), runner.rendered(tile, variance)
     where = ~np.isnan(data) & ~np.isnan(variance) & (variance != np.inf)
     _check(runner, tile, "data", data, where & np.isinf(data), "photons, or NaN where there is no value")
     _check(runner, tile, "variance", variance, where & (variance <= 0.0), "a number above 0, or NaN or infinity")
-    numbers, data, variance = runner.numbers(tile)[where], data[where], variance[where]
-    size = runner.size(tile.frame)
-    matrix, vector, chi_squared = np.zeros((size, size)), np.zeros(size), 0.0
-    for some, photons, slopes in runner.blocks(tile, numbers):
-        weights, residuals = 1.0 / variance[some], data[some] - photons
-        weighted = slopes * weights
-        # einsum adds up in one order; a library of linear algebra may not.
-        matrix += np.einsum("in,jn->ij", weighted, slopes)
-        vector += np.einsum("in,n->i", weighted, residuals)
-        chi_squared += float(np.sum(residuals * residuals * weights))
-    return matrix, vector, chi_squared, len(numbers)
+    numbers = runner.numbers(tile)[where]
+    return runner.normal(tile, numbers, data[where], 1.0 / variance[where]), len(numbers)
 
 
 def _check(runner: GradientRunner, tile: Tile, name: str, values: Array, wrong: Any, expected: str) -> None:
@@ -295,10 +286,7 @@ def _check(runner: GradientRunner, tile: Tile, name: str, values: Array, wrong: 
 
 
 def _pulled_back(runner: GradientRunner, tile: Tile, cotangent: Any) -> Array:
-    cotangent, found = runner.rendered(tile, cotangent), np.zeros(runner.size(tile.frame))
-    for some, _, slopes in runner.blocks(tile, runner.numbers(tile)):
-        found += np.einsum("in,n->i", slopes, cotangent[some])
-    return found
+    return runner.pulled_back(tile, runner.numbers(tile), runner.rendered(tile, cotangent))
 
 
 def _pulled_to_reflections(runner: GradientRunner, tile: Tile, cotangent: Any) -> FactorDerivatives:

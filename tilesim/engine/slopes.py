@@ -26,6 +26,8 @@ Array = npt.NDArray[np.float64]
 Made = TypeVar("Made")
 KEPT_KERNELS = 48
 """More than are in work at a time, three of each panel."""
+SMALL, LARGE = 2**16, 2**20
+"""Numbers of an array that is taken as it is, and from which on there are large pages for nearly all of it."""
 
 
 class GradientRunner:
@@ -53,25 +55,57 @@ class GradientRunner:
         """Numbers that are varied."""
         return sum(one.size for one in self.parameters(frame))
 
-    def blocks(self, tile: Tile, numbers: Numbers) -> Iterator[tuple[slice, Array, Array]]:
-        """Which of the pixels with these numbers, their photons (n,) and derivatives (numbers, n), block by block."""
-        block = self._slopes(tile).block
-        for start in range(0, len(numbers), block):
-            some = slice(start, start + block)
-            yield some, *self._block(tile, numbers[some])
+    def blocks(self, tile: Tile, numbers: Numbers, into: Array | None = None) -> Iterator[tuple[slice, Array, Array]]:
+        """Which of the pixels with these numbers, their photons (n,) and derivatives (numbers, n), block by block.
 
-    def _block(self, tile: Tile, numbers: Numbers) -> tuple[Array, Array]:
+        into  where to put the derivatives of all
+        """
+        for some in self._cut(tile, numbers):
+            yield some, *self._block(tile, numbers[some], None if into is None else into[:, some])
+
+    def normal(self, tile: Tile, numbers: Numbers, data: Array, weights: Array) -> Array:
+        """The sums of `SlopesKernel.normal` over the pixels with these numbers."""
+        order, kernel = self._order(tile.frame), self._slopes(tile)
+        sums = np.zeros((len(order) + 1,) * 2)
+        for some in self._cut(tile, numbers):
+            sums += kernel.normal(numbers[some], data[some], weights[some], self._others(tile, numbers[some]))
+        order = np.append(order, len(order))
+        return sums[np.ix_(order, order)]
+
+    def pulled_back(self, tile: Tile, numbers: Numbers, cotangent: Array) -> Array:
+        """The sums of the derivatives times a cotangent (n,) over the pixels with these numbers."""
+        order, kernel = self._order(tile.frame), self._slopes(tile)
+        sums = np.zeros(len(order))
+        for some in self._cut(tile, numbers):
+            # einsum adds up in one order; a library of linear algebra may not.
+            others = np.einsum("in,n->i", self._others(tile, numbers[some]), cotangent[some])
+            sums += np.concatenate([kernel.pulled_back(numbers[some], cotangent[some]), others])
+        return sums[order]
+
+    def _cut(self, tile: Tile, numbers: Numbers) -> Iterator[slice]:
+        block = self._slopes(tile).block
+        return (slice(start, start + block) for start in range(0, len(numbers), block))
+
+    def _block(self, tile: Tile, numbers: Numbers, into: Array | None) -> tuple[Array, Array]:
+        others = self._others(tile, numbers)
+        if not len(others):
+            return self._slopes(tile).derivatives(numbers, into)
         photons, slopes = self._slopes(tile).derivatives(numbers)
-        if len(slopes) == self.size(tile.frame):
-            return photons, slopes
-        anomalous, parts, start = self._anomalous(tile).derivatives(numbers), [], 0
-        for one in self.parameters(tile.frame):
-            if one.part == "factors":
-                parts.append(anomalous[list(one.places), int(one.field == "f2")].sum(axis=0))
-            else:
-                parts.append(slopes[start : start + one.size])
-                start += one.size
-        return photons, np.concatenate(parts)
+        return photons, np.take(np.concatenate([slopes, others]), self._order(tile.frame), axis=0, out=into)
+
+    def _order(self, frame: int) -> npt.NDArray[np.int64]:
+        """Places of the derivatives, those that follow from no rows behind all others."""
+        last = np.concatenate([[one.part == "factors"] * one.size for one in self.parameters(frame)] or [[]])
+        order: npt.NDArray[np.int64] = np.argsort(np.argsort(last, kind="stable"), kind="stable")
+        return order
+
+    def _others(self, tile: Tile, numbers: Numbers) -> Array:
+        """Derivatives (m, n) of the pixels with these numbers that follow from no rows: those with f' and f''."""
+        varied = [one for one in self.parameters(tile.frame) if one.part == "factors"]
+        if not varied:
+            return np.zeros((0, len(numbers)))
+        found = self._anomalous(tile).derivatives(numbers)
+        return np.concatenate([found[list(one.places), int(one.field == "f2")].sum(axis=0) for one in varied])
 
     def reflections(self, tile: Tile, cotangent: Any) -> FactorDerivatives:
         """The product of the cotangent (slow, fast) of a tile with its derivatives with all amplitudes."""
@@ -82,7 +116,13 @@ class GradientRunner:
 
     def placed(self, tile: Tile) -> Array:
         """The derivatives (numbers, slow, fast) of a tile; zero outside the region and where masked."""
-        numbers, image = self.numbers(tile), np.zeros((self.size(tile.frame), *tile.shape))
+        numbers, shape = self.numbers(tile), (self.size(tile.frame), *tile.shape)
+        if len(numbers) == tile.shape[0] * tile.shape[1]:
+            found = _empty(shape[0], len(numbers))
+            for _ in self.blocks(tile, numbers, found):
+                pass  # each block puts its own there
+            return found.reshape(shape)
+        image = np.zeros(shape)
         for some, _, slopes in self.blocks(tile, numbers):
             slow, fast = np.divmod(numbers[some], self.job.plan.shape[-1])
             image[:, slow - tile.slow_start, fast - tile.fast_start] = slopes
@@ -129,3 +169,13 @@ class GradientRunner:
                 self._kernels.popitem(last=False)
             made: Made = self._kernels[place]
             return made
+
+
+def _empty(count: int, n: int) -> Array:
+    """An array (count, n) that is not filled.
+
+    numpy asks the system for large pages where an array has 4 MiB. The derivatives of a tile often have somewhat less,
+    and to be given that in pages of 4 KiB costs more than to compute it. What is beyond is never touched.
+    """
+    size = count * n
+    return np.empty(size if size < SMALL else max(size, LARGE))[:size].reshape(count, n)

@@ -55,24 +55,13 @@ def _crystal(to: Coefficients, one: Parameter) -> None:
     for place in one.places:
         crystal = to.experiment.crystals[place]
         if one.field in CELLS:
-            _add_cells(to, crystal, place, CELLS[one.field](crystal))
+            to.add("cell", CELLS[one.field](crystal), place)
         elif one.field == "share":
             to.add("sum", 1.0 / crystal.share, place)
         elif one.field == "mosaic_spread.sigma":
             to.add("angles", np.eye(one.size, 3), place)
         else:
             _SIZES[one.field](to, crystal, place)
-
-
-def _add_cells(to: Coefficients, crystal: Crystal, place: int, cells: np.ndarray) -> None:
-    """Derivatives (numbers, 3, 3) of the cell vectors, and of the reciprocal metric that "gauss" is measured in."""
-    to.add("cell", cells, place)
-    if crystal.shape != Shape.GAUSS:
-        return
-    inverse, star = np.linalg.inv([crystal.a, crystal.b, crystal.c]).T, np.array(crystal.star) * 1e-10
-    stars = -star @ cells.transpose(0, 2, 1) @ inverse
-    metric = stars @ star.T + star @ stars.transpose(0, 2, 1)
-    to.add("metric", np.stack([metric[:, i, j] * (1 if i == j else 2) for i, j in STRAINS], axis=1), place)
 
 
 def _rotated(vectors: np.ndarray) -> np.ndarray:

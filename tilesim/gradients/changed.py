@@ -13,7 +13,8 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.gradients.parameters import Parameter, parse_parameters
-from tilesim.model import Beam, Crystal, Detector, Experiment, Panel, Scan, checks
+from tilesim.kernels.tables import channels_of
+from tilesim.model import AnomalousFactors, Beam, Crystal, Detector, Experiment, Panel, Scan, checks
 from tilesim.model.noun import Noun, counted
 
 Values = Mapping[str, float | Sequence[float]]
@@ -33,10 +34,7 @@ def with_values(experiment: Experiment, values: Values) -> Experiment:
     """
     if not values:
         return experiment
-    shifts = Shifts(parse_parameters(values, experiment), values)
-    if named := shifts.names("factors"):
-        raise InputError(f"parameter {named[0]} has derivatives, but is not varied; expected other curves in the nouns")
-    return with_shifts(experiment, shifts)
+    return with_shifts(experiment, Shifts(parse_parameters(values, experiment), values))
 
 
 class Shifts:
@@ -62,7 +60,7 @@ class Shifts:
             found = [names for key, names in self._names.items() if part in (None, key[0])]
         return list(dict.fromkeys(name for names in found for name in names))
 
-    def get(self, part: str, place: int, field: str, default: float | Sequence[float]) -> Array:
+    def get(self, part: str, place: int, field: str, default: float | Sequence[float] | Array) -> Array:
         """A field, as an array."""
         found = np.array(default, np.float64)
         for value, present in self._by.get((part, place, field), []):
@@ -111,6 +109,10 @@ def with_shifts(experiment: Experiment, shifts: Shifts) -> Experiment:
             for place, panel in enumerate(experiment.detector.panels)
         ]
         parts["detector"] = Detector(panels, experiment.detector.name)
+    if shifts.names("factors"):
+        parts["factors"] = _factors(experiment, shifts)
+    if shifts.names("factors"):
+        parts["factors"] = _factors(experiment, shifts)
     if experiment.background is not None:
         parts["background"] = _with_fields(experiment.background, "", 0, shifts, "background.thickness")
     with shifts.naming():
@@ -198,6 +200,31 @@ def _beam(beam: Beam, shifts: Shifts) -> Beam:
     for field in ("wavelength", "fluence", "kahn_factor", "polarization_axis"):
         beam = _with_fields(beam, "beam", 0, shifts, field)
     return beam
+
+
+def _factors(experiment: Experiment, shifts: Shifts) -> AnomalousFactors:
+    """Structure factors with other f' and f'' at the wavelengths of the sources. Raises InputError."""
+    factors, waves = experiment.factors, [source.wavelength for source in experiment.beam.waves]
+    assert isinstance(factors, AnomalousFactors)  # no others have these parameters
+    if moving := shifts.names("beam", 0, "wavelength"):
+        raise InputError(
+            f"parameter {shifts.names('factors')[0]} with {moving[0]}: f' and f'' are those of the wavelengths that "
+            "the experiment has; expected one of both"
+        )
+    channels, curves = channels_of(factors, waves).wavelengths, []
+    for place, curve in enumerate(factors.curves):
+        known = curve.over(channels)
+        values = shifts.get("factors", place, "f1", known.real) + 1j * shifts.get("factors", place, "f2", known.imag)
+        curves.append(curve if (values == known).all() else curve.through(channels, values))
+    return AnomalousFactors(
+        factors.parts,
+        curves,
+        factors.wavelength,
+        factors.minimum,
+        factors.default,
+        factors.reflections,
+        factors.source,
+    )
 
 
 def _panel(panel: Panel, place: int, shifts: Shifts, along: Array) -> Panel:

@@ -125,7 +125,10 @@ def attenuation_slope(panel: Panel, wavelength: float) -> float:
 def _parameter(name: str, experiment: Experiment) -> Parameter:
     match = NAME.fullmatch(name) if isinstance(name, str) else None
     if name == "factors":
-        raise InputError("parameter factors has as many numbers as reflections; expected it for tilesim.pullback alone")
+        raise InputError(
+            "parameter factors has as many numbers as reflections; expected it for tilesim.pullback and "
+            "tilesim.torch.simulate alone"
+        )
     if isinstance(name, str) and (element := OF_ELEMENT.fullmatch(name)):
         return _anomalous(name, element[1], element[2], experiment)
     if match is None:

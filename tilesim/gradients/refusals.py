@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from tilesim.errors import InputError
 from tilesim.gradients.parameters import Parameter
 from tilesim.model import Experiment, MosaicFrame
+from tilesim.model.source import polarized
 
 METRIC = ("rotation", "cell", "strain")
 SCALES = ("share", "fluence", "background.thickness")
 """Fields whose derivatives are in proportion to what they scale."""
+POLARIZATION = ("kahn_factor", "polarization_axis")
 
 
 def check_differentiable(experiment: Experiment, parameters: Sequence[Parameter]) -> None:
@@ -25,8 +27,6 @@ def check_differentiable(experiment: Experiment, parameters: Sequence[Parameter]
         )
     if any(crystal.diffuse is not None for crystal in experiment.crystals):
         raise InputError("derivatives with diffuse scattering are not computed; expected diffuse=None")
-    if len(experiment.beam.polarizations) > 1:
-        raise InputError("derivatives of sources with a polarisation each are not computed; expected one for the beam")
     for parameter in parameters:
         _check(experiment, parameter)
 
@@ -46,6 +46,8 @@ def _check(experiment: Experiment, parameter: Parameter) -> None:
         raise InputError(f"derivative with {name} is not computed where it is 0; expected a value above 0")
     if experiment.background is not None and parameter.part in ("beam", "detector") and parameter.field != "fluence":
         raise InputError(f"derivative of a background with {name} is not computed; expected background=None")
+    if parameter.field in POLARIZATION and any(map(polarized, experiment.beam.sources)):
+        raise InputError(f"derivative with {name}: sources have a polarisation of their own; expected that of the beam")
     if name == "beam.wavelength" and experiment.factors.by_energy:
         raise InputError(f"derivative with {name} of structure factors that follow the photon energy is not computed")
     if parameter.part != "crystal":

@@ -48,7 +48,7 @@ class Tangent:
 
 def tangent(experiment: Experiment, values: Values, wanted: Iterable[str]) -> Tangent:
     """The experiment with these values, and the derivatives with some of them. Raises InputError."""
-    parameters = parse_parameters(values, experiment)
+    parameters = parse_parameters(values, experiment) if values else ()
     shifts = Shifts(parameters, values)
     there = with_shifts(experiment, shifts)
     names = set(wanted)

@@ -113,15 +113,13 @@ class _VariedSetup:
         turn = _exponential(self.get("beam", "rotation", (0.0, 0.0, 0.0)))
         water = self.experiment.water_size
         wetness = self.get("", "water_size", water) / water if water else torch.ones(())
-        kahn, axis = (
-            self.get("beam", name, getattr(beam, name) or 0.0) for name in ("kahn_factor", "polarization_axis")
-        )
+        stronger, aside = self.get("beam", "kahn_factor"), self.get("beam", "polarization_axis", (0.0, 0.0, 0.0))
         setup = _with(
             setup,
             incident=setup.incident @ turn.T,
             beam=turn @ setup.beam,
             wavelengths=_tensor(setup.wavelengths) * ratio,
-            polarizations=((kahn, axis),) if setup.polarizations else (),
+            polarizations=tuple((_tensor(kahn) + stronger, axis + aside) for kahn, axis in setup.polarizations),
             scale=setup.scale * brightness,
             background=setup.background * brightness * wetness**3,
         )

@@ -105,18 +105,15 @@ def load(name: str = IMAGE) -> ctypes.CDLL:
         raise PlanError(f"cannot load the compiled kernel: {error}; remove it, or use --backend eager") from None
     pointers, count = ctypes.c_void_p, ctypes.c_int64
     if name == GRADIENT:
-        library.tilesim_gradient.restype = ctypes.c_double
-        library.tilesim_gradient.argtypes = [
-            pointers,
-            pointers,
-            count,
-            pointers,
-            count,
-            count,
-            pointers,
-            pointers,
-            pointers,
-        ]
+        shared = (pointers, pointers, count, pointers, count, count, pointers, pointers)
+        for function, own in (
+            (library.tilesim_gradient, (pointers, pointers, count)),
+            (library.tilesim_normal, (pointers, pointers, count, pointers, pointers)),
+            (library.tilesim_pullback, (pointers, pointers)),
+        ):
+            function.restype, function.argtypes = ctypes.c_double, [*shared, *own]
+        library.tilesim_products.restype = None
+        library.tilesim_products.argtypes = [count, count, *[pointers] * 4]
         return library
     if name == FACTORS:
         library.tilesim_entries_new.restype = pointers

@@ -81,6 +81,15 @@ class AnomalousCurve(Noun):
             )
         return np.asarray(np.interp(energies, self.energies, self.f1 + 1j * self.f2), np.complex128)
 
+    def through(self, wavelengths: Sequence[float], values: Complex) -> AnomalousCurve:
+        """The curve with other values f' + i f'' (n,) at some wavelengths in metres."""
+        energies = ENERGY_TIMES_WAVELENGTH / np.array(wavelengths)
+        stay = ~np.isin(self.energies, energies)
+        points = np.concatenate([energies, self.energies[stay]])
+        found = np.concatenate([values, (self.f1 + 1j * self.f2)[stay]])
+        order = np.argsort(points)
+        return self.replace(energies=points[order], f1=found.real[order], f2=found.imag[order])
+
     @property
     def digest(self) -> str:
         """SHA-256 of what changes a pixel."""

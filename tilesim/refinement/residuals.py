@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import InputError
+from tilesim.kernels.slopes import weighted_products
 from tilesim.model import checks
 
 Array = npt.NDArray[np.float64]
@@ -89,11 +90,10 @@ def fit_sums(measured: Array, expected: Array, slopes: Array, weighting: Weighti
         outliers = int(np.count_nonzero(far))
         deviance = np.where(far, limit * (2.0 * away - limit), deviance)
         weights *= np.where(far, limit / np.maximum(away, limit), 1.0)
-    weighted = slopes * weights
-    # einsum adds up in one order; a library of linear algebra may not.
+    sums = weighted_products(slopes, residuals, weights)
     return FitSums(
-        np.einsum("in,jn->ij", weighted, slopes),
-        np.einsum("in,n->i", weighted, residuals),
+        sums[:-1, :-1].copy(),
+        sums[:-1, -1].copy(),
         float(np.sum(deviance)),
         float(np.sum(residuals * residuals / variance)),
         len(measured),

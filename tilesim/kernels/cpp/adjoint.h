@@ -11,10 +11,10 @@ enum SharedRow {
 };
 
 struct Place {
-    alignas(64) double slow[LANES], fast[LANES], length[LANES];  // metres on the panel; from the sample
-    alignas(64) double flat[2][LANES];                           // laboratory y and z of a curved detector's arcs
-    alignas(64) double d[3][LANES], along[LANES];                // slopes of the sum with direction and length
-    int layer;
+    alignas(64) double slow[LANES], fast[LANES], close[LANES];  // metres on the panel; one over the length from the sample
+    alignas(64) double flat[2][LANES];                          // laboratory y and z of a curved detector's arcs
+    alignas(64) double d[3][LANES], along[LANES];               // slopes of the sum with direction and length
+    int layer, sub;
 };
 
 struct Rows {
@@ -25,23 +25,26 @@ struct Rows {
 // The way to a sub-pixel, as `aim` goes, with nothing depending on it yet.
 inline void locate(const Setup &s, const Block &b, int layer, int sub, Place &p) {
     const int n = int(s.oversample);
-    const double edge = s.pixel_size / n, depth = layer * s.layer_thickness;
-    p.layer = layer;
+    const double edge = s.pixel_size / n, depth = layer * s.layer_thickness, on_slow = sub / n, on_fast = sub % n;
+    double base[3];
+    for (int i = 0; i < 3; i++) base[i] = s.origin[i] + depth * s.normal[i];
+    p.layer = layer, p.sub = sub;
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        p.slow[i] = edge * (b.slow[i] * n + sub / n) + edge / 2.0;
-        p.fast[i] = edge * (b.fast[i] * n + sub % n) + edge / 2.0;
-        double r[3];
-        for (int axis = 0; axis < 3; axis++) {
-            r[axis] = p.fast[i] * s.fast[axis] + p.slow[i] * s.slow[axis] + s.origin[axis] + depth * s.normal[axis];
-            p.d[axis][i] = 0;
-        }
-        p.flat[0][i] = r[1], p.flat[1][i] = r[2], p.along[i] = 0;
-        if (s.curved) {
-            for (int axis = 0; axis < 3; axis++) r[axis] = s.curved_radius * s.beam[axis];
-            rotate_about(r, s.slow, p.flat[0][i] / s.curved_radius);
-            rotate_about(r, s.fast, p.flat[1][i] / s.curved_radius);
-        }
-        p.length[i] = length_of(r[0], r[1], r[2]);
+        const double slow = edge * (b.slow[i] * n + on_slow) + edge / 2.0;
+        const double fast = edge * (b.fast[i] * n + on_fast) + edge / 2.0;
+        const double x = fast * s.fast[0] + slow * s.slow[0] + base[0];
+        const double y = fast * s.fast[1] + slow * s.slow[1] + base[1];
+        const double z = fast * s.fast[2] + slow * s.slow[2] + base[2];
+        p.slow[i] = slow, p.fast[i] = fast, p.flat[0][i] = y, p.flat[1][i] = z;
+        p.close[i] = 1.0 / length_of(x, y, z);
+        p.d[0][i] = 0, p.d[1][i] = 0, p.d[2][i] = 0, p.along[i] = 0;
+    }
+    for (int i = 0; s.curved && i < b.lanes; i++) {
+        double r[3] = {s.curved_radius * s.beam[0], s.curved_radius * s.beam[1], s.curved_radius * s.beam[2]};
+        rotate_about(r, s.slow, p.flat[0][i] / s.curved_radius);
+        rotate_about(r, s.fast, p.flat[1][i] / s.curved_radius);
+        p.close[i] = 1.0 / length_of(r[0], r[1], r[2]);
     }
 }
 
@@ -79,7 +82,7 @@ inline void place_back_flat(const Setup &s, const Block &b, const Place &p, cons
     double *origin = rows[ORIGIN], *fast = rows[FAST], *slow = rows[SLOW], *normal = rows[NORMAL], *deep = rows[DEPTH];
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        const double dx = b.d[0][i], dy = b.d[1][i], dz = b.d[2][i], close = 1.0 / p.length[i];
+        const double dx = b.d[0][i], dy = b.d[1][i], dz = b.d[2][i], close = p.close[i];
         const double radial = p.d[0][i] * dx + p.d[1][i] * dy + p.d[2][i] * dz, along = p.along[i] - radial * close;
         const double x = p.d[0][i] * close + along * dx, y = p.d[1][i] * close + along * dy;
         const double z = p.d[2][i] * close + along * dz;
@@ -99,7 +102,7 @@ inline void place_back(const Setup &s, const Block &b, const Place &p, const Row
         double slope[3];
         const double radial = p.d[0][i] * b.d[0][i] + p.d[1][i] * b.d[1][i] + p.d[2][i] * b.d[2][i];
         for (int axis = 0; axis < 3; axis++) {
-            const double across = (p.d[axis][i] - radial * b.d[axis][i]) / p.length[i];
+            const double across = (p.d[axis][i] - radial * b.d[axis][i]) * p.close[i];
             slope[axis] = across + p.along[i] * b.d[axis][i];
         }
         uncurve(s, p, rows, i, slope);
@@ -114,55 +117,98 @@ inline void place_back(const Setup &s, const Block &b, const Place &p, const Row
 // The solid angle follows the length; `photons` are in proportion to it. Pixel size and distance are the host's.
 inline void solid_angle_back(const Setup &s, const Block &b, Place &p, const double *photons) {
     const double power = s.point_pixel ? -2.0 : -3.0;
-    for (int i = 0; i < b.lanes; i++) p.along[i] += power * photons[i] / p.length[i];
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) p.along[i] += power * photons[i] * p.close[i];
 }
 
 // Back through `absorb`, `uncaptured` being the slope with the capture fraction.
 inline void absorb_back(const Setup &s, const Block &b, Place &p, const Rows &rows, const double *uncaptured) {
     if (!s.absorbing) return;
     const double optical = s.layer_thickness * s.attenuation, front = -p.layer * optical, back = front - optical;
+    const double above = p.layer, below = p.layer + 1;
+    double *absorbed = rows[ABSORBED], *normal = rows[NORMAL];
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        const double parallax = dot(s.normal, b.d[0][i], b.d[1][i], b.d[2][i]), path = 1.0 / parallax;
-        const double before = std::exp(front * path), after = std::exp(back * path);
+        const double x = b.d[0][i], y = b.d[1][i], z = b.d[2][i], path = 1.0 / dot(s.normal, x, y, z);
+        const double before = exponential<double>(front * path), after = exponential<double>(back * path);
         const double with_parallax = -(front * before - back * after) * path * path * uncaptured[i];
-        rows[ABSORBED][i] += ((p.layer + 1) * after - p.layer * before) * path * uncaptured[i];
-        for (int axis = 0; axis < 3; axis++) {
-            p.d[axis][i] += with_parallax * s.normal[axis], rows[NORMAL + axis][i] += with_parallax * b.d[axis][i];
-        }
+        absorbed[i] += (below * after - above * before) * path * uncaptured[i];
+        p.d[0][i] += with_parallax * s.normal[0], normal[i] += with_parallax * x;
+        p.d[1][i] += with_parallax * s.normal[1], normal[LANES + i] += with_parallax * y;
+        p.d[2][i] += with_parallax * s.normal[2], normal[2 * LANES + i] += with_parallax * z;
     }
 }
+
+// The incident beam of a source with the directions of its fields.
+struct Fields {
+    double beam[3], magnetic[3], electric[3], sine;
+
+    Fields(const double *incident, const double *axis) {
+        std::copy_n(incident, 3, beam);
+        unit(beam);
+        cross(axis, beam, magnetic);
+        sine = length_of(magnetic[0], magnetic[1], magnetic[2]);
+        unit(magnetic);
+        cross(beam, magnetic, electric);
+        unit(electric);
+    }
+};
+
+// Linear maps from the slopes with i, E and B to those with a rotation of the beam and with the axis, row by row.
+struct FieldMaps {
+    double turn[3][9], axis[3][9];
+
+    FieldMaps(const Fields &f, const double *incident, const double *field) {
+        for (int from = 0; from < 3; from++) {
+            for (int column = 0; column < 3; column++) {
+                double with[3][3] = {}, lever[3], with_axis[3];
+                double *with_beam = with[0], *with_electric = with[1], *with_magnetic = with[2];
+                with[from][column] = 1;
+                cross(f.magnetic, with_electric, lever);  // E = i x B
+                for (int j = 0; j < 3; j++) with_beam[j] += lever[j];
+                cross(with_electric, f.beam, lever);
+                for (int j = 0; j < 3; j++) with_magnetic[j] += lever[j];
+                const double along = dot(f.magnetic, with_magnetic[0], with_magnetic[1], with_magnetic[2]);
+                for (int j = 0; j < 3; j++) {
+                    with_magnetic[j] = f.sine > 0 ? (with_magnetic[j] - along * f.magnetic[j]) / f.sine : 0;
+                }
+                cross(f.beam, with_magnetic, with_axis);  // B along axis x i
+                cross(with_magnetic, field, lever);
+                for (int j = 0; j < 3; j++) with_beam[j] += lever[j];
+                cross(incident, with_beam, lever);
+                for (int j = 0; j < 3; j++) turn[from][3 * j + column] = lever[j], axis[from][3 * j + column] = with_axis[j];
+            }
+        }
+    }
+};
 
 // Back through `polarize` for one source, as P = (1 + c^2 - K ((d.E)^2 - (d.B)^2)) / 2; `unpolarized` is the slope with P.
 inline void polarize_back(const Setup &s, const Block &b, Place &p, const Rows &rows, int source, const double *unpolarized) {
     if (!s.polarizations) return;
-    const double kahn_factor = s.polarization[0], *axis = s.polarization + 1;
-    const double *incident = s.incident + 3 * source;
-    double beam[3] = {incident[0], incident[1], incident[2]}, magnetic[3], electric[3];
-    unit(beam);
-    cross(axis, beam, magnetic);
-    const double sine = length_of(magnetic[0], magnetic[1], magnetic[2]);
-    unit(magnetic);
-    cross(beam, magnetic, electric);
-    unit(electric);
+    const double *incident = s.incident + 3 * source, *own = s.polarization + (s.polarizations > 1 ? 4 * source : 0);
+    const double k = own[0];
+    const Fields f(incident, own + 1);
+    const FieldMaps maps(f, incident, own + 1);
+    const double *from_beam = maps.turn[0], *from_electric = maps.turn[1], *from_magnetic = maps.turn[2];
+    const double *axis_electric = maps.axis[1], *axis_magnetic = maps.axis[2];
+    double *kahn = rows[KAHN], *turn = rows[TURN], *axis = rows[AXIS];
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        const double d[3] = {b.d[0][i], b.d[1][i], b.d[2][i]}, due = unpolarized[i], k = kahn_factor;
-        const double c = dot(beam, d[0], d[1], d[2]), m = dot(magnetic, d[0], d[1], d[2]), e = dot(electric, d[0], d[1], d[2]);
-        double with_beam[3], with_magnetic[3], with_electric[3], lever[3], with_axis[3];
-        for (int j = 0; j < 3; j++) {
-            p.d[j][i] += due * (c * beam[j] - k * (e * electric[j] - m * magnetic[j]));
-            with_beam[j] = due * c * d[j], with_electric[j] = -due * k * e * d[j], with_magnetic[j] = due * k * m * d[j];
-        }
-        rows[KAHN][i] += -0.5 * due * (e * e - m * m);
-        cross(magnetic, with_electric, lever);  // E = i x B
-        for (int j = 0; j < 3; j++) with_beam[j] += lever[j];
-        cross(with_electric, beam, lever);
-        for (int j = 0; j < 3; j++) with_magnetic[j] += lever[j];
-        const double along = dot(magnetic, with_magnetic[0], with_magnetic[1], with_magnetic[2]);
-        for (int j = 0; j < 3; j++) with_magnetic[j] = sine > 0 ? (with_magnetic[j] - along * magnetic[j]) / sine : 0;
-        cross(beam, with_magnetic, with_axis);  // B along axis x i
-        cross(with_magnetic, axis, lever);
-        for (int j = 0; j < 3; j++) with_beam[j] += lever[j], rows[AXIS + j][i] += with_axis[j];
-        cross(incident, with_beam, lever);
-        for (int j = 0; j < 3; j++) rows[TURN + j][i] += lever[j];
+        const double x = b.d[0][i], y = b.d[1][i], z = b.d[2][i], due = unpolarized[i];
+        const double c = dot(f.beam, x, y, z), m = dot(f.magnetic, x, y, z), e = dot(f.electric, x, y, z);
+        const double by_beam = due * c, by_electric = -due * k * e, by_magnetic = due * k * m;
+        p.d[0][i] += by_beam * f.beam[0] + by_electric * f.electric[0] + by_magnetic * f.magnetic[0];
+        p.d[1][i] += by_beam * f.beam[1] + by_electric * f.electric[1] + by_magnetic * f.magnetic[1];
+        p.d[2][i] += by_beam * f.beam[2] + by_electric * f.electric[2] + by_magnetic * f.magnetic[2];
+        kahn[i] += -0.5 * due * (e * e - m * m);
+        turn[i] += by_beam * dot(from_beam, x, y, z) + by_electric * dot(from_electric, x, y, z) +
+                   by_magnetic * dot(from_magnetic, x, y, z);
+        turn[LANES + i] += by_beam * dot(from_beam + 3, x, y, z) + by_electric * dot(from_electric + 3, x, y, z) +
+                           by_magnetic * dot(from_magnetic + 3, x, y, z);
+        turn[2 * LANES + i] += by_beam * dot(from_beam + 6, x, y, z) + by_electric * dot(from_electric + 6, x, y, z) +
+                               by_magnetic * dot(from_magnetic + 6, x, y, z);
+        axis[i] += by_electric * dot(axis_electric, x, y, z) + by_magnetic * dot(axis_magnetic, x, y, z);
+        axis[LANES + i] += by_electric * dot(axis_electric + 3, x, y, z) + by_magnetic * dot(axis_magnetic + 3, x, y, z);
+        axis[2 * LANES + i] += by_electric * dot(axis_electric + 6, x, y, z) + by_magnetic * dot(axis_magnetic + 6, x, y, z);
     }
 }

@@ -77,19 +77,6 @@ struct FrameSums {
     alignas(64) double total[LANES], layer[LANES];
 };
 
-// The polarisation of the background into `isotropic`: that of the first source, or the mean over unlike ones.
-void polarize_water(const Setup &s, Block &b) {
-    const int64_t count = s.polarizations > 1 ? s.sources : 1;
-    for (int source = 0; source < count; source++) {
-        polarize(s, b, source);
-        const double weight = count > 1 ? s.weights[source] : 1.0;
-#pragma omp simd
-        for (int i = 0; i < b.lanes; i++) b.isotropic[i] += b.factor[i] * weight;
-    }
-#pragma omp simd
-    for (int i = 0; i < b.lanes; i++) b.isotropic[i] /= double(count);
-}
-
 // What a frame has of its own while a block is rendered for several of them.
 struct Frame {
     const Setup *setup;

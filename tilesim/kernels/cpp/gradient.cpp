@@ -9,14 +9,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "adjoint.h"
+#include "contract.h"
 #include "slopes.h"
 
 // Bits of `Wanted::parts`.
-enum Part { GEOMETRY = 1, CELL = 2, SIZE = 4, SPINDLE = 8, SPREAD = 16 };
+enum Part { PANEL = 1, CELL = 2, SIZE = 4, SPINDLE = 8, SPREAD = 16, WAVE = 32, POLAR = 64, STAR = 128 };
+constexpr int GEOMETRY = PANEL | WAVE | POLAR, VECTORS = PANEL | WAVE;  // what is not of crystals; what follows q
 // Rows of one crystal.
-enum CrystalRow { SUM, IN_CELL, IN_SIZE = IN_CELL + 9, IN_METRIC = IN_SIZE + SIZES, START = IN_METRIC + METRIC, STEP,
-                  ANGLES, CRYSTAL_ROWS = ANGLES + 3 };
+enum CrystalRow { SUM, IN_CELL, IN_SIZE = IN_CELL + 9, START = IN_SIZE + SIZES, STEP, ANGLES,
+                  CRYSTAL_ROWS = ANGLES + 3 };
 
 extern "C" {
 
@@ -24,6 +25,7 @@ extern "C" {
 struct GrainWanted {
     int64_t crystal, turning, angles;  // number; whether mosaic rotations turn with it; derivatives of a mosaic angle
     double growth;                     // of its numbers of cells
+    double star[MATRIX];               // a*, b*, c* of the cell vectors, 1/angstrom: others may have been given
     const double *spindle;             // (phi, 3, 3) rotations
     const double *rates;               // (1 or phi, domains, 3, 3) derivative of a mosaic rotation with its angle
     const double *slopes;              // (domains, angles) of mosaic angles with their parameters
@@ -42,11 +44,13 @@ namespace {
 
 struct Slopes {
     alignas(64) double g[3][LANES], bare[LANES], y[3][LANES];       // slopes with h, k, l; of one wave
+    alignas(64) double gaussian[LANES];                             // squared lattice factor, of shapes that are one
+    alignas(64) double due[LANES];                                  // all factors of a term of one grain
     alignas(64) double weight[LANES], open[LANES];                  // all factors of a term; without capture, polarisation
     alignas(64) double amplitude[3][LANES];
     alignas(64) double photons[LANES], uncaptured[LANES], unpolarized[LANES], all_unpolarized[LANES], dim[LANES];
     alignas(64) double uncaptured_layer[LANES], omega_total[LANES], wet[LANES];
-    alignas(64) int64_t settled_at[LANES];                          // ray x sources + source of the polarisation in use
+    alignas(64) double settled_at[LANES];                           // ray x sources + source of the polarisation in use
     Place place;
 };
 
@@ -61,7 +65,7 @@ inline void times(const double *m, const double *v, double *to) {
     for (int i = 0; i < 3; i++) to[i] = dot(m + 3 * i, v[0], v[1], v[2]);
 }
 
-Turn turn_of(const Setup &, const Grain &g, const Wanted &wanted, const GrainWanted &w, const double *cell, int64_t number) {
+Turn turn_of(const Grain &g, const Wanted &wanted, const GrainWanted &w, const double *cell, int64_t number) {
     Turn t;
     const int64_t step = number / g.domains, domain = number % g.domains;
     const double *mosaic = g.mosaic + MATRIX * (step * g.next_step + domain), *spindle = w.spindle + MATRIX * step;
@@ -83,87 +87,108 @@ Turn turn_of(const Setup &, const Grain &g, const Wanted &wanted, const GrainWan
     return t;
 }
 
+// What is summed of the slopes with the cell: nothing, all, or all of "gauss" measured in reciprocal vectors that were given.
+enum CellSum { NONE, OWN, GIVEN };
+
 // Where the slopes of one orientation go.
 struct Sums {
-    double *bare, *weight, *sum, *size, *metric, *gh, *gk, *gl;
-    double share, growth;  // weight of the grain, and that times its growth
+    double *sum, *cell, *size, *gh, *gk, *gl;
+    const double *due, *gaussian, *whole, *star;
+    double growth;
 };
 
+// Add slopes with h, k, l times a vector of the crystal, 1/m, to the slopes with the cell.
+INLINE void add_cell(double *e, double gh, double gk, double gl, double x, double y, double z) {
+    e[0] += gh * x, e[LANES] += gh * y, e[2 * LANES] += gh * z;
+    e[3 * LANES] += gk * x, e[4 * LANES] += gk * y, e[5 * LANES] += gk * z;
+    e[6 * LANES] += gl * x, e[7 * LANES] += gl * y, e[8 * LANES] += gl * z;
+}
+
+// The scattering vector as the crystal without its rotations has it.
+INLINE void add_turned(const double *m, const Block &b, double *e, double gh, double gk, double gl, int i) {
+    const double x = b.x[i], y = b.y[i], z = b.z[i];
+    add_cell(e, gh, gk, gl, m[0] * x + m[3] * y + m[6] * z, m[1] * x + m[4] * y + m[7] * z, m[2] * x + m[5] * y + m[8] * z);
+}
+
 // One lane, whose squared structure factor is given; the squared lattice factor.
-template <class T, Shape SHAPE, bool SIZED>
-INLINE double add_lane(const Grain &g, const Lane &p, double squared, const Sums &to, int i) {
-    const auto e = evaluate<T, SHAPE>(g, p);
-    const double value = squared * double(e.value) * to.share, due = squared * to.weight[i];
-    to.bare[i] += value, to.sum[i] += value * to.weight[i];
-    const double share = due * to.share, sized = due * to.growth;
-    to.gh[i] = double(e.slope[0]) * share, to.gk[i] = double(e.slope[1]) * share, to.gl[i] = double(e.slope[2]) * share;
+template <class T, Shape SHAPE, CellSum CELLS, bool SIZED>
+INLINE double add_lane(const Grain &g, const Block &b, const Lane &p, double squared, const Sums &to, int i) {
+    const auto e = evaluate<T, SHAPE>(g, p, to.gaussian[i]);
+    to.sum[i] += squared * double(e.value);
+    const double due = squared * to.due[i];
+    const double gh = double(e.slope[0]) * due, gk = double(e.slope[1]) * due, gl = double(e.slope[2]) * due;
+    to.gh[i] = gh, to.gk[i] = gk, to.gl[i] = gl;
+    if constexpr (CELLS == GIVEN) {
+        // Given a*, b*, c* follow the inverse of the cell: the slope w with r, the vector from the node, is g s - (star w) r.
+        const double *a = g.reciprocal, *own = to.star, along = e.steep * due;
+        const double x = p.dh * a[0] + p.dk * a[3] + p.dl * a[6], y = p.dh * a[1] + p.dk * a[4] + p.dl * a[7];
+        const double z = p.dh * a[2] + p.dk * a[5] + p.dl * a[8], back = -1e10 * along;
+        add_turned(to.whole, b, to.cell + i, gh, gk, gl, i);
+        add_cell(to.cell + i, dot(own, x, y, z), dot(own + 3, x, y, z), dot(own + 6, x, y, z), back * x, back * y, back * z);
+    } else if constexpr (CELLS == OWN && SHAPE == GAUSS) {
+        // Its distances are those of reciprocal space: with s - s0 the slope g of the node's s0 = h0 a* + k0 b* + l0 c*.
+        const double *a = g.reciprocal, h = 1e10 * p.h0, k = 1e10 * p.k0, l = 1e10 * p.l0;
+        add_cell(to.cell + i, gh, gk, gl, h * a[0] + k * a[3] + l * a[6], h * a[1] + k * a[4] + l * a[7],
+                 h * a[2] + k * a[5] + l * a[8]);
+    } else if constexpr (CELLS != NONE) {
+        add_turned(to.whole, b, to.cell + i, gh, gk, gl, i);
+    }
     if constexpr (SIZED) {
         double *size = to.size + i;
+        const double sized = due * to.growth;
         size[0] += double(e.size[0]) * sized, size[LANES] += double(e.size[1]) * sized;
         size[2 * LANES] += double(e.size[2]) * sized;
         if constexpr (SHAPE == GAUSS_HKL) {
             size[3 * LANES] += e.size[3] * sized, size[4 * LANES] += e.size[4] * sized, size[5 * LANES] += e.size[5] * sized;
         }
-        if constexpr (SHAPE == GAUSS) {
-            double *metric = to.metric + i;
-            metric[0] += e.metric[0] * share, metric[LANES] += e.metric[1] * share, metric[2 * LANES] += e.metric[2] * share;
-            metric[3 * LANES] += e.metric[3] * share, metric[4 * LANES] += e.metric[4] * share;
-            metric[5 * LANES] += e.metric[5] * share;
-        }
     }
     return double(e.value);
 }
 
-template <class T, Shape SHAPE, bool SIZED>
-void add_lanes_slopes(const Setup &s, const Grain &g, const double *cell, const Block &b, const Sums &sums, int from, int to) {
+template <class T, Shape SHAPE, CellSum CELLS, bool SIZED>
+OUTLINE void add_lanes_slopes(const Setup &s, const Grain &g, const double *cell, const Block &b, const Sums &sums, int from, int to) {
     const T *squares = squares_of<T>(s, b);
     const Sums here = sums;
 #pragma omp simd
     for (int i = from; i < to; i++) {
         const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-        add_lane<T, SHAPE, SIZED>(g, p, double(nearest_squared<T>(s, squares, p)), here, i);
+        add_lane<T, SHAPE, CELLS, SIZED>(g, b, p, double(nearest_squared<T>(s, squares, p)), here, i);
     }
 }
 
-// The slopes with h, k, l of some lanes, and what does not go on from them.
-template <class T, Shape SHAPE>
-void add_slopes(const Setup &s, const Grain &g, const GrainWanted &w, int64_t parts, const double *cell, Block &b, Slopes &t,
-                const Rows &rows, int from, int to) {
-    const Sums sums = {t.bare, t.weight, rows[SUM], rows[IN_SIZE], rows[IN_METRIC], t.g[0], t.g[1], t.g[2], g.weight,
-                       g.weight * w.growth};
-    if (!s.interpolate && !s.parts_mixed) {
-        const bool sized = parts & SIZE || (SHAPE == GAUSS && parts & CELL);
-        return sized ? add_lanes_slopes<T, SHAPE, true>(s, g, cell, b, sums, from, to)
-                     : add_lanes_slopes<T, SHAPE, false>(s, g, cell, b, sums, from, to);
-    }
+// The same where amplitudes are not those of the nearest node in a table: they have slopes with h, k, l, too.
+template <class T, Shape SHAPE, CellSum CELLS, bool SIZED>
+OUTLINE void add_lanes_found(const Setup &s, const Grain &g, const double *cell, Block &b, const Sums &sums, Slopes &t, int from,
+                             int to) {
     double *const slopes[3] = {t.amplitude[0], t.amplitude[1], t.amplitude[2]};
     for (int i = from; i < to; i += GROUP) {
         s.interpolate ? interpolate_slopes<T>(s, cell, b, slopes, i) : mix<T>(s, cell, b, i);
     }
     for (int i = from; i < to; i++) {
         const Lane p = lane_at(cell, b.x[i], b.y[i], b.z[i]);
-        const double value = add_lane<T, SHAPE, true>(g, p, b.amplitude[i], sums, i) * g.weight * t.weight[i];
-        for (int axis = 0; s.interpolate && axis < 3; axis++) t.g[axis][i] += t.amplitude[axis][i] * value;
+        const double value = add_lane<T, SHAPE, CELLS, SIZED>(g, b, p, b.amplitude[i], sums, i) * t.due[i];
+        if (!s.interpolate) continue;
+        const double gh = t.amplitude[0][i] * value, gk = t.amplitude[1][i] * value, gl = t.amplitude[2][i] * value;
+        t.g[0][i] += gh, t.g[1][i] += gk, t.g[2][i] += gl;
+        if constexpr (CELLS != NONE) add_turned(sums.whole, b, sums.cell + i, gh, gk, gl, i);
     }
 }
 
-// What follows from the slopes of some lanes.
+// The slopes of some lanes: those with h, k, l, and what follows from one evaluation alone.
+template <class T, Shape SHAPE, CellSum CELLS, bool SIZED>
+void add_slopes(const Setup &s, const Grain &g, const GrainWanted &w, const Turn &turn, Block &b, Slopes &t, const Rows &rows,
+                int from, int to) {
+    const Sums sums = {b.sum, rows[IN_CELL], rows[IN_SIZE], t.g[0], t.g[1], t.g[2], t.due, t.gaussian, turn.whole, w.star,
+                       w.growth};
+    s.interpolate || s.parts_mixed ? add_lanes_found<T, SHAPE, CELLS, SIZED>(s, g, turn.cell, b, sums, t, from, to)
+                                   : add_lanes_slopes<T, SHAPE, CELLS, SIZED>(s, g, turn.cell, b, sums, from, to);
+}
+
+// What follows from the slopes of some lanes with h, k, l.
 void spread_slopes(const Wanted &wanted, const GrainWanted &w, const Turn &turn, const Block &b, Slopes &t, const Rows &rows,
                    int from, int to) {
     const double *gh = t.g[0], *gk = t.g[1], *gl = t.g[2];
-    if (wanted.parts & CELL) {
-        const double *m = turn.whole;
-        double *e = rows[IN_CELL];
-#pragma omp simd
-        for (int i = from; i < to; i++) {
-            const double x = m[0] * b.x[i] + m[3] * b.y[i] + m[6] * b.z[i], y = m[1] * b.x[i] + m[4] * b.y[i] + m[7] * b.z[i];
-            const double z = m[2] * b.x[i] + m[5] * b.y[i] + m[8] * b.z[i];
-            e[i] += gh[i] * x, e[LANES + i] += gh[i] * y, e[2 * LANES + i] += gh[i] * z;
-            e[3 * LANES + i] += gk[i] * x, e[4 * LANES + i] += gk[i] * y, e[5 * LANES + i] += gk[i] * z;
-            e[6 * LANES + i] += gl[i] * x, e[7 * LANES + i] += gl[i] * y, e[8 * LANES + i] += gl[i] * z;
-        }
-    }
-    if (wanted.parts & GEOMETRY) {
+    if (wanted.parts & VECTORS) {
         const double *c = turn.cell;
 #pragma omp simd
         for (int i = from; i < to; i++) {
@@ -192,8 +217,27 @@ void spread_slopes(const Wanted &wanted, const GrainWanted &w, const Turn &turn,
     }
 }
 
+// The distances of a group, for a shape that is a Gaussian of them; false where all of them are out of its reach.
+template <Shape SHAPE> OUTLINE bool find_near(const Grain &g, const double *cell, const Block &b, double *distances, int from) {
+    alignas(64) double found[GROUP];
+    double nearest = INFINITY;
+#pragma omp simd reduction(min : nearest)
+    for (int i = 0; i < GROUP; i++) {
+        found[i] = distance_of<SHAPE>(g, lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]));
+        nearest = std::min(nearest, found[i]);
+    }
+    std::copy_n(found, GROUP, distances + from);
+    return nearest < g.reach;
+}
+
+// Distances become squared lattice factors.
+template <class T, Shape SHAPE> OUTLINE void find_gaussians(const Grain &g, double *values, int from, int to) {
+#pragma omp simd
+    for (int i = from; i < to; i++) values[i] = squared_at<T, SHAPE>(g, values[i]);
+}
+
 // All orientations of one wave.
-template <class T, Shape SHAPE>
+template <class T, Shape SHAPE, CellSum CELLS, bool SIZED>
 void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, const Rows &rows) {
     constexpr bool TAILS = SHAPE == SQUARE || SHAPE == ROUND;
     std::fill_n(t.bare, b.lanes, 0.0);
@@ -202,33 +246,49 @@ void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, con
         const Grain &g = s.grains[place];
         const GrainWanted &w = wanted.grains[place];
         const Rows own = {rows[int(SHARED_ROWS + CRYSTAL_ROWS * w.crystal)]};
+        std::fill_n(b.sum, b.lanes, 0.0);
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) t.due[i] = t.weight[i] * g.weight;
         int64_t number = 0;
         for_orientations(s, g, 0, false, [&](const double *cell, double) {
-            const Turn turn = turn_of(s, g, wanted, w, cell, number++);
-            for (int from = 0, step = TAILS ? b.lanes : GROUP; from < b.lanes; from += step) {
-                if (!TAILS) {
-                    double nearest = INFINITY;
-#pragma omp simd reduction(min : nearest)
-                    for (int i = from; i < from + GROUP; i++) {
-                        nearest = std::min(nearest, distance_of<SHAPE>(g, lane_at(cell, b.x[i], b.y[i], b.z[i])));
-                    }
-                    if (!(nearest < g.reach)) continue;
+            const Turn turn = turn_of(g, wanted, w, cell, number++);
+            // Runs of groups that are not too far from all nodes.
+            for (int from = 0, to; from < b.lanes; from = to + GROUP) {
+                for (to = TAILS ? b.lanes : from; to < b.lanes; to += GROUP) {
+                    if (!find_near<SHAPE>(g, cell, b, t.gaussian, to)) break;
                 }
-                add_slopes<T, SHAPE>(s, g, w, wanted.parts, cell, b, t, own, from, from + step);
-                spread_slopes(wanted, w, turn, b, t, own, from, from + step);
+                if (to == from) continue;
+                if (!TAILS) find_gaussians<T, SHAPE>(g, t.gaussian, from, to);
+                add_slopes<T, SHAPE, CELLS, SIZED>(s, g, w, turn, b, t, own, from, to);
+                spread_slopes(wanted, w, turn, b, t, own, from, to);
             }
         });
+        double *sum = own[SUM];
+#pragma omp simd
+        for (int i = 0; i < b.lanes; i++) t.bare[i] += b.sum[i] * g.weight, sum[i] += b.sum[i] * t.due[i];
     }
 }
 
 using Sweep = void (*)(const Setup &, const Wanted &, Block &, Slopes &, const Rows &);
 
-template <class T> Sweep sweep_of(int64_t shape) {
+template <class T, Shape SHAPE, CellSum CELLS> Sweep sweep_with(int64_t parts) {
+    return parts & SIZE ? sweep_slopes<T, SHAPE, CELLS, true> : sweep_slopes<T, SHAPE, CELLS, false>;
+}
+
+template <class T, Shape SHAPE> Sweep sweep_for(int64_t parts) {
+    if (!(parts & CELL)) return sweep_with<T, SHAPE, NONE>(parts);
+    if constexpr (SHAPE == GAUSS) {
+        if (parts & STAR) return sweep_with<T, SHAPE, GIVEN>(parts);
+    }
+    return sweep_with<T, SHAPE, OWN>(parts);
+}
+
+template <class T> Sweep sweep_of(int64_t shape, int64_t parts) {
     switch (shape) {
-        case SQUARE: return sweep_slopes<T, SQUARE>;
-        case ROUND: return sweep_slopes<T, ROUND>;
-        case GAUSS: return sweep_slopes<T, GAUSS>;
-        default: return sweep_slopes<T, GAUSS_HKL>;
+        case SQUARE: return sweep_for<T, SQUARE>(parts);
+        case ROUND: return sweep_for<T, ROUND>(parts);
+        case GAUSS: return sweep_for<T, GAUSS>(parts);
+        default: return sweep_for<T, GAUSS_HKL>(parts);
     }
 }
 
@@ -236,37 +296,46 @@ template <class T> Sweep sweep_of(int64_t shape) {
 void add_wave(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, Slopes &t, const Rows &rows, int64_t ray, int source) {
     Place &p = t.place;
     polarize(s, b, source);
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        if ((b.polar[i] == 0) & (b.accepted[i] > 0)) t.settled_at[i] = ray * s.sources + source;
+        const bool settles = (b.polar[i] == 0) & (b.accepted[i] > 0);
+        t.settled_at[i] = settles ? double(ray * s.sources + source) : t.settled_at[i];
     }
     settle(b);
     const double *polar = s.oversample_polar ? b.factor : b.polar, *omega = s.oversample_omega ? b.omega : b.first_omega;
     const double weight = s.weights[source] * s.scale, per_metre = 1.0 / s.wavelengths[source];
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         t.open[i] = b.accepted[i] > 0 ? weight * omega[i] : 0.0;
         t.weight[i] = t.open[i] * polar[i] * b.capture[i];
     }
     sweep(s, wanted, b, t, rows);
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         t.photons[i] += t.weight[i] * t.bare[i];
         t.uncaptured[i] += t.open[i] * polar[i] * t.bare[i];
         t.unpolarized[i] = t.open[i] * b.capture[i] * t.bare[i];
         t.all_unpolarized[i] += t.unpolarized[i];
     }
-    if (!(wanted.parts & GEOMETRY)) return;
-    if (s.oversample_polar) polarize_back(s, b, p, rows, source, t.unpolarized);
+    if (wanted.parts & GEOMETRY && s.oversample_polar) polarize_back(s, b, p, rows, source, t.unpolarized);
+    if (!(wanted.parts & VECTORS)) return;
     const double *incident = s.incident + 3 * source;
+    double *wavelength = rows[WAVELENGTH], *turn = rows[TURN];
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        const double y[3] = {t.y[0][i], t.y[1][i], t.y[2][i]};
-        double lever[3];
-        cross(incident, y, lever);
-        rows[WAVELENGTH][i] -= b.x[i] * y[0] + b.y[i] * y[1] + b.z[i] * y[2];
-        for (int j = 0; j < 3; j++) p.d[j][i] += y[j] * per_metre, rows[TURN + j][i] -= lever[j] * per_metre;
+        const double x = t.y[0][i], y = t.y[1][i], z = t.y[2][i];
+        wavelength[i] -= b.x[i] * x + b.y[i] * y + b.z[i] * z;
+        p.d[0][i] += x * per_metre, p.d[1][i] += y * per_metre, p.d[2][i] += z * per_metre;
+        turn[i] -= (incident[1] * z - incident[2] * y) * per_metre;
+        turn[LANES + i] -= (incident[2] * x - incident[0] * z) * per_metre;
+        turn[2 * LANES + i] -= (incident[0] * y - incident[1] * x) * per_metre;
     }
 }
 
-// Go back to a sub-pixel that has been passed.
-void return_to(const Setup &s, Block &b, Place &p, int layer, int sub) {
+// Go from one sub-pixel, with all that has come to depend on it, back to another that has been passed.
+void return_to(const Setup &s, Block &b, Place &p, const Rows &rows, int layer, int sub) {
+    if (p.layer == layer && p.sub == sub) return;
+    place_back(s, b, p, rows);
     aim(s, b, layer, sub, false);
     locate(s, b, layer, sub, p);
 }
@@ -274,41 +343,59 @@ void return_to(const Setup &s, Block &b, Place &p, int layer, int sub) {
 // What depends on the one polarisation of a pixel, at the sub-pixel of the wave that it is of; and that of the water.
 void polar_back(const Setup &s, Block &b, Slopes &t, const Rows &rows, const double *wet) {
     const int subs = int(s.oversample * s.oversample);
+    const bool several = s.polarizations > 1;  // those of sources: that of the water is their mean
     for (int64_t ray = 0; ray < (s.dmin > 0 ? s.layers * subs : 1); ray++) {
-        for (int source = 0; source < (s.dmin > 0 ? s.sources : 1); source++) {
+        for (int source = 0; source < (s.dmin > 0 || several ? s.sources : 1); source++) {
             const int64_t wave = ray * s.sources + source;
+            const double share = ray ? 0.0 : several ? s.weights[source] / double(s.sources) : source == 0 ? 1.0 : 0.0;
             bool any = false;
             for (int i = 0; i < b.lanes; i++) {
-                const double due = !s.oversample_polar && t.settled_at[i] == wave ? t.all_unpolarized[i] : 0.0;
-                t.dim[i] = due + (wave == 0 ? wet[i] : 0.0);
+                const double due = !s.oversample_polar && t.settled_at[i] == double(wave) ? t.all_unpolarized[i] : 0.0;
+                t.dim[i] = due + share * wet[i];
                 any |= t.dim[i] != 0;
             }
             if (!any) continue;
-            return_to(s, b, t.place, int(ray / subs), int(ray % subs));
+            return_to(s, b, t.place, rows, int(ray / subs), int(ray % subs));
             polarize_back(s, b, t.place, rows, source, t.dim);
-            place_back(s, b, t.place, rows);
         }
+    }
+}
+
+// Begin the sums of what is asked for: other rows are not read.
+void clear(const Setup &s, int64_t parts, const Rows &rows, int count) {
+    const auto zero = [&](int from, int to) { std::fill_n(rows[from], int64_t(to - from) * LANES, 0.0); };
+    zero(0, parts & GEOMETRY ? (s.curved ? SHARED_ROWS : RADIUS) : ORIGIN);
+    for (int own = SHARED_ROWS; own + CRYSTAL_ROWS <= count; own += CRYSTAL_ROWS) {
+        zero(own, own + IN_CELL);
+        if (parts & CELL) zero(own + IN_CELL, own + IN_SIZE);
+        if (parts & SIZE) zero(own + IN_SIZE, own + START);
+        if (parts & SPINDLE) zero(own + START, own + ANGLES);
+        if (parts & SPREAD) zero(own + ANGLES, own + CRYSTAL_ROWS);
     }
 }
 
 // The rows of a block.
 void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, Slopes &t, const Rows &rows, int count) {
     const bool geometry = wanted.parts & GEOMETRY;
-    std::fill_n(rows.data, int64_t(count) * LANES, 0.0);
-    for (double *zero : {b.polar, b.absorbed, t.all_unpolarized, t.uncaptured_layer, t.omega_total}) std::fill_n(zero, b.lanes, 0.0);
-    std::fill_n(t.settled_at, b.lanes, int64_t(-1));
+    clear(s, wanted.parts, rows, count);
+    for (double *zero : {b.polar, b.absorbed, b.isotropic, t.all_unpolarized, t.uncaptured_layer, t.omega_total}) std::fill_n(zero, b.lanes, 0.0);
+    std::fill_n(t.settled_at, b.lanes, -1.0);
     const int subs = int(s.oversample * s.oversample);
+    const int64_t last = s.layers * subs - 1;
     for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
+        const int layer = int(ray / subs);
         if (ray == 0) std::copy_n(b.omega, b.lanes, b.first_omega);
-        if (ray == 0 && s.background > 0) polarize(s, b, 0), std::copy_n(b.factor, b.lanes, b.isotropic);
-        locate(s, b, int(ray / subs), int(ray % subs), t.place);
+        if (ray == 0 && s.background > 0) polarize_water(s, b);
+        if (geometry) locate(s, b, layer, int(ray % subs), t.place);
         for (double *zero : {t.photons, t.uncaptured}) std::fill_n(zero, b.lanes, 0.0);
         for (int source = 0; source < s.sources; source++) {
             if (scatter(s, b, source)) add_wave(s, wanted, sweep, b, t, rows, ray, source);
         }
+        double *photons = rows[PHOTONS];
+#pragma omp simd
         for (int i = 0; i < b.lanes; i++) {
             const double wet = begins && s.background > 0 ? s.background * b.isotropic[i] * b.first_omega[i] : 0.0;
-            rows[PHOTONS][i] += t.photons[i];
+            photons[i] += t.photons[i];
             b.absorbed[i] += begins ? b.capture[i] : 0.0;
             t.omega_total[i] += s.oversample_omega ? 0.0 : t.photons[i];
             t.uncaptured_layer[i] += s.oversample_thick ? 0.0 : t.uncaptured[i];
@@ -317,64 +404,149 @@ void render_slopes(const Setup &s, const Wanted &wanted, Sweep sweep, Block &b, 
         if (!geometry) return;
         if (s.oversample_omega) solid_angle_back(s, b, t.place, t.photons);
         absorb_back(s, b, t.place, rows, t.uncaptured);
-        place_back(s, b, t.place, rows);
-        if (!ends || s.oversample_thick || !s.absorbing) return;
-        return_to(s, b, t.place, int(ray / subs), 0);
-        absorb_back(s, b, t.place, rows, t.uncaptured_layer);
-        place_back(s, b, t.place, rows);
-        std::fill_n(t.uncaptured_layer, b.lanes, 0.0);
+        if (ends && !s.oversample_thick && s.absorbing) {
+            return_to(s, b, t.place, rows, layer, 0);
+            absorb_back(s, b, t.place, rows, t.uncaptured_layer);
+            std::fill_n(t.uncaptured_layer, b.lanes, 0.0);
+        }
+        // The last one is left when all that belongs to the whole pixel has been added: with one ray it is the only one.
+        if (ray < last) place_back(s, b, t.place, rows);
     });
+    double *photons = rows[PHOTONS], *water = rows[WATER];
+#pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         t.wet[i] = s.background > 0 ? s.background * b.first_omega[i] * b.absorbed[i] : 0.0;
-        rows[WATER][i] = s.background > 0 ? t.wet[i] * b.isotropic[i] : 0.0;
-        rows[PHOTONS][i] += rows[WATER][i], t.omega_total[i] += rows[WATER][i];
+        water[i] = s.background > 0 ? t.wet[i] * b.isotropic[i] : 0.0;
+        photons[i] += water[i], t.omega_total[i] += water[i];
     }
     if (!geometry) return;
-    return_to(s, b, t.place, 0, 0);
+    return_to(s, b, t.place, rows, 0, 0);
     solid_angle_back(s, b, t.place, t.omega_total);
-    place_back(s, b, t.place, rows);
     polar_back(s, b, t, rows, t.wet);
+    if (wanted.parts & PANEL) place_back(s, b, t.place, rows);
 }
 
-// One derivative of a block: rows times coefficients, in their order.
-void combine(const double *table, const Rows &rows, int count, double *to) {
-    alignas(64) double sum[LANES] = {};
-    for (int row = 0; row < count; row++) {
-        const double factor = table[row], *values = rows[row];
-        if (factor == 0) continue;
-#pragma omp simd
-        for (int i = 0; i < LANES; i++) sum[i] += factor * values[i];
+// Some pixels with these numbers, and how their derivatives are made of their rows, `count` for each, of which the last is the
+// photons of the amorphous background (null: none).
+struct Pixels {
+    int64_t n;
+    const int64_t *numbers;
+    int64_t count, derivatives;
+    const double *table, *background;
+};
+
+// Call `visit` with the table, the rows of every block, its first pixel and how many it has.
+// Negative where the structs are not what this was compiled for, or the number of rows is not.
+template <class Visit> double for_blocks(const Setup &s, const Wanted &wanted, const Pixels &pixels, Visit visit) {
+    if (s.size != int64_t(sizeof(Setup)) || wanted.size != int64_t(sizeof(Wanted) + sizeof(GrainWanted))) return -1.0;
+    if ((pixels.count - 1 - SHARED_ROWS) % CRYSTAL_ROWS) return -1.0;
+    static thread_local Block own_block;
+    static thread_local Slopes own_slopes;
+    Block &block = own_block;
+    Slopes &slopes = own_slopes;
+    Taken taken(s);
+    block.taken = &taken;
+    const Table table(pixels.table, pixels.derivatives, pixels.count);
+    Lines lines(pixels.count);
+    const Rows rows = {lines[0]};
+    const Sweep sweep = s.single ? sweep_of<float>(s.shape, wanted.parts) : sweep_of<double>(s.shape, wanted.parts);
+    for (int64_t start = 0; start < pixels.n; start += LANES) {
+        const int used = int(std::min<int64_t>(LANES, pixels.n - start));
+        take_pixels(s, block, pixels.numbers + start, used, 0);
+        render_slopes(s, wanted, sweep, block, slopes, rows, int(pixels.count - 1));
+        if (pixels.background) std::copy_n(pixels.background + start, used, rows[int(pixels.count - 1)]);
+        visit(table, lines, start, used);
     }
-    std::copy_n(sum, LANES, to);
+    return 0.0;
 }
 
 }  // namespace
 
-// Photons of the `n` pixels with these numbers, and their derivatives (derivatives, n): `table` (derivatives, count)
-// times the rows of a pixel. Negative where the structs are not what this was compiled for, or the number of rows is not.
+// Photons of pixels and their derivatives, which are `stride` from one to the next.
 extern "C" __attribute__((visibility("default")))
 double tilesim_gradient(const Setup *setup, const Wanted *wanted, int64_t n, const int64_t *numbers, int64_t count,
-                        int64_t derivatives, const double *table, double *photons, double *found) {
-    const Setup &s = *setup;
-    if (s.size != int64_t(sizeof(Setup)) || wanted->size != int64_t(sizeof(Wanted) + sizeof(GrainWanted))) return -1.0;
-    if ((count - SHARED_ROWS) % CRYSTAL_ROWS) return -1.0;
-    static thread_local Block block;
-    Taken taken(*setup);
-    block.taken = &taken;
-    static thread_local Slopes slopes;
+                        int64_t derivatives, const double *table, const double *background, double *photons, double *found,
+                        int64_t stride) {
     alignas(64) double one[LANES];
-    std::vector<double> data(count * LANES);
-    const Rows rows = {data.data()};
-    const Sweep sweep = s.single ? sweep_of<float>(s.shape) : sweep_of<double>(s.shape);
+    const Pixels pixels = {n, numbers, count, derivatives, table, background};
+    return for_blocks(*setup, *wanted, pixels, [&](const Table &made, Lines &rows, int64_t start, int used) {
+        for (int i = 0; i < used; i++) photons[start + i] = rows[PHOTONS][i] + rows[count - 1][i];
+        for (int64_t number = 0; number < derivatives; number++) {
+            double *to = found + number * stride + start;
+            made.combine(rows, number, used == LANES ? to : one);
+            if (used < LANES) std::copy_n(one, used, to);
+        }
+    });
+}
+
+// Sums over pixels of weighted products of every two of the derivatives, of some `others` (other_count, n) that are given
+// and, last, of the residuals: `data` minus photons.
+extern "C" __attribute__((visibility("default")))
+double tilesim_normal(const Setup *setup, const Wanted *wanted, int64_t n, const int64_t *numbers, int64_t count,
+                      int64_t derivatives, const double *table, const double *background, const double *data,
+                      const double *weights, int64_t other_count, const double *others, double *sums) {
+    alignas(64) double weight[LANES];
+    const int64_t last = derivatives + other_count;
+    Products products(last + 1);
+    const Pixels pixels = {n, numbers, count, derivatives, table, background};
+    const double status = for_blocks(*setup, *wanted, pixels, [&](const Table &made, Lines &rows, int64_t start, int used) {
+        std::copy_n(weights + start, used, weight);
+        for (int64_t number = 0; number < derivatives; number++) made.combine(rows, number, products.values[number]);
+        for (int64_t number = 0; number < other_count; number++) {
+            std::copy_n(others + number * n + start, used, products.values[derivatives + number]);
+        }
+        double *residual = products.values[last];
+        for (int i = 0; i < used; i++) residual[i] = data[start + i] - (rows[PHOTONS][i] + rows[count - 1][i]);
+        std::fill(weight + used, weight + LANES, 0.0);
+        for (int64_t row = 0; row <= last; row++) std::fill(products.values[row] + used, products.values[row] + LANES, 0.0);
+        products.add_block(weight);
+    });
+    products.put(sums);
+    return status;
+}
+
+// The same where derivatives (count, n) and residuals are all given.
+extern "C" __attribute__((visibility("default")))
+void tilesim_products(int64_t n, int64_t count, const double *slopes, const double *residuals, const double *weights,
+                      double *sums) {
+    alignas(64) double weight[LANES];
+    Products products(count + 1);
     for (int64_t start = 0; start < n; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, n - start));
-        take_pixels(s, block, numbers + start, used, 0);
-        render_slopes(s, *wanted, sweep, block, slopes, rows, int(count));
-        std::copy_n(rows[PHOTONS], used, photons + start);
-        for (int64_t number = 0; number < derivatives; number++) {
-            combine(table + number * count, rows, int(count), one);
-            std::copy_n(one, used, found + number * n + start);
-        }
+        const auto take = [&](const double *from, double *to) {
+            std::copy_n(from + start, used, to), std::fill(to + used, to + LANES, 0.0);
+        };
+        take(weights, weight);
+        for (int64_t number = 0; number < count; number++) take(slopes + number * n, products.values[number]);
+        take(residuals, products.values[count]);
+        products.add_block(weight);
     }
-    return 0.0;
+    products.put(sums);
+}
+
+// Sums (derivatives) over pixels of the derivatives times a cotangent (n).
+extern "C" __attribute__((visibility("default")))
+double tilesim_pullback(const Setup *setup, const Wanted *wanted, int64_t n, const int64_t *numbers, int64_t count,
+                        int64_t derivatives, const double *table, const double *background, const double *cotangent,
+                        double *sums) {
+    const Table made(table, derivatives, count);
+    std::vector<int64_t> in_use;
+    for (int64_t row = 0; row < count; row++) {
+        if (made.uses(row)) in_use.push_back(row);
+    }
+    std::vector<Total> totals(count);
+    std::vector<double> of_rows(count);
+    Lines weight(1);
+    const Pixels pixels = {n, numbers, count, derivatives, table, background};
+    const double status = for_blocks(*setup, *wanted, pixels, [&](const Table &, Lines &rows, int64_t start, int used) {
+        std::copy_n(cotangent + start, used, weight[0]);
+        std::fill(weight[0] + used, weight[0] + LANES, 0.0);
+        for (int64_t row : in_use) {
+            std::fill(rows[row] + used, rows[row] + LANES, 0.0);
+            add_weighted(rows.vectors(row), weight.vectors(0), totals[row]);
+        }
+    });
+    for (int64_t row : in_use) of_rows[row] = totals[row].sum();
+    for (int64_t number = 0; number < derivatives; number++) sums[number] = made.of_sums(of_rows.data(), number);
+    return status;
 }

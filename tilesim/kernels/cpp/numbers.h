@@ -14,18 +14,16 @@ inline double clamp(double x, double low, double high) {
 
 inline double dot(const double *u, double x, double y, double z) { return u[0] * x + u[1] * y + u[2] * z; }
 
-// sin(pi x) for |x| <= 1/2; minimax polynomials, relative error 5e-9 (float) and 3e-19 (double) before rounding.
-inline float sin_pi(float x) {
-    const float u = x * x;
+// sin(pi x) / x from x^2, for |x| <= 1/2; minimax polynomials, relative error 5e-9 (float) and 3e-19 (double) before rounding.
+inline float sinc_pi(float u) {
     float p = 0.0775603877265f;
     p = p * u - 0.598242126841f;
     p = p * u + 2.55006972641f;
     p = p * u - 5.1677096848f;
-    return x * (p * u + 3.1415926369f);
+    return p * u + 3.1415926369f;
 }
 
-inline double sin_pi(double x) {
-    const double u = x * x;
+inline double sinc_pi(double u) {
     double p = 7.6947271574417398646e-7;
     p = p * u - 2.190318540711956477e-5;
     p = p * u + 4.6629968877016402758e-4;
@@ -34,8 +32,10 @@ inline double sin_pi(double x) {
     p = p * u - 0.59926452931873824753;
     p = p * u + 2.55016403987729394;
     p = p * u - 5.1677127800499695287;
-    return x * (p * u + 3.1415926535897932377);
+    return p * u + 3.1415926535897932377;
 }
+
+template <class T> inline T sin_pi(T x) { return x * sinc_pi(x * x); }
 
 // cos(pi x) for |x| <= 1/2, absolute error 2e-10 and 1e-20.
 inline float cos_pi(float x) {

@@ -3,54 +3,80 @@
 
 #include "orientation.h"
 
-constexpr int SIZES = 6;   // Na, Nb, Nc and what an oriented N has off its diagonal: of a and b, b and c, a and c
-constexpr int METRIC = 6;  // of a* with a*, b* with b*, c* with c*, then b* c*, a* c*, a* b*
+constexpr int SIZES = 6;  // Na, Nb, Nc and what an oriented N has off its diagonal: of a and b, b and c, a and c
 
 // A call within a loop over lanes would keep that from being vectorized, and these are long.
 #define INLINE inline __attribute__((always_inline))
+// Unrolled into the loops around it, a loop over a group would not be vectorized either.
+#define OUTLINE __attribute__((noinline))
 
 template <class T> struct Evaluation {
     T value, slope[3], size[SIZES];
-    double metric[METRIC];
+    double steep;  // of "gauss": its slope with the vector from the node, over that vector
 };
 
-// psi(y) / y with psi the logarithmic derivative of sin(y) / y, from y^2 below 0.16; relative error 2e-11.
-template <class T> INLINE T psi_over(T u) {
-    return -T(1.0 / 3) - u * (T(1.0 / 45) + u * (T(2.0 / 945) + u * (T(1.0 / 4725) + u * (T(2.0 / 93555) +
-           u * T(1382.0 / 638512875)))));
+// (cot(pi x) - 1 / (pi x)) / x from x^2, for |x| <= 1/2; minimax polynomials, absolute error 2e-8 (float) and 2e-16 (double).
+inline float cot_pi_beyond(float u) {
+    float p = -1.68060997812f;
+    p = p * u - 0.210223307217f;
+    p = p * u - 0.716185230952f;
+    p = p * u - 0.631985540175f;
+    p = p * u - 0.647969945815f;
+    p = p * u - 0.689023474866f;
+    return p * u - 1.04719756372f;
 }
 
-// sin(pi N x) / sin(pi x) = L along one axis: L L' where the ratio cancels next to the node by the series of log L.
-template <class T> INLINE T grating_slope(T ratio, T over, T cos_above, T cos_below, T cells, T x) {
-    // Both forms are computed: a branch would keep the loop over lanes from being vectorized.
-    const T y = T(M_PI) * x, ny = cells * y, u = std::min(y * y, T(1)), v = std::min(ny * ny, T(1));
-    const T near = std::max(x, cells * x) < T(0.125) ? T(1) : T(0);
-    const T series = ratio * y * (cells * cells * psi_over(v) - psi_over(u));
-    const T closed = (cells * cos_above - ratio * cos_below) * over;
-    return T(M_PI) * (near * series + (1 - near) * closed);
+inline double cot_pi_beyond(double u) {
+    double p = -4.4363780676504648535;
+    p = p * u + 3.3272835396002801173;
+    p = p * u - 2.73807712482647559;
+    p = p * u + 0.051988653801288916181;
+    p = p * u - 0.78721130841929705426;
+    p = p * u - 0.61390018967062665028;
+    p = p * u - 0.63901817037442920587;
+    p = p * u - 0.63648511868221734572;
+    p = p * u - 0.63678495501885249919;
+    p = p * u - 0.63725266900445346386;
+    p = p * u - 0.63921550303258643269;
+    p = p * u - 0.6476607084902717977;
+    p = p * u - 0.68902837067352228857;
+    return p * u - 1.047197551196597623;
+}
+
+// L = sin(pi N x) / sin(pi x) along one axis and L', up to the sign of both, and dL/dN: N x is a whole number `turns` and
+// a fraction f. L' / (pi L) = N cot(pi N x) - cot(pi x) has poles where f or x is 0, which are taken out of both cotangents:
+// N / (pi f) - 1 / (pi x) = turns / (pi f x), and that is exactly 0 around the node itself.
+template <class T> struct Grating {
+    T ratio, slope, size;
+
+    // over  1 / sin(pi x)
+    INLINE Grating(T cells, T x, T f, T turns, T sinc, T over, T inverse) {
+        const T near = x * cot_pi_beyond(x * x), scaled = sinc * over, beyond = f * cot_pi_beyond(f * f);
+        ratio = f * scaled;
+        slope = T(M_PI) * ratio * (cells * beyond - near) + turns * scaled * inverse;
+        size = scaled * x * (T(M_PI) * f * beyond + 1);
+    }
+};
+
+// The fraction, kept away from the node.
+template <class T> INLINE double off_node(double fraction) {
+    return std::fabs(fraction) < NEXT_TO_NODE<T> ? NEXT_TO_NODE<T> : fraction;
 }
 
 template <class T> INLINE void square_slopes(const Grain &g, const Lane &p, Evaluation<T> &e) {
-    const double dh = std::max(std::fabs(p.dh), NEXT_TO_NODE<T>);
-    const double dk = std::max(std::fabs(p.dk), NEXT_TO_NODE<T>);
-    const double dl = std::max(std::fabs(p.dl), NEXT_TO_NODE<T>);
-    const T uh = T(phase(dh, g.cells[0])), uk = T(phase(dk, g.cells[1])), ul = T(phase(dl, g.cells[2]));
-    const T bh = sin_pi(T(dh)), bk = sin_pi(T(dk)), bl = sin_pi(T(dl));
-    const T inverse = 1 / (bh * bk * bl);
-    const T ih = inverse * (bk * bl), ik = inverse * (bh * bl), il = inverse * (bh * bk);
-    const T h = sin_pi(uh) * ih, k = sin_pi(uk) * ik, l = sin_pi(ul) * il;
-    const T ch = cos_pi(uh), ck = cos_pi(uk), cl = cos_pi(ul);
-    const T sh = grating_slope<T>(h, ih, ch, cos_pi(T(dh)), T(g.cells[0]), T(dh));
-    const T sk = grating_slope<T>(k, ik, ck, cos_pi(T(dk)), T(g.cells[1]), T(dk));
-    const T sl = grating_slope<T>(l, il, cl, cos_pi(T(dl)), T(g.cells[2]), T(dl));
-    const T along_h = 2 * h * square(k * l), along_k = 2 * k * square(h * l), along_l = 2 * l * square(h * k);
-    e.value = square(h * k * l);
-    e.slope[0] = along_h * sh * T(std::copysign(1.0, p.dh));
-    e.slope[1] = along_k * sk * T(std::copysign(1.0, p.dk));
-    e.slope[2] = along_l * sl * T(std::copysign(1.0, p.dl));
-    e.size[0] = along_h * T(M_PI) * T(dh) * ch * ih;
-    e.size[1] = along_k * T(M_PI) * T(dk) * ck * ik;
-    e.size[2] = along_l * T(M_PI) * T(dl) * cl * il;
+    const double dh = off_node<T>(p.dh), dk = off_node<T>(p.dk), dl = off_node<T>(p.dl);
+    const double nh = dh * g.cells[0], nk = dk * g.cells[1], nl = dl * g.cells[2];
+    const double mh = std::rint(nh), mk = std::rint(nk), ml = std::rint(nl);
+    const T xh = T(dh), xk = T(dk), xl = T(dl), fh = T(nh - mh), fk = T(nk - mk), fl = T(nl - ml);
+    const T bh = sin_pi(xh), bk = sin_pi(xk), bl = sin_pi(xl);
+    const T over = 1 / (bh * bk * bl), inverse = 1 / (xh * xk * xl);
+    const Grating<T> h(T(g.cells[0]), xh, fh, T(mh), sinc_pi(fh * fh), over * (bk * bl), inverse * (xk * xl));
+    const Grating<T> k(T(g.cells[1]), xk, fk, T(mk), sinc_pi(fk * fk), over * (bh * bl), inverse * (xh * xl));
+    const Grating<T> l(T(g.cells[2]), xl, fl, T(ml), sinc_pi(fl * fl), over * (bh * bk), inverse * (xh * xk));
+    const T kl = k.ratio * l.ratio, hl = h.ratio * l.ratio, hk = h.ratio * k.ratio, twice = 2 * h.ratio * kl;
+    e.value = square(h.ratio * kl);
+    e.slope[0] = twice * kl * h.slope, e.slope[1] = twice * hl * k.slope, e.slope[2] = twice * hk * l.slope;
+    e.size[0] = twice * kl * h.size, e.size[1] = twice * hl * k.size, e.size[2] = twice * hk * l.size;
 }
 
 // The height of a node, Na Nb Nc, is left to the host: sizes are those of the shape alone, here and below.
@@ -75,12 +101,11 @@ template <class T> INLINE void round_slopes(const Grain &g, const Lane &p, Evalu
 INLINE void gauss_slopes(const Grain &g, const Lane &p, double value, Evaluation<double> &e) {
     const double *a = g.reciprocal, h = p.dh, k = p.dk, l = p.dl;
     const double x = h * a[0] + k * a[3] + l * a[6], y = h * a[1] + k * a[4] + l * a[7], z = h * a[2] + k * a[5] + l * a[8];
-    const double fall = -2.0 * g.fudge / GAUSS_WIDTH * value, steep = fall * square(g.volume), twice = 2 * steep;
+    const double twice = -4.0 * g.fudge / GAUSS_WIDTH * square(g.volume) * value;
     const double sized = twice * (x * x + y * y + z * z);
+    e.steep = twice;
     e.slope[0] = twice * dot(a, x, y, z), e.slope[1] = twice * dot(a + 3, x, y, z), e.slope[2] = twice * dot(a + 6, x, y, z);
     e.size[0] = sized / g.cells[0], e.size[1] = sized / g.cells[1], e.size[2] = sized / g.cells[2];
-    e.metric[0] = steep * h * h, e.metric[1] = steep * k * k, e.metric[2] = steep * l * l;
-    e.metric[3] = steep * k * l, e.metric[4] = steep * h * l, e.metric[5] = steep * h * k;
 }
 
 INLINE void gauss_hkl_slopes(const Grain &g, const Lane &p, double value, Evaluation<double> &e) {
@@ -93,15 +118,15 @@ INLINE void gauss_hkl_slopes(const Grain &g, const Lane &p, double value, Evalua
 }
 
 // Type of an evaluation's numbers: as `Squared` has it.
-template <class T, Shape SHAPE> INLINE Evaluation<Squared<T, SHAPE>> evaluate(const Grain &g, const Lane &p) {
+// gaussian  the squared lattice factor, where the shape is one: found in a loop of its own, as the choice whether it is
+//           zero would become a branch around all that follows
+template <class T, Shape SHAPE>
+INLINE Evaluation<Squared<T, SHAPE>> evaluate(const Grain &g, const Lane &p, double gaussian) {
     Evaluation<Squared<T, SHAPE>> e = {};
     if constexpr (SHAPE == SQUARE) square_slopes<T>(g, p, e);
     else if constexpr (SHAPE == ROUND) round_slopes<T>(g, p, e);
-    else {
-        e.value = lattice_squared<T, SHAPE>(g, p);
-        if constexpr (SHAPE == GAUSS) gauss_slopes(g, p, e.value, e);
-        else gauss_hkl_slopes(g, p, e.value, e);
-    }
+    else if constexpr (SHAPE == GAUSS) e.value = gaussian, gauss_slopes(g, p, gaussian, e);
+    else e.value = gaussian, gauss_hkl_slopes(g, p, gaussian, e);
     return e;
 }
 
