@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test fuzz docs format clean
+.PHONY: demo test checks fuzz docs format clean
+
+# Every program that a test starts would compile all of tilesim again.
+unexport PYTHONDONTWRITEBYTECODE
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,12 +21,15 @@ demo: $(VENV)/ready
 	sh demo/run.sh $(VENV)/bin/tilesim
 	@echo "demo/out.png shows the frame; demo/out.bin, demo/out.zarr and demo/noise.img hold it"
 
+# Neither types nor pages take more than one core.
 test: $(VENV)/ready
+	$(MAKE) --no-print-directory -j 2 checks docs
+	$(VENV)/bin/python -m pytest -n 2
+
+checks: $(VENV)/ready
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy
-	$(MAKE) --no-print-directory docs
-	$(VENV)/bin/python -m pytest -n 2
 
 # Thousands of hostile calls; those that fail are listed, with how to repeat each.
 fuzz: $(VENV)/ready

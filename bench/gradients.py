@@ -1,6 +1,7 @@
 """CPU time of derivatives and normal equations as ratios to the image itself, by the same kernel of the same processor.
 
-The library's own calls, with everything that they do for themselves, over a region of one panel.
+The library's own calls, with everything that they do for themselves, over a region of one panel. Where NB_TORCH names a
+folder that has the torch port of nanoBragg, its image and backward pass are measured beside (torchport.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 import tilesim
 from bench.record import LYSOZYME, input_flags, machine, save, table
+from bench.torchport import port
 
 FLAGS = (
     "-cell 78 78 38 90 90 90 -default_F 100 -N 12 -misset 10 20 30 -distance 100 -lambda 1 -pixel 0.1 "
@@ -25,6 +27,8 @@ FLAGS = (
 )
 STEPS = {"one step": (512, ""), "100 steps": (128, "-phisteps 5 -osc 0.1 -mosaic_spread 0.3 -mosaic_domains 20")}
 """Edge of the image, and the flags that make so many lattice evaluations of a pixel."""
+PORT = {"one step": (1, 1), "100 steps": (5, 20)}
+"""Angles and mosaic domains of the same, for the torch port."""
 SHAPES = ("square", "round", "gauss", "gauss-hkl")
 CRYSTAL = ["crystal.rotation", "crystal.cell"]
 BEAM = ["beam.wavelength", "beam.rotation", "beam.fluence", "beam.kahn_factor"]
@@ -51,7 +55,15 @@ def main(arguments: list[str]) -> None:
                 experiment = experiment.replace(crystal=experiment.crystal.replace(shape=shape))
                 rows.append({"shape": shape, "evaluations": steps, **ratios(experiment, options.repeats)})
     table(tuple(rows[0]), rows)
-    save("gradients", {**machine(), "flags": FLAGS, "repeats": options.repeats, "rows": rows})
+    ports = [
+        {"evaluations": steps, **found}
+        for steps, (edge, (phi, domains)) in {name: (STEPS[name][0], PORT[name]) for name in STEPS}.items()
+        if (found := port(edge, phi, domains, options.repeats))
+    ]
+    if ports:
+        print("the torch port, square shape:")
+        table(tuple(ports[0]), ports)
+    save("gradients", {**machine(), "flags": FLAGS, "repeats": options.repeats, "rows": rows, "torch_port": ports})
 
 
 def frame() -> dict[str, object]:

@@ -111,10 +111,11 @@ def telling_when_done() -> Iterator[Callable[[], None]]:
         raise
 
 
-def access_of(options: Mapping[str, Any]) -> Access | None:
+def access_of(options: Mapping[str, Any], *used: str) -> Access | None:
     """How to reach workers; None for this process. Raises click.UsageError on options that exclude each other.
 
-    What worker processes of this machine are forked from begins at once, beside all that is read and checked first.
+    What worker processes of this machine are forked from begins at once, beside all that is read and checked first;
+    it imports the modules `used`, too, which every one of them would import for itself.
     """
     ways = [name for name in ("workers", "scheduler", "scheduler_file") if options[name] is not None]
     if len(ways) > 1:
@@ -136,7 +137,7 @@ def access_of(options: Mapping[str, Any]) -> Access | None:
         from tilesim.engine import forks
 
         with suppress(OSError):  # reported where the workers are started
-            forks.begin()
+            forks.begin(*used)
     from tilesim.engine.access import Access
 
     return Access(

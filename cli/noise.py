@@ -91,7 +91,7 @@ def command(source: str, target: str, flags: tuple[str, ...], **options: Any) ->
     from tilesim_cli.launch import access_of, files_of, telling_when_done, warn
     from tilesim_cli.summary import complain_of_missing
 
-    access = access_of(options)
+    access = access_of(options, "torch")
     if options["resume"] and options["overwrite"]:
         raise InputError("--resume and --overwrite exclude each other")
     pixel_type = pixel_type_of(target, options["dtype"])

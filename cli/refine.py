@@ -42,6 +42,9 @@ EPILOG = "Exit status: 0 converged, 1 not converged, 2 bad input. docs/refine.md
 @click.option("--robust", type=float, metavar="X", help="Standard deviations beyond which a pixel pulls no harder.")
 @click.option("--gain", type=float, metavar="X", help="Detector units of a photon [as DATA says, or 1].")
 @click.option("--offset", type=float, metavar="X", help="Detector units of a dark pixel [as DATA says, or 0].")
+@click.option(
+    "--background", metavar="X|FILE", help="Photons of a pixel besides the experiment's, or an image of them."
+)
 @click.option("--shoebox", type=click.IntRange(min=0), metavar="N", help="Only pixels that near predicted reflections.")
 @click.option("--widths", metavar="W,...,1", help="How many times broader reflections are, stage by stage.")
 @click.option("--steps", type=click.IntRange(min=1), default=50, metavar="N", help="Steps of the last stage, at most.")
@@ -64,15 +67,18 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
     nanoBragg flags behind -- for the rest, as for `run`. DATA is any image that tilesim reads, in detector units.
     """
     from tilesim.engine.backend import resolve_backend
-    from tilesim.files.inventory import check_files
-    from tilesim.refinement.report import report_lines, warnings_of
+    from tilesim.files.inventory import NamedFile, check_files
+    from tilesim.refinement.report import report_lines
     from tilesim.refinement.state import Kept
     from tilesim.series.launch import connected
     from tilesim_cli.launch import access_of, files_of, telling_when_done, warn
 
     access = access_of(options)
     start, source, places = _read(experiment, data, flags, options)
-    check_files([*start.inputs, *source.inputs, *files_of(access)], *_outputs(options))
+    named = [
+        NamedFile("--background", name) for name in [_number_or_name(options["background"])] if isinstance(name, str)
+    ]
+    check_files([*start.inputs, *source.inputs, *named, *files_of(access)], *_outputs(options))
     plan = _plan(start, source, places, options)
     state = _state_file(options)
     kept = Kept(state, plan, options["resume"])
@@ -85,7 +91,7 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
         if loud:
             for line in report_lines(found, numbers):
                 click.echo(line)
-        for line in warnings_of(found):
+        for line in found.warnings:
             warn(line)
         written = _write(found, plan, source, numbers, cluster, options)
         done()
@@ -117,7 +123,9 @@ def _plan(start: Dataset, source: Dataset, places: tuple[int, ...], options: Map
     from tilesim.refinement.matched import matched
     from tilesim.refinement.refining import refining
 
-    experiments, measured = matched(start, source, options["gain"], options["offset"], places)
+    experiments, measured = matched(
+        start, source, options["gain"], options["offset"], places, _number_or_name(options["background"])
+    )
     same = ("lattice", "readout", "robust", "shoebox", "steps")
     return refining(
         experiments,
@@ -179,6 +187,14 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise click.UsageError(f"{option} {text[:60]}; expected numbers") from None
+
+
+def _number_or_name(text: str | None) -> float | str:
+    """A number where it is one; 0 where nothing is said."""
+    try:
+        return float(text or 0.0)
+    except ValueError:
+        return text or ""
 
 
 def _panels(text: str) -> list[int]:

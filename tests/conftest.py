@@ -15,6 +15,16 @@ settings.register_profile(
 settings.load_profile("tilesim")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def torch_in_forks():
+    """Worker processes that tests start have torch from what they are forked from: its import takes three seconds."""
+    from tilesim.engine import forks
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forks, "PRELOADED", (*forks.PRELOADED, "torch"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def forks():
     """Worker processes are forked, as those of `--workers` are: where they are spawned each imports for a second."""

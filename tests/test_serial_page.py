@@ -1,14 +1,11 @@
 """The page on serial crystallography: its blocks run as they stand, with fewer shots, and make what they say."""
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from pages import blocks_of, obey
 
 import tilesim
 
@@ -18,17 +15,12 @@ SHOTS = 4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The folder in which the blocks ran."""
+    """The folder in which the blocks ran, in this process, which has imported what eight of them would."""
     pytest.importorskip("xarray")
     made = tmp_path_factory.mktemp("serial")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    blocks = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = blocks_of(PAGE)
     assert [kind for kind, _ in blocks] == ["sh", "sh", "sh", "sh", "sh", "python"]
-    for kind, block in blocks:
-        words = [sys.executable, "-c"] if kind == "python" else ["sh", "-e", "-c"]
-        code = block.replace("shots = 200\n", f"shots = {SHOTS}\n")
-        done = subprocess.run([*words, code], cwd=made, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    obey([(kind, code.replace("shots = 200\n", f"shots = {SHOTS}\n")) for kind, code in blocks], made)
     return made
 
 

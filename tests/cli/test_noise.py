@@ -14,13 +14,22 @@ from distribution import QUIET
 SIZE = 12
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """The path of a copy of what the first test simulates."""
+    return tmp_path_factory.mktemp("kept") / "folder"
+
+
 @pytest.fixture
-def simulated(tilesim, folder):
+def simulated(tilesim, folder, kept):
     """A store of two frames and their float files, with the noise images of the same run."""
+    if kept.exists():
+        return shutil.copytree(kept, folder, dirs_exist_ok=True)
     words = (*BASE, "-osc", "1", "-phisteps", "1", "-seed", "7", "-floatfile", "f_{frame}.bin")
     more = ("-noisefile", "run_{frame}.img", "--frames", "2", "--tile", "5", "--zarr", "in.zarr", "--quiet")
     done = tilesim("run", *words, *more)
     assert done.status == 0, done.err
+    shutil.copytree(folder, kept)
     return folder
 
 

@@ -34,7 +34,7 @@ def test_the_report_and_all_outputs(folder, tilesim):
     assert lines[-4:] == [f"wrote out.{ending}" for ending in ("expt", "zarr", "png", "json")]
     plain = json.loads((folder / "out.json").read_text())
     [frame] = plain["frames"]
-    assert plain["converged"] and frame["pixels"] == 112 * 112
+    assert plain["converged"] and 112 * 112 - 20 < frame["pixels"] < 112 * 112
     numbers = {one["name"]: one for one in frame["numbers"]}
     a = numbers["crystal.cell.a"]
     assert abs(a["value"] - 77e-10) < 4 * a["error"] < 1e-10

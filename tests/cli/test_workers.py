@@ -144,11 +144,11 @@ def test_the_noise_of_frames_differs_with_one_seed(tilesim, folder):
 
 
 def test_plan_says_what_the_workers_have(tilesim, scheduler):
-    _, address = scheduler(2)
+    _, address = scheduler(1)
     result = tilesim("plan", *SERIES, "-floatfile", "f{frame}.bin", "--scheduler", address, "--json", "-")
     assert result.status == 0
     plan = json.loads(result.out)
-    assert plan["workers"] >= 1 and plan["frames"] == 4 and plan["tiles"] == 36 and plan["in_flight"] >= 2
+    assert plan["workers"] == 1 and plan["frames"] == 4 and plan["tiles"] == 36 and plan["in_flight"] >= 2
     told = tilesim("plan", *BASE, "--scheduler", address).out
     assert f"at {address}" in told and "in flight" in told
 
@@ -201,11 +201,10 @@ def whole(tilesim, folder):
 def test_a_run_whose_scheduler_was_killed_goes_on_with_another(tilesim, process, dask, hold, folder, whole):
     address = f"tcp://127.0.0.1:{(port := free_port())}"
     first = dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
-    for _ in range(2):
-        dask("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--preload", hold)
+    dask("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--preload", hold)
     words = (*LONG, "-floatfile", "f.bin", "--zarr", "z.zarr")
     child = process("run", *words, "--scheduler", address)
-    some_tiles(folder / "z.zarr", 10, child)
+    some_tiles(folder / "z.zarr", 5, child)
     os.killpg(first.pid, signal.SIGKILL)
     _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 1
@@ -213,7 +212,7 @@ def test_a_run_whose_scheduler_was_killed_goes_on_with_another(tilesim, process,
     assert "Traceback" not in err and not (folder / "f.bin").exists()
     result = tilesim("run", *words, "--workers", "2", "--resume", "--json", "-")
     account = json.loads(result.out)
-    assert account["restored_tiles"] >= 10 and account["computed_tiles"] > 0
+    assert account["restored_tiles"] >= 5 and account["computed_tiles"] > 0
     assert (folder / "f.bin").read_bytes() == whole
     assert tilesim("verify", "z.zarr").status == 0
 

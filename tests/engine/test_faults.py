@@ -8,13 +8,19 @@ import pytest
 from distribution import QUIET, expected, pixels, work
 from experiments import plain
 
-from tilesim.engine import cluster
+from tilesim.engine import cluster, dispatch
 from tilesim.engine.cluster import Cluster
 from tilesim.engine.dispatch import run_on_workers
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import ClusterError, StoreError
 
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
+
+
+@pytest.fixture(autouse=True)
+def attentive(monkeypatch):
+    """The client asks more often who is there."""
+    monkeypatch.setattr(dispatch, "LOOK_SECONDS", 0.2)
 
 
 def fault(what, tiles, folder, times=10**6):
@@ -128,7 +134,8 @@ def test_tiles_that_no_worker_can_store_end_the_run(harmed, tmp_path):
         answers(harmed(2, "full", {(7, 11)}), work(tmp_path / "a.zarr", [plain()]))
 
 
-def test_a_tile_that_waits_for_a_worker_that_has_gone_is_sent_to_another(harmed, tmp_path):
+def test_a_tile_that_waits_for_a_worker_that_has_gone_is_sent_to_another(harmed, tmp_path, monkeypatch):
+    monkeypatch.setattr(dispatch, "FETCH_SECONDS", 1.0)
     one = work(tmp_path / "a.zarr", [plain()], (3, 4))
     found = harmed(2, "fail", {(6, 8)}, times=1)
     first, second = found.compatible
@@ -256,8 +263,8 @@ def stopped():
 def test_where_all_workers_are_stopped_the_run_says_so_and_ends_after_the_timeout(
     connected, stopped, tmp_path, monkeypatch
 ):
-    for name in ("SILENT_SECONDS", "ANSWER_SECONDS"):
-        monkeypatch.setattr(cluster, name, 1.0)
+    for module, name in ((cluster, "SILENT_SECONDS"), (cluster, "ANSWER_SECONDS"), (dispatch, "FETCH_SECONDS")):
+        monkeypatch.setattr(module, name, 1.0)
     found, said = connected(2), []
     found.timeout = 1.0
     events = run_on_workers(found, [work(tmp_path / "a.zarr", [plain()], (2, 2))], said.append)

@@ -33,6 +33,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "example": ("example", "ex"),
     "noise": ("noise", "z.zarr", "o_{frame}.img", "--readout", "2"),
     "background": ("background", "z.zarr", "o.stol", "--background-thickness", "1", "--frame", "0", "--rings", "2"),
+    "refine": ("refine", "z.zarr", "z.zarr", "--vary", "rotation,scale", "--steps", "3", "--expt", "o.expt"),
     "truth": ("truth", "t.zarr", "--reflections", "o.csv"),
     "info": ("info", "z.zarr"),
     "preview": ("preview", "z.zarr", "o.png"),
@@ -132,6 +133,11 @@ OUTPUTS: dict[str, list[tuple[str, ...]]] = {
     "noise": [("noise", "f.bin", "{out}"), ("noise", "z.zarr", "{out}"), (*BASES["noise"], "--json", "{out}")],
     "preview": [("preview", "f.bin", "{out}")],
     "rerun": [("rerun", "z.zarr", "--json", "{out}")],
+    "refine": [
+        (*BASES["refine"][:5], "--expt", "{out}"),
+        (*BASES["refine"], "--residuals", "{out}"),
+        (*BASES["refine"], "--json", "{out}"),
+    ],
     "compare": [(*BASES["compare"], option, "{out}") for option in ("--json", "--outdir")],
     "export": [("export", "f.bin", "{out}", "--round", *more) for more in ((), ("--format", "smv"))]
     + [("export", "f.bin", "{out}", "--round", "--format", "nxmx")]

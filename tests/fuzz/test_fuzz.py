@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-SAMPLE = 60
+SAMPLE = 40
 
 
 def test_hostile_calls_end_in_a_line_and_harm_nothing():

@@ -78,9 +78,16 @@ def test_the_fused_kernel_agrees_with_the_definition(base, kind, precision, tole
     assert metric(fused.lower(other, precision).photons(SOME)[0], wanted) > 1e-3
 
 
-@pytest.mark.parametrize("precision, tolerance", [("mixed", 1e-5), ("double", 1e-9)])
 @pytest.mark.parametrize(
-    "base, kind", [("plain", "mixed"), ("plain", "channels"), ("interpolated", "mixed"), ("assembled", "mixed")]
+    "base, kind, precision, tolerance",
+    [
+        ("plain", "mixed", "mixed", 1e-5),
+        ("plain", "mixed", "double", 1e-9),
+        ("plain", "channels", "mixed", 1e-5),
+        ("plain", "channels", "double", 1e-9),
+        ("interpolated", "mixed", "double", 1e-9),
+        ("assembled", "mixed", "mixed", 1e-5),
+    ],
 )
 def test_the_gpu_kernel_agrees_with_the_definition(base, kind, precision, tolerance, monkeypatch):
     pytest.importorskip("triton")

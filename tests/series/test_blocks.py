@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from distribution import BACKEND
 from experiments import plain
 
 import tilesim as api
@@ -20,7 +21,7 @@ from tilesim.tiling.tile import Tile
 
 COUNT = 130
 SERIES = draw(plain(), COUNT, orientation="uniform", fluence=Distribution("gamma", sd=0.3, relative=True))
-HOW = {"device": "cpu", "backend": "eager"}
+HOW = {"device": "cpu", "backend": BACKEND}
 
 
 @pytest.fixture(scope="module")

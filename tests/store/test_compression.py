@@ -79,7 +79,7 @@ def test_anything_else_is_refused(text):
 
 
 @pytest.mark.parametrize("plan", [RAGGED, SHARDED], ids=["chunks", "shards"])
-@pytest.mark.parametrize("text", ["none", "lz4", "lz4:1", "zstd", "zstd:9"])
+@pytest.mark.parametrize("text", ["none", "lz4", "lz4:1", "zstd", "zstd:5"])
 def test_any_compression_gives_the_pixels_back_and_mends_damage(tmp_path, plan, text):
     path = tmp_path / "a.zarr"
     image = fill(path, plan, pixels=compressed(text))
@@ -162,7 +162,7 @@ def test_coarser_levels_have_the_compression_of_the_image(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("plan", [RAGGED, SHARDED, BEYOND], ids=["chunks", "shards", "beyond"])
-@pytest.mark.parametrize("text", ["none", "lz4", "zstd:9"])
+@pytest.mark.parametrize("text", ["none", "lz4", "zstd:5"])
 def test_the_layout_knows_the_most_that_a_store_may_need(tmp_path, plan, text):
     """Random bits cannot be compressed: Blosc puts its header before them."""
     bits = np.random.default_rng(1).integers(0, 2**32, plan.shape, np.uint32)

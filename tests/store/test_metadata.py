@@ -20,7 +20,7 @@ from tilesim.tiling.plan import TilePlan
 from tilesim.tools.pyramid import build_pyramid
 
 HOSTILE = (None, True, 0, -1, 2**70, 1e308, 1.5, "x", "", [], [[]], [0], {}, {"name": 5}, "gone")
-SAMPLE = 64
+SAMPLE = 40
 PYTHON = ("Error", "NoneType", "object has no", "indices must", "not iterable", "unsupported", "Traceback")
 
 

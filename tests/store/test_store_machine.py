@@ -155,5 +155,5 @@ class StoreMachine(RuleBasedStateMachine):
             np.testing.assert_array_equal(found, [means(frame) for frame in IMAGE])
 
 
-StoreMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None, derandomize=True)
+StoreMachine.TestCase.settings = settings(max_examples=10, stateful_step_count=12, deadline=None, derandomize=True)
 TestStore = StoreMachine.TestCase

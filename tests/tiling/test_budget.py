@@ -9,7 +9,7 @@ import pytest
 
 from tilesim.kernels import fused, library, tensors
 
-BLOCK = 2**17
+BLOCK = 2**16
 SCRIPT = f"""
 import dataclasses, sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
@@ -22,9 +22,9 @@ def status(key):
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
-experiment = ALL[sys.argv[1]].replace(detector=Detector((panel((256, 512)),)), mask=None)
+experiment = ALL[sys.argv[1]].replace(detector=Detector((panel((128, 512)),)), mask=None)
 experiment = experiment.replace(sampling=dataclasses.replace(experiment.sampling, roi=None))
-job = make_job(experiment, (256, 512), sys.argv[2], "cpu", sys.argv[3])
+job = make_job(experiment, (128, 512), sys.argv[2], "cpu", sys.argv[3])
 lowered = lower_job(job)
 simulate_tile(lowered, dataclasses.replace(job.plan[0], slow_stop=8, fast_stop=64))
 open("/proc/self/clear_refs", "w").write("5")  # forget the peak so far

@@ -233,6 +233,8 @@ def masked_to(experiment: Experiment, where: Any) -> Experiment:
     shape = (len(experiment.detector.panels), *experiment.panel_shape)
     if active.shape not in (shape, shape[1:] if shape[0] == 1 else shape):
         raise InputError(f"where has the shape {active.shape}; expected that of the image, {shape}")
+    if active.all():
+        return experiment
     active = active.reshape(experiment.shape)
     return experiment.replace(mask=PixelMask(active if experiment.mask is None else active & experiment.mask.active))
 

@@ -8,23 +8,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 
-PRELOADED = "tilesim.engine.preloaded"
-"""With its imports done, a fork is a worker in a tenth of a second."""
+PRELOADED = ("tilesim.engine.preloaded",)
+"""With these imports done, a fork is a worker in a tenth of a second."""
 ENVIRONMENT = {
     # It runs with -c, for which Python would look for modules in the working folder first.
     "PYTHONSAFEPATH": "1",
     # Forks do not take its threads along.
     "OPENBLAS_NUM_THREADS": "1",
+    # As dask gives workers, whose torch may read it here.
+    "OMP_NUM_THREADS": "1",
 }
 
 
-def begin() -> None:
-    """Start that process, unless it is there. It imports while this one goes on.
+def begin(*more: str) -> None:
+    """Start that process, unless it is there. It imports, `more` modules too, while this one goes on.
 
     Ctrl-C at the terminal is for this process alone, which ends its workers in order: SIGINT is blocked there.
     """
     resource_tracker.ensure_running()  # unblocks SIGINT here when it starts: it must not start later
-    forkserver.set_forkserver_preload([PRELOADED])
+    forkserver.set_forkserver_preload([*PRELOADED, *more])
     with _blocked(signal.SIGINT), _environment(ENVIRONMENT):
         forkserver.ensure_running()
 

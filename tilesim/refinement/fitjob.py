@@ -63,11 +63,12 @@ class FitRunner:
         """The sums of a tile; pixels that have no value are not computed. Raises InputError."""
         fit, derivatives = self._fit, self._derivatives
         counts = derivatives.rendered(tile, fit.measured.photons(tile, fit.frames[tile.frame]))
-        valued = np.isfinite(counts)
-        wanted, counts = derivatives.numbers(tile)[valued], counts[valued]
+        background = derivatives.rendered(tile, fit.measured.background(tile, fit.frames[tile.frame]))
+        valued = np.isfinite(counts) & np.isfinite(background)
+        wanted, counts, background = derivatives.numbers(tile)[valued], counts[valued], background[valued]
         sums = FitSums.nothing(derivatives.size(tile.frame))
         for part, photons, slopes in derivatives.blocks(tile, wanted):
-            sums = sums.merge(fit_sums(counts[part], photons, slopes, fit.weighting))
+            sums = sums.merge(fit_sums(counts[part], photons + background[part], slopes, fit.weighting))
         return TileResult(None, (sums,), self._fit.device, "float64")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tilesim.gradients.parametrization import Parameters
+from tilesim.gradients.parametrization import Parameters, Point
 from tilesim.model import Experiment
 from tilesim.refinement.levenberg import Fit
 from tilesim.refinement.residuals import FitSums
@@ -97,26 +97,31 @@ def _goes_on(fit: Fit, stage: Stage) -> bool:
 def _begun(
     now: Progress, place: int, stage: Stage, own: Sequence[Parameters], shared: Sequence[str], evaluate: Evaluate
 ) -> Progress:
-    """Where a stage begins."""
+    """Where a stage begins: the last one at the start itself if that is better, for broad reflections may mislead."""
     before = {n: point for fit in now.fits for n, point in zip(fit.frames, fit.points, strict=True)}
-    known = [dict(one) for one in now.known]
-    points = []
-    for frame, parameters in enumerate(own):
-        experiment = parameters.experiment
-        if frame in before:
-            known[frame] |= positions_of(before[frame])
-            experiment = carried(before[frame].experiment, experiment)
-        if frame in before and stage.width != 1 and not stage.scale_alone:
-            experiment = before[frame].experiment  # with the scale that was just found
-        else:
-            experiment = broadened(experiment, stage.width)
-        points.append(starting_point(parameters, experiment, known[frame]))
-    sums = evaluate([point.experiment for point in points], range(len(points)), own[0].names)
-    labels = own[0].labels
+    known = tuple({**one, **(positions_of(before[n]) if before else {})} for n, one in enumerate(now.known))
+    labels, names = own[0].labels, own[0].names
     common = tuple(n for n, label in enumerate(labels) if any(_belongs(label, name) for name in shared))
-    frames = [tuple(range(len(points)))] if common else [(frame,) for frame in range(len(points))]
-    fits = tuple(Fit(some, tuple(points[n] for n in some), tuple(sums[n] for n in some), common) for some in frames)
-    return _noted(Progress(place, 0, fits, tuple(known), now.history), stage, 0)
+    groups = [tuple(range(len(own)))] if common else [(frame,) for frame in range(len(own))]
+    fits: list[Fit] = []
+    for earlier in [before, {}] if before and stage.width == 1 else [before]:
+        points = [
+            _starting(stage, parameters, earlier.get(frame), known[frame] if earlier else {})
+            for frame, parameters in enumerate(own)
+        ]
+        sums = evaluate([point.experiment for point in points], range(len(points)), names)
+        found = [Fit(some, tuple(points[n] for n in some), tuple(sums[n] for n in some), common) for some in groups]
+        fits = [min(pair, key=lambda fit: fit.deviance) for pair in zip(fits or found, found, strict=True)]
+    return _noted(Progress(place, 0, tuple(fits), known, now.history), stage, 0)
+
+
+def _starting(stage: Stage, parameters: Parameters, earlier: Point | None, known: Mapping[str, float]) -> Point:
+    """Where one frame begins a stage, from where an earlier one ended."""
+    if earlier is not None and stage.width != 1 and not stage.scale_alone:
+        return starting_point(parameters, earlier.experiment, known)  # with the scale that was just found
+    start = parameters.experiment
+    experiment = start if earlier is None else carried(earlier.experiment, start)
+    return starting_point(parameters, broadened(experiment, stage.width), known)
 
 
 def _stepped(now: Progress, stage: Stage, running: Sequence[int], names: Sequence[str], evaluate: Evaluate) -> Progress:

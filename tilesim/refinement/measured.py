@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,12 +28,30 @@ class Measured(Protocol):
     def readout(self) -> float:
         """Standard deviation of the read-out, photons, as far as it is known."""
 
+    @property
+    def over(self) -> Measured | float:
+        """Background: photons of every pixel, or of each."""
+
     def photons(self, tile: Tile, frame: int) -> Array:
         """Photons (slow, fast) of a tile in a frame; NaN where a pixel has no value."""
 
+    def background(self, tile: Tile, frame: int) -> Array | float:
+        """Photons that are expected there besides those of the experiment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverBackground:
+    """What images are measured over."""
+
+    over: Measured | float = 0.0
+    """Background: photons of every pixel, or of each"""
+
+    def background(self, tile: Tile, frame: int) -> Array | float:
+        return self.over if isinstance(self.over, float) else np.maximum(self.over.photons(tile, frame), 0.0)
+
 
 @dataclass(frozen=True)
-class MeasuredImages:
+class MeasuredImages(OverBackground):
     """Frames of a dataset, which every process reads itself."""
 
     source: Dataset
@@ -55,7 +74,7 @@ class MeasuredImages:
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredArrays:
+class MeasuredArrays(OverBackground):
     """Arrays of photons, which travel to the workers."""
 
     arrays: Sequence[npt.NDArray[np.generic]]
@@ -87,8 +106,9 @@ def stated_readout(source: Dataset) -> Readout:
     stated = noise if isinstance(noise, dict) else {}
     readout = stated.get("readout") or 0.0
     dropped = str(stated.get("dtype", "")).startswith(("int", "uint")) and (readout or not float(gain).is_integer())
-    # `tilesim noise` drops the fractions of whole numbers, half a unit on the average.
-    return Readout(gain, offset - 0.5 if dropped else offset, readout / gain)
+    if dropped:  # the fractions of whole numbers: half a unit on the average, and a twelfth of variance
+        return Readout(gain, offset - 0.5, math.sqrt(readout * readout + 1.0 / 12.0) / gain)
+    return Readout(gain, offset, readout / gain)
 
 
 def measured_arrays(data: object, shape: tuple[int, ...], frames: int) -> MeasuredArrays:

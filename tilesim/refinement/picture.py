@@ -33,14 +33,15 @@ def draw_residuals(
     counts = np.concatenate([measured.photons(tile, frame) for tile in tiles])
     if before.mask is not None:
         counts = np.where(before.mask.active, counts, np.nan)
-    residuals = [_residuals(counts, one, weighting) for one in (before, after)]
+    over = np.concatenate([np.broadcast_to(measured.background(tile, frame), tile.shape) for tile in tiles])
+    residuals = [_residuals(counts - over, one, weighting, over) for one in (before, after)]
     factor = -(-max(counts.shape) // LONG_EDGE)
     _draw(path, _blocks(counts, factor), [_extremes(one, factor) for one in residuals], factor, counts.shape)
 
 
-def _residuals(counts: Array, experiment: Experiment, weighting: Weighting) -> Array:
+def _residuals(counts: Array, experiment: Experiment, weighting: Weighting, background: Array) -> Array:
     expected = np.asarray(simulate_now(experiment), np.float64).reshape(counts.shape)
-    found: Array = (counts - expected) / np.sqrt(expected + weighting.constant)
+    found: Array = (counts - expected) / np.sqrt(expected + background + weighting.constant)
     return found
 
 

@@ -12,13 +12,14 @@ from tilesim.engine.derivatives import masked_to
 from tilesim.errors import InputError
 from tilesim.gradients.constraints import Constraint
 from tilesim.gradients.parametrization import ALIASES, Parameters
-from tilesim.model import Experiment
+from tilesim.model import Experiment, PixelMask
 from tilesim.refinement.fitjob import evaluate
 from tilesim.refinement.loop import Progress, Watch, refine_frames
 from tilesim.refinement.measured import Measured
 from tilesim.refinement.residuals import Weighting, check_counts
 from tilesim.refinement.result import Refinement, refinement_of
-from tilesim.refinement.shoeboxes import in_shoeboxes
+from tilesim.refinement.sampling import undersampled
+from tilesim.refinement.shoeboxes import beside_the_beam, in_shoeboxes
 from tilesim.refinement.stages import Stage, stages_of
 from tilesim.tiling.plan import default_tile
 
@@ -33,7 +34,9 @@ class Refining:
     """A refinement that is ready to begin."""
 
     parameters: tuple[Parameters, ...]
-    """Parameters of each frame"""
+    """Parameters of each frame, whose experiments are masked to the pixels that count"""
+    masks: tuple[PixelMask | None, ...]
+    """Their own masks"""
     shared: tuple[str, ...]
     measured: Measured
     weighting: Weighting
@@ -47,9 +50,25 @@ class Refining:
         """SHA-256 that names the path that the refinement takes, but for the measured pixels."""
         varied = [[one.parameter.name, repr(one.constraint), one.labels] for one in self.parameters[0].varied]
         experiments = [one.experiment.digest for one in self.parameters]
-        weighting, widths = [self.weighting.readout, self.weighting.robust], [one.width for one in self.stages]
-        about = [self.measured.name, experiments, varied, self.shared, weighting, widths, self.tile, self.precision]
+        weighting = [self.weighting.readout, self.weighting.robust, [one.width for one in self.stages]]
+        over = self.measured.over if isinstance(self.measured.over, float) else self.measured.over.name
+        about = [
+            self.measured.name,
+            over,
+            experiments,
+            varied,
+            self.shared,
+            weighting,
+            self.tile,
+            self.precision,
+        ]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to be wary of in the images that are simulated."""
+        found = [undersampled(one.experiment) for one in self.parameters]
+        return tuple(dict.fromkeys(line for line in found if line))
 
     def run(self, engine: Engine, watch: Watch = lambda progress: None, progress: Progress | None = None) -> Refinement:
         """Refine; `watch` is called after every pass over the tiles. Raises InputError, TileError, ClusterError."""
@@ -67,7 +86,7 @@ class Refining:
             return found
 
         done = refine_frames(self.parameters, self.shared, self.stages, sums, self.most_steps, watch, progress)
-        return refinement_of(done)
+        return refinement_of(done, self.masks, self.remarks)
 
 
 def refining(
@@ -88,7 +107,8 @@ def refining(
 ) -> Refining:
     """A refinement, checked. Raises InputError."""
     weighting = Weighting(measured.readout if readout is None else readout, robust)
-    experiments = [masked_to(one, where) for one in experiments]
+    masks = tuple(one.mask for one in experiments)
+    experiments = [masked_to(masked_to(one, where), beside_the_beam(one)) for one in experiments]
     if shoebox is not None:
         experiments = [masked_to(one, in_shoeboxes(one, shoebox)) for one in experiments]
     parameters = tuple(Parameters(one, vary, lattice=lattice, groups=groups) for one in experiments)
@@ -99,4 +119,5 @@ def refining(
             raise InputError(f"shared parameter {name} is not varied; expected one of {', '.join(first.names)}")
     panels = len(experiments[0].detector.panels)
     tile = default_tile(experiments[0].panel_shape, panels, len(experiments))
-    return Refining(parameters, names, measured, weighting, stages_of(widths, experiments), steps, tile, precision)
+    stages = stages_of(widths, experiments)
+    return Refining(parameters, masks, names, measured, weighting, stages, steps, tile, precision)

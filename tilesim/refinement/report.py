@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -22,28 +22,19 @@ MOST_FRAMES = 20
 
 
 def report_lines(found: Refinement, numbers: tuple[int, ...]) -> Iterator[str]:
-    """Lines on all frames, which have these numbers."""
+    """Lines on all frames, which have these numbers; what they share stands before."""
+    frames = found.frames
+    common = {one for one in frames[0].numbers if len(frames) > 1 and all(one in frame.numbers for frame in frames)}
+    if common:
+        yield "all frames"
+        yield from _number_lines([one for one in frames[0].numbers if one in common])
     for number, frame in list(zip(numbers, found.frames, strict=True))[:MOST_FRAMES]:
         if len(numbers) > 1:
             yield f"frame {number}"
-        yield from _frame_lines(frame)
+        yield from _frame_lines(frame, common)
     if len(numbers) > MOST_FRAMES:
         yield f"and {counted(len(numbers) - MOST_FRAMES, 'frame')} more: --json has all"
     yield "converged" if found.converged else f"NOT converged: {_of_frames(found)}"
-
-
-def warnings_of(found: Refinement) -> Iterator[str]:
-    """One line for each thing to be wary of."""
-    if found.undetermined:
-        yield (
-            f"the pixels do not determine {', '.join(found.undetermined)}: other values, together, give the same image"
-        )
-    poor = [frame.chi_squared / max(frame.pixels, 1) for frame in found.frames]
-    if max(poor) > 2.0:
-        yield (
-            f"chi²/pixel is up to {max(poor):.3g}: the model does not describe the pixels within their noise, and "
-            "standard errors are too small"
-        )
 
 
 def _of_frames(found: Refinement) -> str:
@@ -51,11 +42,9 @@ def _of_frames(found: Refinement) -> str:
     return f"{failed} of {counted(len(found.frames), 'frame')}"
 
 
-def _frame_lines(frame: RefinedFrame) -> Iterator[str]:
-    rows = [_row(one) for one in frame.numbers]
-    widths = [max(len(row[n]) for row in rows) for n in range(4)]
-    for name, value, error, unit in rows:
-        yield f"  {name:<{widths[0]}}  {value:>{widths[1]}}  ± {error:<{widths[2]}}  {unit}".rstrip()
+def _frame_lines(frame: RefinedFrame, common: set[RefinedNumber]) -> Iterator[str]:
+    own = [one for one in frame.numbers if one not in common]
+    yield from _number_lines(own)
     yield (
         f"  chi²/pixel {frame.chi_squared / max(frame.pixels, 1):.4g} of {counted(frame.pixels, 'pixel')}"
         + (f", {counted(frame.outliers, 'outlier')}" if frame.outliers else "")
@@ -66,13 +55,20 @@ def _frame_lines(frame: RefinedFrame) -> Iterator[str]:
         yield f"  correlation of {names[0]} and {names[1]}: {frame.correlations[i, j]:.3f}"
 
 
+def _number_lines(numbers: Sequence[RefinedNumber]) -> Iterator[str]:
+    rows = [_row(one) for one in numbers]
+    widths = [max((len(row[n]) for row in rows), default=0) for n in range(4)]
+    for name, value, error, unit in rows:
+        yield f"  {name:<{widths[0]}}  {value:>{widths[1]}}  ± {error:<{widths[2]}}  {unit}".rstrip()
+
+
 def _row(one: RefinedNumber) -> tuple[str, str, str, str]:
     factor, unit = (1e10, "Å") if one.unit == "m" and one.name.startswith(ANGSTROM) else SHOWN[one.unit]
     value, error = factor * one.value, factor * one.error
     if math.isinf(error):
         return one.name, f"{value:.8g}", "not determined", unit
     digits = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 6
-    small = 1e-4 <= abs(value) < 1e7 and digits < 12
+    small = abs(value) < 1e7 and digits < 9
     return one.name, f"{value:.{digits}f}" if small else f"{value:.6g}", f"{error:.2g}", unit
 
 

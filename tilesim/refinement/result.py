@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tilesim.gradients.parametrization import Point
-from tilesim.model import Experiment, Series
+from tilesim.model import Experiment, PixelMask, Series
 from tilesim.refinement.levenberg import Fit, covariances
 from tilesim.refinement.loop import Progress, Step
 from tilesim.refinement.residuals import FitSums
 
-STRONG = 0.9
-"""Correlation that is worth a line."""
+Array = npt.NDArray[np.float64]
+POOR = 2.0
+"""chi² of a pixel above which a warning is due."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class RefinedFrame:
     """With all values found."""
     numbers: tuple[RefinedNumber, ...]
     """What was varied."""
-    correlations: npt.NDArray[np.float64]
+    correlations: Array
     """Correlations (numbers, numbers) of the numbers."""
     chi_squared: float
     """Sum of squared residuals over variances."""
@@ -98,6 +100,8 @@ class Refinement:
     """Every frame."""
     history: tuple[Step, ...]
     """Every pass over the pixels."""
+    remarks: tuple[str, ...] = ()
+    """What to be wary of in the images themselves."""
 
     @property
     def converged(self) -> bool:
@@ -115,10 +119,26 @@ class Refinement:
         found = (one.name for frame in self.frames for one in frame.numbers if math.isinf(one.error))
         return tuple(dict.fromkeys(found))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each thing to be wary of."""
+        found = list(self.remarks)
+        if self.undetermined:
+            names = ", ".join(self.undetermined)
+            found.append(f"the pixels do not determine {names}: other values, together, give the same image")
+        poor = max(frame.chi_squared / max(frame.pixels, 1) for frame in self.frames)
+        if poor > POOR:
+            found.append(
+                f"chi²/pixel is up to {poor:.3g}: the model does not describe the pixels within their noise, and "
+                "standard errors are too small"
+            )
+        return tuple(found)
+
     def as_plain(self) -> dict[str, Any]:
         """Plain numbers, lists and strings; an infinite error is null."""
         return {
             "converged": self.converged,
+            "warnings": list(self.warnings),
             "frames": [
                 {
                     "converged": frame.converged,
@@ -136,17 +156,21 @@ class Refinement:
         }
 
 
-def refinement_of(progress: Progress) -> Refinement:
-    """The result of a refinement that is done."""
+def refinement_of(progress: Progress, masks: Sequence[PixelMask | None], remarks: tuple[str, ...] = ()) -> Refinement:
+    """The result of a refinement that is done, its experiments with these masks."""
     frames: dict[int, RefinedFrame] = {}
     for fit in progress.fits:
         parts = zip(fit.frames, fit.points, fit.sums, covariances(fit), strict=True)
-        frames |= {frame: _refined(fit, point, sums, found) for frame, point, sums, found in parts}
-    return Refinement(tuple(frames[n] for n in sorted(frames)), progress.history)
+        frames |= {frame: _refined(fit, point, sums, found, masks[frame]) for frame, point, sums, found in parts}
+    return Refinement(tuple(frames[n] for n in sorted(frames)), progress.history, remarks)
 
 
 def _refined(
-    fit: Fit, point: Point, sums: FitSums, found: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+    fit: Fit,
+    point: Point,
+    sums: FitSums,
+    found: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]],
+    mask: PixelMask | None,
 ) -> RefinedFrame:
     covariance, determined = found
     parameters = point.parameters
@@ -156,7 +180,7 @@ def _refined(
     numbers = zip(parameters.labels, parameters.units, starts, point.values.tolist(), errors.tolist(), strict=True)
     units = np.where(deviations > 0, 1.0 / np.where(deviations > 0, deviations, 1.0), 0.0) * np.sign(point.scales)
     return RefinedFrame(
-        point.experiment,
+        point.experiment.replace(mask=mask),
         tuple(RefinedNumber(*one) for one in numbers),
         covariance * np.outer(units, units),
         sums.chi_squared,

@@ -30,6 +30,7 @@ def refine(
     robust: float | None = None,
     gain: float | None = None,
     offset: float | None = None,
+    background: Any = 0.0,
     where: Any = None,
     shoebox: int | None = None,
     widths: Sequence[float] | None = None,
@@ -63,6 +64,8 @@ def refine(
         Standard deviations beyond which a pixel pulls no harder (Huber); by default none is held back.
     gain, offset : float, optional
         Detector units of a photon, and of none; by default those that a dataset states.
+    background : float, array_like, Dataset or path
+        Photons that are expected in every pixel besides those of the experiment, or an image of them.
     where : array_like of bool, optional
         Pixels that count; the others are not computed.
     shoebox : int, optional
@@ -106,7 +109,7 @@ def refine(
     from tilesim.series.launch import connected
     from tilesim.tools.reached import access_of, engine_of
 
-    experiments, measured = matched(experiment, data, gain, offset)
+    experiments, measured = matched(experiment, data, gain, offset, background=background)
     plan = refining(
         experiments,
         measured,
