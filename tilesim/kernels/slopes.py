@@ -25,7 +25,7 @@ SHARED = {
 }  # fmt: skip
 """Rows of a pixel and how many they are, as `SharedRow` of cpp/adjoint.h."""
 OF_CRYSTAL = {"sum": 1, "cell": 9, "size": 6, "start": 1, "step": 1, "angles": 3}
-"""Rows of each crystal, as `CrystalRow` of cpp/gradient.cpp; last of all comes that of the amorphous background."""
+"""Rows of each crystal, as `CrystalRow` of cpp/sweep.h; last of all comes that of the amorphous background."""
 PARTS = {
     1: ("origin", "fast", "slow", "normal", "depth", "absorbed", "radius", "centre", "bent_fast", "bent_slow"),
     2: ("cell",),
@@ -35,7 +35,7 @@ PARTS = {
     32: ("wavelength", "turn"),
     64: ("kahn", "axis"),
 }
-"""Rows by the bit that asks for them, as `Part` of cpp/gradient.cpp; the others are always there."""
+"""Rows by the bit that asks for them, as `Part` of cpp/sweep.h; the others are always there."""
 
 
 def _starts(rows: dict[str, int]) -> dict[str, int]:
@@ -60,7 +60,7 @@ def row_slice(name: str, crystal: int = 0) -> slice:
 
 
 class _GrainWanted(ctypes.Structure):
-    """`GrainWanted` of cpp/gradient.cpp, field by field."""
+    """`GrainWanted` of cpp/sweep.h, field by field."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("crystal", "turning", "angles")),
@@ -70,7 +70,7 @@ class _GrainWanted(ctypes.Structure):
 
 
 class _Wanted(ctypes.Structure):
-    """`Wanted` of cpp/gradient.cpp, field by field."""
+    """`Wanted` of cpp/sweep.h, field by field."""
 
     _fields_ = (
         ("size", ctypes.c_int64),
