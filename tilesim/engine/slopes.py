@@ -26,8 +26,8 @@ Array = npt.NDArray[np.float64]
 Made = TypeVar("Made")
 KEPT_KERNELS = 48
 """More than are in work at a time, three of each panel."""
-SMALL, LARGE = 2**16, 2**20
-"""Numbers of an array that is taken as it is, and from which on there are large pages for nearly all of it."""
+LARGE_PAGE = 2**18
+"""Numbers in a large page of memory, 2 MiB."""
 
 
 class GradientRunner:
@@ -174,8 +174,12 @@ class GradientRunner:
 def _empty(count: int, n: int) -> Array:
     """An array (count, n) that is not filled.
 
-    numpy asks the system for large pages where an array has 4 MiB. The derivatives of a tile often have somewhat less,
-    and to be given that in pages of 4 KiB costs more than to compute it. What is beyond is never touched.
+    The system gives large pages where an array has 4 MiB, numpy asking for them, and only whole ones: to be given the
+    derivatives of a tile in pages of 4 KiB costs more than to compute them.
     """
     size = count * n
-    return np.empty(size if size < SMALL else max(size, LARGE))[:size].reshape(count, n)
+    if size < LARGE_PAGE:
+        return np.empty((count, n))
+    found = np.empty(size + LARGE_PAGE)
+    start = -(found.ctypes.data // found.itemsize) % LARGE_PAGE
+    return found[start : start + size].reshape(count, n)

@@ -26,7 +26,7 @@ SHARED = {
 }  # fmt: skip
 """Rows of a pixel and how many they are, as `SharedRow` of cpp/adjoint.h."""
 OF_CRYSTAL = {"sum": 1, "cell": 9, "size": 6, "start": 1, "step": 1, "angles": 3}
-"""Rows of each crystal, as `CrystalRow` of cpp/gradient.cpp; last of all comes that of the amorphous background."""
+"""Rows of each crystal, as `CrystalRow` of cpp/sweep.h; last of all comes that of the amorphous background."""
 PARTS = {
     1: ("origin", "fast", "slow", "normal", "depth", "absorbed", "radius", "centre", "bent_fast", "bent_slow"),
     2: ("cell",),
@@ -36,7 +36,7 @@ PARTS = {
     32: ("wavelength", "turn"),
     64: ("kahn", "axis"),
 }
-"""Rows by the bit that asks for them, as `Part` of cpp/gradient.cpp; the others are always there."""
+"""Rows by the bit that asks for them, as `Part` of cpp/sweep.h; the others are always there."""
 GIVEN_STAR = 128
 """Another of its bits: "gauss" is measured in reciprocal vectors that are not those of the cell vectors."""
 
@@ -63,7 +63,7 @@ def row_slice(name: str, crystal: int = 0) -> slice:
 
 
 class _GrainWanted(ctypes.Structure):
-    """`GrainWanted` of cpp/gradient.cpp, field by field."""
+    """`GrainWanted` of cpp/sweep.h, field by field."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("crystal", "turning", "angles")),
@@ -85,7 +85,7 @@ class _AmorphousStructure(ctypes.Structure):
 
 
 class _Wanted(ctypes.Structure):
-    """`Wanted` of cpp/gradient.cpp, field by field."""
+    """`Wanted` of cpp/sweep.h, field by field."""
 
     _fields_ = (
         ("size", ctypes.c_int64),

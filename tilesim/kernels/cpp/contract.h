@@ -1,6 +1,7 @@
 // From the rows of a block to its derivatives, and to sums of products of these over pixels.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "adjoint.h"
@@ -91,7 +92,8 @@ public:
     Lines values;  // those of the block at hand; what pads them stays 0
 
     explicit Products(int64_t count)
-        : count(count), padded((count + ACROSS - 1) / ACROSS * ACROSS), totals(padded * padded), weighted(DOWN), values(padded) {}
+        : count(count), padded((count + ACROSS - 1) / ACROSS * ACROSS), totals(padded * padded), weighted(DOWN),
+          values(padded) {}
 
     void add_block(const double *weights) {
         for (int64_t down = 0; down < count; down += DOWN) {
