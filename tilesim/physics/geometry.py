@@ -1,6 +1,8 @@
 """From pixel indices to laboratory positions, directions, solid angles and scattering vectors.
 
-Arrays are of torch or of numpy, so that a run on the CPU never imports torch; vectors are (3, n) or (3,).
+Arrays are of torch or of numpy, so that a run on the CPU never imports torch; vectors are (3, n) or (3,). What is the
+same for all pixels may also be given for each of them, a vector (3,) as (3, n), a number as (n,): torch's derivatives
+with it are then those of each pixel.
 """
 
 from __future__ import annotations
@@ -41,16 +43,25 @@ def cross(u: Array, v: Array) -> Array:
     return product
 
 
+def column(v: Array) -> Array:
+    """A vector (3,) as a column (3, 1), for products with those of many pixels; vectors (3, n) stay as they are."""
+    many: Array = v.reshape(3, -1)
+    return many
+
+
 def unit(v: Array) -> Array:
-    """One vector (3,) scaled to length one; a zero vector stays zero."""
-    length: float = library(v).linalg.vector_norm(v)
-    direction: Array = v / length if length > 0 else v
-    return direction
+    """A vector (3,), or vectors (3, n), scaled to length one; a zero vector stays zero."""
+    if v.ndim == 1:
+        length: float = library(v).linalg.vector_norm(v)
+        return v / length if length > 0 else v
+    lengths = library(v).linalg.vector_norm(v, axis=0)
+    directions: Array = v / library(v).where(lengths > 0, lengths, 1.0)
+    return directions
 
 
 def rotate_about(v: Array, axis: Array, angle: Array) -> Array:
     """v (3, n) or (3, 1) turned about `axis` (3,), taken as it is, by `angle` (n,) radians (spec geometry 6)."""
-    axis = axis[:, None]
+    axis = column(axis)
     cos, sin = library(angle).cos(angle), library(angle).sin(angle)
     turned: Array = v * cos + axis * (dot(axis, v) * (1.0 - cos)) + cross(axis, v) * sin
     return turned
@@ -67,7 +78,7 @@ def positions(
     returns           (3, n) metres
     """
     base = origin + depth * normal
-    place: Array = fast * fast_axis[:, None] + slow * slow_axis[:, None] + base[:, None]
+    place: Array = fast * column(fast_axis) + slow * column(slow_axis) + column(base)
     return place
 
 
@@ -76,7 +87,7 @@ def curved_positions(flat: Array, radius: float, beam: Array, slow_axis: Array, 
 
     The laboratory y and z of the flat position are taken as arc lengths: about slow, then about fast.
     """
-    centre = (radius * beam)[:, None]
+    centre = column(radius * beam)
     return rotate_about(rotate_about(centre, slow_axis, flat[1] / radius), fast_axis, flat[2] / radius)
 
 
@@ -90,7 +101,7 @@ def solid_angle(airpath: Array, pixel_size: float, close_distance: float, point_
 
 def scattering_vector(diffracted: Array, incident: Array, wavelength: float) -> Array:
     """q = (d - i) / lambda (3, n) in 1/m, without 2 pi (spec intensity 3)."""
-    q: Array = (diffracted - incident[:, None]) / wavelength
+    q: Array = (diffracted - column(incident)) / wavelength
     return q
 
 

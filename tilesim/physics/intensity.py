@@ -17,6 +17,7 @@ from tilesim.physics.absorb import capture_fraction
 from tilesim.physics.diffuse import LiquidMotion, diffuse_squared, wave_matrices
 from tilesim.physics.factors import Axes, interpolable, nearest_squared, tricubic
 from tilesim.physics.geometry import (
+    column,
     curved_positions,
     dot,
     norm,
@@ -98,6 +99,8 @@ class KernelSetup:
     """Strict only: number of the first evaluation of the image at which interpolation is switched off"""
     channel_of: tuple[int, ...]
     """Number of the channel of every source"""
+    bent_axes: tuple[Tensor, Tensor] | None = None
+    """Axes (slow, fast) that a curved detector is bent about; None: those of the panel"""
 
     def lattice_of(self, source: int, grain: Grain) -> Lattice:
         """The lattice of a grain with the structure factors that a source meets."""
@@ -195,13 +198,14 @@ def rays(setup: KernelSetup, pixels: PixelList) -> Iterator[Ray]:
             depth = layer * setup.layer_thickness
             r = positions(slow, fast, depth, setup.origin, setup.slow_axis, setup.fast_axis, setup.normal)
             if setup.curved_radius is not None:
-                r = curved_positions(r, setup.curved_radius, setup.beam, setup.slow_axis, setup.fast_axis)
+                axes = setup.bent_axes or (setup.slow_axis, setup.fast_axis)
+                r = curved_positions(r, setup.curved_radius, setup.beam, *axes)
             airpath = norm(r)
             diffracted = r / airpath
             if omega is None or setup.oversample_omega:
                 omega = solid_angle(airpath, setup.pixel_size, setup.close_distance, setup.point_pixel)
             if capture is None or (setup.oversample_thick and setup.absorbing):
-                parallax = dot(setup.normal[:, None], diffracted)
+                parallax = dot(column(setup.normal), diffracted)
                 capture = capture_fraction(layer, setup.layer_thickness, setup.attenuation, parallax)
             yield Ray(layer * n * n + sub, r, airpath, diffracted, omega, capture, sub == 0, sub == n * n - 1)
 
