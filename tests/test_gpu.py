@@ -1,11 +1,15 @@
 """The same kernels on a CUDA device; skipped where there is none."""
 
+import dask
 import numpy as np
 import pytest
+from differentiable import CASES, names_in
 from experiments import ALL
+from varied import PRECISIONS
 
 from tilesim.compute import tile_truth
 from tilesim.engine.backend import resolve_device
+from tilesim.engine.derivatives import gradient, normal_equations
 from tilesim.engine.job import lower_job, make_job
 from tilesim.engine.lazy import simulate_now
 from tilesim.errors import PlanError
@@ -57,6 +61,34 @@ def test_the_truth_on_the_gpu_agrees_with_the_cpu_in_double(name, backend):
 def test_a_store_of_the_gpu_has_its_truth(tmp_path):
     run(ALL["rich"], store=tmp_path / "x.zarr", truth=True, device="cuda", progress=False)
     assert truth(tmp_path / "x.zarr").labels["photons"][0] > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not cuda(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:TRITON")
+@pytest.mark.parametrize("precision, allowed", PRECISIONS.items())
+@pytest.mark.parametrize("case", CASES)
+def test_derivatives_on_the_gpu_agree_with_those_of_the_cpu_in_double(case, precision, allowed):
+    experiment, names = CASES[case], names_in(CASES[case])
+    expected = gradient(experiment, names, precision="double").compute()
+    found = gradient(experiment, names, precision=precision, device="cuda").compute()
+    largest = np.abs(expected).max(axis=(1, 2))
+    assert largest[:3].min() > 0 and (np.abs(found - expected).max(axis=(1, 2)) <= allowed * largest).all()
+    whole, cut = gradient(experiment, names[:3], device="cuda"), gradient(experiment, names[:3], 10, device="cuda")
+    assert whole.compute().tobytes() == cut.compute().tobytes()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not cuda(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:TRITON")
+def test_normal_equations_of_the_gpu_are_the_same_for_any_number_of_threads():
+    found = []
+    for threads in (1, 4):
+        with dask.config.set(scheduler="threads", num_workers=threads):
+            data = np.full((24, 24), 10.0)
+            found.append(normal_equations(CASES["gauss"], data, 1.0, ["crystal.cell"], None, 8, device="cuda"))
+    assert np.abs(found[0].matrix).max() > 0
+    assert found[0].matrix.tobytes() == found[1].matrix.tobytes()
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "cuda:x", "cpu:1", ""])

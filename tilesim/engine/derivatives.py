@@ -54,7 +54,11 @@ class NormalEquations:
 
 
 def gradient(
-    experiment: Experiment, wrt: str | Iterable[str], tile: Tiling = None, precision: str = "mixed"
+    experiment: Experiment,
+    wrt: str | Iterable[str],
+    tile: Tiling = None,
+    precision: str = "mixed",
+    device: str = "cpu",
 ) -> da.Array:
     """The derivatives of an image as a lazy array: slicing it computes only the tiles that the slice touches.
 
@@ -68,6 +72,8 @@ def gradient(
         Pixels (slow, fast) of a tile; chosen where it is not given.
     precision : str
         "mixed" or "double".
+    device : str
+        "cpu"; "cuda" or "cuda:N"; "auto", a GPU where there is one.
 
     Returns
     -------
@@ -78,7 +84,7 @@ def gradient(
     Raises
     ------
     InputError, PlanError
-        Where the image has no such derivative, or there is no C++ compiler.
+        Where the image has no such derivative, or there is no such device, C++ compiler on a CPU, triton on a GPU.
 
     Examples
     --------
@@ -89,7 +95,7 @@ def gradient(
     """
     import dask.array as da
 
-    job, parameters = _ready(experiment, wrt, tile, precision)
+    job, parameters = _ready(experiment, wrt, tile, precision, device)
     plan, numbers = job.plan, sum(one.size for one in parameters)
     shape = plan.shape[1:]
     edges = (*(1 for _ in shape[:-2]), *plan.tile)
@@ -115,6 +121,7 @@ def normal_equations(
     where: Any = None,
     tile: Tiling = None,
     precision: str = "mixed",
+    device: str = "cpu",
 ) -> NormalEquations:
     """The normal equations of a least-squares fit of the image to measured pixels, for a step of Gauss and Newton.
 
@@ -132,7 +139,7 @@ def normal_equations(
         Parameters, as for `gradient`.
     where : array_like of bool, optional
         Pixels that count, of the shape of the image, such as shoeboxes: the others are not computed.
-    tile, precision
+    tile, precision, device
         As for `gradient`.
 
     Returns
@@ -153,7 +160,7 @@ def normal_equations(
     >>> equations.matrix.shape, equations.pixels
     ((3, 3), 4096)
     """
-    job, parameters = _ready(masked_to(experiment, where), wrt, tile, precision)
+    job, parameters = _ready(masked_to(experiment, where), wrt, tile, precision, device)
     parts = _by_tile(job, parameters, _normal, {"data": data, "variance": variance})
     sums, pixels = (sum(part[1:], start=part[0]) for part in zip(*parts, strict=True))
     names = tuple(one.name for one in parameters for _ in one.value)
@@ -161,7 +168,12 @@ def normal_equations(
 
 
 def pullback(
-    experiment: Experiment, cotangent: Any, wrt: str | Iterable[str], tile: Tiling = None, precision: str = "mixed"
+    experiment: Experiment,
+    cotangent: Any,
+    wrt: str | Iterable[str],
+    tile: Tiling = None,
+    precision: str = "mixed",
+    device: str = "cpu",
 ) -> dict[str, Array | FactorDerivatives]:
     """The derivatives of a function of the image, from its derivatives with the pixels: a vector-Jacobian product.
 
@@ -173,7 +185,7 @@ def pullback(
         Derivative of the function with every pixel, of the shape of the image.
     wrt : str or sequence of str
         As for `gradient`; and "factors", the amplitudes of all reflections.
-    tile, precision
+    tile, precision, device
         As for `gradient`.
 
     Returns
@@ -199,30 +211,39 @@ def pullback(
     if len(names) > len(others) + 1:
         raise InputError(f"parameter {FACTORS} is listed twice; expected each once")
     found: dict[str, Array | FactorDerivatives] = {}
+    if FACTORS in names:  # what is refused is so before anything is computed
+        check_differentiable(experiment, ())
+        check_amplitudes(experiment)
+        whole = make_job(experiment, tile, precision, device, "fused", frames=1)
+        _check_device(whole, [FACTORS])
     if others or not names:
-        job, parameters = _ready(experiment, others, tile, precision)
+        job, parameters = _ready(experiment, others, tile, precision, device)
         parts, start = _by_tile(job, parameters, _pulled_back, arrays), 0
         total = sum(parts[1:], start=parts[0])
         for one in parameters:
             found[one.name] = total[start : start + one.size]
             start += one.size
     if FACTORS in names:
-        check_differentiable(experiment, ())
-        check_amplitudes(experiment)
-        job = make_job(experiment, tile, precision, "cpu", "fused", frames=1)
-        lists = _by_tile(job, (), _pulled_to_reflections, arrays)
+        lists = _by_tile(whole, (), _pulled_to_reflections, arrays)
         found[FACTORS] = FactorDerivatives.total(lists, experiment.factors)
     return {name: found[name] for name in names}
 
 
 def _ready(
-    experiment: Experiment, wrt: str | Iterable[str], tile: Tiling, precision: str
+    experiment: Experiment, wrt: str | Iterable[str], tile: Tiling, precision: str, device: str
 ) -> tuple[Job, tuple[Parameter, ...]]:
     """The job and the parameters. Raises InputError, PlanError."""
-    job = make_job(experiment, tile, precision, "cpu", "fused", frames=1)
+    job = make_job(experiment, tile, precision, device, "fused", frames=1)
     parameters = parse_parameters(wrt, experiment)
     check_differentiable(experiment, parameters)
+    _check_device(job, [one.name for one in parameters if one.part == FACTORS])
     return job, parameters
+
+
+def _check_device(job: Job, names: Sequence[str]) -> None:
+    """Raise InputError where derivatives with structure factors are asked for on a GPU."""
+    if names and job.device != "cpu":
+        raise InputError(f"derivative with {names[0]} is not computed on {job.device}; expected device='cpu'")
 
 
 def masked_to(experiment: Experiment, where: Any) -> Experiment:

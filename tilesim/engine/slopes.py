@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tilesim.compute import Numbers, rendered_part, rendered_pixels
+from tilesim.compute import Numbers, rendered_part, rendered_pixels, summed_type
 from tilesim.engine.job import Job
 from tilesim.gradients.chain import coefficients
 from tilesim.gradients.parameters import Parameter, parse_parameters
@@ -20,12 +21,14 @@ from tilesim.tiling.tile import Tile
 if TYPE_CHECKING:
     from tilesim.kernels.amplitudes import AnomalousKernel
     from tilesim.kernels.fused import FusedKernel
+    from tilesim.kernels.gpurows import GpuSlopesKernel
     from tilesim.kernels.slopes import SlopesKernel
+    from tilesim.model import Experiment
 
 Array = npt.NDArray[np.float64]
 Made = TypeVar("Made")
-KEPT_KERNELS = 48
-"""More than are in work at a time, three of each panel."""
+KEPT_KERNELS = 64
+"""More than are in work at a time, four things of each panel."""
 SMALL, LARGE = 2**16, 2**20
 """Numbers of an array that is taken as it is, and from which on there are large pages for nearly all of it."""
 
@@ -130,29 +133,42 @@ class GradientRunner:
 
     def numbers(self, tile: Tile) -> Numbers:
         """The rendered pixels of a tile."""
-        return rendered_pixels(self._image(tile).experiment, tile)
+        return rendered_pixels(self._experiment(tile), tile)
 
     def rendered(self, tile: Tile, values: Any) -> Array:
         """What an array (slow, fast) of a tile has at its rendered pixels."""
-        within, active = rendered_part(self._image(tile).experiment, tile)
+        within, active = rendered_part(self._experiment(tile), tile)
         part = np.broadcast_to(np.asarray(values, np.float64), tile.shape)[within]
         return part.ravel() if active is None else part[active]
+
+    def _experiment(self, tile: Tile) -> Experiment:
+        return self._once("experiment", tile, lambda: self.job.series[tile.frame].of_panel(tile.panel))
 
     def _image(self, tile: Tile) -> FusedKernel:
         from tilesim.kernels import fused
 
-        experiment, precision = self.job.series[tile.frame], self.job.precision
-        return self._once("image", tile, lambda: fused.lower(experiment.of_panel(tile.panel), precision))
+        return self._once("image", tile, lambda: fused.lower(self._experiment(tile), self.job.precision))
 
-    def _slopes(self, tile: Tile) -> SlopesKernel:
+    def _slopes(self, tile: Tile) -> SlopesKernel | GpuSlopesKernel:
         from tilesim.kernels.slopes import SlopesKernel
 
-        def make() -> SlopesKernel:
+        def make() -> SlopesKernel | GpuSlopesKernel:
             ordinary = [one for one in self.parameters(tile.frame) if one.part != "factors"]
             table = coefficients(self.job.series[tile.frame], tile.panel, ordinary)
-            return SlopesKernel(self._image(tile), table)
+            return SlopesKernel(self._image(tile), table) if self.job.device == "cpu" else self._on_gpu(tile, table)
 
         return self._once("slopes", tile, make)
+
+    def _on_gpu(self, tile: Tile, table: Array) -> GpuSlopesKernel:
+        from tilesim.kernels import gpu
+        from tilesim.kernels.gpurows import GpuSlopesKernel
+
+        experiment, precision, device = self._experiment(tile), self.job.precision, self.job.device
+        waves, summed = [source.wavelength for source in experiment.beam.waves], summed_type(experiment, precision)
+        amplitudes = self._once(
+            "amplitudes", replace(tile, panel=0), lambda: gpu.lower_table(experiment.factors, summed, device, waves)
+        )
+        return GpuSlopesKernel(gpu.lower(experiment, precision, device, table=amplitudes), table)
 
     def _anomalous(self, tile: Tile) -> AnomalousKernel:
         from tilesim.kernels.amplitudes import AnomalousKernel

@@ -98,7 +98,7 @@ class SlopesKernel:
         self._amorphous = lower_background(experiment)
         # The structs hold addresses only: the arrays live as long as this does.
         self._table = _without_zeros(experiment, table)
-        found = list(_grains(experiment))
+        found = list(beside_grains(experiment))
         self._arrays = [array for _, arrays in found for array in arrays.values()]
         self._grains = (_GrainWanted * len(found))()
         for to, (fields, arrays) in zip(self._grains, found, strict=True):
@@ -184,7 +184,7 @@ def _parts(experiment: Experiment, wanted: npt.NDArray[np.bool_]) -> int:
     )
 
 
-def _grains(experiment: Experiment) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+def beside_grains(experiment: Experiment) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
     """Fields and arrays beside every grain, in the order of `derive`."""
     basis = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     axis, angles = experiment.scan.axis, experiment.scan.angles
