@@ -15,7 +15,7 @@ from tilesim.errors import InputError
 from tilesim.gradients.chain import coefficients
 from tilesim.gradients.parameters import parse_parameters
 from tilesim.kernels import fused, library, tensors
-from tilesim.model import Sampling
+from tilesim.model import Background, Sampling, ScatteringCurve
 
 pytest.importorskip("triton")
 compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
@@ -141,3 +141,9 @@ def test_structure_factors_are_refused_on_a_gpu(monkeypatch):
         tilesim.pullback(CASES["square"], cotangent, ["crystal.rotation", "factors"], device="cuda")
     with pytest.raises(InputError, match=r"derivative with factors.f1\[E0\] is not computed on cuda:0"):
         tilesim.gradient(CASES["spectral"], "factors.f1[E0]", device="auto")
+    veiled = CASES["square"].replace(
+        beam=CASES["square"].beam.replace(size=1e-4),
+        background=Background(ScatteringCurve((0.0, 1e9), (3.0, 3.0)), 2e-4, 1100.0, 0.02),
+    )
+    with pytest.raises(InputError, match=r"derivative with detector.distance is not computed on cuda:0"):
+        tilesim.gradient(veiled, ["beam.fluence", "detector.distance"], device="cuda")

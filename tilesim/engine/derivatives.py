@@ -236,12 +236,17 @@ def _ready(
     job = make_job(experiment, tile, precision, device, "fused", frames=1)
     parameters = parse_parameters(wrt, experiment)
     check_differentiable(experiment, parameters)
-    _check_device(job, [one.name for one in parameters if one.part == FACTORS])
+    veiled = () if experiment.background is None else ("beam", "detector")
+    moving = [one.name for one in parameters if one.part in veiled and one.field != "fluence"]
+    _check_device(job, [one.name for one in parameters if one.part == FACTORS] + moving)
     return job, parameters
 
 
 def _check_device(job: Job, names: Sequence[str]) -> None:
-    """Raise InputError where derivatives with structure factors are asked for on a GPU."""
+    """Raise InputError where derivatives that only the CPU computes are asked for on a GPU.
+
+    names  parameters: of structure factors, and those that an amorphous background moves with
+    """
     if names and job.device != "cpu":
         raise InputError(f"derivative with {names[0]} is not computed on {job.device}; expected device='cpu'")
 

@@ -111,8 +111,6 @@ def with_shifts(experiment: Experiment, shifts: Shifts) -> Experiment:
         parts["detector"] = Detector(panels, experiment.detector.name)
     if shifts.names("factors"):
         parts["factors"] = _factors(experiment, shifts)
-    if shifts.names("factors"):
-        parts["factors"] = _factors(experiment, shifts)
     if experiment.background is not None:
         parts["background"] = _with_fields(experiment.background, "", 0, shifts, "background.thickness")
     with shifts.naming():

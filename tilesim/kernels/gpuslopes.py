@@ -328,7 +328,7 @@ def _add(rows, number, value, pixels, lane, used):
     tl.store(at, tl.load(at, mask=used, other=0.0) + value, mask=used)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["orientations"])  # compiling it takes seconds
 def _add_slopes(
     x_of, y_of, z_of, weight_of, slopes_of, sum_of, cell_of, size_of, start_of, step_of, angles_of,
     turns, constants, squares, values, parts, mixture, pixels, orientations,
