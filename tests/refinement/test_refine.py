@@ -86,6 +86,23 @@ def test_frames_share_what_is_common_to_them():
         assert max(map(abs, deviations(frame, truth).values())) < 4.0
 
 
+def test_what_is_shared_begins_at_one_value_and_stays_one():
+    offs = [
+        with_values(still(), {"crystal.cell": (a, a, c, *[np.pi / 2] * 3)})
+        for a, c in ((772e-11, 381e-11), (768e-11, 378e-11))
+    ]
+    images = [noisy(still(), seed) for seed in (1, 2)]
+    frames = tilesim.refine(offs, images, VARIED, shared="cell", readout=READOUT).frames
+    assert len({frame.values["crystal.cell.a"] for frame in frames}) == 1
+    for frame in frames:
+        assert max(map(abs, deviations(frame, still()).values())) < 4.0
+    offs[1] = with_values(still(), {"crystal.cell": (77e-10, 77.1e-10, 38e-10, *[np.pi / 2] * 3)})
+    with pytest.raises(InputError, match=r"frame 1 and frame 0 differ in what is free \(crystal.cell.b\)"):
+        tilesim.refine(offs, images, VARIED, shared=["distance"], readout=READOUT)
+    together = tilesim.refine(offs, images, VARIED, shared=["cell"], readout=READOUT).frames[0]
+    assert "crystal.cell.b" in together.errors and max(map(abs, deviations(together, still()).values())) < 4.0
+
+
 def test_outliers_pull_no_harder_than_they_may(data):
     spoilt = data.copy()
     rng = np.random.default_rng(4)
