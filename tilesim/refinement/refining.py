@@ -49,14 +49,12 @@ class Refining:
 
     @property
     def digest(self) -> str:
-        """SHA-256 that names the path that the refinement takes, but for the measured pixels."""
+        """SHA-256 that names the path that the refinement takes."""
         varied = [[one.parameter.name, repr(one.constraint), one.labels] for one in self.parameters[0].varied]
         experiments = [one.experiment.digest for one in self.parameters]
         weighting = [self.weighting.readout, self.weighting.robust, [one.width for one in self.stages]]
-        over = self.measured.over if isinstance(self.measured.over, float) else self.measured.over.name
         about = [
-            self.measured.name,
-            over,
+            self.measured.digest,
             experiments,
             varied,
             self.shared,
