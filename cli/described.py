@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,28 @@ def opened(path: str, flags: Sequence[str], options: Mapping[str, Any]) -> Datas
     for line in data.warnings:
         warn(line)
     return data
+
+
+def started(geometry: str, flags: Sequence[str], data: str, shape: tuple[int, int] | None) -> tuple[Dataset, Dataset]:
+    """What a geometry and flags say of where to begin, and the dataset at a path with what it says itself.
+
+    They may differ, for they are where to begin; a dataset that does not know its experiments has those of the start.
+    """
+    from tilesim.images.opening import open_dataset
+    from tilesim.images.registry import Format, format_of
+    from tilesim.nanobragg.described import described_experiment
+    from tilesim.nanobragg.options import Options
+    from tilesim_cli.launch import warn
+
+    experiment, warnings, read = described_experiment(_describing(flags), Options.read({"geometry": geometry}))
+    if shape is None and format_of(data) == Format.FLOAT:
+        shape = experiment.shape
+    own = open_dataset(data, shape=shape)
+    start = replace(open_dataset(data, experiment=experiment, shape=shape, warnings=warnings), read=read)
+    for line in start.warnings:
+        warn(line)
+    kept = own.exact and not own.unknown and (own.shape, own.panels) == (start.shape, start.panels)
+    return start, own if kept else start
 
 
 def _describing(words: Sequence[str]) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,6 +79,7 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
         NamedFile("--background", name) for name in [_number_or_name(options["background"])] if isinstance(name, str)
     ]
     check_files([*start.inputs, *source.inputs, *named, *files_of(access)], *_outputs(options))
+    _check_outputs(options, len(places))
     plan = _plan(start, source, places, options)
     state = _state_file(options)
     kept = Kept(state, plan, options["resume"])
@@ -86,7 +87,8 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
     resolve_backend("fused", 0, "cpu")
     loud = not (options["quiet"] or options["json_file"] == "-")
     with telling_when_done() as done, connected(access, "cpu", warn) as cluster:
-        found = plan.run(_engine(cluster, loud), lambda now: _step(now, kept, loud), begun)
+        with _saying_what_is_kept(state):
+            found = plan.run(_engine(cluster, loud), lambda now: _step(now, kept, loud), begun)
         numbers = tuple(source.frames[place] for place in places)
         if loud:
             for line in report_lines(found, numbers):
@@ -104,16 +106,27 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
     ctx.exit(0 if found.converged else NOT_CONVERGED)
 
 
+@contextmanager
+def _saying_what_is_kept(state: str | None) -> Iterator[None]:
+    """What ends the refinement early says how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and state and os.path.exists(state):
+            error.add_note("the same command with --resume goes on from the last step")
+        raise
+
+
 def _read(
     experiment: str, data: str, flags: Sequence[str], options: Mapping[str, Any]
 ) -> tuple[Dataset, Dataset, tuple[int, ...]]:
     """Where the start is read from, the measured images, and which of their frames. Raises InputError."""
-    from tilesim_cli.described import chosen_frames, opened
+    from tilesim_cli.described import chosen_frames, opened, started
 
     described = {"shape": options["shape"], "strict_c": False}
     if experiment.lower().endswith(GEOMETRIES):
-        source = opened(data, flags, {**described, "geometry": experiment})
-        return source, source, chosen_frames(source, options["frames"])
+        start, source = started(experiment, flags, data, options["shape"])
+        return start, source, chosen_frames(source, options["frames"])
     source = opened(data, (), described)
     return opened(experiment, flags, {**described, "shape": None}), source, chosen_frames(source, options["frames"])
 
@@ -146,14 +159,13 @@ def constraints_of(vary: str, bounds: Sequence[str], priors: Sequence[str]) -> d
     deviations = {}
     for text in priors:
         name, value = _assigned("--prior", text, found)
-        [deviations[name]] = _numbers("--prior", value) or ()
+        deviations[name] = _number("--prior", value)
     for text in bounds:
         name, value = _assigned("--bound", text, found)
         low, colon, high = value.partition(":")
         if not colon:
             raise click.UsageError(f"--bound {text}; expected NAME=LOW:HIGH, such as cell=0.99:1.01")
-        limits = [number for part in (low, high) for number in _numbers("--bound", part) or ()]
-        found[name] = Bounded(*limits, prior=deviations.pop(name, None))
+        found[name] = Bounded(_number("--bound", low), _number("--bound", high), prior=deviations.pop(name, None))
     return {**found, **{name: Free(prior=value) for name, value in deviations.items()}}
 
 
@@ -189,6 +201,13 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
         raise click.UsageError(f"{option} {text[:60]}; expected numbers") from None
 
 
+def _number(option: str, text: str) -> float:
+    found = _numbers(option, text) or []
+    if len(found) != 1:
+        raise click.UsageError(f"{option} {text[:60]}; expected one number")
+    return found[0]
+
+
 def _number_or_name(text: str | None) -> float | str:
     """A number where it is one; 0 where nothing is said."""
     try:
@@ -202,7 +221,7 @@ def _panels(text: str) -> list[int]:
     found: list[int] = []
     for part in text.split(","):
         first, colon, stop = part.partition(":")
-        if not (first.isdecimal() and (stop.isdecimal() or not colon)):
+        if not (first.isdecimal() and (stop.isdecimal() or not colon)) or (colon and int(stop) <= int(first)):
             raise click.UsageError(f"--group {text[:60]}; expected panels such as 0:4,7")
         found += range(int(first), int(stop) if colon else int(first) + 1)
     return found
@@ -218,6 +237,23 @@ def _outputs(options: Mapping[str, Any]) -> tuple[list[NamedFile], list[NamedFil
     return files, [] if store is None else [NamedFile("--zarr", store)]
 
 
+def _check_outputs(options: Mapping[str, Any], count: int) -> None:
+    """Refuse before any work what could not be written after it. Raises InputError, StoreError."""
+    from tilesim.errors import InputError
+    from tilesim.files.replace import is_special
+    from tilesim.files.templates import check_template, fields_of, one_for_many
+    from tilesim.refinement.written import check_store
+
+    if (picture := options["residuals"]) is not None:
+        check_template("--residuals", picture, ("frame", "image"))
+        if count > 1 and not fields_of(picture):
+            raise one_for_many("--residuals", picture, count)
+        if not picture.lower().endswith(".png") and not is_special(picture):
+            raise InputError(f"--residuals {picture} would be a PNG; expected a name that ends in .png")
+    if options["zarr"] is not None and not options["resume"]:
+        check_store(options["zarr"], options["overwrite"])
+
+
 def _state_file(options: Mapping[str, Any]) -> str | None:
     """The hidden file beside the first output that keeps where the refinement is. Raises UsageError."""
     from tilesim.files.replace import hidden_place
@@ -228,7 +264,11 @@ def _state_file(options: Mapping[str, Any]) -> str | None:
         raise click.UsageError(
             "--resume without an output; expected the --expt, --zarr, --residuals or --json of before"
         )
-    return f"{hidden_place(local[0])}.state" if local else None
+    if not local:
+        return None
+    folder, name = os.path.split(os.path.realpath(local[0]))
+    store = os.path.isdir(local[0])  # which is replaced in the end
+    return os.path.join(folder, f".{name}.state") if store else f"{hidden_place(local[0])}.state"
 
 
 def _engine(cluster: Any, loud: bool) -> Engine:

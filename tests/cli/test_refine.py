@@ -85,13 +85,35 @@ def test_an_interrupted_refinement_is_resumed(folder, tilesim, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(state, "write_state", interrupted)
-        assert tilesim(*words).status == 130
+        stopped = tilesim(*words)
+    assert stopped.status == 130
     assert not (folder / "out.json").exists()
     done = tilesim(*words, "--resume")
     assert done.status == 0 and not done.out.startswith("begins")
     resumed = json.loads((folder / "out.json").read_text())
     assert tilesim(*words).out.startswith("begins")
     assert json.loads((folder / "out.json").read_text()) == resumed
+
+
+def test_what_is_in_the_way_is_found_before_the_work(folder, tilesim):
+    package.run(package.Series.of([still()] * 2), store="two.zarr")
+    done = tilesim("refine", "start.zarr", "data.bin", "--vary", "cell", "--zarr", "two.zarr", "--json", "out.json")
+    assert done.status == 2 and "exists; expected --overwrite to replace it" in done.err and "begins" not in done.out
+    assert not (folder / "out.json").exists()
+    done = tilesim("refine", "start.zarr", "two.zarr", "--vary", "cell", "--residuals", "out.png")
+    assert done.status == 2 and "is one file for 2 frames; expected a name with {frame}" in done.err
+
+
+def test_a_geometry_may_differ_from_that_of_an_image_that_states_its_own(folder, tilesim):
+    from tilesim.images.expt import write_expt
+    from tilesim.model import Series
+
+    package.run(still(), store="truth.zarr")
+    write_expt("start.expt", Series(start(still(), 0.1, 2, cell=0.002)))
+    flags = "-default_F 100 -N 6 -fluence 1e27 -oversample 1 -nointerpolate".split()
+    done = tilesim("refine", "start.expt", "truth.zarr", "--vary", "scale", "--json", "-", "--", *flags)
+    assert done.status in (0, 1), done.err
+    assert json.loads(done.out)["frames"][0]["pixels"] > 10_000
 
 
 @pytest.mark.parametrize(
@@ -101,6 +123,11 @@ def test_an_interrupted_refinement_is_resumed(folder, tilesim, monkeypatch):
         (("--vary", "cell", "--bound", "cell=1"), "--bound cell=1; expected NAME=LOW:HIGH"),
         (("--vary", "cell", "--bound", "N=1:2"), "--bound N=1:2; expected NAME=... with a name of --vary: cell"),
         (("--vary", "cell", "--prior", "cell=x"), "--prior x; expected numbers"),
+        (("--vary", "cell", "--prior", "cell=1,2"), "--prior 1,2; expected one number"),
+        (("--vary", "cell", "--bound", "cell=0.9,2:1"), "--bound 0.9,2; expected one number"),
+        (("--vary", "distance", "--group", "3:1"), "--group 3:1; expected panels such as 0:4,7"),
+        (("--vary", "cell", "--residuals", "out.jpg"), "--residuals out.jpg would be a PNG"),
+        (("--vary", "cell", "--residuals", "{x}.png"), "expected {frame} or {image} in braces only"),
         (("--vary", "cell", "--group", "a"), "--group a; expected panels such as 0:4,7"),
         (("--vary", "cell", "--widths", "1,2"), "widths 1, 2; expected falling numbers, the last of them 1"),
         (("--vary", "cell", "--resume"), "--resume without an output"),

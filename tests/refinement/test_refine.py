@@ -86,6 +86,23 @@ def test_frames_share_what_is_common_to_them():
         assert max(map(abs, deviations(frame, truth).values())) < 4.0
 
 
+def test_what_is_shared_begins_at_one_value_and_stays_one():
+    offs = [
+        with_values(still(), {"crystal.cell": (a, a, c, *[np.pi / 2] * 3)})
+        for a, c in ((772e-11, 381e-11), (768e-11, 378e-11))
+    ]
+    images = [noisy(still(), seed) for seed in (1, 2)]
+    frames = tilesim.refine(offs, images, VARIED, shared="cell", readout=READOUT).frames
+    assert len({frame.values["crystal.cell.a"] for frame in frames}) == 1
+    for frame in frames:
+        assert max(map(abs, deviations(frame, still()).values())) < 4.0
+    offs[1] = with_values(still(), {"crystal.cell": (77e-10, 77.1e-10, 38e-10, *[np.pi / 2] * 3)})
+    with pytest.raises(InputError, match=r"frame 1 and frame 0 differ in what is free \(crystal.cell.b\)"):
+        tilesim.refine(offs, images, VARIED, shared=["distance"], readout=READOUT)
+    together = tilesim.refine(offs, images, VARIED, shared=["cell"], readout=READOUT).frames[0]
+    assert "crystal.cell.b" in together.errors and max(map(abs, deviations(together, still()).values())) < 4.0
+
+
 def test_outliers_pull_no_harder_than_they_may(data):
     spoilt = data.copy()
     rng = np.random.default_rng(4)
@@ -102,10 +119,57 @@ def test_bounds_and_priors_hold(data):
     narrow = {"cell": Bounded(0.999, 1.001)}
     bound = tilesim.refine(off, data, narrow, readout=READOUT, widths=[1]).frames[0]
     lengths = np.array(bound.experiment.crystal.cell[:3]) / off.crystal.cell[:3]
-    assert np.abs(lengths - 1.0).max() <= 0.001 and np.abs(lengths - 1.0).max() > 0.0009
+    assert np.abs(lengths - 1.0).max() < 0.001 + 1e-12 and np.abs(lengths - 1.0).max() > 0.0009
     known = tilesim.refine(off, data, {"cell": Free(prior=1e-6)}, readout=READOUT).frames[0]
     lengths = np.array(known.experiment.crystal.cell[:3]) / off.crystal.cell[:3]
     assert np.abs(lengths - 1.0).max() < 1e-4
+
+
+def test_a_number_at_its_bound_is_held_and_named(data):
+    off = start(still(), 0.0, 3, cell=0.003, distance=0.0)
+    found = tilesim.refine(off, data, {"cell": Bounded(0.999, 1.001), "scale": None}, readout=READOUT, widths=[1])
+    held = [one for one in found.frames[0].numbers if one.bound]
+    assert found.converged and {one.name for one in held} == {"crystal.cell.a", "crystal.cell.c"}
+    assert [one.error for one in held] == [0.0, 0.0] and not found.undetermined
+    assert "crystal.cell.a stands at its bound" in found.warnings[0]
+    # Bounds that hold the minimum do not matter.
+    free = tilesim.refine(start(still(), 0.2, 3), data, VARIED, readout=READOUT).frames[0]
+    wide = {"cell": Bounded(0.99, 1.01), "rotation": None, "distance": None, "scale": None}
+    within = tilesim.refine(start(still(), 0.2, 3), data, wide, readout=READOUT)
+    assert within.converged
+    for name, value in free.values.items():
+        assert abs(within.frames[0].values[name] - value) < 0.05 * free.errors[name], name
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_a_scale_that_is_far_off_is_found(data, factor):
+    off = still().replace(beam=still().beam.replace(fluence=factor * still().beam.fluence))
+    found = tilesim.refine(off, data, ["rotation", "scale"], readout=READOUT, widths=[1])
+    frame = found.frames[0]
+    assert found.converged and frame.errors["beam.fluence"] < 0.02 * still().beam.fluence
+    assert abs(frame.values["beam.fluence"] - still().beam.fluence) < 4.0 * frame.errors["beam.fluence"]
+
+
+def test_an_image_without_reflections_is_warned_of():
+    found = tilesim.refine(still(), np.zeros((112, 112)), ["rotation", "scale"], readout=READOUT)
+    assert [line for line in found.warnings if "no reflections of this crystal are seen" in line]
+
+
+def test_masked_pixels_of_an_array_do_not_count(data):
+    masked = np.ma.masked_array(np.where(data > 500, 0.0, data), data > 500)
+    frame = tilesim.refine(still(), masked, VARIED, readout=READOUT, widths=[1]).frames[0]
+    assert frame.pixels < 112 * 112 - masked.mask.sum() + 1 and masked.mask.sum() > 5
+    assert max(map(abs, deviations(frame, still()).values())) < 4.0
+    whole, nested = (
+        tilesim.refine(still(), one, VARIED, widths=[1]).frames[0] for one in (data.clip(0), data.clip(0).tolist())
+    )
+    assert nested.values == whole.values
+
+
+def test_a_spread_of_zero_is_refused(data):
+    flat = still().crystal.replace(mosaic_spread=tilesim.MosaicSpread(0.0, domains=8))
+    with pytest.raises(InputError, match="begins at 0, where no image changes with it"):
+        tilesim.refine(still().replace(crystal=flat), data, "eta")
 
 
 def test_what_the_image_does_not_determine_is_named(data):
@@ -173,8 +237,9 @@ def test_an_interrupted_refinement_goes_on_with_the_same_result(data, tmp_path):
     resumed = tilesim.refine(*arguments, **how, state=state)
     assert resumed.frames[0].experiment == whole.frames[0].experiment
     assert resumed.history == whole.history and len(whole.history) > 7
-    with pytest.raises(StoreError, match="is of another refinement"):
-        tilesim.refine(*arguments[:2], "rotation", **how, state=state)
+    for image, vary in (data, "rotation"), (data + 1.0, VARIED):
+        with pytest.raises(StoreError, match="is of another refinement"):
+            tilesim.refine(arguments[0], image, vary, **how, state=state)
 
 
 def test_workers_give_the_bytes_of_threads_though_one_dies(data, connected):
@@ -214,14 +279,18 @@ def test_workers_give_the_bytes_of_threads_though_one_dies(data, connected):
         ({"vary": "cell", "data": np.full((112, 112), -50.0)}, "pixels down to -50 photons"),
         ({"vary": "cell", "data": np.full((112, 112), np.nan)}, "no pixel with a value"),
         ({"vary": "cell", "background": -1.0}, "background is -1"),
-        ({"vary": "cell", "background": np.zeros((3, 3))}, "data has"),
-        ({"vary": "cell", "groups": [[7]]}, "parameter cell|groups"),
+        ({"vary": "cell", "background": np.zeros((3, 3))}, "background has the shape"),
+        ({"vary": "distance", "groups": [[0], [0]]}, "panel 0 is in two groups"),
+        ({"vary": "cell", "experiment": 3}, "experiment is 3; expected an Experiment"),
+        ({"vary": "distance", "groups": [[]]}, "a group has no panels"),
+        ({"vary": "cell", "groups": [[0]]}, "nothing of the detector is varied"),
+        ({"vary": "cell", "data": np.zeros((112, 112), complex)}, "data is an array of complex128"),
+        ({"vary": "cell", "data": [[1.0], [1.0, 2.0]]}, "data has rows of different lengths"),
+        ({"vary": "distance", "groups": [[7]]}, "the experiment has 1 panels"),
     ],
 )
 def test_bad_arguments_are_one_line(data, arguments, said):
     given = {"data": data, **arguments}
-    if "groups" in given:
-        given["vary"], said = "distance", "the experiment has 1 panels"
     with pytest.raises(InputError, match=said) as error:
-        tilesim.refine(still(), given.pop("data"), given.pop("vary"), **given)
+        tilesim.refine(given.pop("experiment", still()), given.pop("data"), given.pop("vary"), **given)
     assert "\n" not in str(error.value)

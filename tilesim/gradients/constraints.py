@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from tilesim.errors import InputError
 from tilesim.model import checks
 
+MOST_EXPONENT = 200.0
+"""Largest coordinate of a number above 0, whose exponential is a factor on its start."""
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -27,6 +30,14 @@ class Constraint:
     def value(self, coordinate: float, start: float, relative: bool) -> tuple[float, float]:
         """The number at a coordinate, and its derivative with that."""
         raise NotImplementedError
+
+    def within(self, coordinate: float) -> float:
+        """The nearest coordinate that may be taken."""
+        return coordinate
+
+    def edge(self, coordinate: float) -> int:
+        """1 at an upper bound, -1 at a lower one, else 0."""
+        return 0
 
     def deviation(self, start: float, relative: bool) -> float | None:
         """Standard deviation of the prior in the parameter's unit."""
@@ -69,13 +80,15 @@ class Positive(Constraint):
         return 0.0
 
     def value(self, coordinate: float, start: float, relative: bool) -> tuple[float, float]:
+        if abs(coordinate) > MOST_EXPONENT:
+            raise InputError("a step of the parameters leads beyond all numbers that make sense")
         found = start * math.exp(coordinate)
         return found, found
 
 
 @dataclass(frozen=True)
 class Bounded(Constraint):
-    """A number that stays between two bounds, by a sine of its coordinate.
+    """A number that stays between two bounds; it is held at one where the pixels would have it beyond.
 
     Examples
     --------
@@ -100,12 +113,18 @@ class Bounded(Constraint):
         low, high = self.bounds(value, relative)
         if not low < value < high:
             raise InputError(f"parameter {name} begins at {value:g}; expected that between {low:g} and {high:g}")
-        return math.asin(2.0 * (value - low) / (high - low) - 1.0)
+        return 2.0 * (value - low) / (high - low) - 1.0
 
     def value(self, coordinate: float, start: float, relative: bool) -> tuple[float, float]:
         low, high = self.bounds(start, relative)
         half = 0.5 * (high - low)
-        return low + half * (1.0 + math.sin(coordinate)), half * math.cos(coordinate)
+        return min(max(low + half * (1.0 + coordinate), low), high), half
+
+    def within(self, coordinate: float) -> float:
+        return min(max(coordinate, -1.0), 1.0)
+
+    def edge(self, coordinate: float) -> int:
+        return int(coordinate >= 1.0) - int(coordinate <= -1.0)
 
     def bounds(self, start: float, relative: bool) -> tuple[float, float]:
         """Lower and upper bound in the parameter's unit."""

@@ -121,14 +121,21 @@ class Parameters:
         lattice: str | None = None,
         groups: Sequence[Sequence[int]] = (),
     ) -> None:
+        check_groups(groups)
         listed = [varied] if isinstance(varied, str) else varied
         constraints = dict(listed) if isinstance(listed, Mapping) else dict.fromkeys(listed)
         for name, constraint in constraints.items():
+            if isinstance(name, str) and name not in ALIASES and not set(name) & set(".[_"):
+                raise InputError(
+                    f"parameter {name} is not known; expected one of {', '.join(ALIASES)}, or such as crystal.rotation"
+                )
             if constraint is not None and not isinstance(constraint, Constraint):
                 raise InputError(
                     f"parameter {name} has {constraint!r}; expected Free(), Bounded(low, high), Positive()"
                 )
         named = {full: one for name, one in constraints.items() for full in _of_groups(_full_name(name), groups)}
+        if groups and not any(name.startswith("detector[") for name in named):
+            raise InputError("groups are of panels, and nothing of the detector is varied; expected it varied, or none")
         if len(named) < len(constraints):
             raise InputError(f"parameters {', '.join(constraints)}: one is listed twice; expected each once")
         parsed = parse_parameters(named, experiment)
@@ -143,6 +150,9 @@ class Parameters:
         object.__setattr__(found, "experiment", self.experiment)
         object.__setattr__(found, "varied", tuple(varied))
         return found
+
+    def __repr__(self) -> str:
+        return f"Parameters({', '.join(self.labels)})"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -210,6 +220,15 @@ class Point:
         return found
 
     @property
+    def _constraints(self) -> list[Constraint]:
+        return [one.constraint for one in self.parameters.varied for _ in one.labels]
+
+    @property
+    def edges(self) -> Vector:
+        """1 for a number at its upper bound, -1 for one at its lower, else 0."""
+        return np.array([one.edge(x) for one, x in zip(self._constraints, self.coordinates, strict=True)])
+
+    @property
     def prior(self) -> tuple[Vector, Vector]:
         """Residuals of the priors (start less value, over the standard deviation), and their slopes; 0 without one."""
         residuals, slopes = [], []
@@ -222,15 +241,25 @@ class Point:
 
     def moved(self, step: Sequence[float] | Vector) -> Self:
         """The point that is a step of the coordinates away. Raises InputError where there is no such experiment."""
-        coordinates = tuple(float(x + dx) for x, dx in zip(self.coordinates, step, strict=True))
-        if not all(map(math.isfinite, coordinates)):
+        moved = [float(x + dx) for x, dx in zip(self.coordinates, step, strict=True)]
+        if not all(map(math.isfinite, moved)):
             raise InputError("a step of the parameters is not finite")
+        coordinates = tuple(one.within(x) for one, x in zip(self._constraints, moved, strict=True))
         there = type(self)(self.parameters, self.experiment, coordinates)
         changes = {}
         for (one, before, _), (_, after, _) in zip(self._parts, there._parts, strict=True):
-            moved = one.matrix @ (after - before if one.parameter.relative else after)
-            changes[one.parameter.name] = moved if one.parameter.relative else one.fixed + moved
+            change = one.matrix @ (after - before if one.parameter.relative else after)
+            changes[one.parameter.name] = change if one.parameter.relative else one.fixed + change
         return type(self)(self.parameters, with_values(self.experiment, changes), coordinates)
+
+
+def check_groups(groups: Sequence[Sequence[int]]) -> None:
+    """Raise InputError unless every group has panels, each of them in one group."""
+    panels = [panel for group in groups for panel in group]
+    if not all(len(group) for group in groups):
+        raise InputError("a group has no panels; expected some in each")
+    if twice := [panel for panel in panels if panels.count(panel) > 1]:
+        raise InputError(f"panel {twice[0]} is in two groups; expected each in one")
 
 
 def _full_name(name: str) -> str:
@@ -258,6 +287,8 @@ def _components(one: Parameter) -> tuple[str, ...]:
 
 
 def _varied(one: Parameter, given: Constraint | None, lattice: str | None, experiment: Experiment) -> Varied:
+    if one.field == "mosaic_spread.sigma" and min(one.value) == 0:
+        raise InputError(f"parameter {one.name} begins at 0, where no image changes with it; expected it above 0")
     constraint = given or _default(one)
     matrix, fixed = np.eye(one.size), np.zeros(one.size)
     parts = _components(one) if one.size > 1 else ()

@@ -57,7 +57,20 @@ class Fit:
                 along[list(self.shared)] = 0.0
             matrices.append(slopes.T @ sums.matrix @ slopes + np.diag(along * along))
             vectors.append(slopes.T @ sums.vector + along * residuals)
+        for held, matrix, vector in zip(self._held(vectors), matrices, vectors, strict=True):
+            matrix[held], matrix[:, held], vector[held] = 0.0, 0.0, 0.0
         return matrices, vectors
+
+    def _held(self, vectors: Sequence[Array]) -> list[Flags]:
+        """Which numbers of each frame stand at a bound that they would go beyond."""
+        common = list(self.shared)
+        together = sum(vector[common] for vector in vectors)
+        found = []
+        for point, vector in zip(self.points, vectors, strict=True):
+            pull = vector.copy()
+            pull[common] = together
+            found.append(point.edges * pull > 0)
+        return found
 
     @property
     def distance(self) -> float:

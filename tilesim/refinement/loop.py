@@ -8,6 +8,7 @@ from typing import Any
 
 from tilesim.gradients.parametrization import Parameters, Point
 from tilesim.model import Experiment
+from tilesim.refinement.common import belongs
 from tilesim.refinement.levenberg import Fit
 from tilesim.refinement.residuals import FitSums
 from tilesim.refinement.stages import Stage, broadened, carried, parameters_of, positions_of, starting_point
@@ -101,7 +102,7 @@ def _begun(
     before = {n: point for fit in now.fits for n, point in zip(fit.frames, fit.points, strict=True)}
     known = tuple({**one, **(positions_of(before[n]) if before else {})} for n, one in enumerate(now.known))
     labels, names = own[0].labels, own[0].names
-    common = tuple(n for n, label in enumerate(labels) if any(_belongs(label, name) for name in shared))
+    common = tuple(n for n, label in enumerate(labels) if any(belongs(label, name) for name in shared))
     groups = [tuple(range(len(own)))] if common else [(frame,) for frame in range(len(own))]
     fits: list[Fit] = []
     for earlier in [before, {}] if before and stage.width == 1 else [before]:
@@ -158,8 +159,3 @@ def _noted(now: Progress, stage: Stage, better: int) -> Progress:
         sum(_goes_on(fit, stage) for fit in now.fits),
     )
     return replace(now, history=(*now.history, step))
-
-
-def _belongs(label: str, name: str) -> bool:
-    """Whether a free number is of a parameter, or of a part such as "detector"."""
-    return label == name or label.startswith((f"{name}.", f"{name}["))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,8 +32,13 @@ def matched(
     background  photons of every pixel; or a dataset, path or arrays of those of each, one frame for all or as many
     """
     if isinstance(experiment, Dataset | str | os.PathLike):
-        experiment = dataset_of(experiment).series
-    experiments = [experiment] if isinstance(experiment, Experiment) else list(Series.of(experiment))
+        experiments = list(dataset_of(experiment).series)
+    elif isinstance(experiment, Experiment):
+        experiments = [experiment]
+    elif isinstance(experiment, Sequence):
+        experiments = list(Series.of(cast("Sequence[Experiment]", experiment)))
+    else:
+        raise InputError(f"experiment is {experiment!r}; expected an Experiment, one for each frame, or a dataset")
     first = experiments[0]
     panels, shape = len(first.detector.panels), first.panel_shape
     if not isinstance(data, Dataset | str | os.PathLike):
@@ -80,6 +85,6 @@ def _background(given: Any, experiment: Experiment, count: int, places: Sequence
     if np.ndim(given) or isinstance(given, list | tuple):
         whole = shape if panels == 1 else (panels, *shape)
         alone = np.shape(given) == whole
-        arrays = measured_arrays(given, whole, 1 if alone else count).arrays
+        arrays = measured_arrays(given, whole, 1 if alone else count, "background").arrays
         return MeasuredArrays(list(arrays) * len(places) if alone else [arrays[place] for place in places])
     return checks.not_negative("background", given)

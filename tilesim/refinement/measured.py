@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +27,10 @@ class Measured(Protocol):
     @property
     def name(self) -> str:
         """What it is, for people."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that names the pixels: of their values, or of the file as it is now and what is made of it."""
 
     @property
     def readout(self) -> float:
@@ -46,6 +54,10 @@ class OverBackground:
     over: Measured | float = 0.0
     """Background: photons of every pixel, or of each"""
 
+    def _digest(self, *about: object) -> str:
+        over = self.over if isinstance(self.over, float) else self.over.digest
+        return hashlib.sha256(json.dumps([*about, over]).encode()).hexdigest()
+
     def background(self, tile: Tile, frame: int) -> Array | float:
         return self.over if isinstance(self.over, float) else np.maximum(self.over.photons(tile, frame), 0.0)
 
@@ -67,6 +79,11 @@ class MeasuredImages(OverBackground):
     def name(self) -> str:
         return self.source.path
 
+    @property
+    def digest(self) -> str:
+        about = [self.source.path, self.frames, self.gain, self.offset, self.readout]
+        return self._digest(*about, _stamp(self.source.path))
+
     def photons(self, tile: Tile, frame: int) -> Array:
         image = self.source.numbers(self.frames[frame], tile.panel)
         values = np.asarray(image.block(*tile.slices), np.float64)
@@ -81,6 +98,10 @@ class MeasuredArrays(OverBackground):
     """One (slow, fast) or (panel, slow, fast) for each frame"""
     name: str = "data"
     readout: float = 0.0
+
+    @property
+    def digest(self) -> str:
+        return self._digest(self.name, *(hashlib.sha256(one.tobytes()).hexdigest() for one in self.arrays))
 
     def photons(self, tile: Tile, frame: int) -> Array:
         array = self.arrays[frame]
@@ -111,15 +132,33 @@ def stated_readout(source: Dataset) -> Readout:
     return Readout(gain, offset, readout / gain)
 
 
-def measured_arrays(data: object, shape: tuple[int, ...], frames: int) -> MeasuredArrays:
-    """Arrays of the shape of the image, one for each frame. Raises InputError."""
-    listed = data if isinstance(data, list | tuple) else [data]
-    arrays = [np.asarray(one) for one in listed]
-    if len(arrays) == 1 and frames > 1 and arrays[0].shape == (frames, *shape):
+def measured_arrays(data: object, shape: tuple[int, ...], frames: int, name: str = "data") -> MeasuredArrays:
+    """Arrays of the shape of the image, one for each frame; NaN where they are masked. Raises InputError."""
+    whole = not isinstance(data, list | tuple) or all(isinstance(one, list | tuple | int | float) for one in data)
+    arrays = [_array(one, name) for one in ([data] if whole else data)]  # type: ignore[attr-defined]
+    if len(arrays) == 1 and arrays[0].shape == (frames, *shape):
         arrays = list(arrays[0])
     if len(arrays) != frames:
-        raise InputError(f"data has {len(arrays)} images for {frames} experiments; expected one for each")
+        raise InputError(f"{name} has {len(arrays)} images for {frames} experiments; expected one for each")
     for array in arrays:
         if array.shape != shape:
-            raise InputError(f"data has the shape {array.shape}; expected that of the image, {shape}")
-    return MeasuredArrays(arrays)
+            raise InputError(f"{name} has the shape {array.shape}; expected that of the image, {shape}")
+    return MeasuredArrays(arrays, name)
+
+
+def _array(one: Any, name: str) -> npt.NDArray[np.generic]:
+    try:
+        array = np.ma.filled(one.astype(np.float64), np.nan) if np.ma.isMaskedArray(one) else np.asarray(one)
+    except ValueError:
+        raise InputError(f"{name} has rows of different lengths; expected an array") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name} is an array of {array.dtype}; expected real numbers")
+    return array
+
+
+def _stamp(path: str) -> list[int] | None:
+    """When a local file, or the attributes of a store, were written last, and their size."""
+    with suppress(OSError):
+        found = os.stat(os.path.join(path, "zarr.json") if os.path.isdir(path) else path)
+        return [found.st_mtime_ns, found.st_size]
+    return None

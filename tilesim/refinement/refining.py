@@ -6,13 +6,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tilesim.engine.derivatives import masked_to
 from tilesim.errors import InputError
 from tilesim.gradients.constraints import Constraint
-from tilesim.gradients.parametrization import ALIASES, Parameters
+from tilesim.gradients.parametrization import Parameters
 from tilesim.model import Experiment, PixelMask
+from tilesim.refinement.common import check_alike, from_one_start, shared_names
 from tilesim.refinement.fitjob import evaluate
 from tilesim.refinement.loop import Progress, Watch, refine_frames
 from tilesim.refinement.measured import Measured
@@ -47,14 +49,12 @@ class Refining:
 
     @property
     def digest(self) -> str:
-        """SHA-256 that names the path that the refinement takes, but for the measured pixels."""
+        """SHA-256 that names the path that the refinement takes."""
         varied = [[one.parameter.name, repr(one.constraint), one.labels] for one in self.parameters[0].varied]
         experiments = [one.experiment.digest for one in self.parameters]
         weighting = [self.weighting.readout, self.weighting.robust, [one.width for one in self.stages]]
-        over = self.measured.over if isinstance(self.measured.over, float) else self.measured.over.name
         about = [
-            self.measured.name,
-            over,
+            self.measured.digest,
             experiments,
             varied,
             self.shared,
@@ -94,7 +94,7 @@ def refining(
     measured: Measured,
     vary: str | Iterable[str] | Mapping[str, Constraint | None],
     *,
-    shared: Sequence[str] = (),
+    shared: str | Sequence[str] = (),
     lattice: str | None = None,
     groups: Sequence[Sequence[int]] = (),
     readout: float | None = None,
@@ -111,12 +111,12 @@ def refining(
     experiments = [masked_to(masked_to(one, where), beside_the_beam(one)) for one in experiments]
     if shoebox is not None:
         experiments = [masked_to(one, in_shoeboxes(one, shoebox)) for one in experiments]
-    parameters = tuple(Parameters(one, vary, lattice=lattice, groups=groups) for one in experiments)
-    names = tuple(ALIASES.get(name, name) for name in shared)
-    first = parameters[0]
-    for name, full in zip(shared, names, strict=True):
-        if not any(label == full or label.startswith((f"{full}.", f"{full}[")) for label in first.labels):
-            raise InputError(f"shared parameter {name} is not varied; expected one of {', '.join(first.names)}")
+    varied = partial(Parameters, varied=vary, lattice=lattice, groups=groups)
+    parameters = tuple(varied(one) for one in experiments)
+    names = shared_names(shared, parameters[0])
+    if names:
+        parameters = tuple(varied(one) for one in from_one_start(parameters, names))
+        check_alike(parameters)
     panels = len(experiments[0].detector.panels)
     tile = default_tile(experiments[0].panel_shape, panels, len(experiments))
     stages = stages_of(widths, experiments)

@@ -65,6 +65,8 @@ def _number_lines(numbers: Sequence[RefinedNumber]) -> Iterator[str]:
 def _row(one: RefinedNumber) -> tuple[str, str, str, str]:
     factor, unit = (1e10, "Å") if one.unit == "m" and one.name.startswith(ANGSTROM) else SHOWN[one.unit]
     value, error = factor * one.value, factor * one.error
+    if one.bound:
+        return one.name, f"{value:.8g}", "at its bound", unit
     if math.isinf(error):
         return one.name, f"{value:.8g}", "not determined", unit
     digits = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 6

@@ -15,10 +15,13 @@ from tilesim.model import Experiment, PixelMask, Series
 from tilesim.refinement.levenberg import Fit, covariances
 from tilesim.refinement.loop import Progress, Step
 from tilesim.refinement.residuals import FitSums
+from tilesim.refinement.stages import SCALE
 
 Array = npt.NDArray[np.float64]
-POOR = 2.0
+POOR = 1.2
 """chi² of a pixel above which a warning is due."""
+SEEN = 3.0
+"""Standard errors that the scale is above 0 where reflections are seen."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ class RefinedNumber:
     value: float
     """Value found; the sum of all steps where it counts from 0."""
     error: float
-    """Standard error by the noise of the pixels, all others being free; infinite where it is not determined."""
+    """Standard error by the noise of the pixels, all others being free; infinite where it is not determined, 0 at a
+    bound."""
+    bound: bool = False
+    """Whether it stands at a bound; the others are found with it there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,13 +132,17 @@ class Refinement:
         if self.undetermined:
             names = ", ".join(self.undetermined)
             found.append(f"the pixels do not determine {names}: other values, together, give the same image")
+        numbers = [one for frame in self.frames for one in frame.numbers]
+        found += [f"{one.name} stands at its bound, {one.value:.6g} {one.unit}" for one in numbers if one.bound]
+        if any(one.name == SCALE and one.value < SEEN * one.error < math.inf for one in numbers):
+            found.append(f"{SCALE} is not above 0 by {SEEN:g} standard errors: no reflections of this crystal are seen")
         poor = max(frame.chi_squared / max(frame.pixels, 1) for frame in self.frames)
         if poor > POOR:
             found.append(
-                f"chi²/pixel is up to {poor:.3g}: the model does not describe the pixels within their noise, and "
-                "standard errors are too small"
+                f"chi²/pixel is up to {poor:.3g}: the model does not describe the pixels within their noise (a "
+                "background, an offset, another crystal?), and standard errors are too small"
             )
-        return tuple(found)
+        return tuple(dict.fromkeys(found))
 
     def as_plain(self) -> dict[str, Any]:
         """Plain numbers, lists and strings; an infinite error is null."""
@@ -175,9 +185,12 @@ def _refined(
     covariance, determined = found
     parameters = point.parameters
     deviations = np.sqrt(covariance.diagonal())
-    errors = np.where(determined, np.abs(point.scales) * deviations, math.inf)
+    bound = (point.edges != 0) & (deviations == 0)
+    errors = np.where(determined | bound, np.abs(point.scales) * deviations, math.inf)
     starts = [start for one in parameters.varied for start in one.starts]
-    numbers = zip(parameters.labels, parameters.units, starts, point.values.tolist(), errors.tolist(), strict=True)
+    numbers = zip(
+        parameters.labels, parameters.units, starts, point.values.tolist(), errors.tolist(), bound.tolist(), strict=True
+    )
     units = np.where(deviations > 0, 1.0 / np.where(deviations > 0, deviations, 1.0), 0.0) * np.sign(point.scales)
     return RefinedFrame(
         point.experiment.replace(mask=mask),

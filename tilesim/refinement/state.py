@@ -21,14 +21,15 @@ from tilesim.refinement.refining import Refining
 from tilesim.refinement.residuals import FitSums
 from tilesim.refinement.stages import Stage, parameters_of
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Kept:
     """The file that keeps where a refinement is, if any."""
 
     def __init__(self, path: str | None, plan: Refining, resume: bool = True) -> None:
-        self._path, self._plan, self._digest, self._resume = path, plan, plan.digest, resume
+        self._path, self._plan, self._resume = path, plan, resume
+        self._digest = "" if path is None else plan.digest
         if path is not None:
             check_writable(path)
 

@@ -11,6 +11,16 @@ from tilesim.model import Series
 from tilesim.series.frames import Frames
 from tilesim.series.launch import Choices, Rendering, make, store_place
 from tilesim.series.rendering import render_all
+from tilesim.store.create import check_target
+from tilesim.store.place import is_taken, normal_place
+
+
+def check_store(path: str, overwrite: bool) -> None:
+    """Raise StoreError where a store is in the way, before it takes a refinement to notice."""
+    place = normal_place(path)
+    if is_taken(place) and not overwrite:
+        raise StoreError(f"{place} exists; expected --overwrite to replace it, or another name")
+    check_target(place, {}, overwrite=True, resume=False)
 
 
 def write_store(path: str, series: Series, cluster: Any, overwrite: bool) -> None:

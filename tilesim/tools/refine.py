@@ -23,7 +23,7 @@ def refine(
     data: Dataset | Path | Any,
     vary: str | Iterable[str] | Mapping[str, Constraint | None],
     *,
-    shared: Sequence[str] = (),
+    shared: str | Sequence[str] = (),
     lattice: str | None = None,
     groups: Sequence[Sequence[int]] = (),
     readout: float | None = None,
@@ -53,8 +53,9 @@ def refine(
         fast) of several panels, NaN where a pixel has no value.
     vary : str, sequence of str or mapping
         Parameters as for `Parameters`, with their constraints.
-    shared : sequence of str
+    shared : str or sequence of str
         Parameters that all frames have in common, such as "detector.translation"; the others are each frame's own.
+        They begin at the mean of the frames; those that count from 0 are one shift from each frame's own place.
     lattice, groups
         As for `Parameters`.
     readout : float, optional
