@@ -278,6 +278,7 @@ def test_workers_give_the_bytes_of_threads_though_one_dies(data, connected):
         ({"vary": "cell", "data": np.zeros((3, 4))}, r"data has the shape \(3, 4\)"),
         ({"vary": "cell", "data": np.full((112, 112), -50.0)}, "pixels down to -50 photons"),
         ({"vary": "cell", "data": np.full((112, 112), np.nan)}, "no pixel with a value"),
+        ({"vary": "cell", "data": np.full((112, 112), np.inf)}, "data is infinite in tile frame 0 panel 0"),
         ({"vary": "cell", "background": -1.0}, "background is -1"),
         ({"vary": "cell", "background": np.zeros((3, 3))}, "background has the shape"),
         ({"vary": "distance", "groups": [[0], [0]]}, "panel 0 is in two groups"),

@@ -15,7 +15,7 @@ from tilesim.engine.slopes import GradientRunner
 from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileResult
 from tilesim.engine.work import Engine, Work
-from tilesim.errors import TileError
+from tilesim.errors import InputError, TileError
 from tilesim.model import Experiment
 from tilesim.refinement.measured import Measured
 from tilesim.refinement.residuals import FitSums, Weighting, fit_sums
@@ -64,6 +64,10 @@ class FitRunner:
         fit, derivatives = self._fit, self._derivatives
         counts = derivatives.rendered(tile, fit.measured.photons(tile, fit.frames[tile.frame]))
         background = derivatives.rendered(tile, fit.measured.background(tile, fit.frames[tile.frame]))
+        if np.isinf(counts).any():
+            raise InputError(
+                f"{fit.measured.name} is infinite in {tile}; expected photons, or NaN where there is no value"
+            )
         valued = np.isfinite(counts) & np.isfinite(background)
         wanted, counts, background = derivatives.numbers(tile)[valued], counts[valued], background[valued]
         sums = FitSums.nothing(derivatives.size(tile.frame))
