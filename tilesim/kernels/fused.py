@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tilesim.compute import MOMENTS, FloatArray, Numbers, Pixels, PixelSums, Sharing
 from tilesim.kernels.derived import SHAPES, DerivedGrain, derive
 from tilesim.kernels.library import load
+from tilesim.kernels.outermost import TALLEST, edge_of, outermost
 from tilesim.kernels.tables import amplitudes, bordered_parts, channels_of
 from tilesim.model import AnomalousFactors, Experiment, StructureFactors
 from tilesim.model.vectors import Vector, rotate_about
@@ -42,7 +43,9 @@ _SHARED = (
 ).split()
 """Fields that frames have in common which are rendered together."""
 _ARRAYS = "incident wavelengths weights polarization channel_of values squares parts mixture grains".split()
-_GRAIN_REAL = (("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reach", 1), ("reciprocal", 9), ("weight", 1))
+_GRAIN_REAL = (
+    ("cells", 3), ("matrix", 9), ("volume", 1), ("fudge", 1), ("reach", 1), ("reciprocal", 9), ("weight", 1),
+)  # fmt: skip
 
 
 class _GrainStructure(ctypes.Structure):
@@ -54,7 +57,7 @@ class _GrainStructure(ctypes.Structure):
         ("rotation_count", ctypes.c_int64),
         ("stencil", ctypes.c_int64),
         *((name, ctypes.c_double * 3) for name in ("gamma", "sigma")),
-        ("diffuse_height", ctypes.c_double),
+        *((name, ctypes.c_double) for name in ("diffuse_height", "outermost")),
         *((name, ctypes.c_double * n if n > 1 else ctypes.c_double) for name, n in _GRAIN_REAL),
         *((name, ctypes.c_void_p) for name in ("cell", "turned", "mosaic", "rotations", "star")),
     )
@@ -95,6 +98,12 @@ class PaddedTable:
     def shape(self) -> tuple[int, ...]:
         """Entries along h, k, l, border included."""
         return self.values.shape[1:]
+
+    @cached_property
+    def edge(self) -> npt.NDArray[np.float64] | None:
+        """The outermost entries that are not zero, as `outermost.edge_of` has them."""
+        filled = (self.values != 0).any(axis=0) if len(self.values) else (self.parts != 0).any(axis=(3, 4))
+        return edge_of(np.asarray(filled), self.lowest)
 
 
 def block_of(device: str) -> int:
@@ -137,6 +146,7 @@ class FusedKernel:
         dtype: str,
         grains: Sequence[DerivedGrain],
         turned: Sequence[np.ndarray],
+        dark: Sequence[float],
         first_pixel: int | None,
         recipe: tuple[object, ...],
     ) -> None:
@@ -144,7 +154,7 @@ class FusedKernel:
         self._library, self._first_pixel = load(), first_pixel
         # The struct holds addresses only: the arrays live as long as this does.
         self._arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        self._grains, self._grain_arrays = _laid_out(grains, turned)
+        self._grains, self._grain_arrays = _laid_out(grains, turned, dark)
         self._setup = _SetupStructure(size=ctypes.sizeof(_SetupStructure), **{n: _field(v) for n, v in setup.items()})
         for name, array in self._arrays.items():
             setattr(self._setup, name, array.ctypes.data)
@@ -232,7 +242,8 @@ def lower(
 ) -> FusedKernel:
     """The kernel of an experiment; arguments as for `tensors.lower`. Raises PlanError where it cannot be compiled.
 
-    skip  leave out groups of pixels for which a gauss or top-hat reflection is exactly zero; never changes a pixel
+    skip  leave out pixels for which a gauss or top-hat reflection is exactly zero, and those beyond all structure
+          factors; never changes a pixel
     """
     derived = derive(experiment, precision)
     beam, crystal, scan, sampling = experiment.beam, experiment.lattice, experiment.scan, experiment.sampling
@@ -300,15 +311,30 @@ def lower(
     turned = [
         np.array([[_turned(v, scan.axis, angle) for v in grain.cell] for angle in derived.angles]) for grain in grains
     ]
+    finite = skip and bool((np.abs(mixture) < TALLEST).all())
+    # Interpolation has two nodes on either side of a position along each axis.
+    margin = 2.0 if derived.interpolate else 0.5
+    dark = [_dark_from(*one, table, margin) if finite else math.inf for one in zip(grains, turned, strict=True)]
     recipe = (experiment, precision, device, latch, None, skip)
-    return FusedKernel(experiment, setup, arrays, derived.summed, grains, turned, derived.first_pixel, recipe)
+    return FusedKernel(experiment, setup, arrays, derived.summed, grains, turned, dark, derived.first_pixel, recipe)
 
 
-def _laid_out(grains: Sequence[DerivedGrain], turned: Sequence[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
+def _dark_from(grain: DerivedGrain, turned: np.ndarray, table: PaddedTable, margin: float) -> float:
+    """Squared length of scattering vectors in 1/m^2 from which all terms of a grain are zero."""
+    if not grain.volume < TALLEST:
+        return math.inf
+    margin += grain.diffuse.stencil if grain.diffuse is not None else 0.0
+    return outermost(table.edge, np.array(grain.cell), turned, grain.mosaic, margin)
+
+
+def _laid_out(
+    grains: Sequence[DerivedGrain], turned: Sequence[np.ndarray], dark: Sequence[float]
+) -> tuple[Any, list[np.ndarray]]:
     """The grains as C wants them, and the arrays whose addresses these hold."""
     found, arrays = (_GrainStructure * len(grains))(), []
-    for to, grain, cells in zip(found, grains, turned, strict=True):
+    for to, grain, cells, limit in zip(found, grains, turned, dark, strict=True):
         steps, to.domains = grain.mosaic.shape[:2]
+        to.outermost = limit
         to.next_step = to.domains if steps > 1 else 0
         for name, n in _GRAIN_REAL:
             value = getattr(grain, name)

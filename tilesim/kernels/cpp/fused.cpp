@@ -17,6 +17,7 @@ namespace {
 // Sum over all orientations of a grain for one wave.
 void add_grain(const Setup &s, const Grain &g, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
     std::fill_n(b.sum, b.lanes, 0.0);
+    if (is_dark(g, b)) return;
     for_orientations(s, g, group, unrotated_start, [&](const double *cell, double number) {
         kernel.add_orientation(s, g, cell, number, b);
         if (g.rotation_count) s.single ? add_diffuse<float>(s, g, cell, b) : add_diffuse<double>(s, g, cell, b);

@@ -41,6 +41,17 @@ struct Block {
     int lanes;                                             // in use, padded to whole groups
 };
 
+// The least squared length of the scattering vectors of a block.
+inline double least_squared(const Block &b) {
+    double least = INFINITY;
+#pragma omp simd reduction(min : least)
+    for (int i = 0; i < b.lanes; i++) least = std::min(least, square(b.x[i]) + square(b.y[i]) + square(b.z[i]));
+    return least;
+}
+
+// Whether a grain has nothing but zeros for a block: all scattering vectors are beyond all of its structure factors.
+inline bool is_dark(const Grain &g, const Block &b) { return g.outermost < INFINITY && least_squared(b) >= g.outermost; }
+
 // Four-point Lagrange weights of the nodes -1, 0, 1, 2 at x, for lane i.
 inline void lagrange(double x, double weights[4][GROUP], int i) {
     const double below = x + 1, above = x - 1, far = x - 2;

@@ -12,6 +12,7 @@ struct Grain {
     int64_t domains, next_step;  // rotations of one spindle step, and to the next step's; zero where all share them
     int64_t rotation_count, stencil;  // of diffuse scattering, as in physics/diffuse.py; no rotations: none
     double gamma[3], sigma[3], diffuse_height;
+    double outermost;  // squared length of scattering vectors, 1/m^2, from which all amplitudes are zero
     double cells[3], matrix[9], volume, fudge, reach, reciprocal[9], weight;
     const double *cell, *turned, *mosaic;  // (3, 3), (phi, 3, 3), (1 or phi, domains, 3, 3)
     const double *rotations, *star;        // (rotations, 3, 3); (3, 3) a*, b*, c* as columns, null: in the laboratory

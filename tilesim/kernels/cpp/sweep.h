@@ -247,6 +247,7 @@ void sweep_slopes(const Setup &s, const Wanted &wanted, Block &b, Slopes &t, con
     for (int64_t place = 0; place < s.grain_count; place++) {
         const Grain &g = s.grains[place];
         const GrainWanted &w = wanted.grains[place];
+        if (is_dark(g, b)) continue;
         const Rows own = {rows[int(SHARED_ROWS + CRYSTAL_ROWS * w.crystal)]};
         std::fill_n(b.sum, b.lanes, 0.0);
 #pragma omp simd

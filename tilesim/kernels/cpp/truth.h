@@ -17,6 +17,7 @@ inline void sweep_truth(const Setup &s, const Kernel &kernel, Block &b, Truth &t
     for (double *sums : t.wave) std::fill_n(sums, b.lanes, 0.0);
     for (int64_t place = 0; place < s.grain_count; place++) {
         const Grain &g = s.grains[place];
+        if (is_dark(g, b)) continue;
         for_orientations(s, g, group, false, [&](const double *cell, double number) {
             std::fill_n(b.sum, b.lanes, 0.0);
             kernel.add_orientation(s, g, cell, number, b);
