@@ -58,7 +58,8 @@ def _parse_compression(ctx: click.Context, parameter: click.Parameter, value: st
     return parse_compression(value)
 
 
-def _detectors_beginning(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+def detectors_beginning(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of detectors, for a shell."""
     from tilesim.instruments.library import library
 
     return [name for name in library() if name.startswith(incomplete.lower())]
@@ -162,7 +163,7 @@ DETECTOR = [
     click.option(
         "--detector",
         metavar="NAME",
-        shell_complete=_detectors_beginning,
+        shell_complete=detectors_beginning,
         help="A detector by name, such as eiger2-16m; see docs/detectors.md.",
     ),
 ]

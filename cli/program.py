@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": "say what `run` would do, and how long it would take",
     "trace": "print every intermediate value of one pixel, or compare two such logs",
     "example": "write realistic synthetic input and the command to run",
+    "detectors": "list the detectors that are known by name",
     "refine": "fit orientation, cell, panels, ... to measured images",
     "background": "measure the scattering curve of what is in the beam",
     "noise": "add the noise of beam and detector to images that are there",

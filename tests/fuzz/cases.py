@@ -42,6 +42,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "verify": ("verify", "z.zarr"),
     "compare": ("compare", "f.bin", "raw.bin"),
     "export": ("export", "z.zarr", "o_{frame}.cbf", "--round"),
+    "detectors": ("detectors", "cspad", "--picture", "o.png"),
     "completion": ("completion", "zsh"),
     "help": ("help", "run"),
 }
