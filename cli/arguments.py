@@ -1,4 +1,4 @@
-"""Telling tilesim's own double-dash options from nanoBragg's flags, which may stand in any order."""
+"""Options that several commands share, and how their values are read."""
 
 from __future__ import annotations
 
@@ -8,22 +8,10 @@ from typing import Any
 
 import click
 
-EXAMPLES = (
-    "-hkl P1.hkl -mat A.mat -distance 100 -N 5 -floatfile out.bin",
-    "-default_F 100 -cell 78 78 38 90 90 90 -N 5 --preview out.png",
-    "-hkl P1.hkl -mat A.mat -osc 1 -phisteps 10 -N 5 --zarr out.zarr",
-    "--model model.pdb -lambda 0.98 -distance 200 -misset 10 20 30 -N 10 -floatfile out.bin",
-)
+from tilesim_cli.command import FILE
+
 LONGEST = 60
 """Characters of a word that an error shows."""
-EXIT_STATUSES = (
-    ("0", "done"),
-    ("1", "something is missing: a tile failed, the cluster was lost, standard output could not be written"),
-    ("2", "bad input, or an output that cannot be written"),
-    ("130, 143", "interrupted (Ctrl-C), terminated; no file is half written, and a store can be resumed"),
-)
-
-
 _SPELLED = re.compile(r" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|inf|nan)(?:e[+-]?[0-9]+)? *", re.IGNORECASE | re.ASCII)
 """Numbers as everybody spells them; Python would take 1_0 and digits of other scripts, too."""
 
@@ -51,118 +39,6 @@ class _Plainly:
         return self._convert(value, parameter, ctx)
 
 
-class MixedCommand(click.Command):
-    """A click command whose words that are not its own options are nanoBragg's; they go to `ctx.args`.
-
-    click must not see those: it would take -lambda for -l -a -m ... A bare -- may stand between.
-    """
-
-    examples = EXAMPLES
-    exit_statuses = EXIT_STATUSES
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args == ["-h"]:
-            args = ["--help"]
-        own, others = self.split(ctx, args)
-        super().parse_args(ctx, own)
-        unknown = [word for word in others if word.startswith("--")]
-        if unknown and not ctx.params.get("strict_c"):
-            name = unknown[0].partition("=")[0][:LONGEST]
-            near = _flag_meant(name) or _similar(name, self._options())
-            raise click.NoSuchOption(name, possibilities=near, ctx=ctx)
-        ctx.args = others
-        return others
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_help_text(ctx, formatter)
-        with formatter.section("Examples"):
-            # Not wrapped: they are there to be copied.
-            for example in self.examples:
-                formatter.write(f"{'':{formatter.current_indent}}tilesim {self.name} {example}\n")
-        with formatter.section("Exit status"):
-            formatter.write_dl(self.exit_statuses)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from tilesim.nanobragg.flags import flag_help
-
-        super().format_options(ctx, formatter)
-        idle = []
-        for group, flags in flag_help():
-            idle += [flag for flag in flags if _idle(flag)]
-            with formatter.section(f"nanoBragg flags: {group}"):
-                formatter.write_dl([flag for flag in flags if not _idle(flag)])
-        with formatter.section("nanoBragg flags without effect, accepted so that its command lines run"):
-            formatter.write_dl(idle)
-
-    def _options(self) -> dict[str, int]:
-        """Every spelling of an option of ours, and how many values follow."""
-        options = {"--help": 0}
-        for parameter in self.params:
-            if isinstance(parameter, click.Option):
-                options |= {
-                    name: 0 if parameter.is_flag else parameter.nargs
-                    for name in (*parameter.opts, *parameter.secondary_opts)
-                }
-        return options
-
-    def split(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
-        """The words that are ours, with their values, and nanoBragg's. Raises UsageError."""
-        options, own, others = self._options(), [], []
-        words = iter(args)
-        for word in words:
-            name, assigned, value = word.partition("=")
-            if name not in options:
-                others += [word] if word != "--" else []
-                continue
-            own.append(word)
-            values = [value] if assigned else []
-            while len(values) < options[name]:
-                value = next(words, "")
-                # The next flag is no value: nobody wants a file of that name.
-                if value.startswith("-") and value != "-" and not _is_number(value):
-                    raise click.BadOptionUsage(
-                        name, f"{name} needs {_many(options[name])}; found {value[:LONGEST]!r}", ctx=ctx
-                    )
-                own.append(value)
-                values.append(value)
-                if not value:
-                    break
-            if options[name] and not all(values):
-                raise click.BadOptionUsage(name, f"{name} needs {_many(options[name])}", ctx=ctx)
-        return own, others
-
-
-def _many(values: int) -> str:
-    return "a value" if values == 1 else f"{values} values"
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _idle(flag: tuple[str, str]) -> bool:
-    """Whether a flag, (spelling, help), changes nothing at all."""
-    return flag[1].startswith("no effect")
-
-
-def _similar(word: str, options: dict[str, int]) -> list[str]:
-    from difflib import get_close_matches
-
-    return get_close_matches(word, options)
-
-
-def _flag_meant(word: str) -> list[str]:
-    """The flag of nanoBragg's, which have one dash, that somebody wrote with two."""
-    from tilesim.nanobragg.flags import FLAGS
-
-    flag = word[1:]
-    return [flag] if any(flag == name for row in FLAGS for name in row.names) else []
-
-
 def parse_tile(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
     """`256` or `128x512` (slow x fast) pixels."""
     if value is None:
@@ -182,6 +58,13 @@ def _parse_compression(ctx: click.Context, parameter: click.Parameter, value: st
     return parse_compression(value)
 
 
+def detectors_beginning(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of detectors, for a shell."""
+    from tilesim.instruments.library import library
+
+    return [name for name in library() if name.startswith(incomplete.lower())]
+
+
 COMPRESSION = click.option(
     "--compression",
     metavar="none|lz4|zstd[:LEVEL]",
@@ -191,10 +74,14 @@ COMPRESSION = click.option(
 ENGINE = [
     click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Compute in N processes of this machine."),
     click.option("--scheduler", metavar="ADDRESS", help="Compute on the workers of a dask scheduler, tcp://host:8786."),
-    click.option("--scheduler-file", metavar="FILE", help="The same, found by the file that a scheduler wrote."),
-    click.option("--tls-ca", metavar="FILE", help="Authority for a scheduler with TLS (PEM), with the next two."),
-    click.option("--tls-cert", metavar="FILE", help="Certificate."),
-    click.option("--tls-key", metavar="FILE", help="Key."),
+    click.option(
+        "--scheduler-file", metavar="FILE", type=FILE, help="The same, found by the file that a scheduler wrote."
+    ),
+    click.option(
+        "--tls-ca", metavar="FILE", type=FILE, help="Authority for a scheduler with TLS (PEM), with the next two."
+    ),
+    click.option("--tls-cert", metavar="FILE", type=FILE, help="Certificate."),
+    click.option("--tls-key", metavar="FILE", type=FILE, help="Key."),
     click.option(
         "--timeout",
         "--patience",  # its earlier name
@@ -238,18 +125,27 @@ FACTORS = [
     click.option("--column", metavar="LABEL", help="Column of an MTZ or CIF file of -hkl; two with a comma."),
     click.option("--symmetry", metavar="GROUP", help="Point group of a list of h k l F or I: 422, 4/mmm, 2/m_uab, ..."),
     click.option(
-        "--hkl-by-energy", metavar="FILE", help="Lines of energy, file[, column]: -hkl of each photon energy."
+        "--hkl-by-energy",
+        metavar="FILE",
+        type=FILE,
+        help="Lines of energy, file[, column]: -hkl of each photon energy.",
     ),
-    click.option("--model", metavar="FILE", help="Compute structure factors of a PDB or mmCIF model, instead of -hkl."),
+    click.option(
+        "--model", metavar="FILE", type=FILE, help="Compute structure factors of a PDB or mmCIF model, instead of -hkl."
+    ),
     click.option("--dmin", metavar="D", help="Finest d-spacing of --model, angstrom [-dmin, else the detector's]."),
     click.option("--k-sol", metavar="X", help="Solvent of --model, electrons per cubic angstrom; 0 is none [0.35]."),
-    click.option("--fp-fdp", metavar="EL=FILE,...", help="Files of energy, f' and f'' of elements of --model."),
+    click.option(
+        "--fp-fdp", metavar="EL=FILE,...", type=FILE, help="Files of energy, f' and f'' of elements of --model."
+    ),
     click.option("--b-sol", metavar="X", help="B factor of the solvent, square angstrom [46]."),
 ]
 """Where structure factors come from, beyond nanoBragg's own flags."""
-CRYSTAL = [
-    click.option("--cell-file", metavar="FILE.cell", help="Unit cell of a CrystFEL file, in place of -cell."),
-    click.option("--stream", metavar="FILE", help="Crystal and wavelength of a chunk of a CrystFEL stream."),
+CRYSTFEL = [
+    click.option(
+        "--cell-file", metavar="FILE.cell", type=FILE, help="Unit cell of a CrystFEL file, in place of -cell."
+    ),
+    click.option("--stream", metavar="FILE", type=FILE, help="Crystal and wavelength of a chunk of a CrystFEL stream."),
 ]
 """Crystals of other programs' files (docs/crystfel.md)."""
 BACKGROUND = [
@@ -260,9 +156,16 @@ BACKGROUND = [
 ]
 """What scatters besides the crystal (docs/background.md)."""
 DETECTOR = [
-    click.option("--geometry", metavar="FILE", help="Panels from a DIALS .expt, CrystFEL .geom, NXmx or TOML file."),
+    click.option(
+        "--geometry", metavar="FILE", type=FILE, help="Panels from a DIALS .expt, CrystFEL .geom, NXmx or TOML file."
+    ),
     click.option("--experiment", metavar="K", help="Which one of a .expt, or chunk of a stream, counted from 0 [0]."),
-    click.option("--detector", metavar="NAME", help="A detector by name, such as eiger2-16m; see docs/detectors.md."),
+    click.option(
+        "--detector",
+        metavar="NAME",
+        shell_complete=detectors_beginning,
+        help="A detector by name, such as eiger2-16m; see docs/detectors.md.",
+    ),
 ]
 """Detectors as they are (docs/detectors.md)."""
 CRYSTAL = [
@@ -274,7 +177,9 @@ CRYSTAL = [
     ),
     click.option("--ncells", metavar="NA[,NB,NC[,ND,NE,NF]]", help="Unit cells, real numbers, instead of -N."),
     click.option("--node-height", metavar="cells|one", help="Lattice factor on a node of a *-hkl shape [cells]."),
-    click.option("--mosaic-matrices", metavar="FILE", help="Rotation of every mosaic domain, nine numbers a row."),
+    click.option(
+        "--mosaic-matrices", metavar="FILE", type=FILE, help="Rotation of every mosaic domain, nine numbers a row."
+    ),
     click.option(
         "--mosaic-sigma",
         metavar="DEG[,DEG,DEG]",
@@ -291,10 +196,14 @@ CRYSTAL = [
     click.option(
         "--domain-sizes",
         metavar="lognormal:SD[:COUNT]|FILE",
+        type=FILE,
         help="Sizes of domains relative to N: a distribution, or rows of factor and number of domains.",
     ),
     click.option(
-        "--lattices", metavar="FILE", help="Several lattices: rows of a share and angles x y z, or a rotation matrix."
+        "--lattices",
+        metavar="FILE",
+        type=FILE,
+        help="Several lattices: rows of a share and angles x y z, or a rotation matrix.",
     ),
     click.option("--diffuse-gamma", metavar="A[,A,A]", help="Diffuse scattering: correlation length of motions."),
     click.option("--diffuse-sigma", metavar="A[,A,A]", help="Diffuse scattering: displacement, root mean square."),
@@ -307,16 +216,19 @@ SPECTRUM = [
     click.option(
         "--spectrum",
         metavar="FILE|KIND:...",
+        type=FILE,
         help="Wavelengths of the beam: a file, or such as sase:energy=9000,bandwidth=0.003; see docs/spectra.md.",
     ),
     click.option("--channels", metavar="N", help="Channels of the spectrum [those of the file, or the generator's]."),
     click.option("--channel-width", metavar="EV", help="Energy from one channel to the next, instead."),
 ]
 """Spectra of the incident beam (docs/spectra.md)."""
-EXPERIMENT = [*FACTORS, *CRYSTAL, *BACKGROUND, *DETECTOR, *SPECTRUM]
+EXPERIMENT = [*FACTORS, *CRYSTFEL, *CRYSTAL, *BACKGROUND, *DETECTOR, *SPECTRUM]
 """All that decides a pixel beyond nanoBragg's own flags."""
 ENDING = [
-    click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
+    click.option(
+        "--json", "json_file", metavar="FILE", type=FILE, help="Write what was done as JSON; - is standard output."
+    ),
     COMPRESSION,
     click.option("--overwrite", is_flag=True, help="Replace an existing store."),
     click.option("--resume", is_flag=True, help="Resume the store of an interrupted run; repair damaged tiles."),
@@ -345,9 +257,12 @@ def simulation_options(function: Callable) -> Callable:
     """The options that `run` and `plan` share."""
     own = [
         click.option(
-            "--zarr", metavar="DIR", help="Write a zarr store: a folder, or a URL such as s3://bucket/x.zarr."
+            "--zarr",
+            metavar="DIR",
+            type=FILE,
+            help="Write a zarr store: a folder, or a URL such as s3://bucket/x.zarr.",
         ),
-        click.option("--preview", metavar="FILE.png", help="Draw the image for the eye."),
+        click.option("--preview", metavar="FILE.png", type=FILE, help="Draw the image for the eye."),
         click.option("--write-fdump", is_flag=True, help="Write the structure factor cache (-dump, Fdump.bin)."),
         click.option("--completeness", is_flag=True, help="Say how much of what the detector sees -hkl lists."),
         click.option("--frames", type=click.IntRange(min=1), default=1, metavar="N", help="A series of N images [1]."),

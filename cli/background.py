@@ -7,11 +7,21 @@ from typing import Any
 import click
 
 from tilesim_cli.arguments import described_options
+from tilesim_cli.command import FLAGS, ExampledCommand
 
 
-@click.command("background", options_metavar="[OPTIONS]", epilog="docs/background.md says how it is measured.")
+@click.command(
+    "background",
+    cls=ExampledCommand,
+    examples=(
+        "frame.cbf -o water.stol --background-thickness 0.5 --background-density 1 --background-mw 18.015",
+        "a.img -o air.stol --background-thickness 100 --background-density 0.0012 --background-mw 29 -- -distance 250",
+    ),
+    options_metavar="[OPTIONS]",
+    epilog="docs/background.md says how it is measured.",
+)
 @click.argument("source", metavar="IMAGE", type=click.Path())
-@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
+@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=FLAGS)
 @click.option("-o", "--output", "table", required=True, metavar="TABLE.stol", help="The table to write.")
 @click.option("--background-thickness", type=float, required=True, metavar="MM", help="Length of the material.")
 @click.option("--background-density", type=float, required=True, metavar="G_CM3", help="Its density.")

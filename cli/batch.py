@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import batch_options
+from tilesim_cli.command import ExampledCommand
 
 if TYPE_CHECKING:
     from tilesim.series.batchfile import Batch
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from tilesim.series.results import Missing, Results
 
 
-@click.command("batch")
+@click.command(
+    "batch",
+    cls=ExampledCommand,
+    examples=(
+        "grid.toml",
+        "grid.toml --dry-run",
+        "grid.toml --workers 8 --resume --keep-going --json done.json",
+    ),
+)
 @click.argument("file", metavar="FILE.toml", type=click.Path())
 @batch_options
 @click.option("--keep-going", is_flag=True, help="Leave out experiments that cannot be resolved, and name them.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tilesim_cli.arguments import parse_tile
+from tilesim_cli.command import FILE, FLAGS, ExampledCommand
 
 if TYPE_CHECKING:
     from tilesim.files.inventory import NamedFile
@@ -39,10 +40,16 @@ def parse_pair(ctx: click.Context, parameter: click.Parameter, value: str) -> tu
 
 @click.command(
     "compare",
+    cls=ExampledCommand,
+    examples=(
+        "out.bin reference.bin",
+        "out.zarr frame_0001.cbf --frame 0 --outdir compared",
+        "--against nanoBragg -- -mat A.mat -hkl P1.hkl -lambda 1 -distance 100 -N 5",
+    ),
     options_metavar="[OPTIONS]",
     epilog="Exit status: 0 the same within the tolerance, 1 not the same, 2 bad input or a program that failed.",
 )
-@click.argument("words", metavar="A B | -- NANOBRAGG_FLAGS ...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", metavar="A B | -- NANOBRAGG_FLAGS ...", nargs=-1, type=FLAGS)
 @click.option("--against", metavar="PROGRAM", help="The second program [NB_C_BIN, then NB_PY_BIN, in the environment].")
 @click.option("--corrected", is_flag=True, help="Run tilesim without --strict-c, nanoBragg's defects corrected.")
 @click.option("--device", metavar="auto|cpu|cuda[:n]", help="Device of the tilesim run [auto].")
@@ -63,8 +70,8 @@ def parse_pair(ctx: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.option("--tolerance", type=click.FloatRange(min=0), default=1e-5, metavar="X", help="Golden metric [1e-5].")
 @click.option("--peaks", type=click.IntRange(0, 2000), default=50, metavar="N", help="Brightest peaks to match [50].")
 @click.option("--resample", is_flag=True, help="Compare images of different shapes on the coarser grid.")
-@click.option("--outdir", type=click.Path(), metavar="DIR", help="Write summary.json, pictures, float files, logs.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - is standard output.")
+@click.option("--outdir", metavar="DIR", type=FILE, help="Write summary.json, pictures, float files, logs.")
+@click.option("--json", "json_file", metavar="FILE", type=FILE, help="Write the figures as JSON; - is standard output.")
 @click.option("--quiet", is_flag=True, help="Print nothing; the exit status says it.")
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...], **options) -> None:

@@ -6,8 +6,14 @@ import shlex
 
 import click
 
+from tilesim_cli.command import ExampledCommand
 
-@click.command("example")
+
+@click.command(
+    "example",
+    cls=ExampledCommand,
+    examples=("input",),
+)
 @click.argument("folder", metavar="DIR", type=click.Path())
 @click.option("--overwrite", is_flag=True, help="Replace files of an earlier example.")
 def command(folder: str, overwrite: bool) -> None:

@@ -9,24 +9,36 @@ from typing import Any
 import click
 
 from tilesim_cli.arguments import described_options
+from tilesim_cli.command import FILE, FLAGS, ExampledCommand
 
 FORMATS = ("float", "smv", "cbf", "tiff", "edf", "nxmx", "cxi", "expt", "png")
 
 
-@click.command("export", options_metavar="[OPTIONS]", epilog="docs/export.md says what each format keeps.")
+@click.command(
+    "export",
+    cls=ExampledCommand,
+    examples=(
+        "out.zarr out.img --round",
+        "series.zarr frame_{image:05d}.cbf --scale 1 --frame 0:10",
+        "series.zarr series.h5 --format nxmx --round",
+        "out.bin out.cbf --round -- -distance 100 -detpixels 1024 -pixel 0.1 -lambda 1",
+    ),
+    options_metavar="[OPTIONS]",
+    epilog="docs/export.md says what each format keeps.",
+)
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("out", metavar="OUT", type=click.Path())
-@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
+@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=FLAGS)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="What to write [by the ending of OUT].")
 @click.option("--frame", "frames", metavar="N|A:B", help="A frame, or frames A to B - 1, by number [all].")
 @click.option("--panel", type=click.IntRange(min=0), metavar="N", help="One panel [all].")
 @click.option("--scale", type=float, metavar="X", help="Multiply photons by X and round, for integer formats.")
 @click.option("--round", "rounded", is_flag=True, help="Round photons, for integer formats (as --scale 1).")
 @click.option("--adc", type=float, metavar="N", help="Offset added to SMV pixels [40; 0 to counts].")
-@click.option("--expt", metavar="FILE", help="Write the true models beside the images, for DIALS.")
-@click.option("--geom", metavar="FILE", help="Write a CrystFEL geometry beside a .cxi or .h5 file.")
-@click.option("--stream", metavar="FILE", help="Write a CrystFEL stream of the true crystals beside it.")
-@click.option("--lst", metavar="FILE", help="Write a list of its events for indexamajig.")
+@click.option("--expt", metavar="FILE", type=FILE, help="Write the true models beside the images, for DIALS.")
+@click.option("--geom", metavar="FILE", type=FILE, help="Write a CrystFEL geometry beside a .cxi or .h5 file.")
+@click.option("--stream", metavar="FILE", type=FILE, help="Write a CrystFEL stream of the true crystals beside it.")
+@click.option("--lst", metavar="FILE", type=FILE, help="Write a list of its events for indexamajig.")
 @click.option(
     "--axes",
     type=click.Choice(["imgcif", "mcstas", "lab"]),

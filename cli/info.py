@@ -7,6 +7,8 @@ import shlex
 
 import click
 
+from tilesim_cli.command import ExampledCommand
+
 _UNITS = {
     "max_I": "photons/pixel",
     "mean": "photons/pixel",
@@ -22,7 +24,15 @@ _DIGESTS = {"digest": "digest (physics)", "job_digest": "job digest (bytes)"}
 """The first names the experiment on any machine; the second also how it was computed, and so the image's bytes."""
 
 
-@click.command("info")
+@click.command(
+    "info",
+    cls=ExampledCommand,
+    examples=(
+        "out.zarr",
+        "series.zarr --frame 12",
+        "out.zarr --json",
+    ),
+)
 @click.argument("store", type=click.Path())
 @click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Describe the experiment of one frame instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import COMPRESSION, described_options, engine_options, parse_tile
+from tilesim_cli.command import FILE, FLAGS, ExampledCommand
 
 if TYPE_CHECKING:
     from tilesim.engine.cluster import Cluster
@@ -21,10 +22,20 @@ if TYPE_CHECKING:
     from tilesim.tools.noisejob import NoiseJob
 
 
-@click.command("noise", options_metavar="[OPTIONS]", epilog="docs/noise.md says what each effect is.")
+@click.command(
+    "noise",
+    cls=ExampledCommand,
+    examples=(
+        "out.zarr noisy.img --flicker 0.01 --calibration 0.02 --readout 3",
+        "series.zarr noisy.zarr --psf gauss --psf-fwhm 90 --seed 1 --workers 4",
+        "out.zarr dark.zarr --switching jungfrau --dark 0",
+    ),
+    options_metavar="[OPTIONS]",
+    epilog="docs/noise.md says what each effect is.",
+)
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="OUT", type=click.Path())
-@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
+@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=FLAGS)
 @click.option(
     "--scale", type=float, default=1.0, metavar="X", help="More flux, exposure or crystal: all photons x X [1]."
 )
@@ -42,12 +53,12 @@ if TYPE_CHECKING:
 @click.option("--readout", type=float, default=0.0, metavar="RMS", help="Read-out noise, detector units.")
 @click.option("--switching", metavar="jungfrau|epix10k", help="Pixels that switch their gain (docs/noise.md).")
 @click.option("--dark", type=click.IntRange(min=0), metavar="STAGE", help="A dark frame, in a gain stage from 0.")
-@click.option("--pedestal-map", type=click.Path(), metavar="FILE", help="Image of every pixel's offset, units.")
-@click.option("--gain-map", type=click.Path(), metavar="FILE", help="Image of every pixel's units per photon.")
-@click.option("--noise-map", type=click.Path(), metavar="FILE", help="Image of every pixel's read-out noise, units.")
+@click.option("--pedestal-map", metavar="FILE", type=FILE, help="Image of every pixel's offset, units.")
+@click.option("--gain-map", metavar="FILE", type=FILE, help="Image of every pixel's units per photon.")
+@click.option("--noise-map", metavar="FILE", type=FILE, help="Image of every pixel's read-out noise, units.")
 @click.option("--overload", type=float, metavar="X", help="Largest value of a pixel [the largest number].")
-@click.option("--dead", type=click.Path(), metavar="FILE", help="Image that is not 0 where pixels see nothing.")
-@click.option("--hot", type=click.Path(), metavar="FILE", help="Image that is not 0 where pixels are overloaded.")
+@click.option("--dead", metavar="FILE", type=FILE, help="Image that is not 0 where pixels see nothing.")
+@click.option("--hot", metavar="FILE", type=FILE, help="Image that is not 0 where pixels are overloaded.")
 @click.option("--seed", type=int, default=1, metavar="N", help="Random seed of what differs between frames [1].")
 @click.option(
     "--calibration-seed",
@@ -68,7 +79,9 @@ if TYPE_CHECKING:
 @click.option("--tile", metavar="N|SxF", callback=parse_tile, help="Pixels of a tile [that of the input].")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of this process [one per core].")
 @engine_options
-@click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=FILE, help="Write what was done as JSON; - is standard output."
+)
 @COMPRESSION
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 @click.option("--resume", is_flag=True, help="Resume an interrupted run; repair damaged tiles.")

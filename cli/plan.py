@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tilesim_cli.arguments import MixedCommand, simulation_options
+from tilesim_cli.arguments import simulation_options
+from tilesim_cli.mixed import MixedCommand
 
 if TYPE_CHECKING:
     from tilesim.engine.cluster import Cluster

@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import described_options
+from tilesim_cli.command import FLAGS, ExampledCommand
 
 if TYPE_CHECKING:
     from tilesim.model.sampling import Region
 
 
-@click.command("preview", options_metavar="[OPTIONS]", epilog="docs/preview.md shows what it draws.")
+@click.command(
+    "preview",
+    cls=ExampledCommand,
+    examples=(
+        "out.zarr out.png",
+        "out.zarr page.html",
+        "series.zarr spots.png --frame 3 --region 0:512 0:512 --spots 30",
+        "out.bin out.png -- -distance 100 -detpixels 1024 -pixel 0.1 -lambda 1",
+    ),
+    options_metavar="[OPTIONS]",
+    epilog="docs/preview.md shows what it draws.",
+)
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("out", metavar="OUT.png|OUT.html", type=click.Path())
-@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
+@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=FLAGS)
 @click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Frame by its number [the first].")
 @click.option("--panel", type=click.IntRange(min=0), default=0, metavar="N", help="Panel of the detector [0].")
 @click.option(

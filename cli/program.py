@@ -7,6 +7,7 @@ import warnings
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from tilesim_cli.complaint import complain, obstacle, with_notes
 from tilesim_cli.streams import flush_output, steady_streams
@@ -17,6 +18,7 @@ COMMANDS = {
     "plan": "say what `run` would do, and how long it would take",
     "trace": "print every intermediate value of one pixel, or compare two such logs",
     "example": "write realistic synthetic input and the command to run",
+    "detectors": "list the detectors that are known by name",
     "refine": "fit orientation, cell, panels, ... to measured images",
     "background": "measure the scattering curve of what is in the beam",
     "noise": "add the noise of beam and detector to images that are there",
@@ -28,8 +30,12 @@ COMMANDS = {
     "verify": "read a store again and name what is missing or damaged",
     "compare": "compare two images, or two programs run with the same flags",
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, CXI, .expt or PNG",
+    "completion": "completion for bash, zsh and fish",
+    "help": "print the help of a command",
 }
 
+COMPLETE = "_TILESIM_COMPLETE"
+"""Variable by which a shell asks for completions."""
 EXIT_INPUT = 2
 EXIT_FAILURE = 1
 
@@ -46,6 +52,11 @@ class Commands(click.Group):
         from tilesim_cli.arguments import plainly_spelled
 
         return plainly_spelled(import_module(f"tilesim_cli.{name}").command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -68,7 +79,7 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool)
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Say `tilesim run --help` for every flag.",
+    epilog="Say `tilesim help run` for every flag, `tilesim completion --help` for completion in your shell.",
 )
 @click.option(
     "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Versions."
@@ -95,7 +106,7 @@ def _status() -> int:
 
     try:
         check_settings()
-        return tilesim(standalone_mode=False) or 0
+        return tilesim(standalone_mode=False, complete_var=COMPLETE) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code

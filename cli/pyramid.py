@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import engine_options
+from tilesim_cli.command import ExampledCommand
 
 if TYPE_CHECKING:
     from tilesim.tools.pyramid import PyramidResult
 
 
-@click.command("pyramid")
+@click.command(
+    "pyramid",
+    cls=ExampledCommand,
+    examples=(
+        "out.zarr",
+        "series.zarr --workers 4",
+    ),
+)
 @click.argument("store", type=click.Path())
 @engine_options
 @click.option("--overwrite", is_flag=True, help="Make it again where it is there.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import engine_options, parse_tile
+from tilesim_cli.command import FILE, FLAGS, ExampledCommand
 
 if TYPE_CHECKING:
     from tilesim.engine.work import Engine, Event, Work
@@ -28,10 +29,19 @@ OUTPUTS = {"expt": "--expt", "zarr": "--zarr", "residuals": "--residuals", "json
 EPILOG = "Exit status: 0 converged, 1 not converged, 2 bad input. docs/refine.md has a worked example."
 
 
-@click.command("refine", options_metavar="[OPTIONS]", epilog=EPILOG)
+@click.command(
+    "refine",
+    cls=ExampledCommand,
+    examples=(
+        "start.zarr measured.cbf --vary rotation,scale --expt refined.expt --residuals residuals.png",
+        "start.expt measured.zarr --vary rotation,cell,distance --shared distance -- -hkl P1.hkl -N 10",
+    ),
+    options_metavar="[OPTIONS]",
+    epilog=EPILOG,
+)
 @click.argument("experiment", metavar="EXPERIMENT", type=click.Path())
 @click.argument("data", metavar="DATA", type=click.Path())
-@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=click.UNPROCESSED)
+@click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=FLAGS)
 @click.option("--vary", required=True, metavar="NAME,...", help="Parameters: rotation,cell,N,eta,scale,distance,...")
 @click.option("--bound", "bounds", multiple=True, metavar="NAME=LOW:HIGH", help="Bounds; factors of the start.")
 @click.option("--prior", "priors", multiple=True, metavar="NAME=SD", help="How well it is known, relative to it.")
@@ -43,7 +53,10 @@ EPILOG = "Exit status: 0 converged, 1 not converged, 2 bad input. docs/refine.md
 @click.option("--gain", type=float, metavar="X", help="Detector units of a photon [as DATA says, or 1].")
 @click.option("--offset", type=float, metavar="X", help="Detector units of a dark pixel [as DATA says, or 0].")
 @click.option(
-    "--background", metavar="X|FILE", help="Photons of a pixel besides the experiment's, or an image of them."
+    "--background",
+    metavar="X|FILE",
+    type=FILE,
+    help="Photons of a pixel besides the experiment's, or an image of them.",
 )
 @click.option("--shoebox", type=click.IntRange(min=0), metavar="N", help="Only pixels that near predicted reflections.")
 @click.option("--widths", metavar="W,...,1", help="How many times broader reflections are, stage by stage.")
@@ -51,10 +64,12 @@ EPILOG = "Exit status: 0 converged, 1 not converged, 2 bad input. docs/refine.md
 @click.option("--frame", "frames", metavar="N|A:B", help="A frame of DATA, or frames A to B - 1, by number [all].")
 @click.option("--shape", metavar="SxF", callback=parse_tile, help="Pixels of a float file DATA, slow x fast [square].")
 @click.option("--strict-c", is_flag=True, hidden=True)
-@click.option("--expt", metavar="FILE.expt", help="Write the refined models for DIALS.")
-@click.option("--zarr", metavar="DIR", help="Write the refined images as a store, which holds the experiments too.")
-@click.option("--residuals", metavar="FILE.png", help="Draw residuals before and after; {frame} of several.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the numbers as JSON; - is standard output.")
+@click.option("--expt", metavar="FILE.expt", type=FILE, help="Write the refined models for DIALS.")
+@click.option(
+    "--zarr", metavar="DIR", type=FILE, help="Write the refined images as a store, which holds the experiments too."
+)
+@click.option("--residuals", metavar="FILE.png", type=FILE, help="Draw residuals before and after; {frame} of several.")
+@click.option("--json", "json_file", metavar="FILE", type=FILE, help="Write the numbers as JSON; - is standard output.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 @click.option("--resume", is_flag=True, help="Resume an interrupted refinement with the same outputs.")
 @engine_options

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tilesim_cli.command import FILE, ExampledCommand
+
 if TYPE_CHECKING:
     from tilesim.tools.rerun import FrameAgreement
 
 
 @click.command(
     "rerun",
+    cls=ExampledCommand,
+    examples=(
+        "out.zarr",
+        "series.zarr --frame 0:5 --exact",
+    ),
     options_metavar="[OPTIONS]",
     epilog="Exit status: 0 the same within the tolerance, 1 not the same, 2 bad input.",
 )
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--tolerance", type=click.FloatRange(min=0), default=1e-5, metavar="X", help="Golden metric [1e-5].")
 @click.option("--exact", is_flag=True, help="Demand the same bytes.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads that compute [one per core].")
-@click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - is standard output.")
+@click.option("--json", "json_file", metavar="FILE", type=FILE, help="Write the figures as JSON; - is standard output.")
 @click.option("--quiet", is_flag=True, help="Print nothing; the exit status says it.")
 @click.pass_context
 def command(ctx: click.Context, store: str, **options: Any) -> None:

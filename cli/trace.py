@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tilesim_cli.arguments import MixedCommand, experiment_options
+from tilesim_cli.arguments import experiment_options
+from tilesim_cli.command import FILE
+from tilesim_cli.mixed import MixedCommand
 
 if TYPE_CHECKING:
     from tilesim.files.inventory import NamedFile
@@ -21,29 +23,31 @@ Say = Callable[[str], None]
 NONE, DIFFERENT = 0, 1
 
 
-class TraceCommand(MixedCommand):
-    """As `run`, with help of its own."""
-
-    examples = (
+@click.command(
+    "trace",
+    cls=MixedCommand,
+    first=(),
+    options_metavar="[OPTIONS] STORE | NANOBRAGG_FLAGS ...",
+    examples=(
         "--pixel 120 130 -- -hkl P1.hkl -mat A.mat -distance 100 -N 5",
         "--pixel 120 130 out.zarr --frame 3",
         "-hkl P1.hkl -mat A.mat -distance 100 -N 5 -trace_pixel 120 130 --strict-c > ours.log",
         "--compare ours.log theirs.log",
-    )
-    exit_statuses = (
+    ),
+    exit_statuses=(
         ("0", "done; the logs agree"),
         ("1", "the logs differ"),
         ("2", "bad input: flags, files, a log without TRACE lines"),
-    )
-
-
-@click.command("trace", cls=TraceCommand, options_metavar="[OPTIONS] STORE | NANOBRAGG_FLAGS ...")
+    ),
+)
 @click.option(
     "--pixel", type=int, nargs=2, metavar="S F", help="Which pixel, slow and fast index (as -trace_pixel S F)."
 )
 @click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Frame of a store by its number [the first].")
 @click.option("--most", type=click.IntRange(min=0), metavar="N", help="Print N evaluations only; sums are of all.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the values as JSON too; - is standard output.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=FILE, help="Write the values as JSON too; - is standard output."
+)
 @click.option("--strict-c", is_flag=True, help="As nanoBragg computes it, defects included (docs/corrections.md).")
 @click.option("--quiet", is_flag=True, help="Print no values.")
 @click.option("--compare", type=click.Path(), nargs=2, metavar="A B", help="Compare two logs instead.")

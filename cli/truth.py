@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import click
 
+from tilesim_cli.command import FILE, ExampledCommand
 
-@click.command("truth")
+
+@click.command(
+    "truth",
+    cls=ExampledCommand,
+    examples=("shots.zarr --reflections reflections.csv --labels labels.csv",),
+)
 @click.argument("store", type=click.Path())
-@click.option("--reflections", metavar="FILE", help="Table of reflections: .csv, .parquet or .h5.")
-@click.option("--labels", metavar="FILE", help="Table with a row for every shot.")
+@click.option("--reflections", metavar="FILE", type=FILE, help="Table of reflections: .csv, .parquet or .h5.")
+@click.option("--labels", metavar="FILE", type=FILE, help="Table with a row for every shot.")
 @click.option(
     "--least", type=click.FloatRange(min=0), default=1.0, metavar="X", help="Photons of a reflection that counts [1]."
 )

@@ -6,11 +6,20 @@ import json
 
 import click
 
+from tilesim_cli.command import ExampledCommand
+
 SHOWN = 20
 """Tiles that are named; the JSON has all."""
 
 
-@click.command("verify")
+@click.command(
+    "verify",
+    cls=ExampledCommand,
+    examples=(
+        "out.zarr",
+        "out.zarr --quiet || tilesim run ... --zarr out.zarr --resume",
+    ),
+)
 @click.argument("store", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", is_flag=True, help="Print nothing; the exit status says it.")

@@ -9,6 +9,7 @@
 # GPUS       GPUs to use, by number, such as "0 1 2 3" [all that nvidia-smi lists; "" for none]
 # CORES      cores to use where there are no GPUs [all]
 # THREADS    threads of a worker process without GPU [8, or the cores where there are fewer]
+# WAIT       seconds to wait for a scheduler, at the start and after it went, such as to restart [300]
 # MEMORY     limit of a worker process, such as 16GB [auto: its share of the host]
 # TLS_CA, TLS_CERT, TLS_KEY  PEM files, as for the scheduler
 # DASK       the program [dask]
@@ -21,11 +22,24 @@ if [ -z "${GPUS+given}" ]; then
         GPUS=$(nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null || true)
     fi
 fi
-# A worker without a scheduler for a minute gives up, so that nothing is left of a cluster that died.
-set -- --host "${HOST:-127.0.0.1}" --memory-limit "${MEMORY:-auto}" --dashboard-address 127.0.0.1:0 --death-timeout 60 "$@"
+# Workers without a scheduler for so long give up, so that nothing is left of a cluster that died.
+set -- --host "${HOST:-127.0.0.1}" --memory-limit "${MEMORY:-auto}" --dashboard-address 127.0.0.1:0 \
+    --death-timeout "${WAIT:-300}" "$@"
 if [ -n "${TLS_CA:-}" ]; then
     set -- --tls-ca-file "$TLS_CA" --tls-cert "$TLS_CERT" --tls-key "$TLS_KEY" "$@"
 fi
+
+# Run a worker again whenever it ended well: its scheduler went, and may restart. It fails where none comes in time.
+keep() {
+    worker=
+    trap 'trap - INT TERM; kill -TERM $worker 2>/dev/null; wait; exit 0' INT TERM
+    while :; do
+        "$dask" worker "$@" &
+        worker=$!
+        wait "$worker" || return
+        echo "workers.sh: the scheduler went; waiting for one" >&2
+    done
+}
 
 children=
 stop() {
@@ -40,14 +54,14 @@ trap stop INT TERM
 if [ -n "$GPUS" ]; then
     for gpu in $GPUS; do
         # tilesim sends one tile at a time to each GPU: it asks for the resource, and the scheduler counts.
-        CUDA_VISIBLE_DEVICES=$gpu "$dask" worker --nworkers 1 --nthreads 1 --resources GPU=1 "$@" &
+        CUDA_VISIBLE_DEVICES=$gpu keep --nworkers 1 --nthreads 1 --resources GPU=1 "$@" &
         children="$children $!"
     done
 else
     cores=${CORES:-$(nproc)}
     threads=${THREADS:-$((cores < 8 ? cores : 8))}
     processes=$((cores / threads > 0 ? cores / threads : 1))
-    CUDA_VISIBLE_DEVICES='' "$dask" worker --nworkers "$processes" --nthreads "$threads" "$@" &
+    CUDA_VISIBLE_DEVICES='' keep --nworkers "$processes" --nthreads "$threads" "$@" &
     children=$!
 fi
 wait

@@ -2,11 +2,15 @@
 
 import json
 
+import matplotlib.image
 import numpy as np
 import pytest
 import zarr
 from commands import CRYSTAL
 from geometries import expt
+
+from tilesim.instruments.library import detector as placed
+from tilesim.instruments.library import library
 
 WORDS = [*CRYSTAL, *"-N 3 -lambda 1.5 -oversample 1 -nointerpolate".split()]
 TOML = "pixel = 1\nshape = [5, 9]\n" + "".join(
@@ -95,3 +99,36 @@ EXPERIMENTS = [{"beam": 0, "detector": 0, "crystal": n} for n in range(3)]
 
 def crystal(edge):
     return {f"real_space_{name}": [edge * (k == n) for k in range(3)] for n, name in enumerate("abc")}
+
+
+def test_the_library_is_listed(tilesim):
+    lines = tilesim("detectors").out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(library())
+    assert lines[1].split()[-7:] == ["1", "0.075", "327", "x", "311", "Si", "0.45"]
+    [head, row, *more] = tilesim("detectors", "AGIPD-1m").out.splitlines()
+    assert head.startswith("name ") and " 64 x 128  128 " in row and "Allahgholi" in more[-1]
+    wrong = tilesim("detectors", "eiger2-5m")
+    assert wrong.status == 2 and "did you mean eiger2-4m?" in wrong.err and wrong.out == ""
+
+
+def test_the_library_is_drawn(tilesim, folder):
+    assert tilesim("detectors", "cspad", "eiger2-4m", "--picture", "d.png").status == 0
+    pixels = matplotlib.image.imread(folder / "d.png")
+    blue = (pixels[..., 2] - pixels[..., 0] > 0.1).mean(axis=(0, 1))
+    assert pixels.shape[:2] == (260, 520) and blue > 0.1
+    wrong = tilesim("detectors", "--picture", "d.txt")
+    assert wrong.status == 2 and wrong.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["eiger2-4m", "agipd-1m", "cspad"])
+def test_outlines_are_where_panels_and_pixels_are(name):
+    chosen, instrument = library()[name], placed(name, distance=0.2)
+    outlines = 1e3 * chosen.outlines
+    if chosen.count > 1:
+        for outline, panel in zip(outlines, instrument.panels, strict=True):
+            high, wide = np.multiply(panel.shape, panel.pixel_size)
+            far = np.array(panel.origin) + wide * np.array(panel.fast) + high * np.array(panel.slow)
+            np.testing.assert_allclose(outline[[0, 2]], 1e3 * np.array([panel.origin, far])[:, :2], atol=1e-9)
+    else:
+        area = np.prod(np.ptp(outlines, axis=1), axis=1).sum()
+        assert area == pytest.approx(instrument.mask.active.sum() * (1e3 * chosen.pixel_size) ** 2)

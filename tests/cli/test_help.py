@@ -3,15 +3,23 @@
 import os
 import pty
 import re
+import shlex
 import signal
 import time
+from dataclasses import fields
 from types import SimpleNamespace
 
+import click
 import models
 import pytest
 from commands import BASE, CRYSTAL, LIMIT
 
+import tilesim_cli.program
+from tilesim.nanobragg.options import Options
 from tilesim.series.progress import Pace, _clock, progress
+from tilesim_cli.groups import FIRST, GROUPS
+from tilesim_cli.program import COMMANDS
+from tilesim_cli.run import command as run
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("plan",), ("info",), ("example",)])
@@ -28,7 +36,9 @@ def test_among_flags_the_short_form_is_not_help(tilesim):
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_examples_and_exit_statuses_come_first_and_idle_flags_last(tilesim, command):
     text = tilesim(command, "--help").out
-    places = [text.index(word) for word in ("Examples:", "Exit status:", "\nOptions:", "nanoBragg flags: crystal")]
+    order = ("Examples:", "Exit status:", "\nOptions that matter most:", "\nOutput:", "\nWhere it runs:")
+    order += ("\nWhat is simulated: series", "\nNumerics:", "nanoBragg flags: crystal")
+    places = [text.index(word) for word in order]
     assert places == sorted(places)
     assert text.count(f"\n  tilesim {command} -") == 4
     for line in ("\n  0 ", "\n  1 ", "\n  2 ", "\n  130, 143 "):
@@ -36,6 +46,35 @@ def test_examples_and_exit_statuses_come_first_and_idle_flags_last(tilesim, comm
     before, _, after = text.partition("nanoBragg flags without effect")
     assert "no effect" not in before and "-stol FILE" in before
     assert after.count("no effect") == 10 and "-stolout FILE" in after and "nanoBragg flags" not in after
+
+
+def test_twenty_options_are_first_and_every_option_of_run_has_a_subject(tilesim):
+    text = tilesim("run", "--help").out
+    first = text.partition("Options that matter most:\n")[2].partition("\n\n")[0]
+    assert len(FIRST) == 20 and len(re.findall(r"^  -", first, re.MULTILINE)) == 20
+    context = click.Context(run, help_option_names=["-h", "--help"])
+    options = [parameter.opts[0] for parameter in run.get_params(context)]
+    assert sorted(options) == sorted(name for names in GROUPS.values() for name in names)
+
+
+def test_every_option_of_an_experiment_is_one_of_run():
+    assert {field.name for field in fields(Options)} <= {parameter.name for parameter in run.params}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_examples_that_it_reads(name):
+    command = tilesim_cli.program.tilesim.get_command(click.Context(tilesim_cli.program.tilesim), name)
+    assert command.examples
+    for example in command.examples:
+        words = shlex.split(re.sub(r" [>|].*| \.\.\..*", "", example))
+        assert command.make_context(name, words).command is command
+
+
+def test_help_of_a_command_is_what_the_command_says(tilesim):
+    assert tilesim("help", "noise").out == tilesim("noise", "--help").out != ""
+    assert tilesim("help").out == tilesim("--help").out
+    wrong = tilesim("help", "nose")
+    assert wrong.status == 2 and "nose" in wrong.err and wrong.err.count("\n") == 1
 
 
 def test_the_examples_run(tilesim, made, folder):

@@ -1,7 +1,9 @@
 """Files that cannot be run here are held to their schemas, and pages to what they promise."""
 
+import configparser
 import importlib.util
 import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -90,9 +92,10 @@ COMPOSE = {
             "additionalProperties": {
                 "type": "object",
                 "additionalProperties": False,
-                "required": ["image", "command"],
+                "required": ["image", "command", "user"],
                 "properties": {
                     "image": {"type": "string"},
+                    "user": {"type": "string", "pattern": r"^\$\{\w+:-\d+\}:\$\{\w+:-\d+\}$"},
                     "restart": {"enum": ["no", "always", "on-failure", "unless-stopped"]},
                     "volumes": {"type": "array", "items": {"type": "string"}},
                     "command": {"type": "array", "items": {"type": "string"}},
@@ -115,6 +118,39 @@ def test_the_compose_file_is_well_formed_and_publishes_on_loopback_only():
     check(spec, COMPOSE)
     for service in spec["services"].values():
         assert set(service.get("depends_on", [])) <= set(spec["services"])
+
+
+def test_pods_that_mount_the_claim_may_write_there_as_the_user_of_the_image():
+    claim = load(DEPLOY / "kubernetes" / "claim.yaml")
+    assert (claim["apiVersion"], claim["kind"]) == ("v1", "PersistentVolumeClaim")
+    assert set(claim["spec"]) == {"accessModes", "resources"} and claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert set(claim["spec"]["resources"]["requests"]) == {"storage"}
+    [user] = re.findall(r"useradd --uid (\d+)", (DEPLOY / "container" / "Dockerfile").read_text())
+    clusters = [load(DEPLOY / "kubernetes" / name)["spec"]["worker"]["spec"] for name in ("cluster.yaml", "gpu.yaml")]
+    for pod in (*clusters, load(DEPLOY / "kubernetes" / "run.yaml")["spec"]["template"]["spec"]):
+        [volume] = pod["volumes"]
+        assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+        assert {pod["securityContext"][name] for name in ("runAsUser", "runAsGroup", "fsGroup")} == {int(user)}
+
+
+@pytest.mark.parametrize("path", sorted(DEPLOY.rglob("*.service")), ids=lambda p: p.name)
+def test_units_restart_what_they_start(path, tmp_path):
+    unit = configparser.ConfigParser(strict=True, interpolation=None)
+    unit.optionxform = str
+    unit.read_string(path.read_text())
+    assert set(unit) == {"DEFAULT", "Unit", "Service", "Install"}
+    assert unit["Service"]["Restart"] == "always" and int(unit["Service"]["RestartSec"]) > 0
+    script = unit["Service"]["ExecStart"].split()[1]
+    assert (ROOT / script.removeprefix("/opt/tilesim/")).is_file()
+    if shutil.which("systemd-analyze") is None:
+        return
+    # As it would be where its program, script and user are there.
+    lines = (line for line in path.read_text().splitlines() if not line.startswith("User="))
+    (tmp_path / path.name).write_text("\n".join(lines).replace("/opt/tilesim", str(ROOT)))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / path.name], capture_output=True, text=True, check=False
+    )
+    assert path.name not in done.stderr and done.returncode == 0, done.stderr
 
 
 def test_settings_of_jobqueue_are_ones_that_it_knows():

@@ -42,6 +42,9 @@ BASES: dict[str, tuple[str, ...]] = {
     "verify": ("verify", "z.zarr"),
     "compare": ("compare", "f.bin", "raw.bin"),
     "export": ("export", "z.zarr", "o_{frame}.cbf", "--round"),
+    "detectors": ("detectors", "cspad", "--picture", "o.png"),
+    "completion": ("completion", "zsh"),
+    "help": ("help", "run"),
 }
 """What each command does without anything hostile."""
 GEOMETRY = ("run", "-mat", "A.mat", "-hkl", "P1.hkl", "-N", "2", "-lambda", "1.5", *FILES, "--geometry")

@@ -58,6 +58,22 @@ class DetectorLayout(Noun):
         rows, columns = (np.arange(n) % (m + g) < m for n, m, g in zip(self.raster, self.module, self.gap, strict=True))
         return PixelMask(rows[:, None] & columns)
 
+    @property
+    def outlines(self) -> np.ndarray:
+        """Corners of every module between gaps, or of every panel: (module, corner, xy), metres from the middle"""
+        height, width = self.panel or self.module or self.raster
+        edges = np.array([(0, 0), (width, 0), (width, height), (0, height)])
+        if self.panel is not None:
+            x, y, *axes = np.array(self.corners).T
+            fast, slow = np.transpose(axes[:2]), np.transpose(axes[2:])
+            first = np.stack([x, y], axis=1)[:, None]
+            edges = edges[:, :1] * fast[:, None] + edges[:, 1:] * slow[:, None]
+        else:
+            steps = [n + gap for n, gap in zip((height, width), self.gap, strict=True)]
+            tops, lefts = (np.arange(0, n, step) - n / 2 for n, step in zip(self.raster, steps, strict=True))
+            first = np.stack(np.meshgrid(lefts, tops), axis=-1).reshape(-1, 1, 2)
+        return np.asarray(self.pixel_size * (first + edges))
+
     def panels(self, plane: Panel) -> tuple[Panel, ...]:
         """The panels on a plane that holds the whole raster: the plane itself, or the several panels."""
         if self.panel is None:

@@ -1,0 +1,66 @@
+"""Commands whose help shows examples, and the type of options whose values are files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+
+class ExampledCommand(click.Command):
+    """A click command that shows how it is called: examples to copy, and what its exit statuses mean."""
+
+    def __init__(
+        self,
+        *args: Any,
+        examples: Sequence[str] = (),
+        exit_statuses: Sequence[tuple[str, str]] = (),
+        **options: Any,
+    ) -> None:
+        """
+        examples       what follows the command's name in each
+        exit_statuses  statuses and their meaning, where the epilog does not have them
+        """
+        super().__init__(*args, **options)
+        self.examples, self.exit_statuses = tuple(examples), tuple(exit_statuses)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Examples"):
+            # Not wrapped: they are there to be copied.
+            for example in self.examples:
+                formatter.write(f"{'':{formatter.current_indent}}tilesim {self.name} {example}\n")
+        if self.exit_statuses:
+            with formatter.section("Exit status"):
+                formatter.write_dl(self.exit_statuses)
+
+
+class FileName(click.ParamType):
+    """The name of a file or folder, taken as it is; a shell completes it."""
+
+    name = "file"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
+class Flags(FileName):
+    """A word of nanoBragg's: a flag, or what follows one."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        if not incomplete.startswith("-"):
+            return super().shell_complete(ctx, param, incomplete)
+        return flags_beginning(incomplete)
+
+
+FILE, FLAGS = FileName(), Flags()
+
+
+def flags_beginning(incomplete: str) -> list[CompletionItem]:
+    """The flags of nanoBragg's that a word may become, each with its help."""
+    from tilesim.nanobragg.flags import FLAGS as TABLE
+
+    found = {name: flag.help for flag in TABLE for name in flag.names if name.startswith(incomplete)}
+    return [CompletionItem(name, help=text) for name, text in found.items()]
