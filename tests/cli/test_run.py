@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from commands import BASE, CRYSTAL, LIMIT, REFLECTIONS
 
+from tilesim.images.opening import open_dataset
 from tilesim.nanobragg.flags import FLAGS
 
 SIZE = 12
@@ -108,6 +109,18 @@ def test_floatimage_bin_is_written_where_nothing_is_named(tilesim, made, folder)
     assert tilesim("run", *BASE).status == 0
     assert made() == ["floatimage.bin"]
     assert (folder / "floatimage.bin").stat().st_size == 4 * SIZE * SIZE
+
+
+def test_floatimage_bin_is_not_written_where_a_store_or_a_preview_is_named(tilesim, made, folder):
+    assert tilesim("run", *BASE, "--zarr", "x.zarr").status == 0
+    assert made() == ["x.zarr"]
+    assert tilesim("run", *BASE, "--preview", "v.png").status == 0
+    assert made() == ["v.png", "x.zarr"]
+    # A report is no image.
+    assert tilesim("run", *BASE, "--json", "j.json").status == 0
+    assert made() == ["floatimage.bin", "j.json", "v.png", "x.zarr"]
+    stored = open_dataset("x.zarr").image(0).compute()
+    assert stored.any() and stored.tobytes() == (folder / "floatimage.bin").read_bytes()
 
 
 def test_strict_mode_writes_the_files_of_the_reference(tilesim, made):
