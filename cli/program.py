@@ -27,6 +27,7 @@ COMMANDS = {
     "rerun": "compute stored frames again, and compare them",
     "verify": "read a store again and name what is missing or damaged",
     "compare": "compare two images, or two programs run with the same flags",
+    "corrections": "say where images and files depart from nanoBragg's, and why",
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, CXI, .expt or PNG",
 }
 

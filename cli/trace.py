@@ -44,7 +44,7 @@ class TraceCommand(MixedCommand):
 @click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Frame of a store by its number [the first].")
 @click.option("--most", type=click.IntRange(min=0), metavar="N", help="Print N evaluations only; sums are of all.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the values as JSON too; - is standard output.")
-@click.option("--strict-c", is_flag=True, help="As nanoBragg computes it, defects included (docs/corrections.md).")
+@click.option("--strict-c", is_flag=True, help="As nanoBragg computes it, defects included (`tilesim corrections`).")
 @click.option("--quiet", is_flag=True, help="Print no values.")
 @click.option("--compare", type=click.Path(), nargs=2, metavar="A B", help="Compare two logs instead.")
 @click.option("--tolerance", type=float, metavar="X", help="Relative, for --compare [1e-6].")
