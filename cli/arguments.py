@@ -118,7 +118,7 @@ KERNEL = [
         default="auto",
         help="Form of the kernel [auto].",
     ),
-    click.option("--strict-c", is_flag=True, help="Reproduce nanoBragg's defects too (docs/corrections.md)."),
+    click.option("--strict-c", is_flag=True, help="Reproduce nanoBragg's defects too (`tilesim corrections`)."),
 ]
 """How tiles are computed."""
 FACTORS = [

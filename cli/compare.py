@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from tilesim_cli.arguments import parse_tile
 from tilesim_cli.command import FILE, FLAGS, ExampledCommand
+from tilesim_cli.resultsfolder import results_folder
 
 if TYPE_CHECKING:
     from tilesim.files.inventory import NamedFile
@@ -94,7 +92,7 @@ def command(ctx: click.Context, words: tuple[str, ...], **options) -> None:
     resolved = read_command(words, not options["corrected"]) if run else None
     inputs = files_read(resolved) if resolved else _read(words)
     check_files(inputs, json_output(options["json_file"]), stores=_results(options["outdir"]))
-    with _folder(options["outdir"]) as (folder, outdir):
+    with results_folder(options["outdir"]) as (folder, outdir):
         if resolved is not None:
             account, images = _two_programs(words, resolved, options, folder, outdir)
         else:
@@ -140,38 +138,6 @@ def _results(outdir: str | None) -> list[NamedFile]:
     from tilesim.files.inventory import NamedFile
 
     return [] if outdir is None else [NamedFile("--outdir", os.path.join(outdir, name)) for name in RESULTS]
-
-
-@contextmanager
-def _folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
-    """A folder to work in, gone in the end, and the one for results, made where it is not there."""
-    from tilesim.errors import StoreError
-    from tilesim.files.reading import printable
-
-    fresh = False
-    if outdir is not None:
-        if not outdir:
-            raise StoreError("--outdir is empty; expected the name of a folder")
-        outdir = os.path.abspath(outdir)
-        fresh = not os.path.exists(outdir)
-        try:
-            os.makedirs(outdir, exist_ok=True)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise StoreError(f"--outdir {printable(outdir)}: cannot make this folder: {reason}") from error
-    try:
-        # Inside it, so that what was made is renamed and not copied.
-        folder = tempfile.mkdtemp(prefix=".tilesim-", dir=outdir)
-    except OSError as error:
-        raise StoreError(f"cannot write in {outdir or tempfile.gettempdir()}: {error.strerror or error}") from error
-    try:
-        yield folder, outdir
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if fresh:
-            # Where nothing came of it.
-            with suppress(OSError):
-                os.rmdir(outdir)
 
 
 def _two_files(words: Sequence[str], options: dict) -> tuple[dict, tuple]:
@@ -228,6 +194,7 @@ def _two_programs(
     for name, program in (("a", own), ("b", other)):
         final = os.path.join(outdir or "", f"{name}.bin")
         ran = run_program(program, words, folder, name, final, has_table)
+        ran.join_logs()
         account[name] = {"command": list(ran.command), "seconds": ran.seconds, "float_file": final if outdir else None}
         try:
             images.append(open_image(ran.float_file, shape=resolved.experiment.shape))

@@ -147,7 +147,7 @@ def _corrections(numbers: list[str] | None, strict_c: bool | None) -> str | None
     """Which departures from nanoBragg affect the image; a store that does not say gets no row."""
     if numbers is None or strict_c:
         return None
-    return f"{', '.join(numbers)} (docs/corrections.md)" if numbers else "none"
+    return f"{', '.join(numbers)} (`tilesim corrections`)" if numbers else "none"
 
 
 def _seeds(seeds: dict | None) -> str | None:

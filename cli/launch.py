@@ -45,14 +45,11 @@ def frames_of(
     """
     from dataclasses import replace
 
-    from tilesim.series.frames import frames_of_command, outputs_of_series
+    from tilesim.series.frames import files_of_command, frames_of_command
     from tilesim.series.targets import check_outputs
 
     count, zarr = options["frames"], options["zarr"]
-    outputs = command.outputs
-    if count > 1:
-        outputs = outputs_of_series(command, zarr is not None)
-    command = replace(command, outputs=outputs.replace(preview=options["preview"]))
+    command = replace(command, outputs=files_of_command(command, count, zarr is not None, options["preview"]))
     if begin:
         from tilesim.series.provenance import noted
 

@@ -32,6 +32,12 @@ def main() -> None:
     _leave(status)
 
 
+def nb_compare() -> None:
+    """Run the entry point `nb-compare`: the command of this name."""
+    sys.argv[:1] = ["tilesim", "nb-compare"]
+    main()
+
+
 def _complain(what: str, error: BaseException) -> None:
     """One line on standard error: what ended the run, and what is kept."""
     from tilesim_cli.complaint import complain, with_notes

@@ -29,6 +29,8 @@ COMMANDS = {
     "rerun": "compute stored frames again, and compare them",
     "verify": "read a store again and name what is missing or damaged",
     "compare": "compare two images, or two programs run with the same flags",
+    "nb-compare": "the same, with the options and results of nb-compare",
+    "corrections": "say where images and files depart from nanoBragg's, and why",
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, CXI, .expt or PNG",
     "completion": "completion for bash, zsh and fish",
     "help": "print the help of a command",
@@ -51,7 +53,7 @@ class Commands(click.Group):
             return None
         from tilesim_cli.arguments import plainly_spelled
 
-        return plainly_spelled(import_module(f"tilesim_cli.{name}").command)
+        return plainly_spelled(import_module(f"tilesim_cli.{name.replace('-', '_')}").command)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         if incomplete.startswith("-"):

@@ -48,7 +48,7 @@ NONE, DIFFERENT = 0, 1
 @click.option(
     "--json", "json_file", metavar="FILE", type=FILE, help="Write the values as JSON too; - is standard output."
 )
-@click.option("--strict-c", is_flag=True, help="As nanoBragg computes it, defects included (docs/corrections.md).")
+@click.option("--strict-c", is_flag=True, help="As nanoBragg computes it, defects included (`tilesim corrections`).")
 @click.option("--quiet", is_flag=True, help="Print no values.")
 @click.option("--compare", type=click.Path(), nargs=2, metavar="A B", help="Compare two logs instead.")
 @click.option("--tolerance", type=float, metavar="X", help="Relative, for --compare [1e-6].")

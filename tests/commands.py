@@ -1,5 +1,6 @@
 """A small command line that tests share, its input, and what a run of it gives."""
 
+import re
 from dataclasses import dataclass
 
 MATRIX = " 0.02 0.001 0\n 0 0.025 0.001\n 0.001 0 0.03\n"
@@ -27,4 +28,4 @@ class Result:
         """The corrections that the NOTE line names; empty without one."""
         notes = [line for line in self.err.splitlines() if line.startswith("NOTE:")]
         assert len(notes) <= 1
-        return notes[0].partition(" by ")[2].partition(";")[0].split(", ") if notes else []
+        return re.findall(r"\bK\d+\b", notes[0].partition(";")[0]) if notes else []

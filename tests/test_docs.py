@@ -32,9 +32,13 @@ def test_the_readme_names_every_option_of_run():
     assert [name for name in sorted(options) if f"`{name}" not in readme] == []
 
 
-def test_the_corrections_page_lists_all_of_them():
+def test_the_corrections_page_has_the_table_that_the_program_prints():
+    from tilesim.nanobragg.corrections import CORRECTIONS
+
     page = (ROOT / "docs" / "corrections.md").read_text()
-    assert re.findall(r"^\| (K\d+) \|", page, re.MULTILINE) == [f"K{n}" for n in range(1, 17)]
+    rows = re.findall(r"^\| (K\d+) \| (.*?) \| (.*?) \| (.*?)\s*\|$", page, re.MULTILINE)
+    assert rows == [(one.number, one.reference, one.ours, one.why) for one in CORRECTIONS]
+    assert [number for number, *_ in rows] == [f"K{n}" for n in range(1, 17)]
 
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md"])

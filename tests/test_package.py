@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -94,6 +95,17 @@ except SystemExit:
     print([m for m in ("torch", "dask", "zarr", "numpy", "importlib.metadata") if m in sys.modules])
 """
     assert program("-c", code).stdout.splitlines()[-1] == "[]"
+
+
+def test_the_installed_programs_are_functions_that_are_there():
+    for place in PROJECT["project"]["scripts"].values():
+        module, _, name = place.partition(":")
+        assert callable(getattr(import_module(module), name))
+
+
+def test_the_program_nb_compare_is_the_command():
+    code = "import sys; sys.argv = ['nb-compare', '--help']; from tilesim_cli.main import nb_compare; nb_compare()"
+    assert program("-c", code).stdout.startswith("Usage: tilesim nb-compare ")
 
 
 # --- files

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from commands import BASE, CRYSTAL, LIMIT, REFLECTIONS
 
+from tilesim.images.opening import open_dataset
 from tilesim.nanobragg.flags import FLAGS
 
 SIZE = 12
@@ -108,6 +109,18 @@ def test_floatimage_bin_is_written_where_nothing_is_named(tilesim, made, folder)
     assert tilesim("run", *BASE).status == 0
     assert made() == ["floatimage.bin"]
     assert (folder / "floatimage.bin").stat().st_size == 4 * SIZE * SIZE
+
+
+def test_floatimage_bin_is_not_written_where_a_store_or_a_preview_is_named(tilesim, made, folder):
+    assert tilesim("run", *BASE, "--zarr", "x.zarr").status == 0
+    assert made() == ["x.zarr"]
+    assert tilesim("run", *BASE, "--preview", "v.png").status == 0
+    assert made() == ["v.png", "x.zarr"]
+    # A report is no image.
+    assert tilesim("run", *BASE, "--json", "j.json").status == 0
+    assert made() == ["floatimage.bin", "j.json", "v.png", "x.zarr"]
+    stored = open_dataset("x.zarr").image(0).compute()
+    assert stored.any() and stored.tobytes() == (folder / "floatimage.bin").read_bytes()
 
 
 def test_strict_mode_writes_the_files_of_the_reference(tilesim, made):
@@ -325,6 +338,30 @@ def test_the_note_names_the_corrections_that_affect_the_run(tilesim, folder, fla
     assert result.status == 0
     assert result.note == NOTES[flags]
     assert "NOTE" not in tilesim("run", *crystal, "-floatfile", "f.bin", *flags.split(), "--strict-c").err
+
+
+def test_the_note_says_what_changed_and_where_to_read_on(tilesim):
+    turned = (*BASE, "-floatfile", "f.bin", "-phi", "0", "-osc", "1", "-phisteps", "3", "--quiet")
+    [line] = tilesim("run", *turned).err.splitlines()
+    assert line == (
+        "NOTE: this run departs from nanoBragg by K1 (phi step 0 is rotated afresh); "
+        "`tilesim corrections K1` says why, --strict-c reproduces nanoBragg"
+    )
+    [line] = tilesim("run", *turned, "-intfile", "i.img").err.splitlines()
+    assert " by K1 (phi step 0 is rotated afresh), K12 (" in line and "; `tilesim corrections` says why, " in line
+
+
+def test_corrections_are_printed(tilesim):
+    every, one = tilesim("corrections"), tilesim("corrections", "k6", "K1")
+    assert every.status == one.status == 0
+    assert re.findall(r"^(K\d+): ", every.out, re.MULTILINE) == [f"K{n}" for n in range(1, 17)]
+    assert one.out.startswith("K6: ") and "\n\nK1: phi step 0 is rotated afresh\n  nanoBragg  " in one.out
+    assert max(map(len, every.out.splitlines())) <= 100
+    refused = tilesim("corrections", "K99")
+    assert (refused.status, refused.out) == (
+        2,
+        "",
+    ) and "K99: there is no such correction; expected K1 to K16" in refused.err
 
 
 def test_the_note_names_the_cache_and_the_files_left_out(tilesim, folder):

@@ -18,6 +18,8 @@ def test_a_program_runs_and_its_files_are_in_the_folder(tmp_path):
     body = "open(out, 'wb').write(bytes(4)); print('shine'); print('oops', file=sys.stderr); print(sys.argv[1:])"
     ran = run_program(python(body), ["-N", "5"], str(tmp_path), "b", "/else/b.bin", False)
     assert ran.seconds > 0 and os.path.getsize(tmp_path / "b.bin") == 4
+    assert (tmp_path / "b.err").read_text() == "oops\n"
+    ran.join_logs()
     text = (tmp_path / "b.log").read_text()
     assert text.startswith("shine\n['-N', '5', '-intfile', '/dev/null', '-nopgm', '-nonoise', '-floatfile', ")
     assert text.endswith("oops\n")

@@ -145,9 +145,14 @@ def spindle_starts(command: Command, count: int, advance: float | None) -> list[
     return [first, *((first * RTD + k * step) / RTD for k in range(1, count))]
 
 
-def outputs_of_series(command: Command, stored: bool) -> Outputs:
-    """The outputs of a series where no file is named: one float file each, unless a store is."""
-    outputs = command.outputs
+def files_of_command(command: Command, count: int, stored: bool, preview: str | None) -> Outputs:
+    """The files of a command, or of a series of it; those with a default name where nothing else holds the image.
+
+    stored  whether a store will hold the image, too
+    """
+    outputs = command.outputs.replace(preview=preview)
     if command.settings.float_file is not None or outputs.float_file is None:
         return outputs
-    return outputs.replace(float_file=None if stored else DEFAULT_TEMPLATE)
+    if not command.strict_c and (stored or preview is not None):
+        return outputs.replace(float_file=None)
+    return outputs.replace(float_file=DEFAULT_TEMPLATE) if count > 1 else outputs

@@ -10,6 +10,7 @@ from typing import Any
 from tilesim.engine.job import Job
 from tilesim.model import Experiment
 from tilesim.nanobragg.command import Command
+from tilesim.nanobragg.corrections import in_words
 from tilesim.series.frames import Frames
 
 LONG = 64
@@ -81,10 +82,13 @@ def noted(command: Command) -> Command:
 
 
 def note(corrections: Sequence[str]) -> str | None:
-    """The one line that says which corrections of the reference affect a run; None for none."""
-    if not corrections:
+    """The one line that says which corrections of the reference affect a run, and how; None for none."""
+    # Several stores of a batch may share some.
+    numbers = list(dict.fromkeys(corrections))
+    if not numbers:
         return None
+    asked = f" {numbers[0]}" if len(numbers) == 1 else ""
     return (
-        f"NOTE: this run departs from nanoBragg by {', '.join(corrections)}; docs/corrections.md says why, "
-        "--strict-c reproduces nanoBragg"
+        f"NOTE: this run departs from nanoBragg by {', '.join(map(in_words, numbers))}; "
+        f"`tilesim corrections{asked}` says why, --strict-c reproduces nanoBragg"
     )

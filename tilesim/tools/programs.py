@@ -29,7 +29,14 @@ class ProgramRun:
     float_file: str
     """Where it lies now."""
     log: str
-    """File with what it printed."""
+    """File with what it printed on standard output."""
+    errors: str
+    """The same of standard error."""
+
+    def join_logs(self) -> None:
+        """Append standard error to the log."""
+        with open(self.log, "ab") as out, open(self.errors, "rb") as err:
+            shutil.copyfileobj(err, out)
 
 
 @dataclass(frozen=True)
@@ -95,10 +102,8 @@ def run_program(
         raise InputError(
             f"{shlex.join(program.shown)} {how}: {last_words(errors) or last_words(log) or 'it said nothing'}"
         )
-    with open(log, "ab") as out, open(errors, "rb") as err:
-        shutil.copyfileobj(err, out)
     recorded = (*program.shown, *with_outputs(flags, final, has_table))
-    return ProgramRun(recorded, seconds, float_file, log)
+    return ProgramRun(recorded, seconds, float_file, log, errors)
 
 
 def last_words(path: str) -> str:
