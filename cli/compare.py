@@ -227,7 +227,7 @@ def _compared(account: dict, images: tuple, regions: tuple, options: dict, folde
     from tilesim_cli.summary import write_json
 
     with all_together():
-        files = draw_comparison(outdir, a, b, (_title(account["a"]), _title(account["b"])), regions)
+        files = draw_comparison(outdir, a, b, _titles(account["a"], account["b"]), regions)
         for name in RUNS:
             if os.path.exists(os.path.join(folder, name)):
                 put_in_place(os.path.join(folder, name), os.path.join(outdir, name))
@@ -238,11 +238,15 @@ def _compared(account: dict, images: tuple, regions: tuple, options: dict, folde
     return summary
 
 
-def _title(side: dict) -> str:
-    """A few words for a picture."""
-    if "command" in side:
-        return os.path.basename(side["command"][0])
-    return os.path.basename(side["file"].rstrip("/"))
+def _titles(a: dict, b: dict) -> tuple[str, str]:
+    """A few words on each side for a picture: program, or file with as many folders as it takes to tell them apart."""
+    paths = [one["command"][0] if "command" in one else one["file"].rstrip("/") for one in (a, b)]
+    parts = [path.split("/") for path in paths]
+    count = 1 if "command" in a else 2
+    while parts[0][-count:] == parts[1][-count:] and count < max(map(len, parts)):
+        count += 1
+    first, second = ("/".join(one[-count:]) for one in parts)
+    return first, second
 
 
 def report(summary: dict) -> list[str]:

@@ -67,10 +67,12 @@ def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> No
     data = opened(source, flags, options)
     place = 0 if options["frame"] is None else data.place(options["frame"])
     chosen = replace(choices, region=_region(options["region"], data.shape))
-    for remark in draw_dataset(data, out, place, options["panel"], chosen):
+    drawn = draw_dataset(data, out, place, options["panel"], chosen)
+    for remark in drawn.remarks:
         warn(remark)
     if not options["quiet"]:
-        click.echo(f"wrote {out}")
+        for line in (*drawn.said, f"wrote {out}"):
+            click.echo(line)
 
 
 def _region(texts: tuple[str, str] | None, shape: tuple[int, int]) -> Region | None:

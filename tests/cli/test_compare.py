@@ -270,3 +270,15 @@ def test_misuse_is_one_line_and_status_2(words, said, tilesim, pair, made):
     assert result.status == 2 and result.out == "" and said in result.err, result
     assert result.err.count("\n") == 1 and result.err.startswith("tilesim: ")
     assert made() == before
+
+
+def test_titles_name_both_folders():
+    from tilesim_cli.compare import _titles
+
+    def titles(a, b):
+        return _titles({"file": a}, {"file": b})
+
+    assert titles("run1/out.bin", "run2/out.bin") == ("run1/out.bin", "run2/out.bin")
+    assert titles("/x/a/run/out.zarr/", "/x/b/run/out.zarr") == ("a/run/out.zarr", "b/run/out.zarr")
+    assert titles("one.bin", "there/two.bin") == ("one.bin", "there/two.bin")
+    assert _titles({"command": ["/a/nb"]}, {"command": ["/b/nb"]}) == ("a/nb", "b/nb")

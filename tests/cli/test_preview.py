@@ -9,6 +9,7 @@ import zarr
 from commands import BASE
 from distribution import QUIET
 
+from tilesim.geometry.prediction import predicted
 from tilesim.images.opening import open_dataset
 from tilesim.model.sampling import Region
 from tilesim.pictures import picture
@@ -104,7 +105,7 @@ def test_a_page_has_levels_down_to_one_screen(tilesim, image, folder, monkeypatc
 
     monkeypatch.setattr(page, "TILE", 8)
     monkeypatch.setattr(preview, "TILE", 8)
-    assert tilesim("preview", "z.zarr", "p.html", "--spots", "3", "--histogram").out == "wrote p.html\n"
+    assert tilesim("preview", "z.zarr", "p.html", "--spots", "3", "--histogram").out.endswith("wrote p.html\n")
     text = (folder / "p.html").read_text().partition('id="data">')[2].partition("</script>")[0]
     data = json.loads(text)
     assert [level["factor"] for level in data["levels"]] == [1, 2, 4]
@@ -129,8 +130,13 @@ def test_predicted_spots_lie_on_the_simulated_ones(tilesim, folder, drawings):
     flags = "-mat A.mat -default_F 100 -N 30 -lambda 1.5 -distance 100 -pixel 0.1 -detpixels 300 -oversample 1"
     flags += " -phi 20 -osc 3 -phisteps 31 -nointerpolate"
     tilesim("run", *flags.split(), "-floatfile", "f.bin", "--zarr", "z.zarr", "--quiet")
-    assert tilesim("preview", "z.zarr", "p.png", "--spots", "12", "--rings").status == 0
+    said = tilesim("preview", "z.zarr", "p.png", "--spots", "12", "--rings")
     [drawn] = drawings
+    view = drawn.view.region
+    assert said.status == 0 and view == Region(0, 300, 0, 300)
+    experiment = open_dataset("z.zarr").experiment(0)
+    count = len(predicted(experiment, experiment.detector.panels[0]).hkl)
+    assert said.out == f"{count} reflections predicted in view, 12 of them labelled\nwrote p.png\n" and count > 12
     assert len(drawn.labels) == 12
     image = np.fromfile(folder / "f.bin", "<f4").reshape(300, 300)
     level = np.median(image)

@@ -8,11 +8,17 @@ from typing import Any
 
 import numpy as np
 
-STRONG_PERCENTILE = 99.9
-"""Blocks above this are black."""
+WHITE_PERCENTILE = 2
+"""Blocks up to this are white; those above it are lit."""
+TAIL_PERCENTILE, TAILS = 90, 4
+"""Signal is what lies this many times as far above the median of the lit blocks as this percentile of them does."""
+BLACK_PERCENTILE = 99
+"""Signal above this is black: a direct beam, or a few overloaded pixels, do not set the scale."""
 BACKGROUND_SHARE = 10
-"""Black is at least this many times the range of the background above white."""
-DYNAMIC_RANGE = 300
+"""Black is at least this many times the range of the background above white, where anything is."""
+SPARSE_GREY, DENSE_GREY = 1 / 3, 1 / 8
+"""Darkness of the median of the lit blocks where few are lit, so that photons are seen, and where all are."""
+DYNAMIC_RANGE = 30_000
 """Black over the width of the linear part, at most: lower values of a dark image are white."""
 DECADES = 4
 """Most decades of a logarithmic scale without a minimum."""
@@ -71,19 +77,32 @@ def grey_of(blocks: np.ndarray, scale: str = "auto", low: float | None = None, h
 def grey_limits(blocks: np.ndarray) -> tuple[float, float, float]:
     """Values shown white and black, and the width above white within which grey is linear in photons (asinh beyond).
 
-    The background stays light, so that spots a little above it are seen; the direct beam does not set the scale.
+    They follow from the histogram of the blocks that are not white, the lit ones, so that single photons and strong
+    spots are seen together whether few blocks are lit or all.
     """
-    values = blocks[np.isfinite(blocks)]
+    values = blocks[np.isfinite(blocks)].astype(np.float64)
     if values.size == 0:
         return 0.0, 1.0, 1.0
-    low, high, strong, top = np.percentile(values, [2, 90, STRONG_PERCENTILE, 100]).astype(float)
-    black = min(max(strong, low + BACKGROUND_SHARE * (high - low)), top)
-    if black <= low:
-        low, black = float(values.min()), top
-    if black <= low:
+    low, top = float(np.percentile(values, WHITE_PERCENTILE)), float(values.max())
+    if top <= low:
+        low = float(values.min())
+    if top <= low:
         # One value everywhere: white, on a scale that starts there.
         return low, low + max(abs(low), 1.0), max(abs(low), 1.0)
-    return low, black, max(high - low, (black - low) / DYNAMIC_RANGE)
+    lit = values[values > low]
+    middle, tail = np.percentile(lit, [50, TAIL_PERCENTILE]).astype(float)
+    signal = lit[lit > middle + TAILS * (tail - middle)]
+    strong = float(np.percentile(signal, BLACK_PERCENTILE, method="lower")) if signal.size else top
+    black = min(max(strong, low + BACKGROUND_SHARE * (middle - low)), top)
+    return low, black, _width(middle - low, black - low, lit.size / values.size)
+
+
+def _width(middle: float, black: float, share: float) -> float:
+    """Linear part that gives the median of the lit blocks its grey; values above white, and the share that is lit."""
+    wanted = SPARSE_GREY + (DENSE_GREY - SPARSE_GREY) * share
+    # asinh(x) is nearly log(2 x): log(2 middle / width) = wanted log(2 black / width)
+    width = 2 * (middle * (middle / black) ** (wanted / (1 - wanted)))
+    return max(width, black / DYNAMIC_RANGE)
 
 
 def bar_ticks(norm) -> list[float]:

@@ -40,12 +40,8 @@ def brightest(spots: Spots, view: View, count: int) -> list[Label]:
 
     Of reflections that fall together the one nearest to the brightest block is labelled.
     """
-    blocks, region, factor = view.blocks, view.region, view.factor
-    rows, columns = (
-        np.floor((at - start) / factor).astype(np.int64)
-        for at, start in ((spots.slow, region.slow_start), (spots.fast, region.fast_start))
-    )
-    inside = np.flatnonzero((rows >= 0) & (columns >= 0) & (rows < blocks.shape[0]) & (columns < blocks.shape[1]))
+    blocks = view.blocks
+    rows, columns, inside = _blocks_of(spots, view)
     if inside.size == 0:
         return []
     padded = np.pad(np.where(np.isfinite(blocks), blocks, -np.inf), REACH, constant_values=-np.inf)
@@ -71,6 +67,21 @@ def brightest(spots: Spots, view: View, count: int) -> list[Label]:
             hkl = tuple(int(x) for x in spots.hkl[spot])
             labels.append(Label(hkl, float(spots.slow[spot]), float(spots.fast[spot]), float(best[n])))
     return labels
+
+
+def in_view(spots: Spots, view: View) -> int:
+    """How many predicted reflections lie in a view."""
+    return int(_blocks_of(spots, view)[2].size)
+
+
+def _blocks_of(spots: Spots, view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row and column (n,) of the block of each reflection, and which of them (m,) are blocks of the view."""
+    region, (slow, fast) = view.region, view.blocks.shape
+    rows, columns = (
+        np.floor((at - start) / view.factor).astype(np.int64)
+        for at, start in ((spots.slow, region.slow_start), (spots.fast, region.fast_start))
+    )
+    return rows, columns, np.flatnonzero((rows >= 0) & (columns >= 0) & (rows < slow) & (columns < fast))
 
 
 def reach(view: View, enlarged: int) -> float:

@@ -28,9 +28,10 @@ LONG_EDGE = 1000
 SHORT_EDGE = 120
 """A picture is at least so wide and high, in its own pixels: a strip a few pixels wide is stretched."""
 DOTS_PER_INCH = 100
-LEFT, RIGHT, TOP, BOTTOM = 70, 150, 40, 56
+LEFT, RIGHT, TOP, BOTTOM = 90, 190, 40, 56
 """Margins around the image, in pixels of the picture."""
-BAR_GAP, BAR_WIDTH = 22, 18
+BAR_GAP, BAR_WIDTH, BAR_HEIGHT = 22, 18, 320
+"""The bar is at least so high that what it says fits beside it."""
 CURVE_HEIGHT, CURVE_GAP = 170, 66
 PARALLEL = 1e-6
 """A detector is parallel to the beam where the cosine between its normal and the beam is below this."""
@@ -132,7 +133,8 @@ def draw(drawing: Drawing):
     height, width = (max(SHORT_EDGE, n * drawing.enlarged) for n in view.blocks.shape)
     curves = [name for name in CURVES if getattr(drawing.curves, name) is not None]
     below = len(curves) * (CURVE_HEIGHT + CURVE_GAP)
-    page = (LEFT + max(width, 260) + RIGHT, TOP + height + BOTTOM + below)
+    high = max(height, BAR_HEIGHT)
+    page = (LEFT + max(width, 260) + RIGHT, TOP + high + BOTTOM + below)
     figure = Figure(figsize=(page[0] / DOTS_PER_INCH, page[1] / DOTS_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
 
@@ -141,15 +143,29 @@ def draw(drawing: Drawing):
 
     axes = place(LEFT, TOP, width, height)
     shown = _draw_image(axes, drawing)
-    bar = figure.colorbar(shown, cax=place(LEFT + width + BAR_GAP, TOP, BAR_WIDTH, height), extend="max")
+    bar = figure.colorbar(shown, cax=place(LEFT + width + BAR_GAP, TOP, BAR_WIDTH, high), extend="max")
     bar.set_ticks(ticks := bar_ticks(shown.norm), labels=[f"{tick:.10g}" for tick in ticks])
     bar.minorticks_off()
-    scale = f" ({drawing.grey.described})" if drawing.grey.described else ""
-    bar.set_label(f"{view.units}{scale}" + (f"\n{view.described}" if view.described else ""))
+    bar.set_label(bar_text(drawing), fontsize=9)
     for number, curve in enumerate(curves):
-        top = TOP + height + BOTTOM + number * (CURVE_HEIGHT + CURVE_GAP)
+        top = TOP + high + BOTTOM + number * (CURVE_HEIGHT + CURVE_GAP)
         CURVES[curve](place(LEFT, top, max(width, 260), CURVE_HEIGHT), drawing.curves, view.units)
     return figure
+
+
+def bar_text(drawing: Drawing) -> str:
+    """The legend of the bar: units and scale, which values are white and black, and the largest one that there is."""
+    view, grey = drawing.view, drawing.grey
+    scale = f" ({grey.described})" if grey.described else ""
+    lines = [f"{view.units}{scale}", f"white to {_short(grey.low)}, black from {_short(grey.high)}"]
+    finite = view.blocks[np.isfinite(view.blocks)]
+    lines += [f"largest {_short(float(finite.max()), 6)}" if finite.size else "no value"]
+    return "\n".join(lines) + (f"; {view.described}" if view.described else "")
+
+
+def _short(value: float, digits: int = 3) -> str:
+    """A number in so many digits, without an exponent up to ten."""
+    return f"{float(f'{value:.{digits}g}'):.10g}"
 
 
 @own_style()

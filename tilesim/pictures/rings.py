@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilesim.geometry.resolution import d_spacings
+from tilesim.geometry.resolution import beam_centre, d_spacings
 from tilesim.model import Beam, Panel
 from tilesim.model.sampling import Region
 
@@ -19,6 +19,8 @@ RING_GAP = 1 / 12
 """Rings are at least this share of the largest 1/d apart."""
 LABEL_MARGIN = 0.05
 """Labels of rings keep this share of the picture's longer edge from its border and from each other."""
+CROSS_MARGIN = 0.025
+"""They keep this share of it from the cross at the beam centre, or a ring has none."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ def rings_on(panel: Panel, beam: Beam, region: Region) -> tuple[Ring, ...]:
     lines = [tuple(drawn.lines(1 / d)) for d in spacings]
     corner = np.array([region.fast_start, region.slow_start])
     points = [np.concatenate([np.empty((0, 2)), *pieces]) - corner for pieces in lines]
-    labels = [None if place is None else tuple(place + corner) for place in label_places(points, shape)]
+    centre = beam_centre(panel, beam)
+    cross = [] if centre is None else [(centre[1] - corner[0], centre[0] - corner[1])]
+    labels = [None if place is None else tuple(place + corner) for place in label_places(points, shape, cross)]
     return tuple(Ring(*ring) for ring in zip(spacings, lines, labels, strict=True))
 
 
@@ -91,15 +95,22 @@ def round_spacings(smallest: float, largest: float) -> list[float]:
     return sorted(chosen)
 
 
-def label_places(rings: list[np.ndarray], shape: tuple[int, int]) -> list[tuple[float, float] | None]:
+def label_places(
+    rings: list[np.ndarray], shape: tuple[int, int], taken: Sequence[tuple[float, float]] = ()
+) -> list[tuple[float, float] | None]:
     """Where to label each ring, (fast, slow) pixels: high on the image, off its border and off other labels.
 
-    rings  points (n, 2) of each ring, (fast, slow); one without points gets None
+    rings  points (n, 2) of each ring, (fast, slow)
+    taken  places (fast, slow) that no label lies on
+
+    A ring without points, or with none off the places that are taken, gets None.
     """
     extent = np.array([shape[1], shape[0]], float)
     margin = LABEL_MARGIN * extent.max()
     places: list[tuple[float, float] | None] = []
     for points in rings:
+        if taken and len(points):
+            points = points[np.min([np.hypot(*(points - at).T) for at in taken], axis=0) >= CROSS_MARGIN * extent.max()]
         if len(points) == 0:
             places.append(None)
             continue

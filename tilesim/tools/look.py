@@ -18,7 +18,7 @@ from tilesim.images.pixels import Image
 from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.sampling import Region
 from tilesim.pictures.curves import Curves, measure
-from tilesim.pictures.labels import Label, brightest
+from tilesim.pictures.labels import Label, brightest, in_view
 from tilesim.pictures.rings import Ring, rings_on
 from tilesim.pictures.view import MAXIMUM, MEAN, View, block_maxima
 from tilesim.store.levels import Level, levels_there, open_level
@@ -142,6 +142,8 @@ class Overlay:
     rings: tuple[Ring, ...]
     centre: tuple[float, float] | None
     labels: list[Label]
+    reflections: int | None
+    """Predicted reflections in view, where some were asked for."""
     curves: Curves
     remarks: list[str]
     """What there is to warn of."""
@@ -163,14 +165,14 @@ def overlay(subject: Subject, view: View, *, rings: bool | None, spots: int, pro
             f"--spots needs a crystal, which {printable(subject.data.path)} does not state; expected -mat FILE or "
             "-cell among flags behind --"
         )
-    remarks, labels, drawn, centre = [], [], (), None
+    remarks, labels, drawn, centre, count = [], [], (), None, None
     if subject.experiment is not None:
         centre = beam_centre(*subject.geometry)
         drawn = rings_on(*subject.geometry, view.region) if rings is not False else ()
     if spots:
         experiment = subject.experiment
         found = predicted(experiment, subject.panel)
-        labels = brightest(found, view, spots)
+        labels, count = brightest(found, view, spots), in_view(found, view)
         if not labels:
             remarks.append("no predicted spot in view is brighter than the background")
     curves = Curves()
@@ -178,4 +180,4 @@ def overlay(subject: Subject, view: View, *, rings: bool | None, spots: int, pro
         geometry = subject.geometry if profile else None
         bands = region_bands(subject, view.region)
         curves = measure(bands, view.region, geometry=geometry, histogram=histogram)
-    return Overlay(drawn, centre, labels, curves, remarks)
+    return Overlay(drawn, centre, labels, count, curves, remarks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tilesim.errors import InputError
@@ -12,6 +11,7 @@ from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.reading import printable
 from tilesim.images.dataset import Dataset
 from tilesim.images.pixels import check_number
+from tilesim.model.noun import counted
 from tilesim.model.sampling import Region
 from tilesim.pictures.grey import grey_of
 from tilesim.pictures.page import TILE, save_page
@@ -71,10 +71,20 @@ class PreviewChoices:
                     raise InputError(f"{option} is {value:g}; a log scale needs a number above 0")
 
 
+@dataclass(frozen=True)
+class PreviewReport:
+    """What there is to say of a picture that was written."""
+
+    said: tuple[str, ...] = ()
+    """What it shows that was counted, one line each"""
+    remarks: tuple[str, ...] = ()
+    """What could not be drawn, one line each"""
+
+
 def draw_dataset(
     data: Dataset, out: str | os.PathLike[str], place: int = 0, panel: int = 0, choices: PreviewChoices | None = None
-) -> tuple[str, ...]:
-    """Write a PNG, or a page where the name ends in .html; what could not be drawn, one line each.
+) -> PreviewReport:
+    """Write a PNG, or a page where the name ends in .html.
 
     place  of the frame, counted from 0
 
@@ -86,7 +96,7 @@ def draw_dataset(
     check_number(data.path, "panel", panel, data.panels)
     subject = Subject(data, place, panel)
     region = choices.region or subject.whole
-    return tuple((_draw_page if page else _draw_picture)(subject, region, name, choices))
+    return (_draw_page if page else _draw_picture)(subject, region, name, choices)
 
 
 def is_page(name: str) -> bool:
@@ -97,7 +107,7 @@ def is_page(name: str) -> bool:
     return not lower.endswith(".png")
 
 
-def _draw_picture(subject: Subject, region: Region, out: str, choices: PreviewChoices) -> Sequence[str]:
+def _draw_picture(subject: Subject, region: Region, out: str, choices: PreviewChoices) -> PreviewReport:
     size = choices.size or SIZE
     view = _view(subject, region, size, choices.zoom)
     if choices.zoom is None:
@@ -105,20 +115,20 @@ def _draw_picture(subject: Subject, region: Region, out: str, choices: PreviewCh
     else:
         enlarged = max(1, round(choices.zoom * view.factor))
     _check_size(view, enlarged)
-    drawing, remarks = _drawing(subject, view, choices)
+    drawing, drawn = _drawing(subject, view, choices)
     save_picture(out, replace(drawing, enlarged=enlarged))
-    return remarks
+    return drawn
 
 
-def _draw_page(subject: Subject, region: Region, out: str, choices: PreviewChoices) -> Sequence[str]:
+def _draw_page(subject: Subject, region: Region, out: str, choices: PreviewChoices) -> PreviewReport:
     view = _view(subject, region, choices.size or PAGE_SIZE, choices.zoom)
     _check_size(view, 1)
-    drawing, remarks = _drawing(subject, view, choices)
+    drawing, drawn = _drawing(subject, view, choices)
     views = [view]
     while max(views[-1].blocks.shape) > 2 * TILE:
         views.append(reduced(subject, region, views[-1].factor * 2))
     save_page(out, drawing, views[1:], subject.geometry, choices.rings is not False)
-    return remarks
+    return drawn
 
 
 def _view(subject: Subject, region: Region, size: int, zoom: float | None) -> View:
@@ -133,8 +143,8 @@ def _check_size(view: View, enlarged: int) -> None:
         raise InputError(f"the picture would have {columns} x {rows} pixels; expected a smaller --zoom or --region")
 
 
-def _drawing(subject: Subject, view: View, choices: PreviewChoices) -> tuple[Drawing, Sequence[str]]:
-    """The view with all that is drawn over and beside it, and what could not be drawn."""
+def _drawing(subject: Subject, view: View, choices: PreviewChoices) -> tuple[Drawing, PreviewReport]:
+    """The view with all that is drawn over and beside it, and what there is to say of it."""
     drawn = overlay(
         subject,
         view,
@@ -154,7 +164,9 @@ def _drawing(subject: Subject, view: View, choices: PreviewChoices) -> tuple[Dra
         border_of(experiment.of_panel(subject.panel_number).region, subject.image.shape) if experiment else None,
         drawn.curves,
     )
-    return drawing, drawn.remarks
+    said = [] if drawn.reflections is None else [counted(drawn.reflections, "reflection") + " predicted in view"]
+    said = [f"{line}, {len(drawn.labels)} of them labelled" for line in said]
+    return drawing, PreviewReport(tuple(said), tuple(drawn.remarks))
 
 
 def _title(subject: Subject, given: str | None) -> str:

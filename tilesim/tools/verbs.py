@@ -275,7 +275,7 @@ def preview(
     if wrong := next((name for name in choices if name not in known), None):
         raise InputError(f"preview has no choice {wrong!r}; expected one of {', '.join(known)}")
     place = 0 if frame is None else data.place(frame)
-    return draw_dataset(data, out, place, panel, PreviewChoices(**choices))
+    return draw_dataset(data, out, place, panel, PreviewChoices(**choices)).remarks
 
 
 def truth(
