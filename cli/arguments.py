@@ -247,7 +247,7 @@ FACTORS = [
     click.option("--b-sol", metavar="X", help="B factor of the solvent, square angstrom [46]."),
 ]
 """Where structure factors come from, beyond nanoBragg's own flags."""
-CRYSTAL = [
+CRYSTFEL = [
     click.option("--cell-file", metavar="FILE.cell", help="Unit cell of a CrystFEL file, in place of -cell."),
     click.option("--stream", metavar="FILE", help="Crystal and wavelength of a chunk of a CrystFEL stream."),
 ]
@@ -313,7 +313,7 @@ SPECTRUM = [
     click.option("--channel-width", metavar="EV", help="Energy from one channel to the next, instead."),
 ]
 """Spectra of the incident beam (docs/spectra.md)."""
-EXPERIMENT = [*FACTORS, *CRYSTAL, *BACKGROUND, *DETECTOR, *SPECTRUM]
+EXPERIMENT = [*FACTORS, *CRYSTFEL, *CRYSTAL, *BACKGROUND, *DETECTOR, *SPECTRUM]
 """All that decides a pixel beyond nanoBragg's own flags."""
 ENDING = [
     click.option("--json", "json_file", metavar="FILE", help="Write what was done as JSON; - is standard output."),
