@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tilesim_cli.command import ExampledCommand
+
 if TYPE_CHECKING:
     from tilesim.nanobragg.corrections import Correction
 
@@ -13,7 +15,7 @@ WIDTH = 100
 """Characters of a line."""
 
 
-@click.command("corrections")
+@click.command("corrections", cls=ExampledCommand, examples=("", "K1 K7"))
 @click.argument("numbers", metavar="[K1 ...]", nargs=-1)
 def command(numbers: tuple[str, ...]) -> None:
     """Say where tilesim departs from nanoBragg, and why: the corrections of these numbers, or all.

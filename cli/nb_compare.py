@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tilesim_cli.command import ExampledCommand
 from tilesim_cli.resultsfolder import results_folder
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ BELOW, SHAPES = 3, 4
 
 @click.command(
     "nb-compare",
+    cls=ExampledCommand,
+    examples=("--outdir out -- -default_F 100 -cell 100 100 100 90 90 90 -N 5 -distance 100 -detpixels 64",),
     options_metavar="[OPTIONS]",
     epilog="Exit status: 0 correlated well enough, 3 not so or no C program found, 4 different shapes, 2 bad input or a"
     " program that failed.",

@@ -120,3 +120,27 @@ def test_the_page_on_traces_shows_what_its_commands_print(tmp_path, monkeypatch)
     found = compare_traces(page_log, right, 1e-9)
     assert (found.compared, found.differences) == (len(shown.splitlines()), ())
     assert "\n".join(comparison_lines(compare_traces(right, wrong), ("right.log", "wrong.log"))) + "\n" == compared
+
+
+@pytest.mark.parametrize("name", ["nanobragg", "simtbx", "crystfel"])
+def test_pages_for_newcomers_name_options_and_fields_that_exist(name):
+    """Names of the other program stand in the first column of a table."""
+    from tilesim.nanobragg.flags import FLAGS
+    from tilesim_cli.program import COMMANDS
+    from tilesim_cli.program import tilesim as program
+
+    rows = re.findall(r"^\| [^|]*\|(.*)\|$", (ROOT / "docs" / f"coming-from-{name}.md").read_text(), re.MULTILINE)
+    commands = [program.get_command(None, command) for command in COMMANDS]
+    options = {option for command in commands for one in command.params for option in one.opts}
+    flags = tuple(name for flag in FLAGS for name in flag.names)
+    ours = [span for row in rows for span in re.findall(r"`([^`]*)`", row)]
+    named = {word for span in ours for word in re.findall(r"(?<![\w-])(-{1,2}[A-Za-z][\w-]*)", span)}
+    assert len(rows) > 8 and len(named) > 5
+    assert sorted(word for word in named if word.startswith("--") and word not in options) == []
+    assert sorted(word for word in named if not word.startswith(("--", *flags))) == []
+    for span in ours:
+        for noun, fields in re.findall(r"\b([A-Z]\w+)\(((?:\w+=[, ]*)+)\)", span):
+            known = getattr(tilesim, noun).__dataclass_fields__
+            assert [field for field in re.findall(r"\w+", fields) if field not in known] == [], span
+        for public in re.findall(r"\btilesim\.(\w+)", span):
+            assert hasattr(tilesim, public), span
