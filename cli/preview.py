@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @click.argument("out", metavar="OUT.png|OUT.html", type=click.Path())
 @click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=FLAGS)
 @click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Frame by its number [the first].")
-@click.option("--panel", type=click.IntRange(min=0), default=0, metavar="N", help="Panel of the detector [0].")
+@click.option("--panel", type=click.IntRange(min=0), metavar="N", help="One panel of the detector [all].")
+@click.option("--stack", is_flag=True, help="Panels one below the other [assembled by their geometry].")
 @click.option(
     "--region", nargs=2, metavar="S0:S1 F0:F1", help="Pixels S0 to S1 - 1 along slow, F0 to F1 - 1 along fast."
 )
@@ -57,16 +58,16 @@ def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> No
 
     nanoBragg flags behind -- describe the geometry of an image that does not state it itself.
     """
-    from tilesim.tools.preview import PreviewChoices, draw_dataset, is_page
+    from tilesim.tools.preview import PreviewChoices, draw_dataset, is_page, shown_shape
     from tilesim_cli.described import opened
     from tilesim_cli.launch import warn
 
     is_page(out)
-    same = ("size", "zoom", "scale", "low", "high", "rings", "profile", "histogram", "title")
+    same = ("size", "zoom", "scale", "low", "high", "rings", "profile", "histogram", "title", "stack")
     choices = PreviewChoices(spots=options["spots"] or 0, **{name: options[name] for name in same})
     data = opened(source, flags, options)
     place = 0 if options["frame"] is None else data.place(options["frame"])
-    chosen = replace(choices, region=_region(options["region"], data.shape))
+    chosen = replace(choices, region=_region(options["region"], shown_shape(data, place, options["panel"], choices)))
     drawn = draw_dataset(data, out, place, options["panel"], chosen)
     for remark in drawn.remarks:
         warn(remark)

@@ -3,18 +3,22 @@
 import json
 
 import numpy as np
+import pytest
 import zarr
 from distribution import work
 from panels import PANELS, ROWS, cut, plane
 
+import tilesim as api
 from tilesim.engine.work import compute_here
+from tilesim.errors import InputError
 from tilesim.geometry.resolution import d_spacings
 from tilesim.images.opening import open_dataset
-from tilesim.model import Region
+from tilesim.model import Detector, Region
 from tilesim.pictures.rings import stacked_rings
 from tilesim.store import levels
 from tilesim.store.describe import describe_store
 from tilesim.store.store import Store
+from tilesim.tools import preview
 from tilesim.tools.look import Subject, look, reduced
 from tilesim.tools.pyramid import build_pyramid
 
@@ -59,3 +63,36 @@ def test_a_region_is_widened_to_whole_blocks_within_the_image():
     from tilesim.tools.look import widened
 
     assert widened(Region(3, 9, 30, 31), 4, (20, 31)) == Region(0, 12, 28, 31)
+
+
+def test_panels_are_assembled_and_stacked_on_request(tmp_path, monkeypatch):
+    experiment = cut(plane())
+    panels = list(experiment.detector.panels)
+    # A gap of two rows in the middle.
+    for n in (2, 3):
+        step = 2 * panels[n].pixel_size * np.array(panels[n].slow)
+        panels[n] = panels[n].replace(origin=tuple(np.array(panels[n].origin) + step))
+    experiment = experiment.replace(detector=Detector(panels))
+    api.run(experiment, store=tmp_path / "a.zarr")
+    data = api.open(tmp_path / "a.zarr")
+    pixels = data.image(0).compute()
+    drawn = []
+    monkeypatch.setattr(preview, "save_picture", lambda path, drawing: drawn.append(drawing))
+    assert api.preview(data, tmp_path / "a.png", profile=True, histogram=True) == ()
+    assert api.preview(data, tmp_path / "a.png", stack=True) == ()
+    assert api.preview(data, tmp_path / "a.png", panel=1) == ()
+    whole, stack, one = drawn
+    assert whole.view.blocks.shape == (PANELS * ROWS + 2, 31) and whole.title.endswith("4 panels assembled")
+    there = np.isfinite(whole.view.blocks)
+    assert not there[10:12].any() and there.sum() == pixels.size
+    np.testing.assert_array_equal(whole.view.blocks[there], pixels.ravel())
+    _, counts = whole.curves.histogram
+    assert counts.sum() + whole.curves.dark == pixels.size
+    assert np.nanmax(whole.curves.profile[1]) <= pixels.max() and whole.rings
+    np.testing.assert_array_equal(stack.view.blocks, pixels.reshape(PANELS * ROWS, 31))
+    np.testing.assert_array_equal(one.view.blocks, pixels[1])
+    for choice in ("profile", "spots"):
+        with pytest.raises(InputError, match="expected no --stack"):
+            api.preview(data, tmp_path / "a.png", stack=True, **{choice: True})
+    api.preview(data, tmp_path / "a.html")
+    assert '"reduced"' in (tmp_path / "a.html").read_text()

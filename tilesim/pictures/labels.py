@@ -70,8 +70,9 @@ def brightest(spots: Spots, view: View, count: int) -> list[Label]:
 
 
 def in_view(spots: Spots, view: View) -> int:
-    """How many predicted reflections lie in a view."""
-    return int(_blocks_of(spots, view)[2].size)
+    """How many predicted reflections lie in a view, where it has a value."""
+    rows, columns, inside = _blocks_of(spots, view)
+    return int(np.isfinite(view.blocks[rows[inside], columns[inside]]).sum())
 
 
 def _blocks_of(spots: Spots, view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tilesim.errors import InputError
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
+from tilesim.geometry.assembly import Assembly
 from tilesim.geometry.resolution import beam_centre
 from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.sampling import Region
@@ -19,9 +21,9 @@ from tilesim.model.vectors import dot
 from tilesim.pictures.curves import Curves
 from tilesim.pictures.grey import Grey, bar_ticks, grey_of
 from tilesim.pictures.labels import Label, placed, reach
-from tilesim.pictures.rings import Ring, stacked_rings
+from tilesim.pictures.rings import Ring, rings_on, stacked_centre, stacked_rings
 from tilesim.pictures.style import own_style
-from tilesim.pictures.view import View, block_maxima
+from tilesim.pictures.view import View, assembled_maxima, block_maxima
 
 LONG_EDGE = 1000
 """Longer edge of a picture, pixels, about: images are reduced or enlarged to it by whole numbers."""
@@ -64,27 +66,40 @@ def draw_preview(
     *,
     title: str | None = None,
 ) -> None:
-    """Write a PNG of an image, panels stacked, in memory that does not grow with the image.
+    """Write a PNG of an image, panels assembled where they lie near one plane, in memory that does not grow with it.
 
-    bands   pairs of (first slow index, photons (rows, fast)) from top to bottom; what they leave out is missing
+    bands   pairs of (first slow index, photons (rows, fast)) of stacked panels from top to bottom; what they leave out
+            is missing
     title   one line above the image; None says wavelength, distance and oscillation
 
     Raises StoreError where the file cannot be written; the file appears whole or not at all.
     """
-    shape = experiment.shape
-    factor = max(1, round(max(shape) / LONG_EDGE))
-    view = View(block_maxima(bands, shape, factor), Region(0, shape[0], 0, shape[1]), factor)
     panels, beam = experiment.detector.panels, experiment.beam
+    assembly = _assembly(panels)
+    shape = assembly.plane.shape if assembly else experiment.shape
+    factor = max(1, round(max(shape) / LONG_EDGE))
+    blocks = assembled_maxima(bands, assembly, factor) if assembly else block_maxima(bands, shape, factor)
+    view = View(blocks, Region(0, shape[0], 0, shape[1]), factor)
     drawing = Drawing(
         view,
         grey_of(view.blocks),
         default_title(panels[0], beam, experiment.scan) if title is None else title,
-        stacked_rings(panels, beam),
-        stacked_centre(panels, beam),
-        border=border_of(experiment.region, shape),
+        rings_on(assembly.plane, beam, view.region) if assembly else stacked_rings(panels, beam),
+        beam_centre(assembly.plane, beam) if assembly else stacked_centre(panels, beam),
+        border=None if assembly else border_of(experiment.region, shape),
         enlarged=max(1, LONG_EDGE // max(view.blocks.shape)),
     )
     save_picture(path_png, drawing)
+
+
+def _assembly(panels: Sequence[Panel]) -> Assembly | None:
+    """Several panels on a common plane; None of a single one, and of those that do not lie near one."""
+    if len(panels) == 1:
+        return None
+    try:
+        return Assembly.of(panels)
+    except InputError:
+        return None
 
 
 @own_style()
@@ -103,18 +118,6 @@ def default_title(panel: Panel, beam: Beam, scan: Scan) -> str:
     if abs(facing) > PARALLEL:
         parts.append(f"{panel.distance / facing * 1e3:.5g} mm")
     return ", ".join([*parts, f"oscillation {turned:.4g}°" if turned else "still"])
-
-
-def stacked_centre(panels: Sequence[Panel], beam: Beam) -> tuple[float, float] | None:
-    """Where the beam meets the image of stacked panels, (slow, fast) pixels; of one panel, also outside of it."""
-    for number, panel in enumerate(panels):
-        centre = beam_centre(panel, beam)
-        rows, columns = panel.shape
-        if len(panels) == 1:
-            return centre
-        if centre is not None and 0 <= centre[0] < rows and 0 <= centre[1] < columns:
-            return (centre[0] + number * rows, centre[1])
-    return None
 
 
 def border_of(region: Region, shape: tuple[int, int]) -> Region | None:

@@ -80,6 +80,18 @@ def stacked_rings(panels: Sequence[Panel], beam: Beam) -> tuple[Ring, ...]:
     return tuple(found)
 
 
+def stacked_centre(panels: Sequence[Panel], beam: Beam) -> tuple[float, float] | None:
+    """Where the beam meets the image of stacked panels, (slow, fast) pixels; of one panel, also outside of it."""
+    for number, panel in enumerate(panels):
+        centre = beam_centre(panel, beam)
+        rows, columns = panel.shape
+        if len(panels) == 1:
+            return centre
+        if centre is not None and 0 <= centre[0] < rows and 0 <= centre[1] < columns:
+            return (centre[0] + number * rows, centre[1])
+    return None
+
+
 def round_spacings(smallest: float, largest: float) -> list[float]:
     """Round d-spacings between two, in their unit, that make rings of well separated radius."""
     if not 0 < smallest < largest:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from tilesim.geometry.assembly import Assembly
 from tilesim.model.sampling import Region
 
 MAXIMUM, MEAN = "maximum", "mean"
@@ -48,3 +50,29 @@ def block_maxima(bands: Iterable[tuple[int, np.ndarray]], shape: tuple[int, int]
         where = rows[first] // factor
         blocks[where] = np.fmax(blocks[where], maxima)
     return blocks
+
+
+def assembled_maxima(bands: Iterable[tuple[int, np.ndarray]], assembly: Assembly, factor: int) -> np.ndarray:
+    """The maxima (slow, fast) of blocks of `factor` x `factor` pixels of the plane; NaN where there is no pixel.
+
+    bands  pairs of (first slow index, pixels (rows, fast)) of the panels, stacked along the slow axis
+    """
+    blocks = np.full(tuple(-(-n // factor) for n in assembly.plane.shape), np.nan)
+    for number, first, band in _parts(bands, assembly):
+        rows = (first, first + len(band))
+        row, column, slow, fast = assembly.sources(number, assembly.box(number, rows, (0, band.shape[1])))
+        own = (slow >= rows[0]) & (slow < rows[1])
+        at = (row[own] // factor, column[own] // factor)
+        np.fmax.at(blocks, at, band[slow[own] - first, fast[own]].astype(np.float64))
+    return blocks
+
+
+def _parts(bands: Iterable[tuple[int, np.ndarray]], assembly: Assembly) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Panel, first row on it, and pixels of one part of a band of stacked panels after the other."""
+    heights = [panel.shape[0] for panel in assembly.panels]
+    tops = np.cumsum([0, *heights])
+    for start, band in bands:
+        for number, (top, bottom) in enumerate(pairwise(tops)):
+            first, last = max(start, int(top)), min(start + len(band), int(bottom))
+            if first < last:
+                yield number, first - int(top), band[first - start : last - start]

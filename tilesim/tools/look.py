@@ -11,15 +11,17 @@ import numpy as np
 
 from tilesim.errors import InputError, StoreError
 from tilesim.files.reading import printable
+from tilesim.geometry.assembly import Assembly
 from tilesim.geometry.prediction import predicted
 from tilesim.geometry.resolution import beam_centre
+from tilesim.images.assembled import AssembledImage
 from tilesim.images.dataset import Dataset
 from tilesim.images.pixels import Image
 from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.sampling import Region
 from tilesim.pictures.curves import Curves, measure
 from tilesim.pictures.labels import Label, brightest, in_view
-from tilesim.pictures.rings import Ring, rings_on
+from tilesim.pictures.rings import Ring, rings_on, stacked_centre, stacked_rings
 from tilesim.pictures.view import MAXIMUM, MEAN, View, block_maxima
 from tilesim.store.levels import Level, levels_there, open_level
 from tilesim.store.metadata import UNREADABLE
@@ -35,13 +37,29 @@ class Subject:
 
     data: Dataset
     place: int = 0
-    """Panel of the frame, counted from 0"""
-    panel_number: int = 0
+    """Number of the frame, counted from 0"""
+    panel_number: int | None = 0
+    """Which panel; None: all of them"""
+    stack: bool = False
+    """Whether all panels are one below the other; otherwise they are assembled"""
 
     @cached_property
     def image(self) -> Image:
         """Its pixels; NaN where they have no value."""
+        if self.assembly is not None:
+            images = [self.data.numbers(self.place, number) for number in range(self.data.panels)]
+            return AssembledImage(images, self.assembly)
         return self.data.numbers(self.place, self.panel_number)
+
+    @cached_property
+    def assembly(self) -> Assembly | None:
+        """Where all panels are on a common plane; None where one is shown, or a stack. Raises InputError."""
+        if self.panel_number is not None or self.stack or self.experiment is None:
+            return None
+        try:
+            return Assembly.of(self.experiment.detector.panels)
+        except InputError as error:
+            raise InputError(f"{error}; --stack draws them one below the other, --panel N one of them") from error
 
     @cached_property
     def experiment(self) -> Experiment | None:
@@ -51,7 +69,7 @@ class Subject:
     @cached_property
     def levels(self) -> tuple[Level, ...]:
         """Coarser ones, of a store."""
-        return levels_there(self.data.store)[1:] if self.data.store else ()
+        return levels_there(self.data.store)[1:] if self.data.store and self.panel_number is not None else ()
 
     @property
     def units(self) -> str:
@@ -59,12 +77,15 @@ class Subject:
 
     @property
     def panel(self) -> Panel | None:
+        """The panel, or the plane of all; None where the geometry is not known, or of a stack."""
+        if self.panel_number is None:
+            return self.assembly and self.assembly.plane
         return self.experiment and self.experiment.detector.panels[self.panel_number]
 
     @property
     def geometry(self) -> tuple[Panel, Beam] | None:
         """What resolution follows from."""
-        return (self.panel, self.experiment.beam) if self.experiment else None
+        return (self.panel, self.experiment.beam) if self.experiment and self.panel else None
 
     @property
     def whole(self) -> Region:
@@ -160,6 +181,9 @@ def overlay(subject: Subject, view: View, *, rings: bool | None, spots: int, pro
     for wanted, what in ((rings, "--rings"), (spots, "--spots"), (profile, "--profile")):
         if wanted and subject.experiment is None:
             raise InputError(f"{what} needs the geometry: {subject.data.unknown}")
+    for wanted, what in ((spots, "--spots"), (profile, "--profile")):
+        if wanted and subject.geometry is None:
+            raise InputError(f"{what} needs the panels where they are; expected no --stack")
     if spots and subject.experiment.crystal is None:
         raise InputError(
             f"--spots needs a crystal, which {printable(subject.data.path)} does not state; expected -mat FILE or "
@@ -167,8 +191,11 @@ def overlay(subject: Subject, view: View, *, rings: bool | None, spots: int, pro
         )
     remarks, labels, drawn, centre, count = [], [], (), None, None
     if subject.experiment is not None:
-        centre = beam_centre(*subject.geometry)
-        drawn = rings_on(*subject.geometry, view.region) if rings is not False else ()
+        panels, beam = subject.experiment.detector.panels, subject.experiment.beam
+        whole = subject.geometry is None
+        centre = stacked_centre(panels, beam) if whole else beam_centre(*subject.geometry)
+        if rings is not False:
+            drawn = stacked_rings(panels, beam) if whole else rings_on(*subject.geometry, view.region)
     if spots:
         experiment = subject.experiment
         found = predicted(experiment, subject.panel)

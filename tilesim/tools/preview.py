@@ -49,6 +49,8 @@ class PreviewChoices:
     """Whether the radial profile is drawn beside the image"""
     histogram: bool = False
     """Whether the histogram of pixel values is drawn beside the image"""
+    stack: bool = False
+    """Whether panels are drawn one below the other, not assembled by their geometry"""
     title: str | None = None
     """The line above; None: wavelength, distance, oscillation"""
 
@@ -82,21 +84,39 @@ class PreviewReport:
 
 
 def draw_dataset(
-    data: Dataset, out: str | os.PathLike[str], place: int = 0, panel: int = 0, choices: PreviewChoices | None = None
+    data: Dataset,
+    out: str | os.PathLike[str],
+    place: int = 0,
+    panel: int | None = None,
+    choices: PreviewChoices | None = None,
 ) -> PreviewReport:
     """Write a PNG, or a page where the name ends in .html.
 
     place  of the frame, counted from 0
+    panel  None: all panels, assembled by their geometry
 
     Raises InputError, StoreError.
     """
     name, choices = os.fspath(out), choices or PreviewChoices()
     page = is_page(name)
     check_files(data.inputs, [NamedFile("OUT", name)])
-    check_number(data.path, "panel", panel, data.panels)
-    subject = Subject(data, place, panel)
+    subject = _subject(data, place, panel, choices)
     region = choices.region or subject.whole
     return (_draw_page if page else _draw_picture)(subject, region, name, choices)
+
+
+def shown_shape(data: Dataset, place: int, panel: int | None, choices: PreviewChoices) -> tuple[int, int]:
+    """Pixels (slow, fast) that a region is of. Raises InputError."""
+    return _subject(data, place, panel, choices).image.shape
+
+
+def _subject(data: Dataset, place: int, panel: int | None, choices: PreviewChoices) -> Subject:
+    """What is drawn; panels whose geometry is not known are stacked."""
+    if panel is not None:
+        check_number(data.path, "panel", panel, data.panels)
+    elif data.panels == 1:
+        panel = 0
+    return Subject(data, place, panel, choices.stack or bool(data.unknown))
 
 
 def is_page(name: str) -> bool:
@@ -153,7 +173,6 @@ def _drawing(subject: Subject, view: View, choices: PreviewChoices) -> tuple[Dra
         profile=choices.profile,
         histogram=choices.histogram,
     )
-    experiment = subject.experiment
     drawing = Drawing(
         view,
         grey_of(view.blocks, choices.scale, choices.low, choices.high),
@@ -161,7 +180,7 @@ def _drawing(subject: Subject, view: View, choices: PreviewChoices) -> tuple[Dra
         drawn.rings,
         drawn.centre,
         drawn.labels,
-        border_of(experiment.of_panel(subject.panel_number).region, subject.image.shape) if experiment else None,
+        _border(subject),
         drawn.curves,
     )
     said = [] if drawn.reflections is None else [counted(drawn.reflections, "reflection") + " predicted in view"]
@@ -169,12 +188,23 @@ def _drawing(subject: Subject, view: View, choices: PreviewChoices) -> tuple[Dra
     return drawing, PreviewReport(tuple(said), tuple(drawn.remarks))
 
 
+def _border(subject: Subject) -> Region | None:
+    """The border of what was rendered; of one panel."""
+    if subject.experiment is None or subject.panel_number is None:
+        return None
+    return border_of(subject.experiment.of_panel(subject.panel_number).region, subject.image.shape)
+
+
 def _title(subject: Subject, given: str | None) -> str:
     """The line above: what was asked for, or what is known."""
     if given is not None:
         return given
     data, experiment = subject.data, subject.experiment
-    parts = [default_title(subject.panel, experiment.beam, experiment.scan)] if experiment else []
+    panel = subject.panel or (experiment and experiment.detector.panels[0])
+    parts = [default_title(panel, experiment.beam, experiment.scan)] if experiment else []
     parts += [f"frame {data.frames[subject.place]}"] if len(data) > 1 else []
-    parts += [f"panel {subject.panel_number}"] if data.panels > 1 else []
+    if data.panels > 1:
+        shown = "stacked" if subject.stack else "assembled"
+        number = subject.panel_number
+        parts.append(f"{data.panels} panels {shown}" if number is None else f"panel {number}")
     return ", ".join(parts)

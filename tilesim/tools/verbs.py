@@ -235,9 +235,9 @@ def export(
 
 
 def preview(
-    data: Dataset | Path, out: Path, *, frame: int | None = None, panel: int = 0, **choices: Any
+    data: Dataset | Path, out: Path, *, frame: int | None = None, panel: int | None = None, **choices: Any
 ) -> tuple[str, ...]:
-    """Draw one frame of a panel: a PNG, or a page for a browser where the name ends in .html.
+    """Draw one frame, panels assembled by their geometry: a PNG, or a page for a browser where the name ends in .html.
 
     Parameters
     ----------
@@ -247,8 +247,8 @@ def preview(
         Name of the picture or page.
     frame : int, optional
         Number of the frame; by default the first.
-    panel : int
-        Number of the panel.
+    panel : int, optional
+        Number of one panel; by default all of them.
     **choices
         Fields of `tilesim.tools.preview.PreviewChoices`, such as ``spots=20``, ``rings=False``, ``scale="log"``.
 
