@@ -6,6 +6,7 @@ from importlib import import_module
 NAMES = (
     "kernel",
     "outermost",
+    "start",
     "command",
     "memory",
     "linear",

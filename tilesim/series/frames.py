@@ -12,7 +12,6 @@ from tilesim.files.outputs import Outputs
 from tilesim.model import Experiment, Series
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
-from tilesim.series.batchfile import check_count
 
 DEFAULT_TEMPLATE = "floatimage_{frame:05d}.bin"
 
@@ -134,7 +133,10 @@ def frames_of_command(command: Command, count: int = 1, advance: float | None = 
 
 def spindle_starts(command: Command, count: int, advance: float | None) -> list[float]:
     """Spindle angle of each frame of a series, radians. Raises InputError."""
-    check_count("--frames", count)
+    if count > 1:  # what reads batch files costs a twentieth of the start of a command
+        from tilesim.series.batchfile import check_count
+
+        check_count("--frames", count)
     own = command.oscillation * RTD
     if count > 1 and advance is None and own == 0.0:
         raise InputError("--frames without --frame-osc and -osc; expected degrees from frame to frame")
