@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("out", metavar="OUT.png|OUT.html", type=click.Path())
 @click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=FLAGS)
-@click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Frame by its number [the first].")
+@click.option("--frame", metavar="N|A:B", help="Frame by its number, or frames A to B - 1 [the first].")
 @click.option("--panel", type=click.IntRange(min=0), metavar="N", help="One panel of the detector [all].")
 @click.option("--stack", is_flag=True, help="Panels one below the other [assembled by their geometry].")
 @click.option(
@@ -56,24 +56,40 @@ if TYPE_CHECKING:
 def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> None:
     """Draw the image in IN, a store or an image file of any format, as a PNG or as a page with pan and zoom.
 
+    Of several frames OUT holds {frame}, as in p_{frame:03d}.png, or is a PNG with a thumbnail of each.
+
     nanoBragg flags behind -- describe the geometry of an image that does not state it itself.
     """
+    from tilesim.files.templates import check_template, fields_of, fill, one_for_many
+    from tilesim.tools.contactsheet import draw_sheet
     from tilesim.tools.preview import PreviewChoices, draw_dataset, is_page, shown_shape
-    from tilesim_cli.described import opened
+    from tilesim_cli.described import chosen_frames, opened
     from tilesim_cli.launch import warn
 
-    is_page(out)
+    page = is_page(out)
+    several = "frame" in fields_of(out)
+    if several:
+        check_template("OUT", out, ["frame"])
     same = ("size", "zoom", "scale", "low", "high", "rings", "profile", "histogram", "title", "stack")
     choices = PreviewChoices(spots=options["spots"] or 0, **{name: options[name] for name in same})
     data = opened(source, flags, options)
-    place = 0 if options["frame"] is None else data.place(options["frame"])
+    places = (0,) if options["frame"] is None and not several else chosen_frames(data, options["frame"])
+    place = places[0]
     chosen = replace(choices, region=_region(options["region"], shown_shape(data, place, options["panel"], choices)))
-    drawn = draw_dataset(data, out, place, options["panel"], chosen)
-    for remark in drawn.remarks:
-        warn(remark)
-    if not options["quiet"]:
-        for line in (*drawn.said, f"wrote {out}"):
-            click.echo(line)
+    say = (lambda line: None) if options["quiet"] else click.echo
+    if len(places) > 1 and not several:
+        if page:
+            raise one_for_many("OUT", out, len(places))
+        draw_sheet(data, out, places, options["panel"], chosen)
+        say(f"wrote {out}: {len(places)} frames")
+        return
+    for place in places:
+        name = fill(out, data.frames[place])
+        drawn = draw_dataset(data, name, place, options["panel"], chosen)
+        for remark in drawn.remarks:
+            warn(remark)
+        for line in (*drawn.said, f"wrote {name}"):
+            say(line)
 
 
 def _region(texts: tuple[str, str] | None, shape: tuple[int, int]) -> Region | None:

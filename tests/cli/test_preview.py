@@ -286,3 +286,18 @@ def test_workers_make_the_same_pyramid(tilesim, image, folder, monkeypatch):
         for name in ("h.zarr", "w.zarr")
     )
     assert here == there and len([path for path in here if path.parts[0] != "0"]) > 2
+
+
+def test_several_frames_are_drawn_one_by_one_or_on_a_sheet(tilesim, folder, drawings):
+    words = ("-detpixels", "40", "-pixel", "0.3", "-osc", "1", "--frames", "3", "--frame-osc", "40", "--quiet")
+    assert tilesim("run", *BASE, *words, "--zarr", "z.zarr").status == 0
+    done = tilesim("preview", "z.zarr", "p_{frame:02d}.png", "--frame", "1:3")
+    assert done.out == "wrote p_01.png\nwrote p_02.png\n" and len(drawings) == 2
+    np.testing.assert_array_equal(drawings[1].view.blocks, open_dataset("z.zarr").image(2).compute())
+    assert tilesim("preview", "z.zarr", "q_{frame}.png").out.count("wrote") == 3
+    assert tilesim("preview", "z.zarr", "s.png", "--frame", ":").out == "wrote s.png: 3 frames\n"
+    pixels = pixels_of("s.png")
+    assert pixels.std() > 0.05 and pixels.shape[1] > 2 * 200
+    for words in (("s.html", "--frame", ":"), ("s.png", "--frame", "0:9"), ("s.png", "--frame", "x")):
+        result = tilesim("preview", "z.zarr", *words)
+        assert result.status == 2 and len(result.err.splitlines()) == 1 and not (folder / "s.html").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,8 @@ LABEL_MARGIN = 0.05
 """Labels of rings keep this share of the picture's longer edge from its border and from each other."""
 CROSS_MARGIN = 0.025
 """They keep this share of it from the cross at the beam centre, or a ring has none."""
+MOST_LABELLED = 8
+"""Rings of a stack of more panels are not labelled."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def stacked_rings(panels: Sequence[Panel], beam: Beam) -> tuple[Ring, ...]:
     found: list[Ring] = []
     top = 0
     for panel in panels:
-        found += [ring.lower(top) for ring in rings_on(panel, beam, Region(0, panel.shape[0], 0, panel.shape[1]))]
+        rings = [ring.lower(top) for ring in rings_on(panel, beam, Region(0, panel.shape[0], 0, panel.shape[1]))]
+        # Among many panels labels would hide the image.
+        found += rings if len(panels) <= MOST_LABELLED else [replace(ring, label=None) for ring in rings]
         top += panel.shape[0]
     return tuple(found)
 

@@ -100,17 +100,17 @@ def draw_dataset(
     name, choices = os.fspath(out), choices or PreviewChoices()
     page = is_page(name)
     check_files(data.inputs, [NamedFile("OUT", name)])
-    subject = _subject(data, place, panel, choices)
+    subject = subject_of(data, place, panel, choices)
     region = choices.region or subject.whole
     return (_draw_page if page else _draw_picture)(subject, region, name, choices)
 
 
 def shown_shape(data: Dataset, place: int, panel: int | None, choices: PreviewChoices) -> tuple[int, int]:
     """Pixels (slow, fast) that a region is of. Raises InputError."""
-    return _subject(data, place, panel, choices).image.shape
+    return subject_of(data, place, panel, choices).image.shape
 
 
-def _subject(data: Dataset, place: int, panel: int | None, choices: PreviewChoices) -> Subject:
+def subject_of(data: Dataset, place: int, panel: int | None, choices: PreviewChoices) -> Subject:
     """What is drawn; panels whose geometry is not known are stacked."""
     if panel is not None:
         check_number(data.path, "panel", panel, data.panels)

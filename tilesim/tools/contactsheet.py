@@ -1,0 +1,102 @@
+"""A contact sheet: thumbnails of several frames in one picture, each labelled, on one scale of grey."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.files.inventory import NamedFile, check_files
+from tilesim.files.reading import encodable
+from tilesim.files.replace import replacing
+from tilesim.images.dataset import Dataset
+from tilesim.pictures.grey import bar_ticks, grey_of
+from tilesim.pictures.picture import DOTS_PER_INCH, MISSING_COLOUR, Drawing, bar_text
+from tilesim.pictures.style import own_style
+from tilesim.pictures.view import View
+from tilesim.tools.look import look
+from tilesim.tools.preview import PreviewChoices, subject_of
+
+THUMBNAIL = 220
+"""Longer edge of a thumbnail, pixels of the picture, about."""
+MOST = 400
+"""Thumbnails on a sheet."""
+HEAD, GAP, SIDE = 26, 10, 190
+"""Room above a thumbnail for its label, beside it, and for the bar, pixels."""
+
+
+def draw_sheet(
+    data: Dataset,
+    out: str | os.PathLike[str],
+    places: Sequence[int],
+    panel: int | None = None,
+    choices: PreviewChoices | None = None,
+) -> None:
+    """Write a PNG of thumbnails of some frames, counted from 0.
+
+    Raises InputError, StoreError.
+    """
+    choices = choices or PreviewChoices()
+    check_files(data.inputs, [NamedFile("OUT", os.fspath(out))])
+    if len(places) > MOST:
+        raise InputError(f"a contact sheet of {len(places)} frames; expected up to {MOST}, or {{frame}} in the name")
+    for name, option in (("spots", "--spots"), ("profile", "--profile"), ("histogram", "--histogram")):
+        if getattr(choices, name):
+            raise InputError(f"{option} is not for a contact sheet; expected {{frame}} in the name, or one frame")
+    views = []
+    for place in places:
+        subject = subject_of(data, place, panel, choices)
+        views.append(look(subject, choices.region or subject.whole, THUMBNAIL))
+    _save(os.fspath(out), views, [f"frame {data.frames[place]}" for place in places], choices)
+
+
+@own_style()
+def _save(path: str, views: Sequence[View], labels: Sequence[str], choices: PreviewChoices) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    everything = np.concatenate([view.blocks.ravel() for view in views])[None]
+    grey = grey_of(everything, choices.scale, choices.low, choices.high)
+    columns = math.ceil(math.sqrt(len(views)))
+    rows = -(-len(views) // columns)
+    shape = views[0].blocks.shape
+    enlarged = max(1, THUMBNAIL // max(shape))
+    high, wide = (max(60, n * enlarged) for n in shape)
+    top = HEAD if choices.title else 0
+    sheet = max(rows * (HEAD + high) + GAP, 340)
+    page = (GAP + columns * (wide + GAP) + SIDE, top + sheet + GAP)
+    figure = Figure(figsize=(page[0] / DOTS_PER_INCH, page[1] / DOTS_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
+    FigureCanvasAgg(figure)
+
+    def place(left: float, above: float, width: float, height: float):
+        return figure.add_axes((left / page[0], 1 - (above + height) / page[1], width / page[0], height / page[1]))
+
+    if choices.title:
+        figure.text(GAP / page[0], 1 - 16 / page[1], encodable(choices.title), fontsize=10, parse_math=False)
+    for number, (view, label) in enumerate(zip(views, labels, strict=True)):
+        row, column = divmod(number, columns)
+        axes = place(GAP + column * (wide + GAP), top + row * (HEAD + high) + HEAD, wide, high)
+        axes.set_facecolor(MISSING_COLOUR)
+        shown = axes.imshow(
+            np.ma.masked_invalid(np.clip(view.blocks, grey.low, grey.high)),
+            cmap="gray_r",
+            norm=grey.norm(),
+            interpolation="nearest",
+            aspect="auto",
+        )
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(label, fontsize=9, loc="left", pad=3)
+    bar = figure.colorbar(
+        shown, cax=place(GAP + columns * (wide + GAP) + GAP, top + HEAD, 18, sheet - HEAD - GAP), extend="max"
+    )
+    bar.set_label(bar_text(Drawing(replace(views[0], blocks=everything), grey)), fontsize=9)
+    bar.minorticks_off()
+    ticks = bar_ticks(shown.norm)
+    bar.set_ticks(ticks, labels=[f"{tick:.10g}" for tick in ticks])
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
