@@ -24,12 +24,17 @@ def test_the_tutorial_runs_as_a_script(tmp_path):
     assert "the same experiment? False" in done.stdout
 
 
-def test_the_readme_names_every_option_of_run():
+def test_the_page_of_options_names_every_option_of_run():
     from tilesim_cli.run import command
 
-    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "options.md").read_text()
     options = {parameter.opts[0] for parameter in command.params}  # others are earlier names
-    assert [name for name in sorted(options) if f"`{name}" not in readme] == []
+    assert [name for name in sorted(options) if f"`{name}" not in page] == []
+
+
+def test_the_index_of_the_readme_has_every_page():
+    index = (ROOT / "README.md").read_text().partition("## Documentation")[2]
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"](docs/{page.name})" not in index] == []
 
 
 def test_the_corrections_page_has_the_table_that_the_program_prints():
