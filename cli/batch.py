@@ -73,19 +73,18 @@ def render(launch: Launch, options: Mapping[str, Any]) -> Results:
     from tilesim.series.progress import progress
     from tilesim.series.provenance import note
     from tilesim_cli.launch import warn
-    from tilesim_cli.run import frame_line
+    from tilesim_cli.run import series_lines
 
     remark = note([k for one in launch.renderings for k in one.frames.corrections])
     if remark:
         click.echo(remark, err=True)
     silent = options["quiet"] or options["json_file"] == "-"
-    with progress(launch.tiles, launch.steps, not options["quiet"]) as on_tile:
+    with progress(launch.tiles, launch.steps, not options["quiet"], crew=lambda: launch.crew) as on_tile:
         results = launch.render(on_tile, warn=warn)
     for warning in results.warnings:
         warn(warning)
-    for result in () if silent else results.frames:
-        if result.summary is not None:
-            click.echo(frame_line(result))
+    for line in () if silent else series_lines(results.frames):
+        click.echo(line)
     return results
 
 
@@ -114,13 +113,26 @@ def finish(launch: Launch, results: Results, unresolved: Sequence[Missing], opti
 
 
 def plan(launch: Launch, unresolved: Sequence[Missing]) -> list[str]:
-    """What would be done."""
-    lines = []
+    """What would be done, store by store, and what all of it takes."""
+    from tilesim.engine.job import job_budget
+    from tilesim.store.layout import Layout
+    from tilesim_cli.plan import here, readable_bytes, readable_time, there
+
+    lines, size, memory, seconds = [], 0, 0, 0.0
     for one in launch.renderings:
-        shape = one.job.plan.shape
+        shape, job = one.job.plan.shape, one.job
         where = one.place if one.kept else "files only"
         lines.append(
-            f"{where}: {shape[0]} frames of {' x '.join(map(str, shape[1:]))} pixels, {len(one.job.plan)} tiles of "
-            f"{one.job.plan.size}, {one.job.evaluations:.4g} steps, {one.job.device}, {one.job.backend} kernel"
+            f"{where}: {shape[0]} frames of {' x '.join(map(str, shape[1:]))} pixels, {len(job.plan)} tiles of "
+            f"{job.plan.size}, {job.evaluations:.4g} steps, {job.device}, {job.backend} kernel"
         )
+        how = here(job) if launch.cluster is None else there(job, launch.cluster)
+        size += Layout.of_plan(job.plan).image_bytes
+        memory = max(memory, job_budget(job, how["threads_each"]).total)
+        if trial := how["trial"]():
+            seconds += job.evaluations / (trial.steps_per_second * min(how["threads"], len(job.plan)))
+    lines.append(
+        f"in all: at most {readable_bytes(size)} of pixels, {readable_bytes(memory)} of memory besides the libraries"
+        f"{' in each worker' if launch.cluster else ''}, {readable_time(seconds)} of computing"
+    )
     return [*lines, *(f"left out: {one.why}" for one in unresolved)]

@@ -64,7 +64,7 @@ def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **option
     from tilesim.tools.crystfel import Beside
     from tilesim.tools.export import EXPORTED, Selection, export_images
     from tilesim_cli.described import chosen_frames, chosen_panels, opened
-    from tilesim_cli.launch import warn
+    from tilesim_cli.launch import warn, wrote
 
     form = Format(options["form"]) if options["form"] else format_named(out, EXPORTED, ", or --format")
     scale = _scale(options)
@@ -83,8 +83,8 @@ def command(source: str, out: str, flags: tuple[str, ...], quiet: bool, **option
     for remark in done.remarks:
         warn(remark)
     if not quiet:
-        for path in done.files:
-            click.echo(f"wrote {path}")
+        for line in wrote(done.files):
+            click.echo(line)
 
 
 def _scale(options: Mapping[str, Any]) -> float | None:

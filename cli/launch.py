@@ -73,7 +73,7 @@ def launched(
 
     choices = choices_of(options)
     say = silent if options["quiet"] else lambda line: click.echo(f"tilesim: {line}", err=True)
-    with launched(groups, choices, access, say, warn) as launch:
+    with launched(groups, choices, access, say, warn, not options["quiet"]) as launch:
         yield launch
 
 
@@ -149,3 +149,14 @@ def access_of(options: Mapping[str, Any], *used: str) -> Access | None:
 def warn(line: str) -> None:
     """A warning on standard error."""
     click.echo(f"WARNING: {line}", err=True)
+
+
+SHOWN_FILES = 20
+"""Files that are named on a line each; of more the first and the last are."""
+
+
+def wrote(paths: Sequence[str]) -> list[str]:
+    """Lines that say which files were written."""
+    if len(paths) > SHOWN_FILES:
+        return [f"wrote {len(paths)} files: {paths[0]} to {paths[-1]}"]
+    return [f"wrote {path}" for path in paths]

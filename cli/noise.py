@@ -117,7 +117,7 @@ def command(source: str, target: str, flags: tuple[str, ...], **options: Any) ->
     check_measured(job, target, files_of(access), json_output(options["json_file"]))
     if data.attributes.get("noise") and noise.photon_noise:
         warn(f"{source} holds noise already; its photons are counted again")
-    with telling_when_done() as done, connected(access, "cpu", warn) as cluster:
+    with telling_when_done() as done, connected(access, "cpu", warn, not options["quiet"]) as cluster:
         result = record(target, job, cluster, options)
         done()
     if options["json_file"]:
@@ -203,7 +203,7 @@ def record(target: str, job: NoiseJob, cluster: Cluster | None, options: Mapping
     from tilesim.images.registry import Format, format_named
     from tilesim.series.progress import progress
     from tilesim.tools.measuring import NOISY, measure
-    from tilesim_cli.launch import warn
+    from tilesim_cli.launch import warn, wrote
 
     say: Callable[[str], None] = click.echo
     if options["quiet"] or options["json_file"] == "-":
@@ -212,14 +212,17 @@ def record(target: str, job: NoiseJob, cluster: Cluster | None, options: Mapping
     # A store that goes in the end may have pixels of any size.
     edge = pixel_mm(job.source, options["pixel"], "a store") if kept or not job.source.unknown else 1.0
 
+    few = len(job.frames) * len(job.panels) <= SHOWN_IMAGES
+
     def on_frame(frame: MeasuredFrame) -> None:
-        for panel, figures in sorted(frame.panels.items()):
+        for panel, figures in sorted(frame.panels.items()) if few else ():
             say(image_line(frame.number, panel if len(job.panels) > 1 else None, figures, job))
-        for path in frame.files:
+        for path in frame.files if few else ():
             say(f"wrote {path}")
 
     pixels = len(job.frames) * len(job.panels) * job.source.shape[0] * job.source.shape[1]
-    with progress(len(job.plan), pixels, not options["quiet"], "measuring", "pixels", lines=False) as on_tile:
+    how: dict[str, Any] = {"lines": False} if cluster is None else {"lines": False, "crew": lambda: cluster.crew}
+    with progress(len(job.plan), pixels, not options["quiet"], "measuring", "pixels", **how) as on_tile:
         result = measure(
             job,
             target,
@@ -229,10 +232,11 @@ def record(target: str, job: NoiseJob, cluster: Cluster | None, options: Mapping
             on_frame=on_frame,
             **{name: options[name] for name in ("resume", "overwrite", "compression")},
         )
-    shown = {path for frame in result.frames for path in frame.files}
-    for path in result.files:
-        if path not in shown:
-            say(f"wrote {path}")
+    if not few:
+        say(images_line(result, job))
+    shown = {path for frame in result.frames for path in frame.files} if few else set()
+    for line in wrote([path for path in result.files if path not in shown]):
+        say(line)
     for line in dict.fromkeys(line for frame in result.frames for line in frame.warnings):
         warn(line)
     warn_of_pixels([figures for frame in result.frames for figures in frame.panels.values()], job)
@@ -249,6 +253,18 @@ def engine_of(cluster: Cluster | None, threads: int | None) -> Engine:
     from tilesim.engine.work import compute_here
 
     return partial(compute_here, threads=threads)
+
+
+SHOWN_IMAGES = 20
+"""Images, of a frame or a panel of it, that have a line each; more have one together."""
+
+
+def images_line(result: NoiseResult, job: NoiseJob) -> str:
+    """One line on many images."""
+    found = [figures for frame in result.frames for figures in frame.panels.values()]
+    photons, overloads = sum(one.photons(job.noise) for one in found), sum(one.overloads for one in found)
+    what = f"{len(result.frames)} frames, {len(found)} images"
+    return f"{what}: {photons:.0f} photons, {overloads} overloads; --json lists each"
 
 
 def image_line(number: int, panel: int | None, figures: NoiseFigures, job: NoiseJob) -> str:

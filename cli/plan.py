@@ -182,6 +182,15 @@ def readable_size(size: int | None, compressed: bool) -> str:
     return "small" if size is None else f"{'at most ' if compressed else ''}{size} bytes"
 
 
+def readable_bytes(size: float) -> str:
+    """Such as 840 bytes, 12 kB, 3.4 GB: two figures or so."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if size >= 9.95 or unit == "bytes" else f"{size:.1f} {unit}"
+
+
 def readable_time(seconds: float) -> str:
     """Such as 0.8 s, 42 s, 4 min, 1 h 17 min, 12 days: two figures or so, as good as the estimate."""
     if seconds < 9.95:

@@ -38,7 +38,7 @@ def command(store: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     check_files(files_of(access), stores=[NamedFile("STORE", store)])
     tiles = len(Store.open(store).plan)
     with (
-        connected(access, "cpu", warn) as cluster,
+        connected(access, "cpu", warn, not quiet) as cluster,
         counting("reading", tiles, "tiles", not quiet) as on_tile,
     ):
         built = build_pyramid(store, overwrite=overwrite, client=cluster and cluster.client, on_tile=on_tile)

@@ -101,7 +101,7 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
     begun = kept.read()
     resolve_backend("fused", 0, "cpu")
     loud = not (options["quiet"] or options["json_file"] == "-")
-    with telling_when_done() as done, connected(access, "cpu", warn) as cluster:
+    with telling_when_done() as done, connected(access, "cpu", warn, not options["quiet"]) as cluster:
         with _saying_what_is_kept(state):
             found = plan.run(_engine(cluster, loud), lambda now: _step(now, kept, loud), begun)
         numbers = tuple(source.frames[place] for place in places)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +28,7 @@ def command(ctx: click.Context, **options: Any) -> None:
     Options with two dashes are tilesim's and may stand anywhere among the flags.
     """
     from tilesim.nanobragg.sense import on_detector
-    from tilesim_cli.launch import access_of, frames_of, launched, read, telling_when_done, warn
+    from tilesim_cli.launch import access_of, frames_of, launched, read, telling_when_done, warn, wrote
     from tilesim_cli.summary import complain_of_missing, summary, write_json
 
     access = access_of(options)
@@ -55,8 +55,8 @@ def command(ctx: click.Context, **options: Any) -> None:
     for warning in results.warnings:
         warn(warning)
     previews = (r.frame.outputs.preview for r in results.frames if r.files)
-    for path in (*results.stores, *filter(None, previews)):
-        say(f"wrote {path}")
+    for line in wrote([*results.stores, *filter(None, previews)]):
+        say(line)
     if options["json_file"]:
         write_json(options["json_file"], summary(launch, results))
     complain_of_missing(results.missing)
@@ -75,19 +75,33 @@ def render(launch: Launch, options: Mapping[str, Any], say: Say) -> Results:
         sys.stdout.flush()
     settings = launch.renderings[0].frames.commands[0].settings
     shown = not options["quiet"] and settings.progress and not settings.printout
-    with progress(launch.tiles, launch.steps, shown) as on_tile:
+    with progress(launch.tiles, launch.steps, shown, crew=lambda: launch.crew) as on_tile:
         results = launch.render(on_tile, say, warn)
-    for result in results.frames:
-        for line in frame_lines(result, len(results.frames)):
-            say(line)
+    for line in result_lines(results):
+        say(line)
     return results
 
 
-def frame_lines(result: FrameResult, count: int) -> tuple[str, ...]:
-    """What to print of a frame: the reference's lines on a single image, one line on each of a series."""
-    if count == 1 or result.summary is None:
-        return result.lines
-    return (frame_line(result),)
+SHOWN_FRAMES = 20
+"""Frames of a series that have a line each; of more the series has one."""
+
+
+def result_lines(results: Results) -> tuple[str, ...]:
+    """What to print of frames: the reference's lines on a single image, else `series_lines`."""
+    if len(results.frames) == 1:
+        return results.frames[0].lines
+    return series_lines(results.frames)
+
+
+def series_lines(frames: Sequence[FrameResult]) -> tuple[str, ...]:
+    """One line on each complete frame, or one on all where they are many."""
+    complete = [result for result in frames if result.summary is not None]
+    if len(complete) <= SHOWN_FRAMES:
+        return tuple(map(frame_line, complete))
+    figures = [result.summary for result in complete]
+    mean = sum(one.total for one in figures) / len(figures)
+    most = max(one.max_I for one in figures)
+    return (f"{len(complete)} frames: max {most:g}, {mean:g} photons each on average; --json and the store list each",)
 
 
 def frame_line(result: FrameResult) -> str:

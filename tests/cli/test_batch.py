@@ -1,6 +1,7 @@
 """`tilesim batch` as users have it: grids, lists, series, stores by shape, and what becomes of failures."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,11 @@ def test_bad_batches_are_told_in_one_line(batch, made, text, said):
 def test_a_dry_run_writes_nothing(batch, made):
     result = batch(GRID, "--dry-run")
     assert result.status == 0 and "4 frames of 12 x 12 pixels" in result.out
+    # 4 x 12 x 12 pixels of 4 bytes, and what each chunk has besides
+    in_all = (
+        r"^in all: at most 2\.[3-9] kB of pixels, [0-9.]+ [kMG]B of memory besides the libraries, .*s of computing$"
+    )
+    assert re.search(in_all, result.out, re.MULTILINE)
     assert made() == ["b.toml"]
 
 

@@ -16,10 +16,13 @@ from commands import BASE, CRYSTAL, LIMIT
 
 import tilesim_cli.program
 from tilesim.nanobragg.options import Options
-from tilesim.series.progress import Pace, _clock, progress
+from tilesim.series.progress import Pace, _clock, progress, waiting
 from tilesim_cli.groups import FIRST, GROUPS
+from tilesim_cli.launch import wrote
+from tilesim_cli.plan import readable_bytes
 from tilesim_cli.program import COMMANDS
 from tilesim_cli.run import command as run
+from tilesim_cli.run import series_lines
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("plan",), ("info",), ("example",)])
@@ -149,6 +152,62 @@ def test_the_bar_of_a_resumed_run_shows_no_rate_of_what_was_read(clock, monkeypa
             advance(report)
     last = bars(capsys.readouterr().err)[-1]
     assert "3/4 tiles" in last and "0.3 M steps/s" in last and last.rstrip().endswith("left 0:03")
+
+
+def test_the_rate_is_that_of_the_last_minute(clock):
+    pace = Pace(1000, 1000_000_000, "steps")
+    for seconds, count in ((10.0, 20), (1.0, 100)):  # nine more workers have come
+        for _ in range(count):
+            clock.now += seconds
+            pace.add(COMPUTED)
+    assert pace.rate == "1.0 M steps/s" and pace.left == pytest.approx(880.0, rel=0.02)
+
+
+def test_the_bar_has_a_line_on_who_computes(clock, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    said = ["4 workers"]
+    with progress(2, 2_000_000, True, crew=lambda: said[-1]) as advance:
+        advance(COMPUTED)
+        said.append("3 workers, 1 lost")
+        advance(COMPUTED)
+    drawn = capsys.readouterr().err
+    assert "on 4 workers" in drawn and drawn.removesuffix("\x1b[?25h").endswith("on 3 workers, 1 lost\n")
+
+
+def test_lines_say_who_computes(clock, capsys):
+    with progress(1, 1_000_000, True, crew=lambda: "2 workers") as advance:
+        clock.now += 1.0
+        advance(COMPUTED)
+    assert capsys.readouterr().err == "100% done (1 of 1 tiles, 1.0 M steps/s, 0 s left, 2 workers)\n"
+
+
+def test_what_is_waited_for_is_shown_on_a_terminal_and_goes(monkeypatch, capsys):
+    with waiting("starting 4 workers", True):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with waiting("starting 4 workers", True):
+        pass
+    assert "starting 4 workers" in capsys.readouterr().err
+
+
+def test_two_hundred_frames_are_one_line():
+    figures = SimpleNamespace(max_I=3.0, mean=0.5, total=10.0)
+    frames = [SimpleNamespace(frame=SimpleNamespace(number=k, name=""), summary=figures) for k in range(200)]
+    assert len(series_lines(frames[:20])) == 20
+    assert series_lines(frames) == ("200 frames: max 3, 10 photons each on average; --json and the store list each",)
+    assert wrote([f"{k}.img" for k in range(200)]) == ["wrote 200 files: 0.img to 199.img"]
+
+
+@pytest.mark.parametrize(
+    "size, text",
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (12_345, "12 kB"), (3.4e9, "3.4 GB"), (2e16, "20000 TB")],
+)
+def test_bytes_as_people_say_them(size, text):
+    assert readable_bytes(size) == text
 
 
 def bars(drawn: str) -> list[str]:

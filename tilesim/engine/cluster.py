@@ -57,8 +57,12 @@ class Worker:
 class Cluster:
     """A connected scheduler. `refresh` asks who is there; `compatible` and `incompatible` say who may compute."""
 
-    def __init__(self, client: Client, timeout: float) -> None:
+    def __init__(self, client: Client, timeout: float, dashboard: str = "") -> None:
+        """
+        dashboard  address of the scheduler's status page; empty where there is none
+        """
         self.client = client
+        self.dashboard = dashboard
         self.timeout = timeout
         self.compatible: dict[str, Worker] = {}
         self.incompatible: dict[str, str] = {}
@@ -69,6 +73,8 @@ class Cluster:
         """By the address of a worker: the scheduler's time of its last message, and since when that is known here."""
         self._mute: dict[str, float] = {}
         """Workers that did not answer, with that time: they are asked again once they are heard of."""
+        self.came, self.went = 0, 0
+        """Compatible workers that came after the first, and that are gone."""
         self.stale: set[str] = set()
         """Names of jobs on workers, whoever sent them."""
 
@@ -88,6 +94,14 @@ class Cluster:
     def taking(self) -> list[str]:
         """Addresses of the compatible workers that take tiles now."""
         return [address for address in self.compatible if address not in self.idle]
+
+    @property
+    def crew(self) -> str:
+        """How many workers compute, who came and went since the start, and where to watch them, for people."""
+        count = len(self.compatible)
+        changes = [f"{number} {what}" for number, what in ((self.went, "lost"), (self.came, "new")) if number]
+        page = [f"dashboard {self.dashboard}"] if self.dashboard else []
+        return ", ".join([f"{count} worker{'' if count == 1 else 's'}", *changes, *page])
 
     @property
     def lost(self) -> bool:
@@ -121,7 +135,7 @@ class Cluster:
 
     def refresh(self) -> None:
         """Ask the scheduler who is there, and newcomers what they have. Raises ClusterError where it is lost."""
-        known = self.there()
+        known, before = self.there(), set(self.compatible)
         self.compatible = {address: worker for address, worker in self.compatible.items() if address in known}
         new = [
             address
@@ -132,6 +146,9 @@ class Cluster:
         ]
         for address, answer in self._ask(new).items():
             self._admit(address, known[address], answer)
+        self.went += len(before - set(self.compatible))
+        if before or self.went:
+            self.came += len(set(self.compatible) - before)
         self._mute |= {address: known[address]["last_seen"] for address in new if not self._decided(address)}
         idle = {address: self.idleness(address, known[address]) for address in self.compatible}
         self.idle = {address: reason for address, reason in idle.items() if reason}
@@ -301,7 +318,16 @@ def connect(access: Access, device: str = "auto") -> Iterator[Cluster]:
             client = stack.enter_context(_closing(within(2 * CONNECT_SECONDS, lambda: Client(**target, **options))))
         except Exception as error:  # of an address, of its files for TLS, of what is configured for dask
             raise InputError(f"no scheduler answers at {where}: {_one_line(error)}") from error
-        yield Cluster(client, access.timeout)
+        yield Cluster(client, access.timeout, "" if access.processes else _dashboard(client))
+
+
+def _dashboard(client: Client) -> str:
+    """Address of the scheduler's status page, where it has one for people."""
+    # There is a port without the page, too; it is this module that draws it.
+    with contextlib.suppress(OSError, TimeoutError, ValueError):
+        if client.run_on_scheduler(lambda: "distributed.dashboard.scheduler" in __import__("sys").modules):
+            return str(client.dashboard_link)
+    return ""
 
 
 def _silence() -> None:

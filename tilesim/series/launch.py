@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -99,6 +99,11 @@ class Launch:
     def tiles(self) -> int:
         return sum(len(one.job.plan) for one in self.renderings)
 
+    @property
+    def crew(self) -> str:
+        """Who computes, for people; empty for this process."""
+        return "" if self.cluster is None else self.cluster.crew
+
     def render(
         self,
         on_tile: Callable[[TileReport | TileFailure], None] = lambda event: None,
@@ -136,17 +141,19 @@ def launched(
     access: Access | None = None,
     say: Say = silent,
     warn: Say = silent,
+    shown: bool = False,
 ) -> Iterator[Launch]:
     """Frames with the store of each group as the user named it, on connected workers where `access` is to some.
 
     say   takes what there is to say of the choice of device and kernel
     warn  takes warnings
+    shown whether a terminal shows that workers are waited for
 
     Raises tilesim's errors; without a named store a hidden one beside the first file is used.
     """
     choices.check()
     direct = access is None and not choices.resume and [(len(frames), zarr) for frames, zarr in groups] == [(1, None)]
-    with connected(access, choices.device, warn) as cluster:
+    with connected(access, choices.device, warn, shown) as cluster:
         ready = tuple(_rendering(frames, zarr, choices, cluster, say, direct) for frames, zarr in groups)
         yield Launch(ready, cluster, choices)
 
@@ -218,7 +225,7 @@ def store_place(frames: Frames, zarr: str | None) -> str:
 
 
 @contextmanager
-def connected(access: Access | None, device: str, warn: Say = silent) -> Iterator[Cluster | None]:
+def connected(access: Access | None, device: str, warn: Say = silent, shown: bool = False) -> Iterator[Cluster | None]:
     """Connected workers, at least one of them compatible; None for this process. Raises ClusterError, InputError."""
     if access is None:
         yield None
@@ -228,7 +235,12 @@ def connected(access: Access | None, device: str, warn: Say = silent) -> Iterato
     except ModuleNotFoundError as error:
         raise InputError(f"workers need dask.distributed ({error}); pip install 'tilesim[cluster]'") from None
 
-    with connect(access, device) as cluster:
-        cluster.await_workers(warn)
-        cluster.drop_stale_jobs()
+    from tilesim.series.progress import waiting
+
+    what = f"starting {access.processes} workers" if access.processes else "waiting for workers"
+    with ExitStack() as stack:
+        with waiting(what, shown):
+            cluster = stack.enter_context(connect(access, device))
+            cluster.await_workers(warn)
+            cluster.drop_stale_jobs()
         yield cluster

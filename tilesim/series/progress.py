@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 ECHO_ROOM = 5
 """Columns for two echoes of Ctrl-C and the cursor; a bar that wraps is drawn twice."""
 
 
+RECENT_SECONDS = 60.0
+"""How far back the rate looks: workers come and go."""
+
+
 class Pace:
-    """Rate and time left by the tiles that were computed: those that were only read back from a store are fast."""
+    """Rate and time left by the tiles computed lately: those that were only read back from a store are fast."""
 
     def __init__(self, tiles: int, amount: float, unit: str) -> None:
         """
@@ -24,7 +29,9 @@ class Pace:
         """
         self.tiles, self.done = tiles, 0
         self._each, self._unit, self._computed = amount / tiles, unit, 0
-        self._start = self._now = perf_counter()
+        self._now = perf_counter()
+        self._recent = deque([(self._now, 0)])
+        """Times, and the tiles computed until then."""
 
     def add(self, report: object) -> None:
         """Count one more tile, by its report."""
@@ -32,40 +39,54 @@ class Pace:
         # A failure has no such field, and cost time.
         if not getattr(report, "restored", False):
             self._computed += 1
+            self._recent.append((self._now, self._computed))
         elif not self._computed:
-            self._start = self._now
+            self._recent[0] = (self._now, 0)
+        while len(self._recent) > 2 and self._now - self._recent[1][0] > RECENT_SECONDS:
+            self._recent.popleft()
+
+    @property
+    def _each_second(self) -> float:
+        """Tiles computed per second, lately."""
+        since, before = self._recent[0]
+        return (self._computed - before) / max(self._now - since, 1e-9)
 
     @property
     def rate(self) -> str:
         """Work per second; empty while nothing was computed."""
-        if not self._computed:
-            return ""
-        return f"{self._each * self._computed / max(self._now - self._start, 1e-9) / 1e6:.1f} M {self._unit}/s"
+        return f"{self._each * self._each_second / 1e6:.1f} M {self._unit}/s" if self._computed else ""
 
     @property
     def left(self) -> float | None:
         """Seconds until all tiles are done, if no more of them are read back; None while nothing was computed."""
         if self.done == self.tiles:
             return 0.0
-        return (self._now - self._start) * (self.tiles - self.done) / self._computed if self._computed else None
+        return (self.tiles - self.done) / self._each_second if self._computed else None
 
 
 @contextmanager
 def progress(
-    tiles: int, amount: float, wanted: bool, verb: str = "simulating", unit: str = "steps", lines: bool = True
+    tiles: int,
+    amount: float,
+    wanted: bool,
+    verb: str = "simulating",
+    unit: str = "steps",
+    lines: bool = True,
+    crew: Callable[[], str] = lambda: "",
 ) -> Iterator[Callable[[object], None]]:
     """Yields a function to call with each tile's report; writes to standard error.
 
     amount  work of all tiles together, in `unit`
     lines   whether plain lines are written where there is neither terminal nor notebook
+    crew    who computes, as text; empty for this process
     """
     if not wanted:
         yield lambda report: None
     elif shows_bars():
-        with _bar(Pace(tiles, amount, unit), verb) as advance:
+        with _bar(Pace(tiles, amount, unit), verb, crew) as advance:
             yield advance
     else:
-        yield _lines(Pace(tiles, amount, unit)) if lines else lambda report: None
+        yield _lines(Pace(tiles, amount, unit), crew) if lines else lambda report: None
 
 
 @contextmanager
@@ -76,10 +97,30 @@ def counting(verb: str, total: int, what: str, wanted: bool) -> Iterator[Callabl
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeRemainingColumn())
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn(what), rate, TimeRemainingColumn())
     with Progress(*columns, console=_console(), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
+        task, start = bar.add_task("", total=total, rate=""), perf_counter()
+
+        def advance() -> None:
+            done = bar.tasks[0].completed + 1
+            bar.update(task, advance=1, rate=f"{done / max(perf_counter() - start, 1e-9):.3g}/s")
+
+        yield advance
+
+
+@contextmanager
+def waiting(what: str, wanted: bool) -> Iterator[None]:
+    """Show on a terminal what is waited for, and for how long already, until the block ends."""
+    if not wanted or not shows_bars():
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn(what), TimeElapsedColumn())
+    with Progress(*columns, console=_console(), transient=True) as bar:
+        bar.add_task("", total=None)
+        yield
 
 
 def shows_bars() -> bool:
@@ -107,7 +148,7 @@ def _console() -> Console:
 
 
 @contextmanager
-def _bar(pace: Pace, verb: str) -> Iterator[Callable[[object], None]]:
+def _bar(pace: Pace, verb: str, crew: Callable[[], str]) -> Iterator[Callable[[object], None]]:
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
     from rich.text import Text
 
@@ -120,6 +161,14 @@ def _bar(pace: Pace, verb: str) -> Iterator[Callable[[object], None]]:
             past = task.finished_time if task.finished else task.elapsed
             return Text(f"{_clock(past)} left {_clock(task.fields['left'])}")
 
+    class Bar(Progress):
+        """With a line on who computes below."""
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield from super().get_renderables()
+            if self.tasks and (who := crew()):
+                yield Text(f"on {who}", no_wrap=True, overflow="ellipsis")
+
     columns: tuple[Any, ...] = (
         TextColumn(verb),
         BarColumn(),
@@ -128,7 +177,7 @@ def _bar(pace: Pace, verb: str) -> Iterator[Callable[[object], None]]:
         TextColumn("{task.fields[rate]}"),
         Clock(),
     )
-    with Progress(*columns, console=_console()) as bar:
+    with Bar(*columns, console=_console()) as bar:
         task = bar.add_task("", total=pace.tiles, rate=pace.rate, left=pace.left)
 
         def advance(report: object) -> None:
@@ -146,7 +195,7 @@ def _clock(seconds: float | None) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
-def _lines(pace: Pace) -> Callable[[object], None]:
+def _lines(pace: Pace, crew: Callable[[], str]) -> Callable[[object], None]:
     said = 0
 
     def advance(report: object) -> None:
@@ -156,6 +205,7 @@ def _lines(pace: Pace) -> Callable[[object], None]:
         if percent // 10 > said // 10:
             said = percent
             how = f"{pace.rate}, {pace.left or 0.0:.0f} s left" if pace.rate else "all read back"
+            how = ", ".join(filter(None, (how, crew())))
             print(f"{percent}% done ({pace.done} of {pace.tiles} tiles, {how})", file=sys.stderr, flush=True)
 
     return advance
