@@ -43,6 +43,8 @@ BASES: dict[str, tuple[str, ...]] = {
     "compare": ("compare", "f.bin", "raw.bin"),
     "export": ("export", "z.zarr", "o_{frame}.cbf", "--round"),
     "detectors": ("detectors", "cspad", "--picture", "o.png"),
+    "corrections": ("corrections", "K1"),
+    "nb-compare": ("nb-compare", "--outdir", "out", "--c-bin", "nowhere", "--", "-default_F", "1", "-detpixels", "4"),
     "completion": ("completion", "zsh"),
     "help": ("help", "run"),
 }
