@@ -153,7 +153,7 @@ def local(workers: int):
     import contextlib
 
     from tilesim.engine.access import Access
-    from tilesim.engine.cluster import connect
+    from tilesim.engine.connect import connect
 
     @contextlib.contextmanager
     def ready():

@@ -124,7 +124,7 @@ def test_two_workers_give_the_same_bytes(tmp_path):
     from distributed import LocalCluster
 
     from tilesim.engine.access import Access
-    from tilesim.engine.cluster import connect
+    from tilesim.engine.connect import connect
     from tilesim.engine.dispatch import run_on_workers
 
     with (

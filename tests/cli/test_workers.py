@@ -155,9 +155,9 @@ def test_plan_says_what_the_workers_have(tilesim, scheduler):
 
 @pytest.mark.parametrize("word", ["--scheduler", "--scheduler-file"])
 def test_a_scheduler_that_is_not_there_is_one_line(tilesim, folder, made, monkeypatch, word):
-    from tilesim.engine import cluster
+    from tilesim.engine import connect
 
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(connect, "CONNECT_SECONDS", 1.0)
     where = f"tcp://127.0.0.1:{free_port()}" if word == "--scheduler" else "nowhere.json"
     result = tilesim("run", *BASE, "-floatfile", "f.bin", "--quiet", word, where)
     assert result.status == 2
@@ -335,14 +335,14 @@ def test_resuming_another_experiment_is_refused(tilesim, made):
 
 
 def test_tls_is_offered_and_required(tilesim, scheduler, folder, made, monkeypatch):
-    from tilesim.engine import cluster
+    from tilesim.engine import connect
 
     authority, certificate, key = certificates(folder.parent)
     files = ("--tls-ca-file", authority, "--tls-cert", certificate, "--tls-key", key)
     _, address = scheduler(1, *files)
     mine = ("--tls-ca", authority, "--tls-cert", certificate, "--tls-key", key)
     assert tilesim("run", *BASE, "-floatfile", "f.bin", "--scheduler", address, *mine).status == 0
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(connect, "CONNECT_SECONDS", 1.0)
     for words in ((), (*mine[:1], certificate, *mine[2:])):
         refused = tilesim("run", *BASE, "-floatfile", "g.bin", "--quiet", "--scheduler", address, *words)
         assert refused.status == 2 and len(refused.err.splitlines()) == 1
@@ -353,7 +353,7 @@ def test_tls_is_offered_and_required(tilesim, scheduler, folder, made, monkeypat
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"address": 5}'])
 def test_what_is_no_schedulers_file_is_named(tilesim, folder, made, text, monkeypatch):
-    monkeypatch.setattr("tilesim.engine.cluster.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("tilesim.engine.connect.CONNECT_SECONDS", 0.3)
     (folder / "s.json").write_text(text)
     result = tilesim("run", *BASE, "-floatfile", "f.bin", "--scheduler-file", "s.json", "--quiet")
     assert result.status == 2 and "s.json: expected the file" in result.err and len(result.err.splitlines()) == 1
@@ -361,7 +361,7 @@ def test_what_is_no_schedulers_file_is_named(tilesim, folder, made, text, monkey
 
 
 def test_a_port_of_something_else_is_no_scheduler(tilesim, monkeypatch):
-    monkeypatch.setattr("tilesim.engine.cluster.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("tilesim.engine.connect.CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         result = tilesim("run", *BASE, "-floatfile", "f.bin", "--scheduler", address)

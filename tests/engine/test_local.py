@@ -12,7 +12,7 @@ from distribution import QUIET
 
 from tilesim.engine.access import Access
 from tilesim.engine.backend import count_gpus
-from tilesim.engine.cluster import connect
+from tilesim.engine.connect import connect
 from tilesim.errors import ClusterError
 from tilesim.kernels import library
 
@@ -32,7 +32,7 @@ sys.path.insert(0, sys.argv[1])
 from distribution import work
 from experiments import plain
 from tilesim.engine.access import Access
-from tilesim.engine.cluster import connect
+from tilesim.engine.connect import connect
 from tilesim.engine.dispatch import run_on_workers
 with connect(Access(processes=1), "cpu") as found:
     found.await_workers()

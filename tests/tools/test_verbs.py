@@ -101,7 +101,7 @@ def test_a_script_without_a_guard_runs_once_also_where_a_worker_is_replaced(tmp_
         "print('begun', flush=True)\n"
         "still = tilesim.from_nanobragg('-default_F 9 -cell 50 60 70 90 90 90 -N 5 -detpixels 64 -distance 100')\n"
         "from tilesim.engine.access import Access\n"
-        "from tilesim.engine.cluster import connect\n"
+        "from tilesim.engine.connect import connect\n"
         "with connect(Access(1), 'cpu') as cluster:\n"
         "    cluster.await_workers()\n"
         "    [pid] = cluster.client.run(os.getpid).values()\n"

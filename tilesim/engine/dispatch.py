@@ -15,8 +15,9 @@ from typing import Any
 from dask.typing import Key
 from distributed import Future, KilledWorker
 
-from tilesim.engine.cluster import Cluster, within
+from tilesim.engine.cluster import Cluster
 from tilesim.engine.task import TileFailure, TileReport
+from tilesim.engine.timed import within
 from tilesim.engine.work import Event, Work
 from tilesim.engine.worker import Answer, JobPlugin, Refusal, run_remote
 from tilesim.errors import ClusterError, StoreError

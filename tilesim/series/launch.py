@@ -231,7 +231,7 @@ def connected(access: Access | None, device: str, warn: Say = silent, shown: boo
         yield None
         return
     try:
-        from tilesim.engine.cluster import connect
+        from tilesim.engine.connect import connect
     except ModuleNotFoundError as error:
         raise InputError(f"workers need dask.distributed ({error}); pip install 'tilesim[cluster]'") from None
 
