@@ -25,10 +25,11 @@ compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compile
 def gpu():
     """Modules whose kernels are interpreted, on tensors of the host."""
     import tilesim.kernels.gpu as image
+    import tilesim.kernels.gpuevaluation as evaluation
     import tilesim.kernels.gpurows as rows
     import tilesim.kernels.gpuslopes as slopes
 
-    modules = (image, slopes, rows)
+    modules = (image, evaluation, slopes, rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
         for module in modules:
@@ -45,7 +46,7 @@ def bright(experiment, count=6):
 
 
 def derivatives(gpu, experiment, names, precision, numbers):
-    image, _, rows = gpu
+    image, *_, rows = gpu
     table = coefficients(experiment, 0, parse_parameters(names, experiment))
     return rows.GpuSlopesKernel(image.lower(experiment, precision, "cpu"), table).derivatives(numbers)
 

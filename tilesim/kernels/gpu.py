@@ -158,6 +158,19 @@ def _sin_pi(x, pi, SINGLE: tl.constexpr):
 
 
 @triton.jit
+def _neighbours(h, k, l, low_h, low_k, low_l, high_h, high_k, high_l, used):
+    """Whether all neighbours of a point are in the table, and the node from whose predecessor on they stand there."""
+    # The range test of the reference (spec intensity 5.4): size is high - low - 1.
+    inside = used & (h - low_h + 2 <= high_h - low_h - 1) & (h - 2 >= low_h + 1)
+    inside = inside & (k - low_k + 2 <= high_k - low_k - 1) & (k - 2 >= low_k + 1)
+    inside = inside & (l - low_l + 2 <= high_l - low_l - 1) & (l - 2 >= low_l + 1)
+    corner_h = _clamp(tl.floor(h), low_h + 2, high_h - 3)
+    corner_k = _clamp(tl.floor(k), low_k + 2, high_k - 3)
+    corner_l = _clamp(tl.floor(l), low_l + 2, high_l - 3)
+    return inside, corner_h, corner_k, corner_l
+
+
+@triton.jit
 def _lagrange(x, node):
     """Weight of a node, numbered from 0, of -1, 0, 1, 2 at x."""
     below = x + 1
@@ -242,14 +255,9 @@ def _add_orientations(
         else:
             factor = tl.load(squares + entry, mask=used, other=0.0)
         if INTERPOLATE:
-            # The range test of the reference (spec intensity 5.4): size is high - low - 1.
-            inside = used & (first_number + number < allowed)
-            inside = inside & (h - low_h + 2 <= high_h - low_h - 1) & (h - 2 >= low_h + 1)
-            inside = inside & (k - low_k + 2 <= high_k - low_k - 1) & (k - 2 >= low_k + 1)
-            inside = inside & (l - low_l + 2 <= high_l - low_l - 1) & (l - 2 >= low_l + 1)
-            corner_h = _clamp(tl.floor(h), low_h + 2, high_h - 3)
-            corner_k = _clamp(tl.floor(k), low_k + 2, high_k - 3)
-            corner_l = _clamp(tl.floor(l), low_l + 2, high_l - 3)
+            inside, corner_h, corner_k, corner_l = _neighbours(
+                h, k, l, low_h, low_k, low_l, high_h, high_k, high_l, used & (first_number + number < allowed)
+            )
             among = tl.full([BLOCK], 0.0, tl.float64)
             # Unrolled along l alone: all 64 neighbours of a mixture of parts take half a minute to compile.
             for i in tl.range(4, loop_unroll_factor=1):
