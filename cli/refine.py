@@ -112,9 +112,9 @@ def command(ctx: click.Context, experiment: str, data: str, flags: tuple[str, ..
             warn(line)
         written = _write(found, plan, source, numbers, cluster, options)
         done()
-    kept.remove()
     if options["json_file"]:
         _write_json(found, experiment, data, numbers, written, options)
+    kept.remove()
     if loud:
         for path in (*written, *filter(None, [options["json_file"]])):
             click.echo(f"wrote {path}")

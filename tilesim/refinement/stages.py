@@ -37,13 +37,6 @@ class Stage:
     scale_alone: bool = False
     """Whether only the scale of the broadened image is looked for"""
 
-    @property
-    def title(self) -> str:
-        """The stage in words."""
-        if self.width == 1:
-            return "as it is"
-        return f"{self.width:g} times broader" + (", scale" if self.scale_alone else "")
-
 
 def stages_of(widths: Sequence[float] | None, experiments: Sequence[Experiment]) -> tuple[Stage, ...]:
     """The stages of these widths, of which 1 is the last; by default as broad as the crystals' size asks for.
