@@ -141,3 +141,33 @@ def test_bad_input_is_one_line_and_harms_nothing(folder, tilesim, words, said):
     done = tilesim("refine", "start.zarr", "data.bin", *words)
     assert done.status == 2 and said in done.err and done.err.count("\n") == 1, done.err
     assert (folder / "data.bin").read_bytes() == before and sorted(os.listdir()) == ["data.bin", "start.zarr"]
+
+
+def test_every_option_is_the_argument_of_its_name_and_counts(folder, tilesim):
+    (3.0 * (noisy(still()) + 20.0) + 100.0).astype("<f4").tofile("units.bin")
+    options = {
+        "gain": "3",
+        "offset": "100",
+        "background": "20",
+        "readout": "2",
+        "robust": "3",
+        "shoebox": "2",
+        "lattice": "orthorhombic",
+        "bound": "cell=0.9975:1.0005",
+        "prior": "rotation=0.0002",
+    }
+
+    def found(chosen):
+        words = [word for name, value in chosen.items() for word in (f"--{name}", value)]
+        done = tilesim("refine", "start.zarr", "units.bin", "--vary", VARIED, "--quiet", "--json", "-", *words)
+        assert done.status in (0, 1), done.err
+        return {one["name"]: one["value"] for one in json.loads(done.out)["frames"][0]["numbers"]}
+
+    whole = found(options)
+    vary = {"rotation": package.Free(prior=0.0002), "cell": package.Bounded(0.9975, 1.0005), "distance": None}
+    how = {"gain": 3.0, "offset": 100.0, "background": 20.0, "readout": 2.0, "robust": 3.0, "shoebox": 2}
+    same = package.refine("start.zarr", "units.bin", {**vary, "scale": None}, lattice="orthorhombic", **how)
+    assert whole == same.frames[0].values
+    # A wrong gain or offset is refused or fits nothing: the others are left out one by one.
+    for name in ("background", "readout", "robust", "shoebox", "lattice", "bound", "prior"):
+        assert found({key: value for key, value in options.items() if key != name}) != whole, name
