@@ -152,20 +152,22 @@ def _alike(kernels: Sequence[Kernel]) -> Iterator[list[Kernel]]:
 
 def _simulate_together(kernels: Sequence[Kernel], tile: Tile, photons: npt.NDArray[np.float32]) -> float:
     """Fill the pixels (frame, slow, fast) of kernels that share; the sum of their solid angles in each frame."""
-    first = kernels[0]
-    wanted, solid_angle = rendered_pixels(first.experiment, tile), 0.0
-    whole = len(wanted) == tile.pixels
-    values = photons.reshape(len(kernels), -1) if whole else np.empty((len(kernels), len(wanted)), np.float32)
+    first, done, solid_angle = kernels[0], 0, 0.0
+    within, active = rendered_part(first.experiment, tile)
+    count = photons[0][within].size if active is None else int(np.count_nonzero(active))
+    whole = count == tile.pixels
+    values = photons.reshape(len(kernels), -1) if whole else np.empty((len(kernels), count), np.float32)
     with np.errstate(over="ignore"):  # beyond float32 is infinity, as in the reference
-        for part in _blocks(first.block, wanted):
+        for numbers in rendered_blocks(first.experiment, tile, first.block):
+            part = slice(done, done + len(numbers))
             if first.shared is not None:
-                angles = first.shared.photons(kernels, wanted[part], values[:, part])
+                angles = first.shared.photons(kernels, numbers, values[:, part])
             else:
-                values[0, part], angles = first.photons(wanted[part])
+                values[0, part], angles = first.photons(numbers)
             solid_angle += angles
+            done = part.stop
     if not whole:
         photons.fill(0.0)
-        within, active = rendered_part(first.experiment, tile)
         for image, row in zip(photons, values, strict=True):
             rendered = image[within]
             rendered[... if active is None else active] = row.reshape(rendered.shape) if active is None else row
@@ -174,19 +176,17 @@ def _simulate_together(kernels: Sequence[Kernel], tile: Tile, photons: npt.NDArr
 
 def known_tile(kernel: Kernel, tile: Tile, values: npt.NDArray[np.float32]) -> TileImage:
     """What `simulate_tile` gave when it made `values` (slow, fast): only the solid angle is computed again."""
-    wanted = rendered_pixels(kernel.experiment, tile)
     return TileImage(
-        tile, values, sum((kernel.solid_angle(wanted[part]) for part in _blocks(kernel.block, wanted)), 0.0)
+        tile, values, sum(map(kernel.solid_angle, rendered_blocks(kernel.experiment, tile, kernel.block)), 0.0)
     )
 
 
 def tile_truth(kernel: Kernel, tile: Tile) -> npt.NDArray[np.float32]:
     """The truth (5, slow, fast) of the pixels of a tile; that of no photons outside the region and where masked."""
-    wanted = rendered_pixels(kernel.experiment, tile)
     found = np.full((MOMENTS, *tile.shape), np.nan, np.float32)
     found[0] = 0.0
     within, active = rendered_part(kernel.experiment, tile)
-    values = [kernel.truth(wanted[part]) for part in _blocks(kernel.block, wanted)]
+    values = [*map(kernel.truth, rendered_blocks(kernel.experiment, tile, kernel.block))]
     if values:
         rendered = found[(slice(None), *within)]
         row = np.concatenate(values, axis=1)
@@ -209,22 +209,27 @@ def rendered_part(experiment: Experiment, tile: Tile) -> tuple[tuple[slice, slic
 
 def rendered_pixels(experiment: Experiment, tile: Tile) -> Numbers:
     """The pixels of a tile that are in the region and not masked."""
+    return next(rendered_blocks(experiment, tile, tile.pixels), np.empty(0, np.int64))
+
+
+def rendered_blocks(experiment: Experiment, tile: Tile, most: int) -> Iterator[Numbers]:
+    """The same in order, at most so many at a time: they stay in a cache, which those of a large tile leave."""
     (slow, fast), active = rendered_part(experiment, tile)
-    rows = np.arange(slow.start, slow.stop) + tile.slow_start
-    numbers: Numbers = rows[:, None] * experiment.shape[1] + (np.arange(fast.start, fast.stop) + tile.fast_start)
-    return numbers.ravel() if active is None else numbers[active]
+    width = fast.stop - fast.start
+    rows = max(1, most // max(1, width))
+    columns = np.arange(fast.start, fast.stop) + tile.fast_start
+    for top in range(slow.start, slow.stop, rows):
+        some = slice(top, min(top + rows, slow.stop))
+        numbers: Numbers = (np.arange(some.start, some.stop) + tile.slow_start)[:, None] * experiment.shape[1] + columns
+        wanted = numbers.ravel() if active is None else numbers[active[top - slow.start :][: len(numbers)]]
+        for start in range(0, len(wanted), most):
+            yield wanted[start : start + most]
 
 
 def _common(start: int, stop: int, low: int, high: int) -> tuple[int, int]:
     """The half-open range that two ranges share; empty ranges begin where they end."""
     first = min(max(start, low), stop)
     return first, max(first, min(stop, high))
-
-
-def _blocks(block: int, wanted: Numbers) -> Iterator[slice]:
-    """A list of pixels in parts of at most a block."""
-    for start in range(0, len(wanted), block):
-        yield slice(start, start + block)
 
 
 def check_precision(precision: str) -> None:

@@ -141,3 +141,15 @@ def test_truth_of_the_fused_kernel_is_the_definition():
 def test_what_makes_no_sense_is_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.skipif(library.compiler() is None, reason="no compiler")
+@pytest.mark.parametrize("axis", [X, (0.6, 0.8, 0.1)], ids=["across", "aslant"])
+def test_the_fused_factor_is_that_of_the_definition_wherever_the_field_points(axis):
+    base = plain()
+    beam = base.beam.replace(direction=Z, sources=(), kahn_factor=0.9, polarization_axis=axis)
+    defined, fused = (image(base.replace(beam=beam), backend) for backend in ("eager", "fused"))
+    assert defined.max() > 0
+    np.testing.assert_allclose(fused, defined, rtol=2e-7)
+    unpolarized = image(base.replace(beam=beam.replace(kahn_factor=0.0)), "fused")
+    assert np.abs(fused - unpolarized).max() > 1e-4 * fused.max()

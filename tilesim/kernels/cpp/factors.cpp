@@ -172,7 +172,7 @@ EXPORT void tilesim_entries_take(const void *entries, int64_t *numbers, double *
 EXPORT int64_t tilesim_entries_add(void *to, const Setup *setup, int64_t n, const int64_t *numbers, const double *slopes) {
     const Setup &s = *setup;
     if (s.size != int64_t(sizeof(Setup))) return -1;
-    static thread_local Block b;
+    Block &b = begin_blocks();
     static thread_local Terms t;
     Entries &sums = *static_cast<Entries *>(to);
     // Of a lane the entry stays the same for many evaluations: it is looked up when it changes.
@@ -215,7 +215,7 @@ EXPORT int64_t tilesim_anomalous(const Setup *setup, int64_t n, const int64_t *n
                                  const double *table, const double *factors, double *found) {
     const Setup &s = *setup;
     if (s.size != int64_t(sizeof(Setup))) return -1;
-    static thread_local Block b;
+    Block &b = begin_blocks();
     static thread_local Terms t;
     const Mixture mixture = {channels, parts, table, factors};
     const int64_t rows = 2 * parts - 2;

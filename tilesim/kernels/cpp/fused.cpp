@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "sums.h"
@@ -24,12 +25,11 @@ void add_grain(const Setup &s, const Grain &g, const Kernel &kernel, Block &b, i
     });
 }
 
-// Sum over all orientations of one wave.
-void sweep(const Setup &s, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
+// Sum over all orientations of one wave, for every lane.
+const double *sweep(const Setup &s, const Kernel &kernel, Block &b, int64_t group, bool unrotated_start) {
     if (s.grain_count == 1 && s.grains[0].weight == 1) {
         add_grain(s, s.grains[0], kernel, b, group, unrotated_start);
-        std::copy_n(b.sum, b.lanes, b.weighted);
-        return;
+        return b.sum;
     }
     std::fill_n(b.weighted, b.lanes, 0.0);
     for (int64_t place = 0; place < s.grain_count; place++) {
@@ -38,6 +38,7 @@ void sweep(const Setup &s, const Kernel &kernel, Block &b, int64_t group, bool u
 #pragma omp simd
         for (int i = 0; i < b.lanes; i++) b.weighted[i] += b.sum[i] * weight;
     }
+    return b.weighted;
 }
 
 // Strict only: I := (I + term) x factors for every orientation of one wave, I being `total`.
@@ -61,11 +62,10 @@ void running_product(const Setup &s, const Kernel &kernel, Block &b, int64_t gro
 // Add one wave, weighted, to the `layer` of every lane.
 void add_wave(const Setup &s, const Kernel &kernel, Block &b, double *layer, int64_t group, int source) {
     b.channel = s.channel_of[source];
-    sweep(s, kernel, b, group, false);
-    const double weight = s.weights[source];
+    const double *sums = sweep(s, kernel, b, group, false), weight = s.weights[source];
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        double term = b.weighted[i] * weight;
+        double term = sums[i] * weight;
         term *= s.oversample_thick ? b.capture[i] : 1.0;
         term *= s.oversample_polar ? b.factor[i] : 1.0;
         term *= s.oversample_omega ? b.omega[i] : 1.0;
@@ -117,39 +117,48 @@ void finish(const Frame &f, Block &b) {
     }
 }
 
+// Photons of one frame where a pixel has one ray and one source, into its `total`: nothing has to be kept between them.
+void render_at_once(const Frame &f, Block &b) {
+    const Setup &s = *f.setup;
+    const double *sums = sweep(s, f.kernel, b, 0, false), weight = s.weights[0] * s.scale, background = s.background;
+    double *total = f.sums->total;
+#pragma omp simd
+    for (int i = 0; i < b.lanes; i++) {
+        const double value = b.accepted[i] > 0 ? sums[i] * weight * b.capture[i] * b.factor[i] * b.omega[i] : 0.0;
+        const double water = background * b.isotropic[i] * b.omega[i] * b.capture[i];
+        total[i] = background > 0 ? value + water : value;
+    }
+}
+
 // Photons of a block for some frames (intensity.photons); `done` is called with each of them when these are in the
 // `total` of its sums. What is on the way to the sub-pixels is done once for all: they share panel, sensor, incident beam
 // and sampling, where dmin rejects waves the wavelengths too.
 template <class Done> void render(std::vector<Frame> &frames, Block &b, Done done) {
     const Setup &s = *frames[0].setup;
-    const auto begin = [&](const Frame &f) {
-        std::fill_n(f.sums->total, b.lanes, 0.0), std::fill_n(f.sums->layer, b.lanes, 0.0);
-    };
-    // With one ray and source each frame is begun and done at once, and its sums stay in the cache.
     const bool at_once = s.layers * s.oversample * s.oversample * s.sources == 1;
-    for (double *sums : {b.absorbed, b.polar, b.isotropic}) std::fill_n(sums, b.lanes, 0.0);
-    for (Frame &f : frames) if (!at_once) begin(f);
     const bool watery = std::any_of(frames.begin(), frames.end(), [](const Frame &f) { return f.setup->background > 0; });
+    const auto clear = [&](double *sums, bool due) { if (due) std::fill_n(sums, b.lanes, 0.0); };
+    clear(b.isotropic, watery), clear(b.absorbed, !at_once), clear(b.polar, !at_once);
+    for (Frame &f : frames) clear(f.sums->total, !at_once), clear(f.sums->layer, !at_once);
     bool settled = false;
     for_rays(s, b, true, [&](int64_t ray, bool begins, bool ends) {
-        if (ray == 0) std::copy_n(b.omega, b.lanes, b.first_omega);
+        if (ray == 0 && !at_once) std::copy_n(b.omega, b.lanes, b.first_omega);
         if (ray == 0 && watery) polarize_water(s, b);
 #pragma omp simd
-        for (int i = 0; i < b.lanes; i++) b.absorbed[i] += begins ? b.capture[i] : 0.0;
+        for (int i = 0; i < (begins && !at_once ? b.lanes : 0); i++) b.absorbed[i] += b.capture[i];
         for (int source = 0; source < s.sources; source++) {
             if (!scatter(s, b, source) && !at_once) continue;
             if (s.oversample_polar || !settled) {
                 polarize(s, b, source);
-                settled = settle(b);
+                if (!at_once) settled = settle(b);
             }
             double wavelength = s.wavelengths[source];
             for (Frame &f : frames) {
                 if (f.setup->wavelengths[source] != wavelength) scatter(*f.setup, b, source);
                 wavelength = f.setup->wavelengths[source];
                 b.taken = f.taken;
-                if (at_once) begin(f);
-                add_wave(*f.setup, f.kernel, b, f.sums->layer, ray * s.sources + source, source);
-                if (at_once) capture(s, b, *f.sums), finish(f, b), done(f);
+                if (at_once) render_at_once(f, b), done(f);
+                else add_wave(*f.setup, f.kernel, b, f.sums->layer, ray * s.sources + source, source);
             }
         }
         for (Frame &f : frames) if (ends && !at_once) capture(s, b, *f.sums);
@@ -174,9 +183,9 @@ void render_strictly(const Setup &s, const Kernel &kernel, Block &b, double *res
             if (recomputed) {
                 running_product(s, kernel, b, group, unrotated_start);
             } else {
-                sweep(s, kernel, b, group, unrotated_start);
+                const double *sums = sweep(s, kernel, b, group, unrotated_start);
 #pragma omp simd
-                for (int i = 0; i < b.lanes; i++) b.total[i] += b.accepted[i] > 0 ? b.weighted[i] : 0.0;
+                for (int i = 0; i < b.lanes; i++) b.total[i] += b.accepted[i] > 0 ? sums[i] : 0.0;
             }
             unrotated_start = false;
         }
@@ -201,8 +210,7 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
                       void *const *photons, int64_t narrow) {
     const Setup *setup = setups[0];
     if (setup->size != int64_t(sizeof(Setup))) return -1.0;
-    static thread_local Block block;
-    Block &b = block;
+    Block &b = begin_blocks();
     std::vector<Frame> frames(photons ? frame_count : 0);
     std::vector<FrameSums> sums(frames.size());
     std::vector<Taken> takens;
@@ -218,7 +226,7 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
     const int64_t rays = setup->layers * setup->oversample * setup->oversample;
     const int64_t domains = setup->grain_count ? setup->grains[0].domains : 0;
     const double evaluations = double(rays * setup->sources * setup->phi_steps * domains);
-    double solid_angle = 0;
+    alignas(64) double solid_angles[GROUP] = {};
     for (int64_t start = 0; start < count; start += LANES) {
         const int used = int(std::min<int64_t>(LANES, count - start));
         take_pixels(*setup, b, numbers + start, used, evaluations);
@@ -226,9 +234,13 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
         else if (setup->strict) render_strictly(*setup, frames[0].kernel, b, sums[0].total);
         else render(frames, b, [&](const Frame &f) { store(f, f.sums->total, start, used, narrow); });
         if (photons && setup->strict) store(frames[0], sums[0].total, start, used, narrow);
-        for (int i = 0; i < used; i++) solid_angle += b.omega_sum[i];
+        std::fill(b.omega_sum + used, b.omega_sum + b.lanes, 0.0);
+        for (int from = 0; from < b.lanes; from += GROUP) {
+#pragma omp simd
+            for (int i = 0; i < GROUP; i++) solid_angles[i] += b.omega_sum[from + i];
+        }
     }
-    return solid_angle;
+    return std::accumulate(solid_angles, solid_angles + GROUP, 0.0);
 }
 
 // Photons without background, mean wavelength (m) and mean Miller indices of the `count` pixels with these numbers into
@@ -236,7 +248,7 @@ double tilesim_render(const Setup *const *setups, int64_t frame_count, int64_t c
 extern "C" __attribute__((visibility("default")))
 double tilesim_truth(const Setup *setup, int64_t count, const int64_t *numbers, double *truth) {
     if (setup->size != int64_t(sizeof(Setup))) return -1.0;
-    static thread_local Block block;
+    Block &block = begin_blocks();
     static thread_local Truth found;
     Taken taken(*setup);
     block.taken = &taken;

@@ -164,9 +164,8 @@ struct Pixels {
 template <class Visit> double for_blocks(const Setup &s, const Wanted &wanted, const Pixels &pixels, Visit visit) {
     if (s.size != int64_t(sizeof(Setup)) || wanted.size != int64_t(sizeof(Wanted) + sizeof(GrainWanted))) return -1.0;
     if ((pixels.count - 1 - SHARED_ROWS) % CRYSTAL_ROWS) return -1.0;
-    static thread_local Block own_block;
     static thread_local Slopes own_slopes;
-    Block &block = own_block;
+    Block &block = begin_blocks();
     Slopes &slopes = own_slopes;
     Taken taken(s);
     block.taken = &taken;

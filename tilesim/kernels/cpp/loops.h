@@ -43,13 +43,11 @@ inline bool settle(Block &b) {
 // Every sub-pixel of every layer: `visit` gets its number, whether it begins a layer and whether it ends one.
 template <class Visit> inline void for_rays(const Setup &s, Block &b, bool simulate, Visit visit) {
     const int subs = int(s.oversample * s.oversample);
-    std::fill_n(b.omega_sum, b.lanes, 0.0);
-    for (double *ones : {b.capture, b.factor, b.accepted}) std::fill_n(ones, b.lanes, 1.0);
     for (int layer = 0; layer < s.layers; layer++) {
         for (int sub = 0; sub < subs; sub++) {
             aim(s, b, layer, sub, (layer == 0 && sub == 0) || s.oversample_omega);
 #pragma omp simd
-            for (int i = 0; i < b.lanes; i++) b.omega_sum[i] += b.omega[i];
+            for (int i = 0; i < b.lanes; i++) b.omega_sum[i] = (layer || sub ? b.omega_sum[i] : 0.0) + b.omega[i];
             if (!simulate) continue;
             if (s.absorbing && (sub == 0 || s.oversample_thick)) absorb(s, b, layer);
             visit(int64_t(layer) * subs + sub, sub == 0, sub == subs - 1);
@@ -57,16 +55,27 @@ template <class Visit> inline void for_rays(const Setup &s, Block &b, bool simul
     }
 }
 
+// The block of this thread, for a setup of which nothing has been computed: factors that it has no use for are one.
+inline Block &begin_blocks() {
+    static thread_local Block own_block;
+    Block &b = own_block;
+    for (double *ones : {b.capture, b.factor, b.accepted}) std::fill_n(ones, LANES, 1.0);
+    return b;
+}
+
 // The `used` pixels with these numbers as the lanes of a block; of `evaluations` each.
 inline void take_pixels(const Setup &s, Block &b, const int64_t *numbers, int used, double evaluations) {
-    const double width = double(s.width);
+    const double width = double(s.width), per_width = 1.0 / width;  // the half outweighs what this rounds away
     b.lanes = (used + GROUP - 1) / GROUP * GROUP;
     for (int i = 0; i < used; i++) b.number[i] = double(numbers[i]);
     std::fill(b.number + used, b.number + b.lanes, b.number[used - 1]);
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        b.slow[i] = std::floor((b.number[i] + 0.5) / width);
+        b.slow[i] = std::floor((b.number[i] + 0.5) * per_width);
         b.fast[i] = b.number[i] - b.slow[i] * width;
+    }
+#pragma omp simd
+    for (int i = 0; i < (s.interpolate ? b.lanes : 0); i++) {
         b.interpolated[i] = s.latch < 0 ? INFINITY : double(s.latch) - b.number[i] * evaluations;
     }
 }

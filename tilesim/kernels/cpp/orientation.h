@@ -6,7 +6,10 @@
 #include "lattice.h"
 
 constexpr int LANES = 128;  // of a block
+constexpr int SIDE = 8;     // lanes of one vector in float64
 constexpr int GROUP = 16;   // blocks are padded to a multiple: no lane is left to a loop's scalar tail
+
+typedef double Lanes __attribute__((vector_size(8 * SIDE), may_alias));
 
 // Parts of the amplitudes of the nodes nearest to the lanes of a block, kept from one wave to the next: waves of nearly
 // one length have the same nodes, and gathering costs more than mixing.
@@ -25,20 +28,20 @@ template <class T> T *parts_of(Taken &taken);
 template <> inline float *parts_of(Taken &taken) { return taken.singles.data(); }
 template <> inline double *parts_of(Taken &taken) { return taken.doubles.data(); }
 
-struct Block {
-    alignas(64) double number[LANES], slow[LANES], fast[LANES];
-    alignas(64) double x[LANES], y[LANES], z[LANES];       // scattering vector of the wave, 1/m
-    alignas(64) double sum[LANES], amplitude[LANES];       // over the orientations of a grain; squared
-    alignas(64) double weighted[LANES];                    // over the grains of the wave
-    alignas(64) double d[3][LANES];                        // unit vector to the sub-pixel
-    alignas(64) double omega[LANES], capture[LANES], polar[LANES], factor[LANES];
-    alignas(64) double accepted[LANES], visited[LANES];    // one, or zero where dmin rejects the wave
-    alignas(64) double total[LANES], isotropic[LANES], absorbed[LANES], omega_sum[LANES];
-    alignas(64) double first_omega[LANES];
-    alignas(64) double interpolated[LANES];                // so many first evaluations may be interpolated
-    int64_t channel;                                       // of the wave, by which its structure factors are found
-    Taken *taken;                                          // of the frame
-    int lanes;                                             // in use, padded to whole groups
+struct alignas(64) Block {  // every array begins at a whole cache line
+    double number[LANES], slow[LANES], fast[LANES];
+    double x[LANES], y[LANES], z[LANES];            // scattering vector of the wave, 1/m
+    double sum[LANES], amplitude[LANES];            // over the orientations of a grain; squared
+    double weighted[LANES];                         // over the grains of the wave
+    double d[3][LANES];                             // unit vector to the sub-pixel
+    double omega[LANES], capture[LANES], polar[LANES], factor[LANES];
+    double accepted[LANES], visited[LANES];         // one, or zero where dmin rejects the wave
+    double total[LANES], isotropic[LANES], absorbed[LANES], omega_sum[LANES];
+    double first_omega[LANES];
+    double interpolated[LANES];                     // so many first evaluations may be interpolated
+    int64_t channel;                                // of the wave, by which its structure factors are found
+    Taken *taken;                                   // of the frame
+    int lanes;                                      // in use, padded to whole groups
 };
 
 // The least squared length of the scattering vectors of a block.
@@ -50,13 +53,16 @@ inline double least_squared(const Block &b) {
 }
 
 // Whether a grain has nothing but zeros for a block: all scattering vectors are beyond all of its structure factors.
-inline bool is_dark(const Grain &g, const Block &b) { return g.outermost < INFINITY && least_squared(b) >= g.outermost; }
+inline bool is_dark(const Grain &g, const Block &b) {
+    const double first = square(b.x[0]) + square(b.y[0]) + square(b.z[0]);
+    return first >= g.outermost && g.outermost < INFINITY && least_squared(b) >= g.outermost;
+}
 
 // Four-point Lagrange weights of the nodes -1, 0, 1, 2 at x, for lane i.
 inline void lagrange(double x, double weights[4][GROUP], int i) {
     const double below = x + 1, above = x - 1, far = x - 2;
-    weights[0][i] = -x * above * far / 6, weights[1][i] = below * above * far / 2;
-    weights[2][i] = -below * x * far / 2, weights[3][i] = below * x * above / 6;
+    weights[0][i] = -x * above * far * (1.0 / 6), weights[1][i] = below * above * far / 2;
+    weights[2][i] = -below * x * far / 2, weights[3][i] = below * x * above * (1.0 / 6);
 }
 
 template <class T> inline const T *squares_of(const Setup &s, const Block &b) {
@@ -104,13 +110,48 @@ template <class T> double mixed_amplitude(const Setup &s, const Block &b, int64_
     return std::sqrt(double(square(real) + square(imaginary)));
 }
 
+// Lanes side by side share most of their neighbours: call `visit` with every first of 64 among a group, with the first of
+// SIDE lanes that it is to be summed for all at once, and which of them want it, as bits.
+template <class Visit> inline void for_neighbours(const int32_t *first, const int32_t *inside, Visit visit) {
+    for (int from = 0; from < GROUP; from += SIDE) {
+        for (int lane = from, done = 0; lane < from + SIDE; lane++) {
+            if (done >> lane & 1 || !inside[lane]) continue;
+            int wanting = 0;
+            for (int other = lane; other < from + SIDE; other++) {
+                wanting |= int(first[other] == first[lane] && inside[other]) << other;
+            }
+            visit(first[lane], from, wanting);
+            done |= wanting;
+        }
+    }
+}
+
+// Amplitudes of four neighbours along l, from the row's first on: where they are, or mixed into `room`.
+template <class T>
+inline const double *row_of(const Setup &s, const Block &b, int64_t first, double *room) {
+    if (!s.parts_mixed) return s.values + b.channel * s.entries + first;
+    for (int l = 0; l < 4; l++) room[l] = mixed_amplitude<T>(s, b, first + l);
+    return room;
+}
+
+inline const Lanes &lanes_from(const double *values) { return *reinterpret_cast<const Lanes *>(values); }
+
+// Squared amplitudes of the nodes nearest to some lanes.
+template <class T> void find_nearest(const Setup &s, const double *cell, Block &b, int from) {
+    if (s.parts_mixed) return mix<T>(s, cell, b, from);
+    const T *squares = squares_of<T>(s, b);
+#pragma omp simd
+    for (int i = from; i < from + GROUP; i++) {
+        b.amplitude[i] = double(nearest_squared<T>(s, squares, lane_at(cell, b.x[i], b.y[i], b.z[i])));
+    }
+}
+
 // Squared amplitudes at evaluation `number` of a pixel, by tricubic interpolation where that is allowed and possible.
 template <class T> void interpolate(const Setup &s, const double *cell, double number, Block &b, int from) {
     alignas(64) double on_h[4][GROUP], on_k[4][GROUP], on_l[4][GROUP];
     alignas(64) int32_t first[GROUP], inside[GROUP];
-    const T *squares = squares_of<T>(s, b);
-    const double *values = s.values + b.channel * s.entries;
-#pragma omp simd
+    int all = 1;
+#pragma omp simd reduction(& : all)
     for (int i = 0; i < GROUP; i++) {
         const Lane p = lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]);
         const double h = clamp(std::floor(p.h), s.lowest[0] + 2, s.highest[0] - 3);
@@ -119,26 +160,27 @@ template <class T> void interpolate(const Setup &s, const double *cell, double n
         lagrange(p.h - h, on_h, i), lagrange(p.k - k, on_k, i), lagrange(p.l - l, on_l, i);
         first[i] = entry(s, h - 1, k - 1, l - 1);
         inside[i] = (number < b.interpolated[from + i]) & between(s, 0, p.h) & between(s, 1, p.k) & between(s, 2, p.l);
-        if (!s.parts_mixed) b.amplitude[from + i] = double(nearest_squared<T>(s, squares, p));
+        all &= inside[i];
     }
-    if (s.parts_mixed) mix<T>(s, cell, b, from);
-    // Neighbours along l lie side by side: here they are the lanes.
+    if (!all) find_nearest<T>(s, cell, b, from);
     const int64_t length = int64_t(s.length), plane = int64_t(s.rows) * length;
-    for (int i = 0; i < GROUP; i++) {
-        if (!inside[i]) continue;
-        double along[4] = {0, 0, 0, 0};
+    for_neighbours(first, inside, [&](int64_t node, int side, int wanting) {
+        const Lanes far = lanes_from(on_l[0] + side), near = lanes_from(on_l[1] + side);
+        const Lanes next = lanes_from(on_l[2] + side), beyond = lanes_from(on_l[3] + side);
+        Lanes sum = {};
         for (int h = 0; h < 4; h++) {
+            Lanes sheet = {};
             for (int k = 0; k < 4; k++) {
-                const double weight = on_h[h][i] * on_k[k][i];
-                const int64_t row = first[i] + h * plane + k * length;
-                for (int l = 0; l < 4; l++) {
-                    along[l] += weight * (s.parts_mixed ? mixed_amplitude<T>(s, b, row + l) : values[row + l]);
-                }
+                double room[4];
+                const double *row = row_of<T>(s, b, node + h * plane + k * length, room);
+                sheet += lanes_from(on_k[k] + side) * (far * row[0] + near * row[1] + next * row[2] + beyond * row[3]);
             }
+            sum += lanes_from(on_h[h] + side) * sheet;
         }
-        const double low = on_l[0][i] * along[0] + on_l[1][i] * along[1];
-        b.amplitude[from + i] = square(low + on_l[2][i] * along[2] + on_l[3][i] * along[3]);
-    }
+        for (int i = 0; i < SIDE; i++) {
+            if (wanting >> (side + i) & 1) b.amplitude[from + side + i] = square(sum[i]);
+        }
+    });
 }
 
 // Add one orientation to the sums of some lanes: the innermost loop.

@@ -3,11 +3,13 @@
 
 #include "orientation.h"
 
+struct Vector { double x, y, z; };
+
 inline double length_of(double x, double y, double z) { return std::sqrt(x * x + y * y + z * z); }
 
 inline void unit(double *v) {
-    const double length = length_of(v[0], v[1], v[2]);
-    for (int i = 0; i < 3; i++) v[i] = length > 0 ? v[i] / length : v[i];
+    const double length = length_of(v[0], v[1], v[2]), inverse = length > 0 ? 1.0 / length : 1.0;
+    for (int i = 0; i < 3; i++) v[i] *= inverse;
 }
 
 inline void cross(const double *u, const double *v, double *w) {
@@ -22,35 +24,47 @@ inline void rotate_about(double *v, const double *axis, double angle) {
     for (int i = 0; i < 3; i++) v[i] = v[i] * c + axis[i] * along + side[i] * s;
 }
 
+// Where a sub-pixel is on a flat panel, at one depth: the place of that of pixel (0, 0), and the ways to the next pixels.
+struct Spot {
+    double base[3], fast[3], slow[3];
+
+    Spot(const Setup &s, int layer, int sub) {
+        const int n = int(s.oversample);
+        const double edge = s.pixel_size / n, down = edge * (sub / n) + edge / 2.0, along = edge * (sub % n) + edge / 2.0;
+        for (int i = 0; i < 3; i++) {
+            base[i] = s.origin[i] + layer * s.layer_thickness * s.normal[i] + along * s.fast[i] + down * s.slow[i];
+            fast[i] = s.pixel_size * s.fast[i], slow[i] = s.pixel_size * s.slow[i];
+        }
+    }
+
+    Vector position(double down, double along) const {
+        return {along * fast[0] + down * slow[0] + base[0], along * fast[1] + down * slow[1] + base[1],
+                along * fast[2] + down * slow[2] + base[2]};
+    }
+};
+
 // Unit vectors to one sub-pixel at one depth, and its solid angle where `omega` is due.
 void aim(const Setup &s, Block &b, int layer, int sub, bool omega) {
-    const int n = int(s.oversample);
-    const double edge = s.pixel_size / n, depth = layer * s.layer_thickness;
-    const double on_slow = sub / n, on_fast = sub % n, area = s.pixel_size * s.pixel_size;
-    double base[3];
-    for (int i = 0; i < 3; i++) base[i] = s.origin[i] + depth * s.normal[i];
-#pragma omp simd
-    for (int i = 0; i < b.lanes; i++) {
-        const double slow = edge * (b.slow[i] * n + on_slow) + edge / 2.0;
-        const double fast = edge * (b.fast[i] * n + on_fast) + edge / 2.0;
-        b.d[0][i] = fast * s.fast[0] + slow * s.slow[0] + base[0];
-        b.d[1][i] = fast * s.fast[1] + slow * s.slow[1] + base[1];
-        b.d[2][i] = fast * s.fast[2] + slow * s.slow[2] + base[2];
-    }
+    const Spot spot(s, layer, sub);
+    // All that is chosen between is of one type and at hand, for the sake of vectors.
+    const double fresh = omega, flat = !s.curved, point = double(s.point_pixel);
+    const double area = s.pixel_size * s.pixel_size, close_distance = s.close_distance;
     // The laboratory y and z of the flat position are arc lengths on the reference's curved detector.
     for (int i = 0; s.curved && i < b.lanes; i++) {
+        const Vector p = spot.position(b.slow[i], b.fast[i]);
         double v[3] = {s.curved_radius * s.beam[0], s.curved_radius * s.beam[1], s.curved_radius * s.beam[2]};
-        rotate_about(v, s.slow, b.d[1][i] / s.curved_radius);
-        rotate_about(v, s.fast, b.d[2][i] / s.curved_radius);
+        rotate_about(v, s.slow, p.y / s.curved_radius);
+        rotate_about(v, s.fast, p.z / s.curved_radius);
         for (int axis = 0; axis < 3; axis++) b.d[axis][i] = v[axis];
     }
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
-        const double closeness = 1.0 / length_of(b.d[0][i], b.d[1][i], b.d[2][i]);
-        b.d[0][i] *= closeness, b.d[1][i] *= closeness, b.d[2][i] *= closeness;
-        const double sphere = closeness * closeness;
-        const double due = s.point_pixel ? sphere : area * sphere * s.close_distance * closeness;
-        b.omega[i] = omega ? due : b.omega[i];
+        const Vector p = spot.position(b.slow[i], b.fast[i]);
+        const double x = flat > 0 ? p.x : b.d[0][i], y = flat > 0 ? p.y : b.d[1][i], z = flat > 0 ? p.z : b.d[2][i];
+        const double closeness = inverse_root(x * x + y * y + z * z), sphere = closeness * closeness;
+        b.d[0][i] = x * closeness, b.d[1][i] = y * closeness, b.d[2][i] = z * closeness;
+        const double due = point > 0 ? sphere : area * sphere * close_distance * closeness;
+        b.omega[i] = fresh > 0 ? due : b.omega[i];
     }
 }
 
@@ -97,15 +111,13 @@ void polarize(const Setup &s, Block &b, int source) {
     cross(axis, beam, magnetic);
     unit(magnetic);
     cross(beam, magnetic, electric);
-    unit(electric);
+    // cos 2 psi sin^2 2 theta is e^2 - m^2, the components of the unit vector d along the fields; e^2 + m^2 is sin^2 2 theta.
 #pragma omp simd
     for (int i = 0; i < b.lanes; i++) {
         const double x = b.d[0][i], y = b.d[1][i], z = b.d[2][i];
         const double cosines = square(dot(beam, x, y, z));
-        const double m = square(dot(magnetic, x, y, z)), e = square(dot(electric, x, y, z)), both = m + e;
-        const double cos_2psi = both > 0 ? (e - m) / (both > 0 ? both : 1.0) : 1.0;
-        const double kahn = 0.5 * (1.0 + cosines - kahn_factor * cos_2psi * (1.0 - cosines));
-        b.factor[i] = kahn;
+        const double sines = 1.0 - cosines, e = square(dot(electric, x, y, z));
+        b.factor[i] = 0.5 * (1.0 + cosines - kahn_factor * (2.0 * e - sines));
     }
 }
 

@@ -140,9 +140,7 @@ inline void lagrange_slopes(double x, double slopes[4][GROUP], int i) {
 template <class T> void interpolate_slopes(const Setup &s, const double *cell, Block &b, double *const *slopes, int from) {
     alignas(64) double on[3][4][GROUP], with[3][4][GROUP];
     alignas(64) int32_t first[GROUP], inside[GROUP];
-    const T *squares = squares_of<T>(s, b);
-    const double *values = s.values + b.channel * s.entries;
-    if (s.parts_mixed) mix<T>(s, cell, b, from);
+    find_nearest<T>(s, cell, b, from);
     for (int i = 0; i < GROUP; i++) {
         const Lane p = lane_at(cell, b.x[from + i], b.y[from + i], b.z[from + i]);
         const double at[3] = {p.h, p.k, p.l};
@@ -155,22 +153,28 @@ template <class T> void interpolate_slopes(const Setup &s, const double *cell, B
             slopes[axis][from + i] = 0;
         }
         first[i] = entry(s, corner[0] - 1, corner[1] - 1, corner[2] - 1);
-        if (!s.parts_mixed) b.amplitude[from + i] = double(nearest_squared<T>(s, squares, p));
     }
     const int64_t length = int64_t(s.length), plane = int64_t(s.rows) * length;
-    for (int i = 0; i < GROUP; i++) {
-        if (!inside[i]) continue;
-        double sum = 0, slope[3] = {0, 0, 0};
-        for (int n = 0; n < 64; n++) {
-            const int h = n / 16, k = n / 4 % 4, l = n % 4;
-            const int64_t place = first[i] + h * plane + k * length + l;
-            const double value = s.parts_mixed ? mixed_amplitude<T>(s, b, place) : values[place];
-            sum += value * on[0][h][i] * on[1][k][i] * on[2][l][i];
-            slope[0] += value * with[0][h][i] * on[1][k][i] * on[2][l][i];
-            slope[1] += value * on[0][h][i] * with[1][k][i] * on[2][l][i];
-            slope[2] += value * on[0][h][i] * on[1][k][i] * with[2][l][i];
+    for_neighbours(first, inside, [&](int64_t node, int side, int wanting) {
+        const auto weight = [&](int axis, int n) -> const Lanes & { return lanes_from(on[axis][n] + side); };
+        const auto rate = [&](int axis, int n) -> const Lanes & { return lanes_from(with[axis][n] + side); };
+        Lanes sum = {}, slope[3] = {};
+        for (int h = 0; h < 4; h++) {
+            Lanes sheet = {}, on_k = {}, on_l = {};
+            for (int k = 0; k < 4; k++) {
+                double room[4];
+                const double *row = row_of<T>(s, b, node + h * plane + k * length, room);
+                Lanes line = {}, along = {};
+                for (int l = 0; l < 4; l++) line += weight(2, l) * row[l], along += rate(2, l) * row[l];
+                sheet += weight(1, k) * line, on_k += rate(1, k) * line, on_l += weight(1, k) * along;
+            }
+            sum += weight(0, h) * sheet;
+            slope[0] += rate(0, h) * sheet, slope[1] += weight(0, h) * on_k, slope[2] += weight(0, h) * on_l;
         }
-        b.amplitude[from + i] = square(sum);
-        for (int axis = 0; axis < 3; axis++) slopes[axis][from + i] = 2 * sum * slope[axis];
-    }
+        for (int i = 0; i < SIDE; i++) {
+            if (!(wanting >> (side + i) & 1)) continue;
+            b.amplitude[from + side + i] = square(sum[i]);
+            for (int axis = 0; axis < 3; axis++) slopes[axis][from + side + i] = 2 * sum[i] * slope[axis][i];
+        }
+    });
 }
