@@ -149,6 +149,7 @@ def test_an_arm_of_the_chain_swings_the_rings(tmp_path):
     [
         (lambda folder: cbf(folder, PILATUS.replace("2theta 0.0", "2theta 12.0")), "a swing of the detector"),
         (lambda folder: cbf(folder, PILATUS.replace("x 200e-6", "x 100e-6")), "0.2 x 0.1 mm; expected square ones"),
+        (lambda folder: cbf(folder, PILATUS.replace("100K", "12M")), "the modules of a PILATUS 12M stand around"),
         (lambda folder: cbf(folder, PILATUS.replace("200e-6", "0")), "expected square ones"),
         (lambda folder: cbf(folder, PILATUS.replace("(71.50, 88.25)", "(0.00, 0.00)")), "does not state Beam_xy"),
         (lambda folder: cbf(folder, PILATUS.replace("0.12000 m", "0.12000")), "Detector_distance in no unit"),

@@ -14,6 +14,8 @@ from tilesim.model.materials import known_material
 NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 UNIT = r"\s*([A-Za-z]*)"
 METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10}
+AROUND = ("PILATUS 12M", "PILATUS3 12M")
+"""Detectors that do not lie in a plane."""
 SQUARE = 1e-6
 """Edges of a pixel that differ by less, relative to their length, are the same."""
 
@@ -23,7 +25,10 @@ def minicbf_experiment(text: str, shape: tuple[int, int]) -> Experiment:
 
     Raises InputError where the header does not state it, or states a detector that is swung out.
     """
-    pixel, exposure, name = _pixel(text), _number(text, "Exposure_time"), re.search(r"# Detector:\s*([^\r\n,]*)", text)
+    pixel, exposure, found = _pixel(text), _number(text, "Exposure_time"), re.search(r"# Detector:\s*([^\r\n,]*)", text)
+    name = found[1].strip() if found else ""
+    if name.upper().startswith(AROUND):
+        raise InputError(f"its header states one distance and beam centre, but the modules of a {name} stand around")
     if _number(text, "Detector_2theta"):
         raise InputError("its header states a swing of the detector (Detector_2theta), but not about which axis")
     return facing_experiment(
@@ -36,7 +41,7 @@ def minicbf_experiment(text: str, shape: tuple[int, int]) -> Experiment:
         _number(text, "Angle_increment"),
         sensor=_sensor(text),
         exposure=exposure if exposure > 0 else None,
-        name=name[1].strip() if name else "",
+        name=name,
     )
 
 
