@@ -60,6 +60,12 @@ crystal_size = [2.5, [5, 4, 3]]
     assert not np.array_equal(first, second) and first.max() > 0
 
 
+def test_a_plan_says_that_blocks_cost_nothing(tilesim):
+    done = tilesim("plan", *FLAGS, "-N", "3", "--crystal-size", "2", "--backend", "eager")
+    assert done.status == 0, done.err
+    assert " mosaic blocks, computed as one" in done.out
+
+
 def test_a_contradiction_leaves_nothing_behind(tilesim, made):
     done = tilesim("run", *BASE, "--ncells", "4", "--zarr", "a.zarr")
     assert done.status == 2 and made() == []
