@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test checks fuzz docs format clean
+.PHONY: demo test checks fuzz docs pictures format clean
 
 # Every program that a test starts would compile all of tilesim again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -39,6 +39,10 @@ fuzz: $(VENV)/ready
 docs: $(VENV)/ready
 	$(VENV)/bin/python -m sphinx -E -q -W --keep-going -b html docs/reference build/reference
 	@echo "build/reference/index.html is the API reference"
+
+# Those of README and pages, by the commands of each page; look at them before they are committed.
+pictures: $(VENV)/ready
+	$(VENV)/bin/python docs/pictures.py
 
 format: $(VENV)/ready
 	$(VENV)/bin/python -m ruff check --fix .

@@ -200,6 +200,11 @@ CRYSTAL = [
         help="Sizes of domains relative to N: a distribution, or rows of factor and number of domains.",
     ),
     click.option(
+        "--crystal-size",
+        metavar="UM[,UM,UM]",
+        help="Edges of the whole crystal, along the beam and across it, of which -N is then one mosaic block.",
+    ),
+    click.option(
         "--lattices",
         metavar="FILE",
         type=FILE,

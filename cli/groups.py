@@ -23,7 +23,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "What is simulated: crystal": (
         *("--cell-file", "--stream", "--crystal-shape", "--ncells", "--node-height", "--mosaic-sigma"),
-        *("--mosaic-frame", "--mosaic-axes", "--spread-seed", "--mosaic-matrices", "--domain-sizes", "--lattices"),
+        *("--mosaic-frame", "--mosaic-axes", "--spread-seed", "--mosaic-matrices", "--domain-sizes"),
+        *("--crystal-size", "--lattices"),
         *("--diffuse-gamma", "--diffuse-sigma", "--diffuse-symmetry", "--diffuse-stencil", "--diffuse-frame"),
     ),
     "What is simulated: beam": ("--spectrum", "--channels", "--channel-width"),

@@ -50,6 +50,7 @@ def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
     seconds = job.evaluations / rate if rate else 0.0
     experiment, tile = job.experiment, job.plan.tile
     listed = list(files.items())
+    blocks = 1.0 if experiment.crystal is None else experiment.crystal.blocks
     rows = [
         ("image", f"{experiment.shape[0]} x {experiment.shape[1]} pixels (slow x fast)"),
         *([("frames", str(len(frames)))] if len(frames) > 1 else []),
@@ -61,6 +62,7 @@ def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
             f" x {experiment.scan.steps} phi steps x {experiment.orientations} mosaic domains"
             + (" x frames" if len(frames) > 1 else ""),
         ),
+        *([("blocks", f"{blocks:.6g} mosaic blocks, computed as one")] if blocks != 1.0 else []),
         ("tiles", f"{len(job.plan)} of {job.plan.size} pixels"),
         ("device", f"{job.device}, {where['threads']} threads, {job.backend} kernel, {job.precision} precision"),
         *where["rows"],

@@ -40,7 +40,7 @@ def still(crystal, kahn=0.7, sources=(), **fields):
 def oriented():
     """Two lattices, of oriented numbers of cells, an anisotropic mosaic spread in the laboratory."""
     crystal = lattice("gauss-hkl", 0.1, cells_off_diagonal=(0.4, -0.3, 0.5), share=0.7)
-    other = crystal.rotated((0.2, 1.0, 0.4), 0.6).replace(share=0.3, unit_height=True)
+    other = crystal.rotated((0.2, 1.0, 0.4), 0.6).replace(share=0.3, blocks=5.0, unit_height=True)
     crystal = crystal.replace(mosaic_spread=MosaicSpread((0.01, 0.03, 0.02), domains=2))
     return still(crystal, other_crystals=(other,), water_size=3e-8)
 

@@ -1,6 +1,7 @@
 """What the documentation promises: the tutorial runs, the pages name what exists."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +150,11 @@ def test_pages_for_newcomers_name_options_and_fields_that_exist(name):
             assert [field for field in re.findall(r"\w+", fields) if field not in known] == [], span
         for public in re.findall(r"\btilesim\.(\w+)", span):
             assert hasattr(tilesim, public), span
+
+
+def test_pages_have_the_commands_of_their_pictures():
+    scope = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
+    for name, (page, written) in scope["PICTURES"].items():
+        lines = scope["commands"]((ROOT / "docs" / page).read_text(), f"({name}.png)").splitlines()
+        assert lines[0].startswith("tilesim example input") and written in " ".join(lines)
+        assert (ROOT / "docs" / f"{name}.png").stat().st_size < 150_000

@@ -14,6 +14,7 @@ _HOMES = {
     "Background": "tilesim.model",
     "Beam": "tilesim.model",
     "Crystal": "tilesim.model",
+    "crystal_of_size": "tilesim.geometry.blocks",
     "Detector": "tilesim.model",
     "Diffuse": "tilesim.model",
     "Distribution": "tilesim.model",

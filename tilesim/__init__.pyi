@@ -14,6 +14,7 @@ from tilesim.errors import StoreError as StoreError
 from tilesim.errors import TileError as TileError
 from tilesim.errors import TilesimError as TilesimError
 from tilesim.files.outputs import Outputs as Outputs
+from tilesim.geometry.blocks import crystal_of_size as crystal_of_size
 from tilesim.gradients.constraints import Bounded as Bounded
 from tilesim.gradients.constraints import Free as Free
 from tilesim.gradients.constraints import Positive as Positive

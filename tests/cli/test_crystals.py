@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 from commands import BASE, CRYSTAL
 
 import tilesim as library
@@ -15,7 +16,7 @@ ORIENTED = ("--crystal-shape", "gauss-hkl", "--ncells", "3.5,4,2.5,0.3,-0.2,0.1"
 MANY = (
     *("--ncells", "3.5,4,2.5", "--mosaic-sigma", "0.5,1,2", "--mosaic-frame", "crystal", "-mosaic_domains", "4"),
     *("-phi", "10", "-osc", "2", "-phisteps", "2", "--domain-sizes", "lognormal:0.3:2", "--lattices", "two.txt"),
-    *("--diffuse-gamma", "20", "--diffuse-sigma", "0.4", "--diffuse-stencil", "0"),
+    *("--diffuse-gamma", "20", "--diffuse-sigma", "0.4", "--diffuse-stencil", "0", "--crystal-size", "20,10,5"),
 )
 
 
@@ -44,14 +45,25 @@ zarr = "b.zarr"
 crystal_shape = "gauss-hkl"
 [grid]
 ncells = [[3, 3, 3, 0, 0, 0], [3.5, 4, 2.5, 0.3, -0.2, 0.1]]
+crystal_size = [2.5, [5, 4, 3]]
 """
     (folder / "b.toml").write_text(text)
     done = tilesim("batch", "b.toml", "--backend", "eager")
     assert done.status == 0, done.err
     data = library.open(folder / "b.zarr")
-    assert data.experiment(1).crystal == library.from_nanobragg([*FLAGS, *ORIENTED]).crystal
-    first, second = np.asarray(data.image(0)), np.asarray(data.image(1))
+    expected = library.from_nanobragg([*FLAGS, *ORIENTED, "--crystal-size", "5,4,3"]).crystal
+    assert data.experiment(3).crystal == expected
+    blocks = [data.experiment(n).crystal.blocks for n in range(4)]
+    np.testing.assert_allclose(zarr.open_group(folder / "b.zarr", mode="r")["0/blocks"], blocks, rtol=1e-9)
+    assert len(set(blocks)) == 4
+    first, second = np.asarray(data.image(0)), np.asarray(data.image(3))
     assert not np.array_equal(first, second) and first.max() > 0
+
+
+def test_a_plan_says_that_blocks_cost_nothing(tilesim):
+    done = tilesim("plan", *FLAGS, "-N", "3", "--crystal-size", "2", "--backend", "eager")
+    assert done.status == 0, done.err
+    assert " mosaic blocks, computed as one" in done.out
 
 
 def test_a_contradiction_leaves_nothing_behind(tilesim, made):

@@ -267,6 +267,7 @@ TEXTS = {
     "--ncells": ("2,3,4", "2.5", "3,3,3,0.1,0.1,0.1"),
     "--mosaic-sigma": ("0.2", "0.1,0.2,0.3"),
     "--domain-sizes": ("lognormal:0.3", "lognormal:0.3:3"),
+    "--crystal-size": ("20", "20,10,5"),
     "--diffuse-gamma": ("50", "50,40,30"),
     "--diffuse-sigma": ("0.4", "0.4,0.3,0.2"),
     "--channels": ("3",),

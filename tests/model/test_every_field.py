@@ -99,6 +99,7 @@ CHANGES = {
     (Crystal, "mosaic_frame"): Change("assembled", "lab", IMAGE),
     (Crystal, "sizes"): Change("plain", SizeSpread((0.5, 1.0), (1, 1)), IMAGE),
     (Crystal, "share"): Change("plain", 0.5, IMAGE),
+    (Crystal, "blocks"): Change("plain", 2.5, IMAGE),
     (Crystal, "diffuse"): Change("plain", Diffuse(30e-10, 0.5e-10), IMAGE),
     (Diffuse, "gamma"): Change("diffuse", 30e-10, IMAGE),
     (Diffuse, "sigma"): Change("diffuse", 0.6e-10, IMAGE),

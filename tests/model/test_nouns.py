@@ -104,6 +104,7 @@ CHANGES = {
         "mosaic_frame": "crystal",
         "sizes": SizeSpread((0.5, 1.0), (1, 1)),
         "share": 0.5,
+        "blocks": 3.0,
         "diffuse": Diffuse(3e-9, 0.5e-10),
     },
     "scan": {"axis": X, "start": 0.1, "step": 0.1, "steps": 2},

@@ -7,6 +7,7 @@ import pytest
 
 from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile
+from tilesim.geometry.blocks import crystal_of_size, full_photons
 from tilesim.model import Crystal, Diffuse, MosaicSpread, Shape, SizeSpread
 from tilesim.nanobragg.inputs import files_read
 from tilesim.nanobragg.resolve import read_command
@@ -55,6 +56,27 @@ def test_sizes_of_domains(tmp_path):
     assert crystal("--domain-sizes lognormal:0.3:5").sizes == SizeSpread.lognormal(0.3, 5)
     (tmp_path / "sizes.txt").write_text("0.5 1\n1.0 2\n1.5 1\n")
     assert crystal(f"--domain-sizes {tmp_path}/sizes.txt").sizes == SizeSpread((0.5, 1.0, 1.5), (1, 2, 1))
+
+
+def test_a_size_makes_the_number_of_blocks():
+    block = crystal("-N 20")
+    expected = crystal_of_size(block, (5e-6, 4e-6, 3e-6))
+    found = crystal("-N 20 --crystal-size 5,4,3")
+    assert found.blocks == pytest.approx(expected.blocks) and found.replace(blocks=1.0) == block
+    assert crystal("-N 20 --crystal-size 5,9,2 -beamsize 0.002") == crystal("-N 20 --crystal-size 5,2,2")
+    assert crystal("-N 20 --crystal-size 200").blocks == pytest.approx(crystal("-N 20 --crystal-size 100").blocks * 2)
+    unlimited = crystal("-N 20 --crystal-size 200 -beamsize -1")
+    assert unlimited.blocks == pytest.approx(crystal_of_size(block, 200e-6).blocks)
+    assert crystal("-xtalsize 0.0001 --crystal-size 5").cells == (33, 24, 19)
+
+
+def test_the_report_says_blocks_and_photons():
+    words = f"{TINY} -N 20 --crystal-size 5 -fluence 1e20 -lambda 1 -osc 0.1 -phisteps 2"
+    command = read_command(words.split())
+    blocks, photons = (next(x for x in command.report if name in x) for name in ("whole crystal", "reflection of F"))
+    assert blocks.startswith("  whole crystal: 5 x 5 x 5 microns, 125 cubic microns in the beam, 232066 blocks")
+    assert photons.split(": ")[1].startswith(f"{full_photons(command.experiment, 1.0):.4g} photons")
+    assert not any("whole crystal" in line for line in read_command(f"{TINY} -N 20".split()).report)
 
 
 def test_lattices_of_a_file(tmp_path):
@@ -153,6 +175,11 @@ def test_cells_decide_oversampling_and_interpolation():
         ("--ncells 5,5,nan", "1, 3 or 6 numbers with commas"),
         ("--ncells 5,5,5,1,1,1", "--ncells of six numbers with the shape square"),
         ("--ncells 5,5,5,5,0,0 --crystal-shape gauss-hkl", "determinant above 0"),
+        ("--crystal-size 20", "--crystal-size with a mosaic block of one unit cell; expected its cells, from -N"),
+        ("--crystal-size 0.002 -N 20", "--crystal-size: a crystal with 8e-09 cubic microns in the beam is smaller"),
+        ("--crystal-size 5,5 -N 20", "1 or 3 edges above 0 with commas [micrometre]"),
+        ("--crystal-size 0 -N 20", "1 or 3 edges above 0 with commas [micrometre]"),
+        ("--crystal-size 5 -N 20 -beamsize 0", "size of the beam is 0"),
         ("--node-height one -gauss_xtal", "--node-height with the shape gauss"),
         ("--node-height two --crystal-shape gauss-hkl", "cells, one; found 'two'"),
     ],
@@ -164,9 +191,10 @@ def test_what_means_nothing_is_one_line(words, said):
 
 
 def test_the_reference_has_none_of_them():
-    with pytest.raises(InputError, match="--ncells is no flag of nanoBragg's"):
-        from_nanobragg(f"{TINY} --ncells 5", strict_c=True)
+    for option in ("--ncells", "--crystal-size"):
+        with pytest.raises(InputError, match=f"{option} is no flag of nanoBragg's"):
+            from_nanobragg(f"{TINY} {option} 5", strict_c=True)
     strict = from_nanobragg(f"{TINY} -N 5", strict_c=True)
-    for changes in ({"shape": "gauss-hkl"}, {"cells": (5, 5.5, 5)}):
+    for changes in ({"shape": "gauss-hkl"}, {"cells": (5, 5.5, 5)}, {"blocks": 2.0}):
         with pytest.raises(InputError, match="with strict_c"):
             strict.replace(crystal=strict.crystal.replace(**changes))

@@ -191,6 +191,11 @@ def test_size_is_drawn_of_a_diagonal_n_only():
         draw(TETRAGONAL.replace(crystal=oriented), 5, size=3e-8)
 
 
+def test_n_is_not_drawn_of_blocks_whose_number_would_not_follow():
+    with pytest.raises(InputError, match="cells is drawn of a crystal of many blocks"):
+        draw(TETRAGONAL.replace(crystal=TETRAGONAL.crystal.replace(blocks=7.0)), 5, cells=Distribution("normal", sd=1))
+
+
 POISSON = Distribution("poisson", mean=1.4)
 HALF = Distribution("uniform", low=0.2, high=0.8)
 

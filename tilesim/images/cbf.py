@@ -22,13 +22,10 @@ from tilesim.files.reading import file_size, printable, read_bytes
 from tilesim.files.replace import replacing
 from tilesim.images.banded import Bands
 from tilesim.images.counts import Counts
-from tilesim.images.facing import Facing, facing_experiment, sensor_material
+from tilesim.images.facing import Facing, sensor_material
 from tilesim.images.packed import KEY, packed
 from tilesim.images.pixels import ArrayImage
 from tilesim.model import Experiment
-from tilesim.model.detector import Sensor
-from tilesim.model.instrument import sensor_of
-from tilesim.model.materials import known_material
 
 TOP = 2**31 - 3
 """Largest count; readers take the two above it, as the negative values, for marks of pixels without a number."""
@@ -47,7 +44,6 @@ MOST_PER_PIXEL = 15
 """Bytes of a packed pixel: 1, 2, 4 and 8 of them where every difference is large."""
 TYPES = {f"{sign} {bits}-bit integer": f"{letter}{bits // 8}"
          for sign, letter in (("signed", "i"), ("unsigned", "u")) for bits in (8, 16, 32)}  # fmt: skip
-NUMBER = r"([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)"
 
 
 def cbf_counts(scale: float | None) -> Counts:
@@ -184,43 +180,6 @@ def open_cbf_image(path: str | os.PathLike[str]) -> ArrayImage:
     if pixels.size != fast * slow:
         raise InputError(f"{name}: expected {fast * slow} pixels, found {pixels.size}")
     return ArrayImage(pixels.reshape(slow, fast).astype(TYPES[kind], copy=False))
-
-
-def minicbf_experiment(text: str, shape: tuple[int, int]) -> Experiment:
-    """Beam, detector and spindle of a miniCBF header: a detector across the beam. Raises InputError."""
-
-    def number(pattern: str) -> float:
-        found = re.search(pattern, text)
-        if not found:
-            raise InputError(f"its header does not state {pattern.split()[0].split(chr(92))[0]}")
-        return float(found[1])
-
-    pixel, distance = number(rf"Pixel_size\s+{NUMBER}\s*m"), number(rf"Detector_distance\s+{NUMBER}\s*m")
-    wavelength = number(rf"Wavelength\s+{NUMBER}\s*A") * 1e-10
-    centre = re.search(rf"Beam_xy\s+\({NUMBER},\s*{NUMBER}\)", text)
-    if not centre:
-        raise InputError("its header does not state Beam_xy")
-    fast, slow = map(float, centre.groups())
-    start, width = number(rf"Start_angle\s+{NUMBER}"), number(rf"Angle_increment\s+{NUMBER}")
-    exposure = re.search(rf"Exposure_time\s+{NUMBER}\s*s", text)
-    name = re.search(r"# Detector:\s*([^\r\n,]*)", text)
-    return facing_experiment(
-        shape,
-        pixel,
-        distance,
-        (slow, fast),
-        wavelength,
-        start,
-        width,
-        sensor=_sensor(text),
-        exposure=float(exposure[1]) if exposure and float(exposure[1]) > 0 else None,
-        name=name[1].strip() if name else "",
-    )
-
-
-def _sensor(text: str) -> Sensor | None:
-    found = re.search(rf"# (\w+) sensor, thickness {NUMBER}\s*m", text)
-    return sensor_of(float(found[2]), known_material(found[1])) if found else None
 
 
 def _check_digest(name: str, header: str, stream: bytes) -> None:

@@ -6,7 +6,7 @@ import re
 
 from tilesim.errors import InputError
 from tilesim.files.reading import printable, read_bytes
-from tilesim.images.cbf import minicbf_experiment
+from tilesim.images.minicbf import minicbf_experiment
 from tilesim.images.packed import KEY, unpacked
 from tilesim.images.registry import Format
 from tilesim.images.smv import read_smv_header, smv_experiment

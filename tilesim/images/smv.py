@@ -34,6 +34,9 @@ SWAPPED = (2527, 2463)
 MAX_HEADER = 2**24
 """A larger header is taken for a mistake."""
 MAX_SIDE = 2**31 - 1
+TILTED = 1e-5
+"""Distances along the beam and to the plane that differ by more, relative to them, are those of a tilted detector: by
+more than the six digits that the reference writes."""
 ORDERS = {"little_endian": "<", "big_endian": ">"}
 TYPES = {
     "unsigned_char": "u1", "signed_char": "i1",
@@ -58,6 +61,14 @@ class SmvHeader:
         None where it does not occur or is NaN; 0 where no number follows.
         """
         return _value(self.text, key)
+
+    def item(self, key: str) -> float | None:
+        """The number of the item of exactly this key, the last one; None where there is none."""
+        try:
+            number = float(_word(self.text, key) or "")
+        except ValueError:
+            return None
+        return number if math.isfinite(number) else None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -163,14 +174,22 @@ def smv_experiment(header: SmvHeader, shape: tuple[int, int]) -> Experiment:
     Other keys leave open in which convention a beam centre is meant.
     """
     names = ("PIXEL_SIZE", "DISTANCE", "WAVELENGTH", "DENZO_X_BEAM", "DENZO_Y_BEAM")
-    values = {name: header.value(name) for name in names}
+    values = {name: header.item(name) for name in names}
     missing = [name for name, value in values.items() if value is None]
     if missing:
         raise InputError(f"its header does not state {missing[0]}, and leaves open what its beam centre means")
-    if header.value("TWOTHETA"):
+    if header.item("TWOTHETA"):
         raise InputError("its header states a two-theta swing, and a beam centre as it was before")
+    nearest, along = header.item("CLOSE_DISTANCE"), values["DISTANCE"]
+    if nearest is not None and along is not None and abs(nearest - along) > TILTED * along:
+        raise InputError(
+            f"its header states a tilted detector, {nearest:g} mm away and {along:g} mm along the beam, but not how it "
+            "is tilted"
+        )
     pixel, distance, wavelength, slow, fast = (float(value or 0.0) for value in values.values())
-    start, width = header.value("OSC_START") or 0.0, header.value("OSC_RANGE") or 0.0
+    if not pixel > 0.0:
+        raise InputError(f"its header states pixels of {pixel:g} mm; expected more than 0")
+    start, width = header.item("OSC_START") or 0.0, header.item("OSC_RANGE") or 0.0
     centre = (slow / pixel, fast / pixel)
     return facing_experiment(shape, pixel * 1e-3, distance * 1e-3, centre, wavelength * 1e-10, start, width)
 

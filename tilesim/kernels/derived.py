@@ -100,7 +100,7 @@ def derive(experiment: Experiment, precision: str) -> Derived:
 def derive_grains(experiment: Experiment, angles: Sequence[float]) -> Iterator[DerivedGrain]:
     """Every size of every crystal; weights are relative to the steps of the experiment."""
     for crystal in experiment.crystals:
-        mosaic, weight = _mosaic(crystal, experiment.scan.axis, angles), crystal.share
+        mosaic, weight = _mosaic(crystal, experiment.scan.axis, angles), crystal.weight
         weight *= experiment.domains / crystal.domains
         if crystal.sizes is None:
             yield _grain(experiment, crystal, mosaic, weight)
@@ -132,9 +132,9 @@ def _most(experiment: Experiment, crystal: Crystal) -> float | None:
     if experiment.sampling.strict_c:
         return None
     weight = max(abs(wave.weight) for wave in experiment.beam.waves)
-    share = sum(one.share for one in experiment.crystals)
+    lattices = sum(one.weight for one in experiment.crystals)
     amplitudes = (experiment.factors.highest, crystal.tallest)
-    known = (experiment.photon_scale, weight, share, experiment.layers, *amplitudes, *amplitudes)
+    known = (experiment.photon_scale, weight, lattices, experiment.layers, *amplitudes, *amplitudes)
     if not all(0.0 <= value < math.inf for value in known):
         return None
     return sum(math.log(value) if value > 0.0 else -math.inf for value in known)

@@ -117,6 +117,12 @@ class Crystal(Noun):
     """Share of the flux or of the volume: a factor on the intensity, 0 or more."""
     diffuse: Diffuse | None = None
     """Diffuse scattering between the reflections."""
+    blocks: float = 1.0
+    """Mosaic blocks that the beam meets, each of so many `cells`: a factor on the intensity, since those of blocks add.
+
+    `tilesim.crystal_of_size` knows the number of a crystal's size. It has nothing to do with the number of mosaic
+    domains, over whose orientations intensities are averaged.
+    """
 
     def __post_init__(self) -> None:
         for name in "abc":
@@ -138,6 +144,7 @@ class Crystal(Noun):
             unit_height=checks.flag("unit_height", self.unit_height),
             mosaic_frame=checks.choice("frame of the mosaic rotations", self.mosaic_frame, MosaicFrame),
             share=checks.not_negative("share of the crystal", self.share),
+            blocks=checks.positive("blocks of the crystal", self.blocks),
         )
         for name, kind in (("mosaic_spread", MosaicSpread), ("sizes", SizeSpread), ("diffuse", Diffuse)):
             if getattr(self, name) is not None:
@@ -186,6 +193,11 @@ class Crystal(Noun):
         largest = 1.0 if self.sizes is None or self.unit_height else max(self.sizes.factors)
         return self.node_factor * largest**3
 
+    @property
+    def weight(self) -> float:
+        """Factor on the intensity of one block: all of them, times the share."""
+        return self.share * self.blocks
+
     @cached_property
     def mosaic_matrices(self) -> np.ndarray:
         """The mosaic rotations as one array (n, 3, 3), which all kernels of this crystal share."""
@@ -214,7 +226,7 @@ class Crystal(Noun):
     def plain_mosaic(self) -> bool:
         """Whether mosaic rotations in the frame of the laboratory are all there is, as for nanoBragg."""
         unusual = (self.mosaic_spread, self.sizes, self.diffuse)
-        return unusual == (None, None, None) and self.mosaic_frame == MosaicFrame.LAB and self.share == 1.0
+        return unusual == (None, None, None) and self.mosaic_frame == MosaicFrame.LAB and self.weight == 1.0
 
     def grown(self, factor: float) -> Self:
         """The crystal of a size that is `factor` times this one's along each axis. Raises InputError."""
@@ -302,6 +314,8 @@ class Crystal(Noun):
         }
         if any(self.cells_off_diagonal):
             rows["size"] += " ({:g} {:g} {:g} off the diagonal)".format(*self.cells_off_diagonal)
+        if self.blocks != 1.0:
+            rows["size"] += f", {self.blocks:.6g} blocks"
         if self.unit_height:
             rows["shape"] += ", of height 1"
         if self.mosaic_spread is not None:

@@ -112,7 +112,9 @@ class Experiment(Noun):
         if self.other_crystals:
             raise InputError("other_crystals with strict_c; expected one crystal: the reference has one")
         if crystal is not None and not crystal.plain_mosaic():
-            raise InputError("mosaic_spread, mosaic_frame, sizes, share or diffuse with strict_c; expected none")
+            raise InputError(
+                "mosaic_spread, mosaic_frame, sizes, share, blocks or diffuse with strict_c; expected none"
+            )
         if crystal is not None and crystal.shape.in_hkl:
             raise InputError(f"the shape {crystal.shape} with strict_c; expected square, round, gauss or tophat")
         if crystal is not None and not all(isinstance(n, int) for n in crystal.cells):

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
 from tilesim.files.reading import printable
-from tilesim.model import Crystal, Diffuse, MosaicSpread, SizeSpread, checks
+from tilesim.geometry.blocks import crystal_of_size, full_photons, illuminated_volume
+from tilesim.model import Crystal, Diffuse, Experiment, MosaicSpread, SizeSpread, StructureFactors, checks
 from tilesim.model.crystal import Shape
 from tilesim.model.vectors import Matrix, dot, rotate_xyz
 from tilesim.nanobragg.options import Options
@@ -87,7 +90,56 @@ def chosen_crystals(crystal: Crystal, settings: Settings, options: Options) -> l
     if options.diffuse_gamma is not None and options.diffuse_sigma is not None:
         fields["diffuse"] = _diffuse(options, options.diffuse_gamma, options.diffuse_sigma)
     whole = crystal.replace(**fields)
+    if options.crystal_size is not None:
+        whole = _of_blocks(whole, settings, options.crystal_size)
     return [whole] if options.lattices is None else _lattices(whole, options.lattices)
+
+
+def size_lines(experiment: Experiment, settings: Settings, options: Options) -> tuple[str, ...]:
+    """Lines of the report about the size of the whole crystal, where it is stated."""
+    if options.crystal_size is None:
+        return ()
+    edges, beam = _edges(options.crystal_size), _beam_size(settings)
+    crystal, volume = experiment.lattice, illuminated_volume(edges, beam) * 1e18
+    shown = " x ".join(f"{edge * 1e6:g}" for edge in edges)
+    lines = [f"  whole crystal: {shown} microns, {volume:.6g} cubic microns in the beam, {crystal.blocks:.6g} blocks"]
+    amplitude = _usual_amplitude(experiment.factors)
+    photons = full_photons(experiment, amplitude)
+    if math.isfinite(photons):
+        lines.append(
+            f"  reflection of F = {amplitude:.4g} electrons (root mean square) within the oscillation: "
+            f"{photons:.4g} photons, but for Lorentz and polarization factors"
+        )
+    return tuple(lines)
+
+
+def _of_blocks(block: Crystal, settings: Settings, size: Sequence[float]) -> Crystal:
+    """The crystal of a size in micrometres, along the beam and across it. Raises InputError."""
+    if max(block.cells) <= 1:
+        raise InputError(
+            "--crystal-size with a mosaic block of one unit cell; expected its cells, from -N, --ncells or -xtalsize"
+        )
+    return _named("--crystal-size", lambda: crystal_of_size(block, _edges(size), _beam_size(settings)))
+
+
+def _edges(size: Sequence[float]) -> tuple[float, ...]:
+    """Metres along the beam and across it."""
+    return tuple(edge * 1e-6 for edge in (size if len(size) == 3 else (*size, *size, *size)))
+
+
+def _beam_size(settings: Settings) -> float | None:
+    """Metres; None where a negative one says that the beam cuts nothing."""
+    return None if settings.beamsize < 0.0 else settings.beamsize
+
+
+def _usual_amplitude(factors: StructureFactors) -> float:
+    """Root of the mean square of the amplitudes that are not 0, without the direct beam's."""
+    squares = np.square(factors.grid)
+    origin = tuple(-low for low in factors.minimum)
+    if all(0 <= place < n for place, n in zip(origin, squares.shape, strict=True)):
+        squares[origin] = 0.0
+    count = np.count_nonzero(squares)
+    return math.sqrt(squares.sum() / count) if count else abs(factors.default)
 
 
 def _diffuse(options: Options, gamma: Sequence[float], sigma: Sequence[float]) -> Diffuse:

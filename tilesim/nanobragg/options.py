@@ -29,7 +29,8 @@ class Options:
     geometry, detector, experiment         a detector as it is (docs/detectors.md)
     crystal_shape, ncells, node_height,    the crystal (docs/crystals.md)
     mosaic_matrices, mosaic_sigma, ...,
-    domain_sizes, lattices, diffuse_gamma, ...
+    domain_sizes, crystal_size, lattices,
+    diffuse_gamma, ...
     spectrum, channels, channel_width      wavelengths of the incident beam (docs/spectra.md)
     """
 
@@ -74,6 +75,8 @@ class Options:
     spread_seed: int | None = None
     domain_sizes: str | None = None
     """lognormal:SD, lognormal:SD:COUNT or a file"""
+    crystal_size: tuple[float, ...] | None = None
+    """Micrometres, one edge or three"""
     lattices: str | None = None
     diffuse_gamma: tuple[float, ...] | None = None
     """Angstrom, one or three; as the next"""
@@ -193,6 +196,7 @@ LISTS: dict[str, tuple[tuple[int, ...], Bound]] = {
     "--mosaic-sigma": ((1, 3), ("1 or 3 angles of 0 or more with commas [degree]", lambda x: 0 <= x < 360)),
     "--diffuse-gamma": ((1, 3), ("1 or 3 lengths above 0 with commas [angstrom]", lambda x: 0 < x <= 1e5)),
     "--diffuse-sigma": ((1, 3), ("1 or 3 lengths above 0 with commas [angstrom]", lambda x: 0 < x <= 100)),
+    "--crystal-size": ((1, 3), ("1 or 3 edges above 0 with commas [micrometre]", lambda x: 0 < x <= 1e5)),
     "--ncells": ((1, 3, 6), ("1, 3 or 6 numbers with commas, the first three above 0", math.isfinite)),
 }
 """Options of several numbers: how many there may be, and what each must be."""

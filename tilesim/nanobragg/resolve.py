@@ -19,7 +19,7 @@ from tilesim.nanobragg.background import Slab, resolve_background, slab_of
 from tilesim.nanobragg.bandwidth import with_bandwidth
 from tilesim.nanobragg.cell import resolve_cell
 from tilesim.nanobragg.command import Command, Stage
-from tilesim.nanobragg.crystal import chosen_crystals, chosen_mosaic, with_crystal
+from tilesim.nanobragg.crystal import chosen_crystals, chosen_mosaic, size_lines, with_crystal
 from tilesim.nanobragg.crystfel import with_cell_file
 from tilesim.nanobragg.draws import Draws
 from tilesim.nanobragg.factors import ReadTable, cell_of, read_structure_factors
@@ -176,7 +176,7 @@ def resolve(
         oscillation=setup.phi.range,
         corrections=applied_corrections(setup, experiment, outputs, parsed),
         warnings=surprises(setup, experiment, arguments),
-        report=setup_lines(setup, outputs, cache),
+        report=(*setup_lines(setup, outputs, cache), *size_lines(experiment, settings, options)),
         noise_state=draws.snapshot(),
         arguments=tuple(arguments),
         stages=tuple(stages),

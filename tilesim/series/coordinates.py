@@ -81,6 +81,7 @@ QUANTITIES: dict[str, Quantity] = {
     "cells": Quantity(
         None, "unit cells along a, b, c", ("crystal",), _of_crystal(lambda c: tuple(map(float, c.cells)), (NAN,) * 3)
     ),
+    "blocks": Quantity(None, "mosaic blocks in the beam", ("crystal",), _of_crystal(lambda c: c.blocks, NAN)),
     "crystal_shape": Quantity(None, "shape of the crystal", ("crystal",), _of_crystal(lambda c: str(c.shape), "")),
     "mosaic_spread": Quantity(
         "degree", "largest angle of a mosaic domain", ("crystal",), _of_crystal(lambda c: math.degrees(c.spread), NAN)

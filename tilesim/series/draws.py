@@ -193,6 +193,10 @@ def _sized(shots: Shots, what: str, drawn: Array, cells: Array, expected: str) -
     """Unit cells (n, 3) of a crystal whose N can be drawn. Raises InputError."""
     if any(shots.base.lattice.cells_off_diagonal):
         raise InputError(f"{what} is drawn of a crystal with an oriented N; expected one with a diagonal N")
+    if shots.base.lattice.blocks != 1.0:
+        raise InputError(
+            f"{what} is drawn of a crystal of many blocks, whose number would not follow; expected one block"
+        )
     shots.checked(what, drawn, drawn > 0, expected)
     if shots.base.sampling.strict_c:
         cells = np.maximum(np.round(cells), 1.0)
