@@ -1,10 +1,11 @@
 """The page for a browser: all in one file, the right numbers in it, and it works in a real browser."""
 
+import io
 import re
 
 import numpy as np
 import pytest
-from htmlpages import element_of, numbers_of, opened
+from htmlpages import driven, element_of, numbers_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
@@ -86,8 +87,9 @@ def test_any_number_is_coded_in_order_and_near(values):
 def test_place_resolution_and_value_under_the_pointer_are_right(browser, tmp_path, curved, asked, zoom):
     image, (panel, beam) = make_page(tmp_path / "p.html", curved_radius=curved)
     # A place in another tile than the first, on a spot.
-    told, text = opened(browser, tmp_path, tmp_path / "p.html", f"950.5,650.5,{asked}")
-    assert told["ready"] == "yes" and "<title>A &amp; &lt;b&gt;</title>" in text
+    with driven(browser, tmp_path, f"file://{tmp_path}/p.html#950.5,650.5,{asked}") as shown:
+        told = shown.told("now.ready && now.value")
+        assert shown.evaluate("document.title") == "A & <b>" and shown.errors == []
     assert (told["x"], told["y"], told["zoom"], told["level"]) == ("950.5", "650.5", zoom, "1")
     assert (told["fast"], told["slow"]) == ("950", "650")
     assert float(told["value"]) == pytest.approx(image[650, 950], rel=1e-3)
@@ -97,12 +99,11 @@ def test_place_resolution_and_value_under_the_pointer_are_right(browser, tmp_pat
 
 def test_the_whole_image_is_shown_at_first(browser, tmp_path):
     make_page(tmp_path / "p.html")
-    shot = tmp_path / "shot.png"
-    told, _ = opened(browser, tmp_path, tmp_path / "p.html", "", f"--screenshot={shot}")
-    assert (told["ready"], told["x"], told["y"]) == ("yes", "550", "350")
+    with driven(browser, tmp_path, f"file://{tmp_path}/p.html") as shown:
+        told = shown.told("now.ready")
+        drawn = np.asarray(Image.open(io.BytesIO(shown.screenshot())).convert("L"))
+    assert (told["x"], told["y"]) == ("550", "350")
     assert 0.5 < float(told["zoom"]) < 900 / 1100 + 0.01
     assert (told["rings"], told["spots"]) == ("true", "true")
     # Spots every 50 pixels are dark on light.
-    if shot.exists():
-        drawn = np.asarray(Image.open(shot).convert("L"))
-        assert np.median(drawn) > 150 and 100 < (drawn < 90).sum() < drawn.size / 10
+    assert np.median(drawn) > 150 and 100 < (drawn < 90).sum() < drawn.size / 10

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from htmlpages import element_of, numbers_of, opened
+from htmlpages import driven, element_of, numbers_of
 from panels import PANELS, ROWS, cut, plane
 
 import tilesim as api
@@ -14,7 +14,7 @@ from tilesim.model import Detector, Region, Series
 from tilesim.pictures.view import View, coarser
 from tilesim.store import levels
 from tilesim.tools import page
-from tilesim.tools.embedding import BLOCKS, LEAST_EDGE, Embedding
+from tilesim.tools.embedding import BLOCKS, LEAST_EDGE, PROJECTIONS, Embedding
 from tilesim.tools.look import Subject, reduced
 from tilesim.tools.projections import Projections
 from tilesim.tools.pyramid import build_pyramid
@@ -106,7 +106,7 @@ def test_what_is_embedded_has_a_bound():
     for shape, frames in (((264, 256), 200), ((2527, 2463), 1000), ((2048, 2048), 12), ((300, 300), 1000)):
         found = Embedding.of(shape, frames)
         blocks = -(-shape[0] // found.times) * -(-shape[1] // found.times)
-        assert blocks * len(found.large) <= BLOCKS and {0, frames - 1} <= found.large
+        assert blocks * (len(found.large) + PROJECTIONS) <= BLOCKS and {0, frames - 1} <= found.large
         assert found.times == 1 or max(shape) // found.times >= LEAST_EDGE
     view = View(np.ones((300, 300)), Region(0, 300, 0, 300))
     assert [[one.factor for one in found.views(n, view)] for n in (0, 1)] == [[1, 4], [4]]
@@ -159,41 +159,34 @@ def test_assembled_panels_come_from_the_pyramid(store, pixels, monkeypatch):
     assert np.isnan(view.blocks[5]).all()
 
 
-PLAY = """
-<script>{
-window.onerror = text => { probe.errors = text; };
-const press = key => document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })), told = [];
-const note = () => told.push(probe.frame);
-press("ArrowRight"); note(); press("End"); note(); press("ArrowLeft"); press("ArrowLeft"); note();
-const dot = document.querySelector("#plots .point").getBoundingClientRect();
-document.querySelector("#plots .point").closest("svg").dispatchEvent(new MouseEvent("click", {
-  clientX: dot.x + 2, clientY: dot.y + 2 })); note();
-document.querySelectorAll("#strip button")[4].click(); note();
-$("slider").value = 2; $("slider").dispatchEvent(new Event("input")); note();
-$("has-table").open = true;
-$("pictures").value = "sum"; $("pictures").dispatchEvent(new Event("change"));
-setTimeout(() => {
-  Object.assign(probe, { told: told.join(), sum: probe.value, on: probe.panel });
-  probe.rows = document.querySelectorAll("tbody tr").length;
-  press("Home");
-}, 1000);
-}</script>
-"""
-
-
 def test_the_page_works_in_a_browser(browser, made, store, pixels):
-    played = made.with_name("played.html")
-    played.write_text(made.read_text().replace("</body>", PLAY + "</body>"))
-    told, text = opened(browser, made.parent, played, f"4.5,{2 * ROWS + GAP + 1.5},20,2")
-    assert "errors" not in told and told["ready"] == "yes"
-    assert told["told"] == "3,4,2,0,4,2" and told["rows"] == str(FRAMES)
-    # The middle is row 1 of panel 2, below the gap.
-    assert told["on"] == told["panel"] == "2,4,1" and told["frame"] == "0"
     row = 2 * ROWS + GAP + 1
-    assert float(told["sum"]) == pytest.approx(np.nansum(pixels[:, row, 4].astype(float)), rel=2e-3)
-    assert float(told["value"]) == pytest.approx(pixels[0, row, 4], rel=2e-3)
-    experiment = api.open(store).experiment(0)
-    panel = experiment.detector.panels[2]
-    expected = d_spacings(panel, experiment.beam, np.array(1.5), np.array(4.5)) * 1e10
-    assert float(told["resolution"]) == pytest.approx(expected, rel=1e-6)
-    assert int(told["thumbnails"]) == FRAMES and ">3: missing<" in text
+    with driven(browser, made.parent, f"file://{made}#4.5,{row + 0.5},20,2") as shown:
+        first = shown.told(f"now.picture === 'frame 2' && now.ready && now.value && now.thumbnails == {FRAMES}")
+        # The middle is row 1 of panel 2, below the gap.
+        assert (first["fast"], first["slow"], first["panel"]) == ("4", str(row), "2,4,1")
+        assert float(first["value"]) == pytest.approx(pixels[2, row, 4], rel=2e-3)
+        experiment = api.open(store).experiment(2)
+        panel = experiment.detector.panels[2]
+        expected = d_spacings(panel, experiment.beam, np.array(1.5), np.array(4.5)) * 1e10
+        assert float(first["resolution"]) == pytest.approx(expected, rel=1e-6)
+        for key, frame in (("ArrowRight", 3), ("ArrowLeft", 2), ("End", 4), ("Home", 0)):
+            shown.press(key)
+            assert shown.told(f"now.frame == {frame}")["frame"] == str(frame)
+        for element, frame in (
+            ('document.querySelectorAll("#plots .point")[1]', 1),
+            ('document.querySelectorAll("#strip button")[3]', 3),
+        ):
+            shown.click(element)
+            shown.told(f"now.frame == {frame}")
+        assert shown.evaluate('$("frame").textContent') == "frame 3 (4 of 5) · missing"
+        shown.click('$("play")')
+        shown.told("now.frame == 0")
+        shown.click('$("play")')
+        shown.evaluate('$("pictures").value = "sum"; $("pictures").dispatchEvent(new Event("change"))')
+        told = shown.told(f"now.picture === 'sum of {FRAMES - 1} frames' && now.ready && now.value")
+        assert float(told["value"]) == pytest.approx(np.nansum(pixels[:, row, 4].astype(float)), rel=2e-3)
+        assert told["panel"] == "2,4,1" and "resolution" not in told
+        shown.evaluate('$("has-table").open = true')
+        assert shown.told(f"document.querySelectorAll('tbody tr').length === {FRAMES}")
+        assert shown.errors == []

@@ -61,10 +61,15 @@ class Coding:
         return np.where(codes > CODES, np.nan, self.low + values * self.width)
 
 
-def coded(views: Sequence[View]) -> str:
-    """The numbers of an image at several resolutions, the finest first, as JSON for the page's script."""
+def coded(views: Sequence[View], thumbnail: bool = False) -> str:
+    """The numbers of an image at several resolutions, the finest first, as JSON for the page's script.
+
+    thumbnail  whether the last one is a thumbnail, with a scale of grey of its own
+    """
     coding = Coding.of(views[0].blocks)
-    return as_json({"code": vars(coding), "units": views[0].units, "levels": [_level(one, coding) for one in views]})
+    levels = [_level(one, coding) for one in views]
+    levels[-1]["thumbnail"] = thumbnail
+    return as_json({"code": vars(coding), "units": views[0].units, "levels": levels})
 
 
 def as_json(data: Any) -> str:

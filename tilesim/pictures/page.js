@@ -93,12 +93,15 @@ function shaded(entry, shade) {
   }
   return entry.canvas;
 }
-// How the picture that is shown is shaded, made again when picture or scale change.
-let shade = null, shadeVersion = -1;
-function shadeNow() {
-  if (shadeVersion !== version) [shade, shadeVersion] = [shader(numbers.code, grey), version];
-  return shade;
+// How a level of the picture that is shown is shaded, made again when picture or scale change.
+const shades = new Map();
+function shadeOf(level) {
+  if (shades.version !== version) { shades.clear(); shades.version = version; }
+  const own = level.thumbnail ? thumbnailGrey() : grey;
+  if (!shades.has(own)) shades.set(own, shader(numbers.code, own));
+  return shades.get(own);
 }
+let thumbnailGrey = () => grey;  // of a series thumbnails have a scale of their own
 
 const width = () => canvas.clientWidth, height = () => canvas.clientHeight;
 const toScreen = (fast, slow) => [(fast - view.x) * view.zoom + width() / 2, (slow - view.y) * view.zoom + height() / 2];
@@ -143,7 +146,7 @@ function inView(level) {
     if (y > bottom || y + span < top) continue;
     for (let column = 0; column < level.tiles[row].length; column++) {
       const x = level.left + column * span;
-      if (x <= right && x + span >= left) found.push({ entry: tile(level, row, column), x, y, factor: level.factor });
+      if (x <= right && x + span >= left) found.push({ entry: tile(level, row, column), x, y, level });
     }
   }
   return found;
@@ -155,12 +158,13 @@ function drawPieces(pieces, ratio) {
   pen.clip();
   // Ends of tiles are put on whole pixels of the screen: no seams.
   const snap = v => Math.round(v * ratio) / ratio;
-  for (const { entry, x, y, factor } of pieces) {
+  for (const { entry, x, y, level } of pieces) {
     if (!entry.codes) continue;
+    const factor = level.factor;
     pen.imageSmoothingEnabled = factor * view.zoom * ratio < 1;
     const [x0, y0] = toScreen(x, y).map(snap);
     const [x1, y1] = toScreen(x + entry.canvas.width * factor, y + entry.canvas.height * factor).map(snap);
-    pen.drawImage(shaded(entry, shadeNow()), x0, y0, x1 - x0, y1 - y0);
+    pen.drawImage(shaded(entry, shadeOf(level)), x0, y0, x1 - x0, y1 - y0);
   }
   pen.restore();
 }

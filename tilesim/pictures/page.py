@@ -30,6 +30,8 @@ RING_ERROR, RING_ERROR_SHARE = 0.1, 1e-4
 """Pixels, and share of the longer edge, by which the line of a ring is off at most where points were left out."""
 FRAME = "frame"
 """Kind of a picture that is no projection."""
+THUMBNAIL = "thumbnail"
+"""Kind of the smallest form of a frame, which has a scale of grey of its own: maxima of many pixels are larger."""
 
 
 @dataclass(frozen=True)

@@ -74,11 +74,20 @@ function paint(place) {
   Promise.resolve(entry.ready).then(() => {
     if (!entry.codes) return;
     [small.width, small.height] = [entry.canvas.width, entry.canvas.height];
-    small.getContext("2d").drawImage(shaded(entry, shader(code, data.greys.frame)), 0, 0);
+    small.getContext("2d").drawImage(shaded(entry, shader(code, thumbnailGrey())), 0, 0);
     probe.thumbnails = thumbnails.filter(one => one.firstChild.width !== 300).length;
   });
 }
-rescaled = () => { if (grey === data.greys.frame) seen.forEach(paint); };
+// Maxima of many pixels have a scale of their own, which follows that of the frames.
+const frameGrey = { ...data.greys.frame }, ownGrey = { ...data.greys.thumbnail };
+thumbnailGrey = () => data.greys.thumbnail;
+function followFrames() {
+  const now = data.greys.frame;
+  Object.assign(data.greys.thumbnail, {
+    scale: now.scale, low: ownGrey.low + now.low - frameGrey.low, high: ownGrey.high * (now.high / frameGrey.high || 1),
+  });
+}
+rescaled = () => { if (grey === data.greys.frame) { followFrames(); seen.forEach(paint); } };
 function markThumbnail() {
   const strip = $("strip"), button = thumbnails[current];
   strip.querySelector("[aria-current]")?.removeAttribute("aria-current");
@@ -133,7 +142,7 @@ function plot(column) {
   svg.append(vector("path", { class: "axis", d: `M${LEFT} ${TOP}V${BOTTOM}H${RIGHT}M${RIGHT + 8} ${TOP}V${BOTTOM}` }));
   const at = words.length ? words.map((_, k) => k) : ticks(low, high, log).filter(v => !whole || Number.isInteger(v));
   for (const v of at.length > 1 ? at : [low, high]) {
-    const text = words.length ? words[v].slice(0, 9) : written(v, places);
+    const text = words.length ? String(words[v]).slice(0, 9) : written(v, places);
     svg.append(vector("text", { x: LEFT - 5, y: up(v) + 4, "text-anchor": "end" }, text));
     svg.append(vector("path", { class: "axis", d: `M${LEFT - 3} ${up(v)}h3` }));
   }

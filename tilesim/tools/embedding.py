@@ -11,7 +11,8 @@ from tilesim.pictures.coding import TILE
 from tilesim.pictures.view import View, coarser
 
 BLOCKS = 2**24
-"""Blocks of all frames together, besides thumbnails."""
+"""Blocks of all frames and projections together, besides thumbnails."""
+PROJECTIONS = 2
 LEAST_EDGE = 256
 """Blocks along the longer edge that are not reduced further: of more frames some have thumbnails alone."""
 THUMBNAIL = 96
@@ -32,15 +33,20 @@ class Embedding:
     def of(cls, shape: tuple[int, int], frames: int) -> Embedding:
         """For so many frames of blocks (slow, fast)."""
         times = 1
-        while frames * _size(shape, times) > BLOCKS and max(shape) // (2 * times) >= LEAST_EDGE:
+        pictures = frames + (PROJECTIONS if frames > 1 else 0)
+        while frames > 1 and pictures * _size(shape, times) > BLOCKS and max(shape) // (2 * times) >= LEAST_EDGE:
             times *= 2
-        count = max(1, min(frames, BLOCKS // _size(shape, times)))
+        count = max(1, min(frames, BLOCKS // _size(shape, times) - PROJECTIONS))
         return cls(frames, times, frozenset(np.rint(np.linspace(0, frames - 1, count)).astype(int).tolist()))
 
     def views(self, number: int, view: View) -> list[View]:
         """What is embedded of the frame of a number, counted from 0, the finest first."""
         large = with_levels(coarser(view, self.times)) if number in self.large else []
         return large if self.frames == 1 else [*large, *_thumbnail(large[-1] if large else view, not large)]
+
+    def projected(self, view: View) -> list[View]:
+        """What is embedded of a projection of all frames."""
+        return with_levels(coarser(view, self.times))
 
     def described(self, view: View) -> str:
         """The same in words, for a frame like this."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +24,8 @@ COMPONENTS = {
     "orientation": (tuple(f"U{row}{column}" for row in (1, 2, 3) for column in (1, 2, 3)), ("",) * 9),
 }
 """Names and units of the numbers of what has several for a frame."""
+MOST_COMPONENTS = 12
+"""Numbers of a frame that are listed one by one."""
 LAST = ("max_I", "mean", "total", "orientation")
 """What comes behind the parameters that people look for first."""
 
@@ -39,7 +40,9 @@ def columns_of(data: Dataset, places: Sequence[int]) -> list[FrameColumn]:
 def spectra_of(data: Dataset, places: Sequence[int]) -> tuple[list[Any], list[Any]] | None:
     """Wavelengths, angstrom, and photons of the channels of every frame, where these vary and are not too many."""
     known = {one.name: one.values for one in _coordinates(data)}
-    if not all(name in known for name in SPECTRA) or len(places) * len(known[SPECTRA[0]][0]) > MOST_CHANNELS:
+    if not all(isinstance(known.get(name, (0,))[0], tuple) for name in SPECTRA):
+        return None
+    if len(places) * len(known[SPECTRA[0]][0]) > MOST_CHANNELS:
         return None
     shown = (
         [[float(f"{value:.{SPECTRUM_DIGITS}g}") for value in known[name][place]] for place in places]
@@ -70,6 +73,8 @@ def _columns(one: FrameCoordinate, places: Sequence[int]) -> list[FrameColumn]:
     if not isinstance(values[0], tuple):
         return [FrameColumn(one.name, values, one.units or "", meaning)]
     count = len(values[0])
+    if count > MOST_COMPONENTS or not all(isinstance(number, int | float) for number in values[0]):
+        return []
     names, units = COMPONENTS.get(one.name, ((), ()))
     if len(names) != count:
         names, units = tuple(map(str, range(count))), (one.units or "",) * count
@@ -78,4 +83,4 @@ def _columns(one: FrameCoordinate, places: Sequence[int]) -> list[FrameColumn]:
         for k, (name, unit) in enumerate(zip(names, units, strict=True))
     ]
     # An angle that is 90 degrees in every shot is no news.
-    return [column for column in columns if len({v for v in column.values if not math.isnan(v)}) > 1]
+    return [column for column in columns if len({v for v in column.values if v == v}) > 1]

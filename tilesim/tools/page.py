@@ -10,7 +10,7 @@ from tilesim.errors import InputError
 from tilesim.images.dataset import Dataset
 from tilesim.pictures.coding import coded
 from tilesim.pictures.grey import grey_of
-from tilesim.pictures.page import FRAME, Page, Picture, save_page
+from tilesim.pictures.page import FRAME, THUMBNAIL, Page, Picture, save_page
 from tilesim.pictures.view import View
 from tilesim.tools.embedding import Embedding, with_levels
 from tilesim.tools.framevalues import columns_of, incomplete_frames, spectra_of
@@ -76,7 +76,7 @@ class _PageFrames:
         self._data, self._places, self._panel, self._choices = data, places, panel, choices
         self._incomplete = incomplete_frames(data)
         self._scenes, self._projections = Scenes(choices, several=True), Projections()
-        self._samples: list[np.ndarray] = []
+        self._samples: dict[str, list[np.ndarray]] = {FRAME: [], THUMBNAIL: []}
 
     def take(self, place: int) -> None:
         """Read one more frame."""
@@ -88,19 +88,25 @@ class _PageFrames:
         scene, over = self._scenes.take(subject, view)
         views = self._embedding.views(len(self.pictures), view)
         self._projections.add(view)
-        self._samples.append(_sample(views[0].blocks, len(self._places)))
+        for kind, one in ((FRAME, views[0]), (THUMBNAIL, views[-1])):
+            self._samples[kind].append(_sample(one.blocks, len(self._places)))
         state, number = self._state(place, view), self._data.frames[place]
-        self.pictures.append(Picture(self._label(place), coded(views), scene, FRAME, number, state, over.labels))
+        self.pictures.append(
+            Picture(self._label(place), coded(views, thumbnail=True), scene, FRAME, number, state, over.labels)
+        )
 
     def page(self) -> Page:
         """The page of all that were read."""
         choices, view = self._choices, self._view
-        greys = {FRAME: grey_of(np.concatenate(self._samples)[None], choices.scale, choices.low, choices.high)}
+        greys = {
+            kind: grey_of(np.concatenate(samples)[None], choices.scale, choices.low, choices.high)
+            for kind, samples in self._samples.items()
+        }
         pictures = [*self.pictures]
         scene = self._scenes.shared(view)
         for kind, (label, projected) in self._projections.views.items():
             greys[kind] = grey_of(projected.blocks, choices.scale)
-            pictures.append(Picture(label, coded(with_levels(projected)), scene, kind))
+            pictures.append(Picture(label, coded(self._embedding.projected(projected)), scene, kind))
         return Page(
             series_title(self._subject, len(self._places), choices.title),
             pictures,
