@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     examples=(
         "out.zarr out.png",
         "out.zarr page.html",
+        "series.zarr series.html",
         "series.zarr spots.png --frame 3 --region 0:512 0:512 --spots 30",
         "out.bin out.png -- -distance 100 -detpixels 1024 -pixel 0.1 -lambda 1",
     ),
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("out", metavar="OUT.png|OUT.html", type=click.Path())
 @click.argument("flags", metavar="[-- NANOBRAGG_FLAGS ...]", nargs=-1, type=FLAGS)
-@click.option("--frame", metavar="N|A:B", help="Frame by its number, or frames A to B - 1 [the first].")
+@click.option("--frame", metavar="N|A:B", help="Frame by its number, or frames A to B - 1 [the first; page all].")
 @click.option("--panel", type=click.IntRange(min=0), metavar="N", help="One panel of the detector [all].")
 @click.option("--stack", is_flag=True, help="Panels one below the other [assembled by their geometry].")
 @click.option(
@@ -56,40 +57,37 @@ if TYPE_CHECKING:
 def command(source: str, out: str, flags: tuple[str, ...], **options: Any) -> None:
     """Draw the image in IN, a store or an image file of any format, as a PNG or as a page with pan and zoom.
 
-    Of several frames OUT holds {frame}, as in p_{frame:03d}.png, or is a PNG with a thumbnail of each.
+    Several frames are a page with slider, thumbnails, projections and plots of what varies, a PNG with a thumbnail of
+    each, or files of their own where OUT holds {frame}, as in p_{frame:03d}.png.
 
     nanoBragg flags behind -- describe the geometry of an image that does not state it itself.
     """
-    from tilesim.files.templates import check_template, fields_of, fill, one_for_many
-    from tilesim.tools.contactsheet import draw_sheet
-    from tilesim.tools.preview import PreviewChoices, draw_dataset, is_page, shown_shape
+    from tilesim.files.templates import check_template, fields_of, fill
+    from tilesim.series.progress import counting
+    from tilesim.tools.preview import draw_dataset
+    from tilesim.tools.previewchoices import PreviewChoices, is_page, shown_shape
     from tilesim_cli.described import chosen_frames, opened
     from tilesim_cli.launch import warn
 
-    page = is_page(out)
-    several = "frame" in fields_of(out)
-    if several:
+    page, each = is_page(out), "frame" in fields_of(out)
+    if each:
         check_template("OUT", out, ["frame"])
     same = ("size", "zoom", "scale", "low", "high", "rings", "profile", "histogram", "title", "stack")
     choices = PreviewChoices(spots=options["spots"] or 0, **{name: options[name] for name in same})
     data = opened(source, flags, options)
-    places = (0,) if options["frame"] is None and not several else chosen_frames(data, options["frame"])
-    place = places[0]
-    chosen = replace(choices, region=_region(options["region"], shown_shape(data, place, options["panel"], choices)))
+    first = options["frame"] is None and not each and not page
+    places = (0,) if first else chosen_frames(data, options["frame"])
+    shape = shown_shape(data, places[0], options["panel"], choices)
+    chosen = replace(choices, region=_region(options["region"], shape))
     say = (lambda line: None) if options["quiet"] else click.echo
-    if len(places) > 1 and not several:
-        if page:
-            raise one_for_many("OUT", out, len(places))
-        draw_sheet(data, out, places, options["panel"], chosen)
-        say(f"wrote {out}: {len(places)} frames")
-        return
-    for place in places:
-        name = fill(out, data.frames[place])
-        drawn = draw_dataset(data, name, place, options["panel"], chosen)
-        for remark in drawn.remarks:
-            warn(remark)
-        for line in (*drawn.said, f"wrote {name}"):
-            say(line)
+    with counting("drawing", len(places), "frames", not options["quiet"]) as on_frame:
+        for group in [(place,) for place in places] if each else [places]:
+            name = fill(out, data.frames[group[0]])
+            drawn = draw_dataset(data, name, group, options["panel"], chosen, on_frame)
+            for remark in drawn.remarks:
+                warn(remark)
+            for line in (*drawn.said, f"wrote {name}" + (f": {len(group)} frames" if len(group) > 1 else "")):
+                say(line)
 
 
 def _region(texts: tuple[str, str] | None, shape: tuple[int, int]) -> Region | None:

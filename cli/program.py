@@ -23,7 +23,7 @@ COMMANDS = {
     "background": "measure the scattering curve of what is in the beam",
     "noise": "add the noise of beam and detector to images that are there",
     "info": "say what a store holds",
-    "preview": "draw a store or image: a PNG, or a page with pan and zoom",
+    "preview": "draw a store or image: a PNG, or a page for a browser",
     "pyramid": "add coarser levels to a store, for quick previews",
     "truth": "tables of the reflections and labels of stored shots",
     "rerun": "compute stored frames again, and compare them",

@@ -1,6 +1,7 @@
 """What all tests share: experiments on the path, one profile of hypothesis, clusters on loopback."""
 
 import logging
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 settings.register_profile(
     "tilesim", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -78,3 +81,12 @@ def connected(cluster):
     yield start
     for client in clients:
         client.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A browser that shows pages without a screen; a test is skipped where there is none."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip("no chromium")
+    return found

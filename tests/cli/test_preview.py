@@ -8,6 +8,7 @@ import pytest
 import zarr
 from commands import BASE
 from distribution import QUIET
+from htmlpages import element_of
 
 from tilesim.geometry.prediction import predicted
 from tilesim.images.opening import open_dataset
@@ -101,17 +102,19 @@ def test_a_small_zoom_shows_maxima_and_with_a_pyramid_means(tilesim, image, draw
 
 
 def test_a_page_has_levels_down_to_one_screen(tilesim, image, folder, monkeypatch):
-    from tilesim.pictures import page
+    from tilesim.pictures import coding
+    from tilesim.tools import embedding
 
-    monkeypatch.setattr(page, "TILE", 8)
-    monkeypatch.setattr(preview, "TILE", 8)
+    monkeypatch.setattr(coding, "TILE", 8)
+    monkeypatch.setattr(embedding, "TILE", 8)
     assert tilesim("preview", "z.zarr", "p.html", "--spots", "3", "--histogram").out.endswith("wrote p.html\n")
-    text = (folder / "p.html").read_text().partition('id="data">')[2].partition("</script>")[0]
-    data = json.loads(text)
-    assert [level["factor"] for level in data["levels"]] == [1, 2, 4]
-    assert [len(level["tiles"]) for level in data["levels"]] == [5, 3, 2]
-    assert data["region"] == [0, 40, 0, 40] and len(data["spots"]) == 3 and data["rings"]
-    assert data["geometry"]["wavelength"] == pytest.approx(1.5e-10)
+    levels = element_of(folder / "p.html", "picture-0")["levels"]
+    assert [level["factor"] for level in levels] == [1, 2, 4]
+    assert [len(level["tiles"]) for level in levels] == [5, 3, 2]
+    data = element_of(folder / "p.html", "data")
+    [picture], [scene] = data["pictures"], data["scenes"]
+    assert scene["region"] == [0, 40, 0, 40] and len(picture["spots"]) == 3 and scene["rings"]
+    assert scene["geometry"]["wavelength"] == pytest.approx(1.5e-10)
 
 
 def test_the_coarsest_level_that_is_enough_is_read(tilesim, image, monkeypatch):
@@ -296,8 +299,13 @@ def test_several_frames_are_drawn_one_by_one_or_on_a_sheet(tilesim, folder, draw
     np.testing.assert_array_equal(drawings[1].view.blocks, open_dataset("z.zarr").image(2).compute())
     assert tilesim("preview", "z.zarr", "q_{frame}.png").out.count("wrote") == 3
     assert tilesim("preview", "z.zarr", "s.png", "--frame", ":").out == "wrote s.png: 3 frames\n"
+    assert tilesim("preview", "z.zarr", "s.html").out == "wrote s.html: 3 frames\n"
+    assert tilesim("preview", "z.zarr", "one.html", "--frame", "2").out == "wrote one.html\n"
+    numbers = [one["number"] for one in element_of(folder / "s.html", "data")["pictures"] if one["kind"] == "frame"]
+    assert numbers == [0, 1, 2] and len(element_of(folder / "one.html", "data")["pictures"]) == 1
+    assert "not for a page of several" in tilesim("preview", "z.zarr", "t.html", "--profile").err
     pixels = pixels_of("s.png")
     assert pixels.std() > 0.05 and pixels.shape[1] > 2 * 200
-    for words in (("s.html", "--frame", ":"), ("s.png", "--frame", "0:9"), ("s.png", "--frame", "x")):
+    for words in (("t.html", "--histogram"), ("t.html", "--frame", "0:9"), ("t.png", "--frame", "x")):
         result = tilesim("preview", "z.zarr", *words)
-        assert result.status == 2 and len(result.err.splitlines()) == 1 and not (folder / "s.html").exists()
+        assert result.status == 2 and len(result.err.splitlines()) == 1 and not (folder / words[0]).exists()

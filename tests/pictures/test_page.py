@@ -1,14 +1,11 @@
 """The page for a browser: all in one file, the right numbers in it, and it works in a real browser."""
 
-import base64
 import io
-import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
+from htmlpages import driven, element_of, numbers_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,15 +13,14 @@ from spotty import make_experiment, spots
 
 from tilesim.geometry.resolution import beam_centre, d_spacings
 from tilesim.model.sampling import Region
+from tilesim.pictures.coding import Coding, coded
 from tilesim.pictures.curves import measure
 from tilesim.pictures.grey import grey_of
 from tilesim.pictures.labels import Label
-from tilesim.pictures.page import Coding, save_page
-from tilesim.pictures.picture import Drawing
+from tilesim.pictures.page import Page, Picture, Scene, save_page
 from tilesim.pictures.rings import rings_on
 from tilesim.pictures.view import View, block_maxima
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SHAPE = (700, 1100)
 
 
@@ -34,38 +30,17 @@ def make_page(path, image=None, title="A & <b>", **panel):
     view = View(image.astype(float), Region(0, image.shape[0], 0, image.shape[1]))
     half = View(block_maxima([(0, view.blocks)], image.shape, 2), view.region, 2)
     geometry = (experiment.detector.panels[0], experiment.beam)
-    drawing = Drawing(
-        view,
-        grey_of(view.blocks),
-        title,
-        rings_on(*geometry, view.region),
-        beam_centre(*geometry),
-        [Label((1, -2, 3), 350.5, 600.5, 9.0)],
-        curves=measure([(0, 0, view.blocks)], view.region, geometry=geometry, histogram=True),
-    )
-    save_page(path, drawing, [half], geometry)
+    rings, centre = rings_on(*geometry, view.region), beam_centre(*geometry)
+    picture = Picture("", coded([view, half]), labels=[Label((1, -2, 3), 350.5, 600.5, 9.0)])
+    curves = measure([(0, 0, view.blocks)], view.region, geometry=geometry, histogram=True)
+    scene = Scene(view.region, rings, centre, geometry=geometry)
+    save_page(path, Page(title, [picture], [scene], {"frame": grey_of(view.blocks)}, curves=curves))
     return image, geometry
-
-
-def data_of(path):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1])
-
-
-def numbers_of(data, level):
-    """What the tiles of a level stand for."""
-    coding = Coding(**data["code"])
-
-    def codes(png):
-        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))).astype(np.uint16)
-        return pixels[..., 0] << 8 | pixels[..., 1]
-
-    tiles = data["levels"][level]["tiles"]
-    return coding.decode(np.block([[codes(png) for png in row] for row in tiles]))
 
 
 def test_the_page_holds_all_pixels(tmp_path):
     image, _ = make_page(tmp_path / "p.html")
-    data = data_of(tmp_path / "p.html")
+    data = element_of(tmp_path / "p.html", "picture-0")
     found = numbers_of(data, 0)
     assert found.shape == SHAPE and [len(row) for row in data["levels"][0]["tiles"]] == [3, 3]
     np.testing.assert_allclose(found, image, rtol=1e-3, atol=1e-3 * np.median(image))
@@ -77,17 +52,15 @@ def test_counts_are_exact_and_gaps_are_gaps(tmp_path):
     image = np.random.default_rng(0).poisson(9, (40, 50)).astype(float)
     image[3, 4:7] = np.nan
     make_page(tmp_path / "p.html", image)
-    np.testing.assert_array_equal(numbers_of(data_of(tmp_path / "p.html"), 0), image)
+    np.testing.assert_array_equal(numbers_of(element_of(tmp_path / "p.html", "picture-0"), 0), image)
 
 
 def test_the_page_needs_nothing_else(tmp_path):
     make_page(tmp_path / "p.html", title="</script><script src=http://x>")
     page = (tmp_path / "p.html").read_text()
-    assert (
-        not re.search(r"https?://(?!x&gt;)", page) and "<script src" not in page and "@" not in page.split("<body>")[0]
-    )
+    assert not re.search(r"https?://(?!x&gt;)", page) and "<script src" not in page and not re.search("@[A-Z]+@", page)
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
-    assert page.count("<script") == page.count("</script>") == 2
+    assert page.count("<script") == page.count("</script>") == 3
     assert [p.name for p in tmp_path.iterdir()] == ["p.html"]
 
 
@@ -110,29 +83,13 @@ def test_any_number_is_coded_in_order_and_near(values):
         assert (np.diff(codes[finite][order].astype(int)) >= 0).all()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no chromium")
-    return found
-
-
-def opened(browser, folder, page, place="", *words):
-    """The page as a browser has it after its script ran, at a place."""
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --window-size=900,700 --virtual-time-budget=10000"
-    command = [browser, *flags.split(), f"--user-data-dir={folder / 'profile'}", *words, "--dump-dom"]
-    done = subprocess.run([*command, f"file://{page}#{place}"], capture_output=True, text=True, timeout=120, check=True)
-    return dict(re.findall(r'data-(\w+)="([^"]*)"', done.stdout.partition(">")[2].partition(">")[0])), done.stdout
-
-
 @pytest.mark.parametrize("curved, asked, zoom", [(None, "8", "8"), (0.1, "1e9", "200")], ids=["flat", "curved"])
 def test_place_resolution_and_value_under_the_pointer_are_right(browser, tmp_path, curved, asked, zoom):
     image, (panel, beam) = make_page(tmp_path / "p.html", curved_radius=curved)
     # A place in another tile than the first, on a spot.
-    told, text = opened(browser, tmp_path, tmp_path / "p.html", f"950.5,650.5,{asked}")
-    assert told["ready"] == "yes" and "<title>A &amp; &lt;b&gt;</title>" in text
+    with driven(browser, tmp_path, f"file://{tmp_path}/p.html#950.5,650.5,{asked}") as shown:
+        told = shown.told("now.ready && now.value")
+        assert shown.evaluate("document.title") == "A & <b>" and shown.errors == []
     assert (told["x"], told["y"], told["zoom"], told["level"]) == ("950.5", "650.5", zoom, "1")
     assert (told["fast"], told["slow"]) == ("950", "650")
     assert float(told["value"]) == pytest.approx(image[650, 950], rel=1e-3)
@@ -142,12 +99,11 @@ def test_place_resolution_and_value_under_the_pointer_are_right(browser, tmp_pat
 
 def test_the_whole_image_is_shown_at_first(browser, tmp_path):
     make_page(tmp_path / "p.html")
-    shot = tmp_path / "shot.png"
-    told, _ = opened(browser, tmp_path, tmp_path / "p.html", "", f"--screenshot={shot}")
-    assert (told["ready"], told["x"], told["y"]) == ("yes", "550", "350")
+    with driven(browser, tmp_path, f"file://{tmp_path}/p.html") as shown:
+        told = shown.told("now.ready")
+        drawn = np.asarray(Image.open(io.BytesIO(shown.screenshot())).convert("L"))
+    assert (told["x"], told["y"]) == ("550", "350")
     assert 0.5 < float(told["zoom"]) < 900 / 1100 + 0.01
     assert (told["rings"], told["spots"]) == ("true", "true")
     # Spots every 50 pixels are dark on light.
-    if shot.exists():
-        drawn = np.asarray(Image.open(shot).convert("L"))
-        assert np.median(drawn) > 150 and 100 < (drawn < 90).sum() < drawn.size / 10
+    assert np.median(drawn) > 150 and 100 < (drawn < 90).sum() < drawn.size / 10

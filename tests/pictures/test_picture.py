@@ -257,3 +257,14 @@ def test_no_label_lies_on_the_cross(shape):
     assert len(away) > 3 and min(away) >= 0.025 * max(shape)
     around = [np.array([[50.0, 50.0], [51.0, 50.0]])]
     assert label_places(around, (100, 100), [(50.0, 51.0)]) == [None]
+
+
+def test_a_background_alone_is_in_the_lighter_half():
+    y, x = np.mgrid[:300, :300]
+    away = np.hypot(y - 150, x - 150) / 150
+    water = 700 + 5000 * np.exp(-(((away - 0.6) / 0.15) ** 2)) + 1500 * (away > 0.6)
+    counts = np.random.default_rng(2).poisson(9, (300, 300))
+    for image in (water, counts):
+        assert darkness(image, np.percentile(image, 2)) == 0
+        assert 0.05 < darkness(image, np.median(image)) < 0.4
+    assert 0.4 < darkness(water, water.max()) < 0.75

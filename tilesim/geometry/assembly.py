@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,6 +64,10 @@ class Assembly:
         plane = Panel(tuple(origin), tuple(fast), tuple(slow), tuple(normal), size, shape)
         return cls(tuple(panels), plane)
 
+    def coarser(self, factor: int) -> Assembly:
+        """The same of blocks of `factor` x `factor` pixels, of the panels and of the plane."""
+        return Assembly(tuple(_coarser(panel, factor) for panel in self.panels), _coarser(self.plane, factor))
+
     def box(self, number: int, rows: tuple[int, int], columns: tuple[int, int]) -> Region:
         """Pixels of the plane that hold those of a part of a panel."""
         slow, fast = np.meshgrid(rows, columns, indexing="ij")
@@ -84,6 +89,12 @@ class Assembly:
         found = np.floor(_met(places, panel) + 1e-6).astype(np.int64)
         inside = ((found >= 0) & (found < np.array(panel.shape)[:, None])).all(axis=0)
         return rows.ravel()[inside], columns.ravel()[inside], found[0, inside], found[1, inside]
+
+
+def _coarser(panel: Panel, factor: int) -> Panel:
+    """A panel whose pixels are blocks of pixels; the last ones may reach over the edge."""
+    slow, fast = (-(-n // factor) for n in panel.shape)
+    return dataclasses.replace(panel, pixel_size=panel.pixel_size * factor, shape=(slow, fast))
 
 
 def _points(panel: Panel, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:

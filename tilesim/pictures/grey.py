@@ -18,6 +18,7 @@ BACKGROUND_SHARE = 10
 """Black is at least this many times the range of the background above white, where anything is."""
 SPARSE_GREY, DENSE_GREY = 1 / 3, 1 / 8
 """Darkness of the median of the lit blocks where few are lit, so that photons are seen, and where all are."""
+BISECTIONS = 30
 DYNAMIC_RANGE = 30_000
 """Black over the width of the linear part, at most: lower values of a dark image are white."""
 DECADES = 4
@@ -93,16 +94,25 @@ def grey_limits(blocks: np.ndarray) -> tuple[float, float, float]:
     middle, tail = np.percentile(lit, [50, TAIL_PERCENTILE]).astype(float)
     signal = lit[lit > middle + TAILS * (tail - middle)]
     strong = float(np.percentile(signal, BLACK_PERCENTILE, method="lower")) if signal.size else top
-    black = min(max(strong, low + BACKGROUND_SHARE * (middle - low)), top)
-    return low, black, _width(middle - low, black - low, lit.size / values.size)
+    share = lit.size / values.size
+    # A background alone, without reflections, takes the lighter half of the scale.
+    most = max(top, low + (1 + share) * (tail - low))
+    black = min(max(strong, low + BACKGROUND_SHARE * (middle - low)), most)
+    return low, black, _width(middle - low, black - low, share)
 
 
 def _width(middle: float, black: float, share: float) -> float:
     """Linear part that gives the median of the lit blocks its grey; values above white, and the share that is lit."""
     wanted = SPARSE_GREY + (DENSE_GREY - SPARSE_GREY) * share
-    # asinh(x) is nearly log(2 x): log(2 middle / width) = wanted log(2 black / width)
-    width = 2 * (middle * (middle / black) ** (wanted / (1 - wanted)))
-    return max(width, black / DYNAMIC_RANGE)
+    # The narrower it is, the darker: halved on a logarithmic scale. A median near black is as light as it can be.
+    narrow, wide = black / DYNAMIC_RANGE, black
+    for _ in range(BISECTIONS):
+        width = math.sqrt(narrow) * math.sqrt(wide)
+        if math.asinh(middle / width) > wanted * math.asinh(black / width):
+            narrow = width
+        else:
+            wide = width
+    return wide
 
 
 def bar_ticks(norm) -> list[float]:

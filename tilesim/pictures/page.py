@@ -1,157 +1,218 @@
-"""A page to look at an image in a browser: pan, zoom, resolution and value under the pointer, all in one file."""
+"""A page to look at images in a browser: pan, zoom, resolution and value under the pointer, all in one file."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-import json
-import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
 from tilesim.model import Beam, Panel
-from tilesim.pictures.picture import Drawing, draw_curves
+from tilesim.model.sampling import Region
+from tilesim.pictures.coding import TILE, as_json
+from tilesim.pictures.curves import Curves
+from tilesim.pictures.grey import Grey
+from tilesim.pictures.labels import Label
+from tilesim.pictures.picture import draw_curves
+from tilesim.pictures.rings import Ring
 from tilesim.pictures.style import own_style
-from tilesim.pictures.view import View
 
-TILE = 512
-"""Edge of a tile of the page, blocks."""
-CODES = 65534
-"""Largest code of a number; one more stands for no number."""
-FINE = 1e-12
-"""Width of the linear part of codes, relative to the range of the image, at least."""
+RING_ERROR, RING_ERROR_SHARE = 0.1, 1e-4
+"""Pixels, and share of the longer edge, by which the line of a ring is off at most where points were left out."""
+FRAME = "frame"
+"""Kind of a picture that is no projection."""
+THUMBNAIL = "thumbnail"
+"""Kind of the smallest form of a frame, which has a scale of grey of its own: maxima of many pixels are larger."""
 
 
 @dataclass(frozen=True)
-class Coding:
-    """Numbers as 16 bits: whole ones as they are where they fit, others to about 0.04 % (asinh)."""
+class Scene:
+    """What is drawn over pictures of one geometry, and what place and resolution under the pointer follow from."""
 
-    kind: str
-    low: float
-    """Value of code 0."""
-    width: float
-    """Size of a step, or of the linear part of the asinh."""
-    reach: float
-    """asinh of the largest number, for the kind asinh."""
+    region: Region
+    rings: Sequence[Ring] = ()
+    centre: tuple[float, float] | None = None
+    """Centre of the beam, (slow, fast) pixels"""
+    border: Region | None = None
+    """Outline of what was rendered"""
+    geometry: tuple[Panel, Beam | None] | None = None
+    """Panel of the image, or plane of an assembled one, and the beam where resolution follows from it"""
+    assembled: Sequence[Panel] = ()
+    """Panels on the plane"""
+    stacked: Sequence[int] = ()
+    """Rows of every panel, of a stack"""
 
-    @classmethod
-    def of(cls, blocks: np.ndarray) -> Coding:
-        """For the numbers of an image."""
-        values = blocks[np.isfinite(blocks)]
-        if values.size == 0:
-            return cls("linear", 0.0, 1.0, 0.0)
-        low, high = float(values.min()), float(values.max())
-        least = (high - low) * FINE
-        if least < np.finfo(float).tiny or (high - low <= CODES and (values == np.rint(values)).all()):
-            return cls("linear", low, 1.0, 0.0)
-        width = max(float((values[values > low] - low).min()), least)
-        return cls("asinh", low, width, math.asinh((high - low) / width))
-
-    def encode(self, blocks: np.ndarray) -> np.ndarray:
-        """uint16 (slow, fast)."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            steps = (blocks - self.low) / self.width
-            codes = steps if self.kind == "linear" else np.arcsinh(steps) / self.reach * CODES
-        return np.where(np.isnan(blocks), CODES + 1, np.clip(np.rint(codes), 0, CODES)).astype(np.uint16)
-
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """The numbers (slow, fast) that codes stand for; NaN for none."""
-        steps = codes.astype(np.float64)
-        values = steps if self.kind == "linear" else np.sinh(steps / CODES * self.reach)
-        return np.where(codes > CODES, np.nan, self.low + values * self.width)
+    def plain(self) -> dict[str, Any]:
+        """The same for the page's script."""
+        edge = max(self.region.slow_stop - self.region.slow_start, self.region.fast_stop - self.region.fast_start)
+        error = min(RING_ERROR, RING_ERROR_SHARE * edge)
+        lines = [[_thinned(line, error) for line in ring.lines] for ring in self.rings]
+        return {
+            "region": _ends(self.region),
+            "rings": [{"text": r.text, "lines": own} for r, own in zip(self.rings, lines, strict=True)],
+            "centre": self.centre,
+            "border": self.border and _ends(self.border),
+            "geometry": self.geometry and _panel(self.geometry[0]) | _beam(self.geometry[1]),
+            "assembled": [_panel(one) for one in self.assembled],
+            "stacked": list(self.stacked),
+        }
 
 
-def save_page(
-    path_html: str | os.PathLike,
-    drawing: Drawing,
-    coarser: Sequence[View],
-    geometry: tuple[Panel, Beam] | None,
-    show_rings: bool = True,
-) -> None:
-    """Write a drawing as a page that needs nothing else, with coarser views of it for low zooms.
+@dataclass(frozen=True)
+class Picture:
+    """An image of a page: a frame, or a projection of all."""
 
-    geometry  for the resolution under the pointer
+    label: str
+    numbers: str
+    """Its blocks, `coded`"""
+    scene: int | None = 0
+    """Which of the page's scenes; None: its geometry is that of no frame"""
+    kind: str = FRAME
+    """Which of the page's scales of grey it has"""
+    number: int = 0
+    """Number of the frame"""
+    state: str = ""
+    """What there is to say of it: that pixels are missing"""
+    labels: Sequence[Label] = ()
 
-    Raises StoreError where the file cannot be written; it appears whole or not at all.
-    """
-    view = drawing.view
-    coding = Coding.of(view.blocks)
-    region = drawing.view.region
+    def plain(self, place: int) -> dict[str, Any]:
+        """The same for the page's script."""
+        spots = [{"text": x.text, "slow": round(x.slow, 2), "fast": round(x.fast, 2)} for x in self.labels]
+        about = {"key": _key(place), "label": self.label, "kind": self.kind, "number": self.number}
+        return about | {"scene": self.scene, "state": self.state, "spots": spots}
+
+
+@dataclass(frozen=True)
+class FrameColumn:
+    """A value for every frame."""
+
+    name: str
+    values: Sequence[Any]
+    """Numbers, NaN where there is none, or texts"""
+    units: str = ""
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that a page shows."""
+
+    title: str
+    pictures: Sequence[Picture]
+    """Frames in their order, then projections"""
+    scenes: Sequence[Scene]
+    greys: Mapping[str, Grey]
+    """Scales of grey by the kind of picture"""
+    columns: Sequence[FrameColumn] = ()
+    spectra: tuple[Sequence[Any], Sequence[Any]] | None = None
+    """Wavelengths, angstrom, and photons of the channels (frame, channel), where spectra vary"""
+    about: str = ""
+    """What is embedded, in words"""
+    show_rings: bool = True
+    curves: Curves = field(default_factory=Curves)
+    units: str = ""
+
+
+def save_page(path_html: str | os.PathLike, page: Page) -> None:
+    """Write a page that needs nothing else. Raises StoreError; it appears whole or not at all."""
+    several = len([one for one in page.pictures if one.kind == FRAME]) > 1
     data = {
-        "units": view.units,
-        "region": [region.slow_start, region.slow_stop, region.fast_start, region.fast_stop],
         "tile": TILE,
-        "code": {"kind": coding.kind, "low": coding.low, "width": coding.width, "reach": coding.reach},
-        "levels": [_level(one, coding) for one in (view, *coarser)],
-        "grey": vars(drawing.grey),
-        "show": {"rings": show_rings},
-        "rings": [{"text": r.text, "lines": [np.round(x, 1).ravel().tolist() for x in r.lines]} for r in drawing.rings],
-        "centre": drawing.centre,
-        "spots": [{"text": x.text, "slow": round(x.slow, 2), "fast": round(x.fast, 2)} for x in drawing.labels],
-        "border": drawing.border and [getattr(drawing.border, n) for n in drawing.border.__dataclass_fields__],
-        "geometry": geometry and _geometry(*geometry),
+        "scenes": [scene.plain() for scene in page.scenes],
+        "greys": {kind: vars(grey) for kind, grey in page.greys.items()},
+        "show": {"rings": page.show_rings},
+        "pictures": [picture.plain(place) for place, picture in enumerate(page.pictures)],
+        "columns": [vars(column) for column in page.columns],
+        "spectra": page.spectra,
     }
-    title = html.escape(encodable(drawing.title or Path(path_html).stem))
-    # In a script nothing may look like the end of it.
-    text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    head, rest = page.replace("@TITLE@", title).split("@CURVES@")
-    middle, end = rest.split("@DATA@")
+    parts: dict[str, Iterator[str] | list[str]] = {
+        "TITLE": [html.escape(encodable(page.title))],
+        "ABOUT": [html.escape(page.about)],
+        "STYLE": [_own("page.css")],
+        "CURVES": [_curves(page)],
+        "PICTURES": (_script(_key(place), one.numbers) for place, one in enumerate(page.pictures)),
+        "DATA": [_script("data", as_json(data))],
+        "SCRIPT": [_own("page.js"), _own("series.js") if several else "", "begin();\n"],
+    }
     with replacing(path_html) as file:
-        for part in (head, _curves(drawing), middle, text, end):
-            file.write(part.encode())
+        for text, name in re.findall(r"([^@]*)(?:@([A-Z]+)@)?", _own("page.html")):
+            file.write(text.encode())
+            for part in parts.get(name, []):
+                file.write(part.encode())
 
 
-def _level(view: View, coding: Coding) -> dict:
-    codes = coding.encode(view.blocks)
-    rows, columns = (range(0, n, TILE) for n in codes.shape)
-    return {
-        "factor": view.factor,
-        "top": view.region.slow_start,
-        "left": view.region.fast_start,
-        "reduced": view.described,
-        "tiles": [[_png(codes[r : r + TILE, c : c + TILE]) for c in columns] for r in rows],
-    }
+def _own(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _png(codes: np.ndarray) -> str:
-    """A PNG in base64: the higher byte red, the lower green."""
-    from PIL import Image
-
-    colours = np.zeros((*codes.shape, 3), np.uint8)
-    colours[..., 0], colours[..., 1] = codes >> 8, codes & 255
-    file = io.BytesIO()
-    Image.fromarray(colours).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+def _key(place: int) -> str:
+    """Name of the element that holds the numbers of a picture."""
+    return f"picture-{place}"
 
 
-def _geometry(panel: Panel, beam: Beam) -> dict:
+def _script(name: str, text: str) -> str:
+    return f'<script type="application/json" id="{name}">{text}</script>\n'
+
+
+def _ends(region: Region) -> list[int]:
+    return [region.slow_start, region.slow_stop, region.fast_start, region.fast_stop]
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
     return {
         "origin": panel.origin,
         "slow": panel.slow,
         "fast": panel.fast,
         "pixel": panel.pixel_size,
+        "shape": panel.shape,
         "curved": panel.curved_radius,
-        "beam": beam.direction,
-        "wavelength": beam.wavelength,
     }
 
 
+def _beam(beam: Beam | None) -> dict[str, Any]:
+    return {} if beam is None else {"beam": beam.direction, "wavelength": beam.wavelength}
+
+
+def _thinned(line: np.ndarray, error: float) -> list[float]:
+    """Points (fast, slow, fast, ...) of a line without those that it hardly turns at: it is off so much at most."""
+    kept = line
+    for step in (2, 4, 8, 16, 32):
+        numbers = np.unique(np.append(np.arange(0, len(line), step), len(line) - 1))
+        if len(line) < 3 or _error(line, numbers) > error:
+            break
+        kept = line[numbers]
+    flat: list[float] = np.round(kept, 2).ravel().tolist()
+    return flat
+
+
+def _error(line: np.ndarray, numbers: np.ndarray) -> float:
+    """How far points (n, 2) of a line are at most beside the line through some of them."""
+    between = np.stack([np.interp(np.arange(len(line)), numbers, line[numbers, axis]) for axis in (0, 1)], axis=1)
+    along = np.gradient(line, axis=0)
+    along /= np.maximum(np.hypot(*along.T), 1e-12)[:, None]
+    away = between - line
+    return float(np.abs(away[:, 0] * along[:, 1] - away[:, 1] * along[:, 0]).max())
+
+
 @own_style()
-def _curves(drawing: Drawing) -> str:
+def _curves(page: Page) -> str:
     """Profile and histogram as an embedded picture that can be opened; nothing where there are none."""
-    figure = draw_curves(drawing.curves, drawing.view.units)
+    figure = draw_curves(page.curves, page.units)
     if figure is None:
         return ""
     file = io.BytesIO()
     figure.savefig(file, format="png")
     source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-    names = " and ".join(n for n in ("profile", "histogram") if getattr(drawing.curves, n) is not None)
-    return f'<details><summary>{names}</summary><img alt="{names} of the image" src="{source}"></details>'
+    names = " and ".join(n for n in ("profile", "histogram") if getattr(page.curves, n) is not None)
+    return (
+        f'<details class="curves"><summary>{names}</summary><img alt="{names} of the image" src="{source}"></details>'
+    )

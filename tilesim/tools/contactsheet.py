@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tilesim.errors import InputError
-from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
 from tilesim.images.dataset import Dataset
@@ -19,7 +17,7 @@ from tilesim.pictures.picture import DOTS_PER_INCH, MISSING_COLOUR, Drawing, bar
 from tilesim.pictures.style import own_style
 from tilesim.pictures.view import View
 from tilesim.tools.look import look
-from tilesim.tools.preview import PreviewChoices, subject_of
+from tilesim.tools.previewchoices import PreviewChoices, PreviewReport, subject_of
 
 THUMBNAIL = 220
 """Longer edge of a thumbnail, pixels of the picture, about."""
@@ -31,17 +29,13 @@ HEAD, GAP, SIDE = 26, 10, 190
 
 def draw_sheet(
     data: Dataset,
-    out: str | os.PathLike[str],
+    out: str,
     places: Sequence[int],
-    panel: int | None = None,
-    choices: PreviewChoices | None = None,
-) -> None:
-    """Write a PNG of thumbnails of some frames, counted from 0.
-
-    Raises InputError, StoreError.
-    """
-    choices = choices or PreviewChoices()
-    check_files(data.inputs, [NamedFile("OUT", os.fspath(out))])
+    panel: int | None,
+    choices: PreviewChoices,
+    on_frame: Callable[[], None],
+) -> PreviewReport:
+    """Write a PNG of thumbnails of some frames, counted from 0. Raises InputError, StoreError."""
     if len(places) > MOST:
         raise InputError(f"a contact sheet of {len(places)} frames; expected up to {MOST}, or {{frame}} in the name")
     for name, option in (("spots", "--spots"), ("profile", "--profile"), ("histogram", "--histogram")):
@@ -51,7 +45,9 @@ def draw_sheet(
     for place in places:
         subject = subject_of(data, place, panel, choices)
         views.append(look(subject, choices.region or subject.whole, THUMBNAIL))
-    _save(os.fspath(out), views, [f"frame {data.frames[place]}" for place in places], choices)
+        on_frame()
+    _save(out, views, [f"frame {data.frames[place]}" for place in places], choices)
+    return PreviewReport()
 
 
 @own_style()

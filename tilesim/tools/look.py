@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -16,17 +17,18 @@ from tilesim.geometry.prediction import predicted
 from tilesim.geometry.resolution import beam_centre
 from tilesim.images.assembled import AssembledImage
 from tilesim.images.dataset import Dataset
-from tilesim.images.pixels import Image
+from tilesim.images.pixels import BlockImage, Image
 from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.sampling import Region
 from tilesim.pictures.curves import Curves, measure
 from tilesim.pictures.labels import Label, brightest, in_view
 from tilesim.pictures.rings import Ring, rings_on, stacked_centre, stacked_rings
-from tilesim.pictures.view import MAXIMUM, MEAN, View, block_maxima
+from tilesim.pictures.view import MAXIMUM, MEAN, BlockMeans, View, block_maxima
 from tilesim.store.levels import Level, levels_there, open_level
 from tilesim.store.metadata import UNREADABLE
 from tilesim.store.place import store_errors
 
+NO_SPOTS = "no predicted spot in view is brighter than the background"
 BAND_PIXELS = 2**21
 """Pixels that are in memory at a time."""
 
@@ -68,8 +70,9 @@ class Subject:
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
-        """Coarser ones, of a store."""
-        return levels_there(self.data.store)[1:] if self.data.store and self.panel_number is not None else ()
+        """Coarser ones, of a store; a stack has none."""
+        stacked = self.panel_number is None and self.assembly is None
+        return levels_there(self.data.store)[1:] if self.data.store and not stacked else ()
 
     @property
     def units(self) -> str:
@@ -92,29 +95,36 @@ class Subject:
         return Region(0, self.image.shape[0], 0, self.image.shape[1])
 
 
-def look(subject: Subject, region: Region, blocks: float) -> View:
+def look(subject: Subject, region: Region, blocks: float, means: bool = False) -> View:
     """A region in about `blocks` blocks along its longer edge: of 1, 2, 4, ... pixels, and rounded to whole ones.
 
     From a store with coarser levels they are means, from the coarsest that is enough. Otherwise they are maxima, and
     the region is read whole, a band at a time. Raises InputError or StoreError where it cannot be read.
     """
     edge = max(region.slow_stop - region.slow_start, region.fast_stop - region.fast_start)
-    return reduced(subject, region, 2 ** max(0, round(math.log2(max(edge / blocks, 1)))))
+    return reduced(subject, region, 2 ** max(0, round(math.log2(max(edge / blocks, 1)))), means)
 
 
-def reduced(subject: Subject, region: Region, factor: int) -> View:
-    """A region in blocks of `factor` pixels, a power of two. Raises InputError or StoreError."""
+def reduced(subject: Subject, region: Region, factor: int, means: bool = False) -> View:
+    """A region in blocks of `factor` pixels, a power of two. Raises InputError or StoreError.
+
+    means  whether the view has the means of its blocks, too
+    """
     region = widened(region, factor, subject.image.shape)
     level = next((level for level in subject.levels if level.factor == factor), None)
     if level is None and subject.levels and factor > subject.levels[-1].factor:
         level = subject.levels[-1]
         # Nobody needs fewer blocks than the coarsest level has.
-        return reduced(subject, region, level.factor)
+        return reduced(subject, region, level.factor, means)
     if level is not None:
         return View(_level_blocks(subject, level, region), region, factor, MEAN, subject.units)
     shape = (region.slow_stop - region.slow_start, region.fast_stop - region.fast_start)
     bands = ((top - region.slow_start, band) for top, _, band in region_bands(subject, region, factor))
-    return View(block_maxima(bands, shape, factor), region, factor, MAXIMUM, subject.units)
+    if not means or factor == 1:
+        return View(block_maxima(bands, shape, factor), region, factor, MAXIMUM, subject.units)
+    both = BlockMeans(factor)
+    maxima = block_maxima(both.watching(bands), shape, factor)
+    return View(maxima, region, factor, MAXIMUM, subject.units, both.blocks)
 
 
 def widened(region: Region, factor: int, shape: tuple[int, int]) -> Region:
@@ -145,13 +155,35 @@ def _level_blocks(subject: Subject, level: Level, region: Region) -> np.ndarray:
     rows = slice(region.slow_start // level.factor, -(-region.slow_stop // level.factor))
     columns = slice(region.fast_start // level.factor, -(-region.fast_stop // level.factor))
     with store_errors(subject.data.path, "read"):
-        array = open_level(subject.data.store, level)
-        where = (subject.place, subject.panel_number)[: array.ndim - 2]
+        return _level_image(subject, level).block(rows, columns)
+
+
+def _level_image(subject: Subject, level: Level) -> Image:
+    """A level of a store as an image, of the panel or the plane."""
+    array = open_level(subject.data.store, level)
+    if subject.assembly is None:
+        return LevelImage(subject.data.path, level, array, subject.place, subject.panel_number)
+    images = [LevelImage(subject.data.path, level, array, subject.place, n) for n in range(subject.data.panels)]
+    return AssembledImage(images, subject.assembly.coarser(level.factor))
+
+
+class LevelImage(BlockImage):
+    """One panel of a coarser level, as floats."""
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, path: str, level: Level, array: Any, place: int, panel: int | None) -> None:
+        self.shape = level.shape
+        self._path, self._level, self._array = path, level, array
+        self._where = (place, panel)[: array.ndim - 2]
+
+    def block(self, rows: slice, columns: slice) -> np.ndarray:
+        """The blocks of a part. Raises StoreError on damage."""
         try:
-            return np.asarray(array[(*where, rows, columns)], dtype=np.float64)
+            return np.asarray(self._array[(*self._where, rows, columns)], dtype=np.float64)
         except UNREADABLE as error:
             raise StoreError(
-                f"cannot read {subject.data.path}: its {level.path} is damaged ({error}); "
+                f"cannot read {self._path}: its {self._level.path} is damaged ({error}); "
                 "`tilesim pyramid --overwrite` makes it again"
             ) from error
 
@@ -189,22 +221,32 @@ def overlay(subject: Subject, view: View, *, rings: bool | None, spots: int, pro
             f"--spots needs a crystal, which {printable(subject.data.path)} does not state; expected -mat FILE or "
             "-cell among flags behind --"
         )
-    remarks, labels, drawn, centre, count = [], [], (), None, None
-    if subject.experiment is not None:
-        panels, beam = subject.experiment.detector.panels, subject.experiment.beam
-        whole = subject.geometry is None
-        centre = stacked_centre(panels, beam) if whole else beam_centre(*subject.geometry)
-        if rings is not False:
-            drawn = stacked_rings(panels, beam) if whole else rings_on(*subject.geometry, view.region)
-    if spots:
-        experiment = subject.experiment
-        found = predicted(experiment, subject.panel)
-        labels, count = brightest(found, view, spots), in_view(found, view)
-        if not labels:
-            remarks.append("no predicted spot in view is brighter than the background")
+    drawn, centre = rings_of(subject, view.region, rings)
+    labels, count = labels_of(subject, view, spots) if spots else ([], None)
+    remarks = [] if labels or not spots else [NO_SPOTS]
     curves = Curves()
     if profile or histogram:
         geometry = subject.geometry if profile else None
         bands = region_bands(subject, view.region)
         curves = measure(bands, view.region, geometry=geometry, histogram=histogram)
     return Overlay(drawn, centre, labels, count, curves, remarks)
+
+
+def rings_of(
+    subject: Subject, region: Region, wanted: bool | None
+) -> tuple[tuple[Ring, ...], tuple[float, float] | None]:
+    """Resolution rings, unless they are not wanted, and the beam centre; none where the geometry is not known."""
+    if subject.experiment is None:
+        return (), None
+    panels, beam = subject.experiment.detector.panels, subject.experiment.beam
+    whole = subject.geometry is None
+    centre = stacked_centre(panels, beam) if whole else beam_centre(*subject.geometry)
+    if wanted is False:
+        return (), centre
+    return stacked_rings(panels, beam) if whole else rings_on(*subject.geometry, region), centre
+
+
+def labels_of(subject: Subject, view: View, count: int) -> tuple[list[Label], int]:
+    """Labels of the brightest predicted reflections in view, and how many are predicted there."""
+    found = predicted(subject.experiment, subject.panel)
+    return brightest(found, view, count), in_view(found, view)

@@ -235,9 +235,14 @@ def export(
 
 
 def preview(
-    data: Dataset | Path, out: Path, *, frame: int | None = None, panel: int | None = None, **choices: Any
+    data: Dataset | Path,
+    out: Path,
+    *,
+    frame: int | Sequence[int] | None = None,
+    panel: int | None = None,
+    **choices: Any,
 ) -> tuple[str, ...]:
-    """Draw one frame, panels assembled by their geometry: a PNG, or a page for a browser where the name ends in .html.
+    """Draw frames, panels assembled by their geometry: a PNG, or a page for a browser where the name ends in .html.
 
     Parameters
     ----------
@@ -245,12 +250,12 @@ def preview(
         What to draw.
     out : path
         Name of the picture or page.
-    frame : int, optional
-        Number of the frame; by default the first.
+    frame : int or sequence of int, optional
+        Number of the frame; by default the first, of a page all. A PNG of several is a contact sheet.
     panel : int, optional
         Number of one panel; by default all of them.
     **choices
-        Fields of `tilesim.tools.preview.PreviewChoices`, such as ``spots=20``, ``rings=False``, ``scale="log"``.
+        Fields of `tilesim.tools.previewchoices.PreviewChoices`, such as ``spots=20``, ``rings=False``, ``scale="log"``.
 
     Returns
     -------
@@ -268,14 +273,18 @@ def preview(
     >>> tilesim.preview("x.zarr", "x.png", frame=3, spots=20)      # doctest: +SKIP
     """
     from tilesim.images.opening import dataset_of
-    from tilesim.tools.preview import PreviewChoices, draw_dataset
+    from tilesim.tools.preview import draw_dataset
+    from tilesim.tools.previewchoices import PreviewChoices, is_page
 
     data = dataset_of(data)
     known = PreviewChoices.__dataclass_fields__
     if wrong := next((name for name in choices if name not in known), None):
         raise InputError(f"preview has no choice {wrong!r}; expected one of {', '.join(known)}")
-    place = 0 if frame is None else data.place(frame)
-    return draw_dataset(data, out, place, panel, PreviewChoices(**choices)).remarks
+    if frame is None:
+        places: Sequence[int] = range(len(data)) if is_page(os.fspath(out)) else (0,)
+    else:
+        places = [data.place(number) for number in ([frame] if isinstance(frame, int) else frame)]
+    return draw_dataset(data, out, places, panel, PreviewChoices(**choices)).remarks
 
 
 def truth(

@@ -1,0 +1,161 @@
+"""A page of one frame of a dataset or of several; each is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tilesim.errors import InputError
+from tilesim.images.dataset import Dataset
+from tilesim.pictures.coding import coded
+from tilesim.pictures.grey import grey_of
+from tilesim.pictures.page import FRAME, THUMBNAIL, Page, Picture, save_page
+from tilesim.pictures.view import View
+from tilesim.tools.embedding import Embedding, with_levels
+from tilesim.tools.framevalues import columns_of, incomplete_frames, spectra_of
+from tilesim.tools.look import NO_SPOTS, Subject
+from tilesim.tools.previewchoices import (
+    PreviewChoices,
+    PreviewReport,
+    check_size,
+    report_of,
+    series_title,
+    subject_of,
+    title_of,
+    view_of,
+)
+from tilesim.tools.projections import Projections
+from tilesim.tools.scenes import Scenes
+
+PAGE_SIZE = 2048
+"""Blocks along the longer edge of an image in a page, about: it is some MB large then."""
+MOST = 1000
+"""Frames of a page."""
+SAMPLE = 2**21
+"""Blocks of all frames by which their scale of grey is chosen, about."""
+
+
+def draw_page(
+    data: Dataset,
+    out: str,
+    places: Sequence[int],
+    panel: int | None,
+    choices: PreviewChoices,
+    on_frame: Callable[[], None],
+) -> PreviewReport:
+    """Write a page of some frames, counted from 0. Raises InputError, StoreError."""
+    if len(places) == 1:
+        return _draw_frame(subject_of(data, places[0], panel, choices), out, choices)
+    _check_series(data, places, choices)
+    frames = _PageFrames(data, places, panel, choices)
+    for place in places:
+        frames.take(place)
+        on_frame()
+    save_page(out, frames.page())
+    unlabelled = choices.spots and not any(picture.labels for picture in frames.pictures)
+    return PreviewReport(remarks=(NO_SPOTS,) if unlabelled else ())
+
+
+def _check_series(data: Dataset, places: Sequence[int], choices: PreviewChoices) -> None:
+    """Raise InputError where a page of several frames cannot have what is asked of it."""
+    if len(places) > MOST:
+        raise InputError(f"a page of {len(places)} frames; expected up to {MOST}, such as --frame 0:{MOST}")
+    for name, option in (("profile", "--profile"), ("histogram", "--histogram")):
+        if getattr(choices, name):
+            raise InputError(f"{option} is not for a page of several frames; expected one, such as --frame 0")
+    if choices.spots and not data.unknown and all(data.experiment(place).crystal is None for place in places):
+        raise InputError("--spots needs a crystal, which no frame has; expected frames with one")
+
+
+class _PageFrames:
+    """The frames of a page, as they are read: what is embedded of each, and what is made of all."""
+
+    def __init__(self, data: Dataset, places: Sequence[int], panel: int | None, choices: PreviewChoices) -> None:
+        self.pictures: list[Picture] = []
+        self._data, self._places, self._panel, self._choices = data, places, panel, choices
+        self._incomplete = incomplete_frames(data)
+        self._scenes, self._projections = Scenes(choices, several=True), Projections()
+        self._samples: dict[str, list[np.ndarray]] = {FRAME: [], THUMBNAIL: []}
+
+    def take(self, place: int) -> None:
+        """Read one more frame."""
+        subject = subject_of(self._data, place, self._panel, self._choices)
+        view = _view(subject, self._choices, means=True)
+        if not self.pictures:
+            self._subject, self._view = subject, view
+            self._embedding = Embedding.of(view.blocks.shape, len(self._places))
+        scene, over = self._scenes.take(subject, view)
+        views = self._embedding.views(len(self.pictures), view)
+        self._projections.add(view)
+        for kind, one in ((FRAME, views[0]), (THUMBNAIL, views[-1])):
+            self._samples[kind].append(_sample(one.blocks, len(self._places)))
+        state, number = self._state(place, view), self._data.frames[place]
+        self.pictures.append(
+            Picture(self._label(place), coded(views, thumbnail=True), scene, FRAME, number, state, over.labels)
+        )
+
+    def page(self) -> Page:
+        """The page of all that were read."""
+        choices, view = self._choices, self._view
+        greys = {
+            kind: grey_of(np.concatenate(samples)[None], choices.scale, choices.low, choices.high)
+            for kind, samples in self._samples.items()
+        }
+        pictures = [*self.pictures]
+        scene = self._scenes.shared(view)
+        for kind, (label, projected) in self._projections.views.items():
+            greys[kind] = grey_of(projected.blocks, choices.scale)
+            pictures.append(Picture(label, coded(self._embedding.projected(projected)), scene, kind))
+        return Page(
+            series_title(self._subject, len(self._places), choices.title),
+            pictures,
+            self._scenes.all,
+            greys,
+            columns_of(self._data, self._places),
+            spectra_of(self._data, self._places),
+            " ".join([self._embedding.described(view), self._projections.described]),
+            choices.rings is not False,
+        )
+
+    def _label(self, place: int) -> str:
+        name = "" if self._data.unknown else [*self._data.series.names, *[""] * len(self._data)][place]
+        return f"frame {self._data.frames[place]}" + (f", {name}" if name else "")
+
+    def _state(self, place: int, view: View) -> str:
+        if not np.isfinite(view.blocks).any():
+            return "missing"
+        return "incomplete" if place in self._incomplete else ""
+
+
+def _view(subject: Subject, choices: PreviewChoices, means: bool = False) -> View:
+    """What is read of a frame."""
+    region = choices.region or subject.whole
+    view = view_of(subject, region, choices.size or PAGE_SIZE, choices.zoom, means)
+    check_size(view, 1)
+    return view
+
+
+def _sample(blocks: np.ndarray, frames: int) -> np.ndarray:
+    """Blocks of one of so many frames, at odd steps: no column is taken alone."""
+    taken: np.ndarray = blocks.ravel()[:: -(-blocks.size * frames // SAMPLE) | 1]
+    return taken
+
+
+def _draw_frame(subject: Subject, out: str, choices: PreviewChoices) -> PreviewReport:
+    """Write a page of one frame."""
+    view = _view(subject, choices)
+    scenes = Scenes(choices, several=False)
+    scene, over = scenes.take(subject, view)
+    picture = Picture("", coded(with_levels(view)), scene, labels=over.labels)
+    page = Page(
+        title_of(subject, choices.title),
+        [picture],
+        scenes.all,
+        {FRAME: grey_of(view.blocks, choices.scale, choices.low, choices.high)},
+        show_rings=choices.rings is not False,
+        curves=over.curves,
+        units=view.units,
+    )
+    save_page(out, page)
+    return report_of(over)
