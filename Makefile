@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test checks fuzz docs format clean
+.PHONY: demo test checks fuzz docs wheel format clean
 
 # Every program that a test starts would compile all of tilesim again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,9 +40,19 @@ docs: $(VENV)/ready
 	$(VENV)/bin/python -m sphinx -E -q -W --keep-going -b html docs/reference build/reference
 	@echo "build/reference/index.html is the API reference"
 
+# The same bytes from the same commit and compiler: files have the time of the commit.
+wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+wheel: export TILESIM_WHEEL_LEVELS = x86-64 x86-64-v2 x86-64-v3 x86-64-v4
+wheel: $(VENV)/ready
+	$(VENV)/bin/python -m pip install --quiet build twine
+	rm -rf dist
+	$(VENV)/bin/python -m build --outdir dist
+	$(VENV)/bin/python -m twine check --strict dist/*
+	@ls -l dist
+
 format: $(VENV)/ready
 	$(VENV)/bin/python -m ruff check --fix .
 	$(VENV)/bin/python -m ruff format .
 
 clean:
-	rm -rf $(VENV) build demo *.egg-info
+	rm -rf $(VENV) build dist demo *.egg-info
