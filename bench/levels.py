@@ -1,7 +1,7 @@
 """What a level of x86-64 costs: the lysozyme frame by each kernel that a wheel carries, and by one for this processor.
 
-Whole commands, from the start of the process to the float file: seconds, and CPU seconds of all threads. They take turns,
-and a first one of each compiles. `eager` is the definition in torch, all that a machine without a compiler had before.
+Whole commands, from the start of the process to the float file: seconds, and CPU seconds of all threads. They take
+turns, and a first one of each compiles. `eager` is the definition in torch.
 """
 
 from __future__ import annotations

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from tilesim.errors import PlanError
@@ -26,7 +23,9 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 def compiler() -> str | None:
     """The C++ compiler: $CXX, g++ or clang++; None where there is none."""
-    return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)
+    from shutil import which
+
+    return next(filter(None, map(which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)
 
 
 def options_for(level: str) -> tuple[str, ...]:
@@ -43,6 +42,9 @@ def name_of(library: str, level: str, *machine: str) -> str:
 
 def build(found: str, library: str, level: str, path: Path) -> None:
     """Compile beside the target and rename: whoever looks sees all of a library or none. Raises PlanError, OSError."""
+    import subprocess
+    import tempfile
+
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
         built = Path(folder, path.name)  # made by the linker, and so as umask has it
         command = [found, *options_for(level), str(SOURCES / f"{library}.cpp"), "-o", str(built)]

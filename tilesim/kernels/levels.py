@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Collection
 from functools import cache
 from itertools import takewhile
@@ -53,7 +52,7 @@ def levels_here() -> tuple[str, ...]:
 
 def is_x86() -> bool:
     """Whether this process is one of x86-64."""
-    return platform.machine() in ("x86_64", "AMD64")
+    return os.uname().machine == "x86_64"
 
 
 def flags_here() -> tuple[str, ...]:
@@ -68,5 +67,5 @@ def processor() -> tuple[str, ...]:
         with open("/proc/cpuinfo") as lines:
             first = [*takewhile(str.strip, lines)]
     except OSError:
-        return (platform.processor(),)
+        return ()
     return tuple(line.strip() for line in first if line.startswith(("model name", "flags", "Features")))
