@@ -42,7 +42,7 @@ docs: $(VENV)/ready
 
 # The same bytes from the same commit and compiler: files have the time of the commit.
 wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
-wheel: export TILESIM_WHEEL_LEVELS = x86-64 x86-64-v2 x86-64-v3 x86-64-v4
+wheel: export TILESIM_WHEEL_LEVELS = all
 wheel: $(VENV)/ready
 	$(VENV)/bin/python -m pip install --quiet build twine
 	rm -rf dist

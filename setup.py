@@ -1,7 +1,7 @@
 """The wheel carries the kernels compiled, for every level of x86-64 that the compiler at hand knows.
 
-TILESIM_WHEEL_LEVELS names the levels instead, which must then all be compiled, or is `none`, for a wheel without. Where
-there is no compiler the wheel has none either: the kernel is compiled where it runs, as from a source checkout.
+TILESIM_WHEEL_LEVELS names the levels instead, or `all` of them, which must then be compiled, or is `none`.
+Where there is no compiler the wheel has none either: the kernel is compiled where it runs, as from a source checkout.
 """
 
 import os
@@ -28,7 +28,7 @@ def levels():
     """Levels of x86-64 to compile for."""
     asked = os.environ.get("TILESIM_WHEEL_LEVELS", "").split()
     if asked:
-        return [] if asked == ["none"] else asked
+        return {"none": [], "all": [*LEVELS]}.get(" ".join(asked), asked)
     return [level for level in LEVELS if is_x86() and compiler() and knows(level)]
 
 

@@ -303,6 +303,7 @@ def test_a_worker_with_another_version_is_not_used(connected, tmp_path, name):
     assert other not in refused and f"it has {name} 0.0.1" in found.incompatible[other]
 
 
+@pytest.mark.skipif(library.compiler() is None or not library.has_fma(), reason="no C++ compiler, or no FMA")
 def test_workers_that_round_otherwise_are_not_used(connected):
     found = connected(2)
     other = min(found.compatible)
@@ -316,14 +317,13 @@ def test_workers_that_round_otherwise_are_not_used(connected):
     late = Cluster(found.client, 5.0)
     late.refresh()
     assert {worker.backend for worker in late.compatible.values()} == {"fused", "fused (no FMA)"}
-    if library.compiler() is not None:
-        assert late.resolve("cpu", "fused", 1.0) == ("cpu", "fused")
-        assert list(late.incompatible) == [other] and "TILESIM_LEVEL" in late.incompatible[other]
-        # One that the client did not ask beforehand refuses by itself, as does a client for its own.
-        job = lay_out([plain()], None, "mixed", "cpu", "fused (no FMA)")
-        with pytest.raises(PlanError, match="rounds otherwise"):
-            job.ready()
-        assert job.digest != lay_out([plain()], None, "mixed", "cpu", "fused").digest
+    assert late.resolve("cpu", "auto", 1e12) == ("cpu", "fused")
+    assert list(late.incompatible) == [other] and "TILESIM_LEVEL" in late.incompatible[other]
+    # Nor does a process compute a job of the other rounding, whoever asks it.
+    job = lay_out([plain()], None, "mixed", "cpu", "fused (no FMA)")
+    assert job.digest != lay_out([plain()], None, "mixed", "cpu", "fused").digest
+    with pytest.raises(PlanError, match="rounds otherwise"):
+        job.ready()
 
 
 def test_a_device_that_no_worker_has_is_refused(connected):
