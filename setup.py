@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import product
 from pathlib import Path
+from shutil import rmtree
 
 from setuptools import setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -27,8 +28,12 @@ from tilesim.kernels.levels import LEVELS, is_x86
 def levels():
     """Levels of x86-64 to compile for."""
     asked = os.environ.get("TILESIM_WHEEL_LEVELS", "").split()
+    if asked == ["none"]:
+        return []
+    if asked and compiler() is None:
+        raise SystemExit("TILESIM_WHEEL_LEVELS asks for kernels, but there is no C++ compiler (CXX, g++ or clang++)")
     if asked:
-        return {"none": [], "all": [*LEVELS]}.get(" ".join(asked), asked)
+        return [*LEVELS] if asked == ["all"] else asked
     return [level for level in LEVELS if is_x86() and compiler() and knows(level)]
 
 
@@ -43,12 +48,11 @@ class CompiledPackage(build_py):
 
     def run(self):
         super().run()
+        folder = Path(self.build_lib, "tilesim", "kernels", "compiled")
+        rmtree(folder, ignore_errors=True)  # left by an earlier build
         if self.editable_mode or not levels():
             return
-        folder = Path(self.build_lib, "tilesim", "kernels", "compiled")
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.iterdir():  # by an earlier build
-            left.unlink()
+        folder.mkdir()
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             for done in [threads.submit(compile_one, folder, *one) for one in product(LIBRARIES, levels())]:
                 done.result()

@@ -56,9 +56,9 @@ def resolve_backend(
     if name not in (*BACKENDS, NO_FMA):
         raise PlanError(f"backend is {name!r}; expected one of {', '.join(BACKENDS)}")
     if device != "cpu":
-        if name == "fused" and not has_triton():
+        if name not in ("auto", "eager") and not has_triton():
             raise PlanError(NO_TRITON)
-        return name if name != "auto" else "fused" if has_triton() else "eager"
+        return "fused" if name != "eager" and has_triton() else "eager"
     if name == "eager":
         return name
     fused = fused_here()

@@ -137,7 +137,7 @@ def _path(library: str = IMAGE) -> Path | None:
 def _choice(library: str) -> tuple[str, Path | None]:
     """The level that a library is compiled for, and where it is kept: in the package, or else in the cache."""
     asked = levels.asked_level()
-    for found in (asked,) if asked else levels.levels_here():
+    for found in _packaged_levels(asked):
         path = PACKAGED / name_of(library, found)
         if path.is_file() and not _flaw_of(path):
             return found, path
@@ -154,6 +154,13 @@ def _flaw_of(path: Path) -> str:
         return f"{path}: the compiled kernel cannot be read: {error.strerror}"
     # The dynamic linker would crash on some damaged ones.
     return "" if is_whole(content) else f"{path}: the compiled kernel is damaged"
+
+
+def _packaged_levels(asked: str) -> tuple[str, ...]:
+    """Levels to look for in the package, best first."""
+    if not PACKAGED.is_dir():
+        return ()
+    return (asked,) if asked else levels.levels_here()
 
 
 def _folder() -> str | None:
