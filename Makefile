@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test checks fuzz docs pictures format clean
+.PHONY: demo test checks fuzz docs pictures wheel format clean
 
 # Every program that a test starts would compile all of tilesim again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,9 +44,19 @@ docs: $(VENV)/ready
 pictures: $(VENV)/ready
 	$(VENV)/bin/python docs/pictures.py
 
+# The same bytes from the same commit and compiler: files have the time of the commit.
+wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+wheel: export TILESIM_WHEEL_LEVELS = all
+wheel: $(VENV)/ready
+	$(VENV)/bin/python -m pip install --quiet build twine
+	rm -rf dist
+	$(VENV)/bin/python -m build --outdir dist
+	$(VENV)/bin/python -m twine check --strict dist/*
+	@ls -l dist
+
 format: $(VENV)/ready
 	$(VENV)/bin/python -m ruff check --fix .
 	$(VENV)/bin/python -m ruff format .
 
 clean:
-	rm -rf $(VENV) build demo *.egg-info
+	rm -rf $(VENV) build dist demo *.egg-info

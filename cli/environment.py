@@ -38,10 +38,14 @@ def settle() -> None:
 
 
 def check_settings() -> None:
-    """Check the settings that are the user's: raise InputError for one that zarr could not run with."""
+    """Check the settings that are the user's: raise InputError, PlanError for one that nothing could run with."""
     from tilesim.errors import InputError
 
     for name in AT_A_TIME:
         text = os.environ.get(name, "None").strip()
         if text != "None" and not (text.isdecimal() and int(text) > 0):
             raise InputError(f"the environment has {name}={text}; expected a whole number of at least 1")
+    if os.environ.get("TILESIM_LEVEL"):
+        from tilesim.kernels.levels import asked_level
+
+        asked_level()

@@ -33,7 +33,7 @@ COMMANDS = {
     "corrections": "say where images and files depart from nanoBragg's, and why",
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, CXI, .expt or PNG",
     "completion": "completion for bash, zsh and fish",
-    "help": "print the help of a command",
+    "help": "print the help of a command, or a page of the documentation",
 }
 
 COMPLETE = "_TILESIM_COMPLETE"

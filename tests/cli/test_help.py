@@ -7,6 +7,7 @@ import shlex
 import signal
 import time
 from dataclasses import fields
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -78,6 +79,15 @@ def test_help_of_a_command_is_what_the_command_says(tilesim):
     assert tilesim("help").out == tilesim("--help").out
     wrong = tilesim("help", "nose")
     assert wrong.status == 2 and "nose" in wrong.err and wrong.err.count("\n") == 1
+
+
+def test_pages_are_printed_by_the_names_that_messages_have_for_them(tilesim):
+    text = Path(tilesim_cli.__file__).parents[1].joinpath("docs", "spectra.md").read_text()
+    for name in ("docs/spectra.md", "docs/spectra.md#from-python", "spectra.md", "spectra"):
+        assert tilesim("help", name).out == text
+    assert tilesim("help", "docs/noise.md").out.startswith("# Noise")
+    assert "docs/spectra.md " in tilesim("help", "docs").out
+    assert tilesim("help", "docs/../README.md").status == 2
 
 
 def test_the_examples_run(tilesim, made, folder):

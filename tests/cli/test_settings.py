@@ -89,6 +89,15 @@ def test_a_name_that_standard_output_cannot_print_is_escaped(folder):
     assert done.returncode == 0 and r"\u03b1\udcff.bin" in done.stdout
 
 
+def test_a_level_that_is_none_is_named(tilesim, made, monkeypatch):
+    monkeypatch.setenv("TILESIM_LEVEL", "x86-64-v5")
+    result = tilesim(*WORDS)
+    assert result.status == 2 and made() == []
+    assert result.err.startswith(
+        "tilesim: the environment has TILESIM_LEVEL=x86-64-v5; expected one of native, x86-64,"
+    )
+
+
 @pytest.mark.parametrize("value", ["x", "0", "-1", "1.5", ""])
 def test_a_setting_that_zarr_could_not_run_with_is_named(tilesim, made, monkeypatch, value):
     monkeypatch.setenv("ZARR_ASYNC__CONCURRENCY", value)

@@ -167,7 +167,7 @@ def test_what_the_image_copies_is_there_and_not_ignored():
     kept = (DEPLOY / "container" / "Dockerfile.dockerignore").read_text().split()
     assert re.search(r"^FROM python:", text, re.MULTILINE) and re.search(r"^USER tilesim", text, re.MULTILINE)
     for words in re.findall(r"^COPY (.*)$", text, re.MULTILINE):
-        for source in words.split()[:-1]:
+        for source in words.split()[:-1] if not words.startswith("--from") else ():
             assert (ROOT / source).exists() and f"!{source}" in kept
 
 

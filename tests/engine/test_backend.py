@@ -19,7 +19,7 @@ from tilesim.engine.inline import run_inline
 from tilesim.engine.job import lower_job, make_job
 from tilesim.engine.lazy import simulate_now
 from tilesim.errors import PlanError
-from tilesim.kernels import fused, library, tensors
+from tilesim.kernels import compiling, fused, library, tensors
 from tilesim.model import StructureFactors
 from tilesim.model.crystal import Shape
 
@@ -163,14 +163,14 @@ def test_a_kernel_can_be_sent_to_another_process():
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TILESIM_CACHE", str(tmp_path))
-    library._path.cache_clear()
+    library._choice.cache_clear()
     yield tmp_path
     monkeypatch.undo()
-    library._path.cache_clear()
+    library._choice.cache_clear()
 
 
 def test_small_jobs_never_start_a_compiler(empty_cache, monkeypatch):
-    monkeypatch.setattr(library, "_compile", lambda *a: pytest.fail("a compiler was started"))
+    monkeypatch.setattr(library, "build", lambda *a: pytest.fail("a compiler was started"))
     assert resolve_backend("auto", 128 * 128 * 100) == "eager"
 
 
@@ -205,8 +205,8 @@ def test_without_a_compiler_everything_is_eager_and_asking_for_more_is_refused(e
 
 @compiler
 def test_a_compiler_that_fails_is_named_and_the_work_goes_on(empty_cache, monkeypatch):
-    monkeypatch.setattr(library, "_options", lambda: ("-no-such-option",))
-    library._path.cache_clear()
+    monkeypatch.setattr(compiling, "options_for", lambda level: ("-no-such-option",))
+    library._choice.cache_clear()
     said = []
     assert resolve_backend("auto", 1e12, say=said.append) == "eager"
     assert "cannot compile" in said[-1]
@@ -218,7 +218,7 @@ def test_a_compiler_that_fails_is_named_and_the_work_goes_on(empty_cache, monkey
 def test_a_cache_that_cannot_be_written_is_named(empty_cache, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TILESIM_CACHE", str(tmp_path / "file" / "cache"))
-    library._path.cache_clear()
+    library._choice.cache_clear()
     with pytest.raises(PlanError, match="cannot keep the compiled kernel"):
         resolve_backend("fused", 1)
 
@@ -238,7 +238,7 @@ def compiled(built, empty_cache):
 
 @compiler
 def test_a_damaged_kernel_is_compiled_again_and_follows_umask(empty_cache, monkeypatch):
-    monkeypatch.setattr(library, "_options", lambda: ("-O0", "-std=c++17", "-shared", "-fPIC"))
+    monkeypatch.setattr(compiling, "options_for", lambda level: ("-O0", "-std=c++17", "-shared", "-fPIC"))
     path, said, before = library._path(), [], os.umask(0o027)
     path.write_bytes(b"damaged")
     try:
@@ -257,7 +257,7 @@ def test_a_damaged_kernel_is_as_good_as_absent(compiled, damage, monkeypatch):
     assert library.cached()
     compiled.write_bytes(damage(whole))
     assert not library.cached() and not library.usable()
-    monkeypatch.setattr(library, "_compile", lambda *a: pytest.fail("a compiler was started"))
+    monkeypatch.setattr(library, "build", lambda *a: pytest.fail("a compiler was started"))
     assert resolve_backend("auto", 1.0, say=said.append) == "eager"
     assert said == [f"{compiled}: the compiled kernel is damaged; going on with the eager kernel, which is much slower"]
 
@@ -277,7 +277,7 @@ def test_a_kernel_that_cannot_be_read_is_as_good_as_absent(compiled, monkeypatch
 def test_a_kernel_that_cannot_be_loaded_is_an_error_only_where_it_is_asked_for(compiled, monkeypatch):
     said = []
     monkeypatch.setattr(library, "load", library.load.__wrapped__)
-    compiled.write_bytes(library._sealed(b"no library"))
+    compiled.write_bytes(compiling.sealed(b"no library"))
     assert resolve_backend("auto", 1.0, say=said.append) == "eager"
     assert "cannot load the compiled kernel" in said[0] and not library.usable()
     with pytest.raises(PlanError, match="cannot load the compiled kernel"):
@@ -290,13 +290,13 @@ def test_without_a_home_folder_nothing_is_kept_in_the_working_folder(tmp_path, m
     monkeypatch.delenv("TILESIM_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setattr(library.os.path, "expanduser", lambda path: path)  # as of a user whom the system does not know
-    library._path.cache_clear()
+    library._choice.cache_clear()
     said = []
     assert resolve_backend("auto", COMPILE_FROM, say=said.append) == "eager"
     with pytest.raises(PlanError, match="TILESIM_CACHE"):
         resolve_backend("fused", 1.0)
     assert "TILESIM_CACHE" in said[0] and list(tmp_path.iterdir()) == []
-    library._path.cache_clear()
+    library._choice.cache_clear()
 
 
 @compiler

@@ -23,7 +23,8 @@ class Scheduler:
         return {"workers": {name: {"last_seen": 1.0, "nthreads": 2} for name in self.there}}
 
     def run(self, facts, workers, **how):
-        same = {"versions": versions(), "jobs": [], "gpus": 0, "fusable": True, "fused": True, "triton": False}
+        same = {"versions": versions(), "jobs": [], "gpus": 0, "fusable": True, "fused": True}
+        same |= {"triton": False, "backend": "fused"}
         return dict.fromkeys(workers, same)
 
 

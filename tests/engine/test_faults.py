@@ -11,8 +11,10 @@ from experiments import plain
 from tilesim.engine import cluster, dispatch
 from tilesim.engine.cluster import Cluster
 from tilesim.engine.dispatch import run_on_workers
+from tilesim.engine.job import lay_out
 from tilesim.engine.task import TileFailure, TileReport
-from tilesim.errors import ClusterError, StoreError
+from tilesim.errors import ClusterError, PlanError, StoreError
+from tilesim.kernels import library
 
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 
@@ -299,6 +301,29 @@ def test_a_worker_with_another_version_is_not_used(connected, tmp_path, name):
     # One that the client did not ask beforehand refuses by itself.
     refused = {event.worker for _, event in run_on_workers(found, [work(tmp_path / "b.zarr", [plain()])])}
     assert other not in refused and f"it has {name} 0.0.1" in found.incompatible[other]
+
+
+@pytest.mark.skipif(library.compiler() is None or not library.has_fma(), reason="no C++ compiler, or no FMA")
+def test_workers_that_round_otherwise_are_not_used(connected):
+    found = connected(2)
+    other = min(found.compatible)
+
+    def lose_fma():
+        from tilesim.kernels import library
+
+        library.has_fma = lambda: False
+
+    found.client.run(lose_fma, workers=[other])
+    late = Cluster(found.client, 5.0)
+    late.refresh()
+    assert {worker.backend for worker in late.compatible.values()} == {"fused", "fused (no FMA)"}
+    assert late.resolve("cpu", "auto", 1e12) == ("cpu", "fused")
+    assert list(late.incompatible) == [other] and "TILESIM_LEVEL" in late.incompatible[other]
+    # Nor does a process compute a job of the other rounding, whoever asks it.
+    job = lay_out([plain()], None, "mixed", "cpu", "fused (no FMA)")
+    assert job.digest != lay_out([plain()], None, "mixed", "cpu", "fused").digest
+    with pytest.raises(PlanError, match="rounds otherwise"):
+        job.ready()
 
 
 def test_a_device_that_no_worker_has_is_refused(connected):

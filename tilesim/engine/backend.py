@@ -11,7 +11,10 @@ from tilesim.errors import PlanError
 from tilesim.kernels import library
 
 BACKENDS = ("auto", "eager", "fused")
+NO_FMA = "fused (no FMA)"
+"""Backend of the fused CPU kernel where it multiplies and adds with two roundings: another image in its last digits."""
 NO_TRITON = "the fused kernel needs triton on a GPU, which comes with torch for CUDA"
+OTHER_ROUNDING = "its kernel rounds otherwise (FMA on one side alone); expected one TILESIM_LEVEL everywhere"
 COMPILE_FROM = 3e7
 """Steps from which the fused kernel is worth compiling (about 2 s, once per machine): seconds of eager work."""
 
@@ -43,23 +46,26 @@ def count_gpus() -> int:
 def resolve_backend(
     name: str, steps: float, device: str = "cpu", say: Callable[[str], None] = lambda line: None
 ) -> str:
-    """Eager or fused for a job of that many steps on a device; the CPU's fused kernel is compiled if need be.
+    """The backend of a job of that many steps on a device; the CPU's fused kernel is compiled if need be.
 
-    say  takes a line when compiling begins and ends
+    name  one of BACKENDS, or the backend of an earlier job
+    say   takes a line when compiling begins and ends
 
     Raises PlanError where the fused kernel is asked for and cannot be had.
     """
-    if name not in BACKENDS:
+    if name not in (*BACKENDS, NO_FMA):
         raise PlanError(f"backend is {name!r}; expected one of {', '.join(BACKENDS)}")
     if device != "cpu":
-        if name == "fused" and not has_triton():
+        if name not in ("auto", "eager") and not has_triton():
             raise PlanError(NO_TRITON)
-        return name if name != "auto" else "fused" if has_triton() else "eager"
-    if name == "fused":
+        return "fused" if name != "eager" and has_triton() else "eager"
+    if name == "eager":
+        return name
+    fused = fused_here()
+    if name != "auto":
         library.compile_library(say)
         library.load()
-    if name != "auto":
-        return name
+        return fused
     try:
         if not worth_fusing(steps):
             if wrong := library.flaw():
@@ -70,7 +76,12 @@ def resolve_backend(
     except PlanError as error:
         say(f"{error}; going on with the eager kernel, which is much slower")
         return "eager"
-    return "fused"
+    return fused
+
+
+def fused_here() -> str:
+    """Backend of the fused kernel on this CPU: processors of one name give the same bytes. Raises PlanError."""
+    return "fused" if library.has_fma() else NO_FMA
 
 
 def worth_fusing(steps: float) -> bool:
@@ -83,19 +94,30 @@ def has_triton() -> bool:
     return find_spec("triton") is not None
 
 
+def rounds_otherwise(backend: str, device: str) -> bool:
+    """Whether the kernel of this process gives other bytes than the backend of a job. Raises PlanError."""
+    return backend != "eager" and device == "cpu" and backend != fused_here()
+
+
+def check_rounding(backend: str, device: str) -> None:
+    """Raise PlanError where the kernel of this process gives other bytes than the backend of a job."""
+    if rounds_otherwise(backend, device):
+        raise PlanError(f"this process cannot compute the job: {OTHER_ROUNDING}")
+
+
 def kernels(backend: str, device: str) -> KernelModule:
     """The module of kernels for a resolved backend and device."""
-    if backend == "fused" and device == "cpu":
+    if backend == "eager":
+        from tilesim.kernels import tensors
+
+        return tensors
+    if device == "cpu":
         from tilesim.kernels import fused
 
         return fused
-    if backend == "fused":
-        from tilesim.kernels import gpu
+    from tilesim.kernels import gpu
 
-        return gpu
-    from tilesim.kernels import tensors
-
-    return tensors
+    return gpu
 
 
 def one_thread_each() -> Callable[[], None]:

@@ -43,6 +43,8 @@ class Worker:
     """It has compiled it already."""
     triton: bool = False
     """It can compile the fused GPU kernel."""
+    backend: str = "fused"
+    """What its fused CPU kernel is called: see `backend.fused_here`"""
 
 
 class Cluster:
@@ -192,6 +194,7 @@ class Cluster:
             answer["fusable"],
             answer["fused"],
             answer["triton"],
+            answer["backend"],
         )
 
     def await_workers(self, say: Callable[[str], None] = lambda line: None) -> None:
@@ -238,9 +241,20 @@ class Cluster:
             backend = "fused" if ready else "eager"
         elif backend == "fused" and device == "cuda":
             self._dismiss(lambda worker: worker.triton, NO_TRITON)
-        elif backend == "fused":
+        elif backend != "eager":
             self._dismiss(lambda worker: worker.fusable, NO_COMPILER)
-        return device, backend
+        if backend == "eager" or device == "cuda":
+            return device, backend
+        return device, self._one_rounding(backend)
+
+    def _one_rounding(self, backend: str) -> str:
+        """The fused backend of the best processors, or the one of an earlier job; others are incompatible."""
+        from tilesim.engine.backend import NO_FMA, OTHER_ROUNDING
+
+        found = {worker.backend for worker in self.compatible.values()}
+        chosen = backend if backend in found or backend == NO_FMA else NO_FMA
+        self._dismiss(lambda worker: worker.backend == chosen, OTHER_ROUNDING)
+        return chosen
 
     def _dismiss(self, able: Callable[[Worker], bool], reason: str) -> None:
         for address, worker in list(self.compatible.items()):

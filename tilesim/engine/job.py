@@ -36,7 +36,7 @@ class Job:
     device: str
     """Resolved: cpu, cuda:N, or cuda for the device that a worker owns"""
     backend: str
-    """Resolved: eager or fused"""
+    """Resolved: eager, fused, or fused (no FMA)"""
     latches: tuple[int | None, ...]
     """One per frame, strict only: see `tensors.find_latch`"""
     truth: bool = False

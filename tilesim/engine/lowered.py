@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tilesim.compute import Kernel, known_tile, simulate_frames, summed_type, tile_truth
-from tilesim.engine.backend import kernels
+from tilesim.engine.backend import check_rounding, kernels
 from tilesim.engine.job import Job, lower_job
 from tilesim.engine.soundness import check_sound
 from tilesim.engine.statistics import tile_statistics
@@ -26,6 +26,7 @@ class JobRunner:
     """The last few kernels of a job, for several threads of one process, which share their tables."""
 
     def __init__(self, job: Job) -> None:
+        check_rounding(job.backend, job.device)
         self.job = job
         self._module = kernels(job.backend, job.device)
         self._kernels: OrderedDict[tuple[int, int], Kernel] = OrderedDict()

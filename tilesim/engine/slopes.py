@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilesim.compute import Numbers, rendered_part, rendered_pixels, summed_type
+from tilesim.engine.backend import check_rounding
 from tilesim.engine.job import Job
 from tilesim.gradients.chain import coefficients
 from tilesim.gradients.parameters import Parameter, parse_parameters
@@ -40,6 +41,7 @@ class GradientRunner:
         """
         names  parameters
         """
+        check_rounding(job.backend, job.device)
         self.job, self.names = job, names
         self._kernels: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
         self._parameters: dict[int, tuple[Parameter, ...]] = {}

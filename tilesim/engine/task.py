@@ -72,7 +72,7 @@ class TileFunction(Protocol):
 
     @property
     def backend(self) -> str:
-        """eager, which needs torch, or fused."""
+        """eager, which needs torch, fused or fused (no FMA)."""
         ...
 
     def ready(self) -> Runner:

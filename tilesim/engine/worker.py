@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from distributed import WorkerPlugin, get_worker
 
-from tilesim.engine.backend import NO_TRITON, count_gpus, has_triton, one_thread_each
+from tilesim.engine.backend import (
+    NO_TRITON,
+    OTHER_ROUNDING,
+    count_gpus,
+    fused_here,
+    has_triton,
+    one_thread_each,
+    rounds_otherwise,
+)
 from tilesim.engine.task import Runner, TileFailure, TileReport, run_tile
 from tilesim.engine.work import Work
 from tilesim.errors import PlanError, StoreError, TilesimError
@@ -131,7 +139,9 @@ def incompatibility(wanted: dict[str, str], device: str, backend: str) -> str:
         if not torch.cuda.is_available():
             return NO_DEVICE
         return NO_TRITON if backend == "fused" and not has_triton() else ""
-    return NO_COMPILER if backend == "fused" and not fusable() else ""
+    if backend == "eager":
+        return ""
+    return OTHER_ROUNDING if rounds_otherwise(backend, device) else "" if fusable() else NO_COMPILER
 
 
 def fusable() -> bool:
@@ -143,13 +153,13 @@ def made_ready(device: str, backend: str) -> str:
     """Have the kernel compiled before the first task, unless this machine has it; why that failed, if it did."""
     if device.startswith("cuda"):
         import_module("torch")  # so that its threads can be held to one
-    if backend == "fused" and device == "cpu":
+    if backend == "eager":
+        import_module("torch")
+    elif device == "cpu":
         try:
             library.load()
         except PlanError as error:
             return str(error)
-    elif backend == "eager":
-        import_module("torch")
     return ""
 
 
@@ -160,6 +170,7 @@ def facts(dask_worker: Worker) -> dict[str, Any]:
         "gpus": count_gpus(),
         "fusable": fusable(),
         "fused": library.usable(),
+        "backend": fused_here(),
         "triton": has_triton(),
         "jobs": [name for name in dask_worker.plugins if str(name).startswith("tilesim ")],
     }

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tilesim.compute import Numbers
+from tilesim.kernels.compiling import FACTORS
 from tilesim.kernels.fused import FusedKernel
-from tilesim.kernels.library import FACTORS, load
+from tilesim.kernels.library import load
 from tilesim.kernels.tables import bordered_parts, channels_of
 from tilesim.model import AnomalousFactors
 

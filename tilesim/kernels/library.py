@@ -1,38 +1,37 @@
-"""The fused CPU kernel and its derivatives as shared libraries: compiled once per machine, kept in the user's cache."""
+"""The fused CPU kernel and its derivatives as shared libraries: those of the package, or compiled once per machine."""
 
 from __future__ import annotations
 
 import ctypes
 import fcntl
-import hashlib
 import os
 import platform
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from time import perf_counter
 
 from tilesim.errors import PlanError
+from tilesim.kernels import levels
+from tilesim.kernels.compiling import FACTORS, GRADIENT, IMAGE, build, is_whole, name_of
+from tilesim.kernels.compiling import compiler as compiler
 
-SOURCES = Path(__file__).with_name("cpp")
-IMAGE, GRADIENT, FACTORS = "fused", "gradient", "factors"
-"""Names of the libraries, each a source of that name."""
-OPTIONS = (
-    "-O3 -std=c++17 -shared -fPIC -march=native -fopenmp-simd -fvisibility=hidden "
-    # No -ffast-math: order, infinities and NaN stay as written. These only forget errno and floating-point traps.
-    "-fno-math-errno -fno-trapping-math"
-).split()
-X86_OPTIONS = ("-mprefer-vector-width=512",)
-DIGEST_BYTES = hashlib.sha256().digest_size
+PACKAGED = Path(__file__).with_name("compiled")
+"""Where a wheel has the libraries, for each level of x86-64 (setup.py)."""
 
 
-def compiler() -> str | None:
-    """The C++ compiler: $CXX, g++ or clang++; None where there is none."""
-    return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)
+def level() -> str:
+    """What the kernel in use is compiled for: TILESIM_LEVEL, or the best level in the package, or this machine.
+
+    Raises PlanError where TILESIM_LEVEL is none that this processor has.
+    """
+    return _choice(IMAGE)[0]
+
+
+def has_fma() -> bool:
+    """Whether the kernel in use multiplies and adds with one rounding. Raises PlanError as `level` does."""
+    return levels.has_fma(level(), levels.flags_here())
 
 
 def cached(name: str = IMAGE) -> bool:
@@ -52,16 +51,7 @@ def usable() -> bool:
 def flaw(name: str = IMAGE) -> str:
     """What is wrong with the library that is there, and so as good as absent; empty where nothing is."""
     path = _path(name)
-    try:
-        content = path.read_bytes() if path is not None else b""
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as error:
-        return f"{path}: the compiled kernel cannot be read: {error.strerror}"
-    # The dynamic linker would crash on some damaged ones.
-    return (
-        "" if path is None or content == _sealed(content[:-DIGEST_BYTES]) else f"{path}: the compiled kernel is damaged"
-    )
+    return "" if path is None else _flaw_of(path)
 
 
 def compile_library(say: Callable[[str], None] = lambda line: None, name: str = IMAGE) -> None:
@@ -88,7 +78,7 @@ def compile_library(say: Callable[[str], None] = lambda line: None, name: str = 
                 say(f"{wrong}; it is made again")
             say(f"compiling the kernel for this machine, once, into {path.parent}")
             start = perf_counter()
-            _compile(found, path)
+            build(found, name, _choice(name)[0], path)
             say(f"compiled in {perf_counter() - start:.1f} s")
     except OSError as error:
         where = error.filename2 or error.filename or path.parent
@@ -138,41 +128,39 @@ def load(name: str = IMAGE) -> ctypes.CDLL:
     return library
 
 
-def _compile(found: str, path: Path) -> None:
-    """Build beside the target and rename: whoever looks sees all of the library or none."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
-        built = Path(folder, path.name)  # made by the linker, and so as umask has it
-        source = SOURCES / f"{path.name.rpartition('-')[0]}.cpp"
-        command = [found, *_options(), str(source), "-o", str(built)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", env={**os.environ, "LC_ALL": "C"}
-        )
-        if done.returncode:
-            reason = next((line for line in done.stderr.splitlines() if "error" in line), f"status {done.returncode}")
-            raise PlanError(f"{found} cannot compile the fused kernel: {reason}")
-        content = built.read_bytes()
-        with open(built, "r+b") as file:
-            file.write(_sealed(content))
-        os.replace(built, path)
-
-
-def _sealed(content: bytes) -> bytes:
-    """The library with its digest behind it, which the dynamic linker passes over."""
-    return content + hashlib.sha256(content).digest()
-
-
-def _options() -> tuple[str, ...]:
-    return (*OPTIONS, *(X86_OPTIONS if platform.machine() in ("x86_64", "AMD64") else ()))
+def _path(library: str = IMAGE) -> Path | None:
+    """Where the library is kept; None without a home."""
+    return _choice(library)[1]
 
 
 @cache
-def _path(library: str = IMAGE) -> Path | None:
-    """Where the library is kept: its name has digests of source, options, processor and system. None without a home."""
-    folder = _folder()
-    sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
-    parts = (*sources, *_options(), "sealed", sys.platform, platform.machine(), *_processor(), *_libc())
-    name = f"{library}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so"
-    return None if folder is None else Path(folder, name)
+def _choice(library: str) -> tuple[str, Path | None]:
+    """The level that a library is compiled for, and where it is kept: in the package, or else in the cache."""
+    asked = levels.asked_level()
+    for found in _packaged_levels(asked):
+        path = PACKAGED / name_of(library, found)
+        if path.is_file() and not _flaw_of(path):
+            return found, path
+    folder, chosen = _folder(), asked or levels.NATIVE
+    return chosen, None if folder is None else Path(folder, name_of(library, chosen, *_machine()))
+
+
+def _flaw_of(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f"{path}: the compiled kernel cannot be read: {error.strerror}"
+    # The dynamic linker would crash on some damaged ones.
+    return "" if is_whole(content) else f"{path}: the compiled kernel is damaged"
+
+
+def _packaged_levels(asked: str) -> tuple[str, ...]:
+    """Levels to look for in the package, best first."""
+    if not PACKAGED.is_dir():
+        return ()
+    return (asked,) if asked else levels.levels_here()
 
 
 def _folder() -> str | None:
@@ -183,14 +171,9 @@ def _folder() -> str | None:
     return next((os.path.join(found, "tilesim") for found in caches if os.path.isabs(found)), None)
 
 
-def _processor() -> tuple[str, ...]:
-    """Model and abilities, as far as the system says."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            first = next(iter("".join(lines).split("\n\n")), "")
-    except OSError:
-        return (platform.processor(),)
-    return tuple(line for line in first.splitlines() if line.startswith(("model name", "flags", "Features")))
+def _machine() -> tuple[str, ...]:
+    """What a library that is compiled here depends on, beside sources and options."""
+    return (sys.platform, platform.machine(), *levels.processor(), *_libc())
 
 
 def _libc() -> tuple[str, ...]:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from tilesim.compute import Numbers
 from tilesim.kernels.amorphous import lower_background
+from tilesim.kernels.compiling import GRADIENT
 from tilesim.kernels.fused import FusedKernel
-from tilesim.kernels.library import GRADIENT, load
+from tilesim.kernels.library import load
 from tilesim.model import Crystal, Experiment, MosaicFrame
 from tilesim.model.vectors import rotate_about
 

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tilesim.engine.backend import fused_here
 from tilesim.engine.job import Job, lay_out
 from tilesim.engine.slopes import GradientRunner
 from tilesim.engine.tally import Tally
@@ -35,7 +36,11 @@ class FitJob:
     """Frame of the measured pixels for each experiment"""
     weighting: Weighting
     device: str = "cpu"
-    backend: str = "fused"
+
+    @property
+    def backend(self) -> str:
+        """That of the job."""
+        return self.job.backend
 
     @property
     def plan(self) -> TilePlan:
@@ -90,7 +95,7 @@ def evaluate(
 
     Raises TileError where a tile cannot be computed, and what the engine raises.
     """
-    job = lay_out(experiments, tile, precision, "cpu", "fused", frames=1)
+    job = lay_out(experiments, tile, precision, "cpu", fused_here(), frames=1)
     fit = FitJob(job, tuple(names), measured, tuple(frames), weighting)
     tallies = [Tally[FitSums](job.plan.each) for _ in experiments]
     for _, event in engine([Work(fit)]):
