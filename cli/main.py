@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from contextlib import suppress
 
 from tilesim_cli import signals
 from tilesim_cli.environment import settle
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+YOUNG_OBJECTS = 100_000
+"""Python looks for garbage when there are so many new objects: imports alone make most of those, and keep them."""
 
 
 def main() -> None:
     """Run the command line; never shows a traceback for what a user can repair."""
     signals.obey()
     settle()
+    gc.set_threshold(YOUNG_OBJECTS)
     try:
         try:
             from tilesim_cli.program import run
@@ -46,14 +51,11 @@ def _complain(what: str, error: BaseException) -> None:
 
 
 def _leave(status: int) -> None:
-    """Exit at once: threads that still compute a tile nobody wants would keep the process for minutes."""
-    import threading
-
-    if threading.active_count() == 1:
-        sys.exit(status)
-    # Standard output was flushed where that can be told of; standard error takes what it can.
-    if sys.stderr is not None:
-        sys.stderr.flush()
+    """Exit at once: Python would take its modules apart, and wait for threads that compute a tile nobody wants."""
+    for stream in (sys.stdout, sys.stderr):
+        # Standard output was flushed where a failure can be told of; here it takes what it can.
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
     os._exit(status)
 
 
