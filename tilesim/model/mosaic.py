@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
 from typing import Self
@@ -13,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun, counted
 
@@ -53,7 +53,7 @@ class MosaicAxes(StrEnum):
     """Axes uniform on the sphere, angles normal: all random."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class MosaicSpread(Noun):
     """Mosaic domains turned by normally distributed angles about axes in all directions, each with its inverse.
 
@@ -185,7 +185,7 @@ class MosaicSpread(Noun):
         return rows
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class SizeSpread(Noun):
     """Sizes of the domains of a crystal, as factors on its numbers of cells, and how many domains have each.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilesim.files.outputs import Outputs
+from tilesim.frozen import frozen
 from tilesim.geometry.completeness import Shell, completeness_lines
 from tilesim.model import Experiment
 from tilesim.nanobragg.draws import Snapshot
@@ -16,7 +15,7 @@ Stage = tuple[str, tuple[float | str, ...]]
 """An intermediate value of setting up, by name."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Command:
     """A resolved command line."""
 

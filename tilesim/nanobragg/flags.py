@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 
+from tilesim.frozen import frozen
 from tilesim.model.crystal import Shape
 from tilesim.nanobragg.effects import (
     Effect,
@@ -63,7 +63,7 @@ class Form(Enum):
     """None; the reference wants an argument to follow all the same."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Limit:
     """What the values of a flag must satisfy to make sense (K11); the text goes on after "a number"."""
 
@@ -81,7 +81,7 @@ DIRECTION = Limit(", not all 0", lambda *xyz: any(xyz))
 CELL = Limit(", none negative, the first above 0", lambda a, *others: a > 0 and all(x >= 0 for x in others))
 
 
-@dataclass(frozen=True)
+@frozen
 class Flag:
     """One rule of the reference."""
 

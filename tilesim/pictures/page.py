@@ -9,13 +9,13 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
+from tilesim.frozen import frozen
 from tilesim.model import Beam, Panel
 from tilesim.pictures.picture import Drawing, draw_curves
 from tilesim.pictures.style import own_style
@@ -29,7 +29,7 @@ FINE = 1e-12
 """Width of the linear part of codes, relative to the range of the image, at least."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Coding:
     """Numbers as 16 bits: whole ones as they are where they fit, others to about 0.04 % (asinh)."""
 

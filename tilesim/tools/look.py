@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from tilesim.errors import InputError, StoreError
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.geometry.assembly import Assembly
 from tilesim.geometry.prediction import predicted
 from tilesim.geometry.resolution import beam_centre
@@ -31,7 +31,7 @@ BAND_PIXELS = 2**21
 """Pixels that are in memory at a time."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Subject:
     """One frame of one panel of a dataset, and what is known of it."""
 
@@ -156,7 +156,7 @@ def _level_blocks(subject: Subject, level: Level, region: Region) -> np.ndarray:
             ) from error
 
 
-@dataclass(frozen=True)
+@frozen
 class Overlay:
     """What is drawn over and beside an image."""
 
