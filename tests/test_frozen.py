@@ -31,6 +31,14 @@ def named(name, make):
 
 
 Ours, Theirs = named("Ours", frozen), named("Theirs", dataclass(frozen=True))
+
+
+class Child(Ours):
+    def __init__(self, value):
+        vars(self)["more"] = value
+        super().__init__(value)
+
+
 CALLS = [((1,), {}), ((1, 3), {"shown": 4}), ((), {"slow": 1, "names": [5]}), ((1, 2, [3]), {})]
 
 
@@ -65,10 +73,18 @@ def test_it_is_frozen_hashed_and_checked():
     assert Ours(1).names is not Ours(1).names
 
 
+def test_a_subclass_may_hold_more():
+    child = Child(7)
+    assert (child.slow, child.more) == (7, 7) and pickle.loads(pickle.dumps(child)).more == 7
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        child.slow = 8
+
+
 def test_its_signature_is_that_of_a_dataclass():
     ours, theirs = inspect.signature(Ours), inspect.signature(Theirs)
     assert list(ours.parameters) == list(theirs.parameters)
     assert [p.kind for p in ours.parameters.values()] == [p.kind for p in theirs.parameters.values()]
+    assert str(inspect.signature(Child)) == "(value)"
     assert Ours.__match_args__ == Theirs.__match_args__
 
 

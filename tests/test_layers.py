@@ -127,16 +127,29 @@ def test_importing_tilesim_imports_neither_torch_nor_dask():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_run_in_this_process_does_without_distributed_and_zarr(tmp_path):
-    code = """
+NOT_FOR_A_PLAIN_RUN = (
+    ("torch", "distributed", "dask", "zarr", "matplotlib", "rich", "h5py")
+    # Modules of Python that cost half a millisecond or more each, with what they import.
+    + ("decimal", "difflib", "gzip", "html", "random", "shutil", "statistics", "subprocess", "tempfile", "tomllib")
+)
+
+
+def test_a_run_in_this_process_does_without_what_it_does_not_need(tmp_path):
+    code = f"""
 import sys
 from tilesim_cli import main as program
-program._leave = lambda status: print([m for m in ("distributed", "dask", "zarr") if m in sys.modules])
+program._leave = lambda status: print([m for m in {NOT_FOR_A_PLAIN_RUN} if m in sys.modules])
 sys.argv = "tilesim run -default_F 1 -cell 50 50 50 90 90 90 -N 2 -detpixels 8 -distance 100 --quiet".split()
 program.main()
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
+def test_nouns_are_made_by_frozen():
+    for path in [*(ROOT / "tilesim").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
+        if path.parent.name != "physics":  # which knows torch and numpy only
+            assert "@dataclass(frozen=True" not in path.read_text(), f"{path.name}: expected tilesim.frozen"
 
 
 def test_physics_modules_import_torch_or_numpy_and_each_other_only():

@@ -35,7 +35,8 @@ def frozen(
         dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
         methods: dict[str, Any] = {"__setattr__": _refuse, "__delattr__": _refuse}
         if init:
-            methods |= {"__init__": _init(cls), "__signature__": _Signature()}
+            method = _init(cls)
+            methods |= {"__init__": method, "__signature__": _Signature(method)}
         if repr:
             methods["__repr__"] = _repr
         if eq:
@@ -57,17 +58,14 @@ def _init(cls: type[Any]) -> Callable[..., None]:
     checked = hasattr(cls, "__post_init__")
 
     def __init__(self: Any, /, *values: Any, **named: Any) -> None:
-        state = self.__dict__
-        state.update(defaults)
-        if values:
-            state.update(zip(positional, values, strict=False))
-        state.update(named)
+        given = dict(zip(positional, values, strict=False)) if values else {}
+        state = {**defaults, **given, **named}
         for name, make in factories:
             if name not in state:
                 state[name] = make()
-        twice = values and named.keys() & positional[: len(values)]
-        if state.keys() != names or len(values) > len(positional) or twice:
+        if state.keys() != names or len(given) != len(values) or given.keys() & named.keys():
             _complain(cls, values, named)
+        self.__dict__.update(state)
         if checked:
             self.__post_init__()
 
@@ -86,8 +84,11 @@ def _complain(cls: type[Any], values: tuple[Any, ...], named: dict[str, Any]) ->
 class _Signature:
     """The signature of a class, for help and editors, made when it is asked for."""
 
+    def __init__(self, method: Callable[..., None]) -> None:
+        self._method = method
+
     def __get__(self, instance: object, owner: type[Any]) -> Signature:
-        if instance is not None:
+        if instance is not None or owner.__init__ is not self._method:
             raise AttributeError("__signature__")
         return _signature(owner)
 

@@ -7,10 +7,7 @@ import fcntl
 import hashlib
 import os
 import platform
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -32,7 +29,9 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 def compiler() -> str | None:
     """The C++ compiler: $CXX, g++ or clang++; None where there is none."""
-    return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)
+    from shutil import which
+
+    return next(filter(None, map(which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))), None)
 
 
 def cached(name: str = IMAGE) -> bool:
@@ -140,6 +139,9 @@ def load(name: str = IMAGE) -> ctypes.CDLL:
 
 def _compile(found: str, path: Path) -> None:
     """Build beside the target and rename: whoever looks sees all of the library or none."""
+    import subprocess
+    import tempfile
+
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
         built = Path(folder, path.name)  # made by the linker, and so as umask has it
         source = SOURCES / f"{path.name.rpartition('-')[0]}.cpp"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import cached_property
 
 from tilesim.frozen import frozen
 from tilesim.model.crystal import Shape
@@ -102,7 +103,7 @@ class Flag:
     crashes: bool = False
     """The reference crashes where the value is missing."""
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The text that an argument must hold."""
         return tuple(spelling.partition("[")[0] for spelling in self.spelled.split())

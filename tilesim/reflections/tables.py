@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import zlib
 from collections.abc import Sequence
@@ -107,6 +106,8 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         with open(path, "rb") as file:
             start = file.read(LOOKED_AT)
         if start.startswith(GZIP):
+            import gzip
+
             with gzip.open(path) as file:
                 start = file.read(LOOKED_AT)
     except (OSError, ValueError, EOFError, zlib.error) as error:

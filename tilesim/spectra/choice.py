@@ -14,7 +14,6 @@ from tilesim.files.reading import printable
 from tilesim.frozen import frozen
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.spectrum import MOST_CHANNELS, WAVELENGTHS, Spectrum
-from tilesim.spectra.files import of_frame, read_spectra
 
 OPTION = "--spectrum"
 SEPARATORS = (":", ",", "=")
@@ -80,6 +79,8 @@ class SpectrumChoice:
         """The spectrum of the frame with this number. Raises InputError where the file has none for it."""
         if self.draw is not None:
             return self.draw(frame)
+        from tilesim.spectra.files import of_frame
+
         return of_frame(self.spectra, frame, printable(self.text))
 
 
@@ -133,6 +134,8 @@ class SpectrumRequest:
     def choice(self, wavelength: float) -> SpectrumChoice:
         """The spectra, around `wavelength` (metres) where they state none. Raises InputError."""
         if self.generator is None:
+            from tilesim.spectra.files import read_spectra
+
             spectra = tuple(map(self.channelling.applied, read_spectra(self.text)))
             return SpectrumChoice(self.text, _mean(spectra), spectra)
         kind, given = self.generator
