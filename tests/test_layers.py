@@ -128,9 +128,9 @@ def test_importing_tilesim_imports_neither_torch_nor_dask():
 
 
 NOT_FOR_A_PLAIN_RUN = (
-    ("torch", "distributed", "dask", "zarr", "matplotlib", "rich", "h5py")
+    *("torch", "distributed", "dask", "zarr", "matplotlib", "rich", "h5py"),
     # Modules of Python that cost half a millisecond or more each, with what they import.
-    + ("decimal", "difflib", "gzip", "html", "random", "shutil", "statistics", "subprocess", "tempfile", "tomllib")
+    *("decimal", "difflib", "gzip", "html", "random", "shutil", "statistics", "subprocess", "tempfile", "tomllib"),
 )
 
 
