@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 from tilesim_cli import signals
@@ -18,14 +19,22 @@ YOUNG_OBJECTS = 100_000
 
 def main() -> None:
     """Run the command line; never shows a traceback for what a user can repair."""
+    _finish(_anywhere)
+
+
+def here() -> None:
+    """Run the command line in this process, whatever TILESIM_SERVER says."""
+    _finish(_here)
+
+
+def _finish(command: Callable[[], int]) -> None:
+    """Leave with the status of a command, or with that of the signal that ends it."""
     signals.obey()
     settle()
     gc.set_threshold(YOUNG_OBJECTS)
     try:
         try:
-            from tilesim_cli.program import run
-
-            status = run()
+            status = command()
         finally:
             signals.ignore()
     except KeyboardInterrupt as error:
@@ -35,6 +44,23 @@ def main() -> None:
         _complain("terminated", error)
         status = EXIT_TERMINATED
     _leave(status)
+
+
+def _anywhere() -> int:
+    """Exit status of the command, which the server runs where there is one that can (docs/server.md)."""
+    if os.environ.get("TILESIM_SERVER"):
+        from tilesim_cli.handover import handed_over
+
+        status = handed_over()
+        if status is not None:
+            return status
+    return _here()
+
+
+def _here() -> int:
+    from tilesim_cli.program import run
+
+    return run()
 
 
 def nb_compare() -> None:
