@@ -127,6 +127,12 @@ def test_importing_tilesim_imports_neither_torch_nor_dask():
     assert done.stdout.strip() == "[]"
 
 
+def test_tables_of_reflections_are_made_without_torch():
+    code = "import sys, tilesim.tools.truth, tilesim.tools.partiality; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 NOT_FOR_A_PLAIN_RUN = (
     *("torch", "distributed", "dask", "zarr", "matplotlib", "rich", "h5py"),
     # Modules of Python that cost half a millisecond or more each, with what they import.
