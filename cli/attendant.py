@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import marshal
 import os
 import resource
@@ -104,7 +105,11 @@ def _run() -> NoReturn:
     """Run the command and leave."""
     from tilesim_cli.main import here
 
-    here()
+    try:
+        here()
+    except SystemExit as left:
+        gc.collect()  # gives back what worker processes shared
+        os._exit(int(left.code or 0))
     raise AssertionError("a command that has not left")
 
 

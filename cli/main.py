@@ -13,8 +13,8 @@ from tilesim_cli.environment import settle
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
-YOUNG_OBJECTS = 100_000
-"""Python looks for garbage when there are so many new objects: imports alone make most of those, and keep them."""
+MADE_BY_IMPORTS = 50_000
+"""Objects that may hold others which the imports of a run leave, or a few more."""
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def _finish(command: Callable[[], int]) -> None:
     """Leave with the status of a command, or with that of the signal that ends it."""
     signals.obey()
     settle()
-    gc.set_threshold(YOUNG_OBJECTS)
+    _spare_imports()
     try:
         try:
             status = command()
@@ -44,6 +44,20 @@ def _finish(command: Callable[[], int]) -> None:
         _complain("terminated", error)
         status = EXIT_TERMINATED
     _leave(status)
+
+
+def _spare_imports() -> None:
+    """Look for garbage when imports have made their objects, all of which stay, and as usual from then on."""
+    usual = gc.get_threshold()
+    if usual[0] >= MADE_BY_IMPORTS:
+        return
+
+    def as_usual(*_: object) -> None:
+        gc.set_threshold(*usual)
+        gc.callbacks.remove(as_usual)
+
+    gc.callbacks.append(as_usual)
+    gc.set_threshold(MADE_BY_IMPORTS)
 
 
 def _anywhere() -> int:
@@ -78,10 +92,14 @@ def _complain(what: str, error: BaseException) -> None:
 
 def _leave(status: int) -> None:
     """Exit at once: Python would take its modules apart, and wait for threads that compute a tile nobody wants."""
+    import threading
+
     for stream in (sys.stdout, sys.stderr):
         # Standard output was flushed where a failure can be told of; here it takes what it can.
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()
+    if "multiprocessing.resource_tracker" in sys.modules and threading.active_count() == 1:
+        sys.exit(status)  # gives back what worker processes shared
     os._exit(status)
 
 
