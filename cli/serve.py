@@ -26,27 +26,32 @@ PRELOADED = (
 )
 """What a run imports."""
 MINUTE = 60.0
+LONGEST = 1e6
+"""Minutes without a command."""
 
 
 @click.command(
     "serve", cls=ExampledCommand, examples=("$XDG_RUNTIME_DIR/tilesim.sock", "/scratch/me/tilesim.sock --idle 5")
 )
 @click.argument("socket_file", metavar="SOCKET", type=FILE)
-@click.option(
-    "--idle", type=click.FloatRange(min=0, min_open=True), default=30.0, metavar="MINUTES", help="End after [30]."
-)
+@click.option("--idle", type=float, default=30.0, metavar="MINUTES", help="End after so long without a command [30].")
 def command(socket_file: str, idle: float) -> None:
     """Run commands of this user sooner: those that start with SOCKET in the variable TILESIM_SERVER.
 
     They skip the imports, and write the same bytes. A command whose surroundings are not this process's own starts as
     usual, as do all when it has ended. See docs/server.md.
     """
+    if not 0.0 < idle <= LONGEST:
+        raise click.UsageError(f"--idle is {idle:g}; expected minutes, above 0 and at most {LONGEST:g}")
     if None in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
         raise click.UsageError("standard input, output or error is closed; expected open ones, such as /dev/null")
     for name in PRELOADED:
         import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError("an import has started threads, which forks would not have")
+        raise click.UsageError(
+            "numpy has started threads, which the processes of commands would not have; expected OPENBLAS_NUM_THREADS=1, "
+            "or no such variable"
+        )
     gc.freeze()
     with listening(socket_file) as listener:
         click.echo(f"tilesim: serving at {socket_file}, process {os.getpid()}", err=True)

@@ -168,6 +168,20 @@ def test_a_killed_attendant_is_said_and_leaves_nothing(server, there):
     until(lambda: sorted(os.listdir(there)) == ["A.mat", "P1.hkl"])
 
 
+MISUSE = [
+    (["none/s.sock"], "none/s.sock: expected a name for a socket; "),
+    (["s.sock", "--idle", "nan"], "--idle is nan"),
+]
+
+
+@pytest.mark.parametrize("words, said", MISUSE)
+def test_misuse_is_one_line(tmp_path, words, said):
+    command = [sys.executable, "-m", "tilesim", "serve", *words]
+    done = subprocess.run(command, cwd=tmp_path, env=PLAIN, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith(f"tilesim: {said}")
+    assert done.stderr.count("\n") == 1 and os.listdir(tmp_path) == []
+
+
 def test_the_socket_is_the_users_own_and_goes_with_the_server(tmp_path):
     path = str(tmp_path / "socket")
     left = socket.socket(socket.AF_UNIX)
