@@ -49,8 +49,8 @@ def command(socket_file: str, idle: float) -> None:
         import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
         raise click.UsageError(
-            "numpy has started threads, which the processes of commands would not have; expected OPENBLAS_NUM_THREADS=1, "
-            "or no such variable"
+            "numpy has started threads, which the processes of commands would not have; "
+            "expected OPENBLAS_NUM_THREADS=1, or no such variable"
         )
     gc.freeze()
     with listening(socket_file) as listener:
