@@ -27,11 +27,13 @@ ZARR = {
 AT_A_TIME = ("ZARR_ASYNC__CONCURRENCY", "ZARR_THREADING__MAX_WORKERS")
 # Pictures are drawn without a window.
 MATPLOTLIB = {"MPLBACKEND": "agg"}
+# Unless the user says otherwise: matrices are small here, and numpy's threads wait busily from its import on.
+BLAS = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def settle() -> None:
     """Make the settings the program's own, before any of the libraries is imported."""
-    os.environ.update(ZARR | MATPLOTLIB)
+    os.environ.update(BLAS | os.environ | ZARR | MATPLOTLIB)
     # What standard output cannot print is escaped: a name need not end a run.
     with suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -32,6 +32,7 @@ COMMANDS = {
     "nb-compare": "the same, with the options and results of nb-compare",
     "corrections": "say where images and files depart from nanoBragg's, and why",
     "export": "write a stored or float image as SMV, CBF, TIFF, EDF, NXmx, CXI, .expt or PNG",
+    "serve": "stay there to run small commands sooner",
     "completion": "completion for bash, zsh and fish",
     "help": "print the help of a command, or a page of the documentation",
 }

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 
 @contextmanager
@@ -18,27 +19,35 @@ def results_folder(outdir: str | None) -> Iterator[tuple[str, str | None]]:
     from tilesim.errors import StoreError
     from tilesim.files.reading import printable
 
-    fresh = False
-    if outdir is not None:
-        if not outdir:
-            raise StoreError("--outdir is empty; expected the name of a folder")
-        outdir = os.path.abspath(outdir)
-        fresh = not os.path.exists(outdir)
+    with _gone_if_empty(outdir):
+        if outdir is not None:
+            if not outdir:
+                raise StoreError("--outdir is empty; expected the name of a folder")
+            outdir = os.path.abspath(outdir)
+            try:
+                os.makedirs(outdir, exist_ok=True)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise StoreError(f"--outdir {printable(outdir)}: cannot make this folder: {reason}") from error
         try:
-            os.makedirs(outdir, exist_ok=True)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise StoreError(f"--outdir {printable(outdir)}: cannot make this folder: {reason}") from error
+            # Inside it, so that what was made is renamed and not copied.
+            folder = tempfile.mkdtemp(prefix=".tilesim-", dir=outdir)
+        except OSError as error:
+            raise StoreError(f"cannot write in {outdir or tempfile.gettempdir()}: {error.strerror or error}") from error
+        try:
+            yield folder, outdir
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _gone_if_empty(outdir: str | None) -> Iterator[None]:
+    """Remove those folders of a path that are made meanwhile, where nothing came of them."""
+    path = Path(os.path.abspath(outdir or "."))
+    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
-        # Inside it, so that what was made is renamed and not copied.
-        folder = tempfile.mkdtemp(prefix=".tilesim-", dir=outdir)
-    except OSError as error:
-        raise StoreError(f"cannot write in {outdir or tempfile.gettempdir()}: {error.strerror or error}") from error
-    try:
-        yield folder, outdir
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if fresh:
-            # Where nothing came of it.
-            with suppress(OSError):
-                os.rmdir(outdir)
+        with suppress(OSError, ValueError):
+            for folder in missing:
+                folder.rmdir()

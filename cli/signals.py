@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -23,6 +25,16 @@ def obey() -> None:
     for number in EXCEPTIONS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Both wait meanwhile: what is raised in callbacks, as modules have them for a fork, would be lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, EXCEPTIONS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def ignore() -> None:

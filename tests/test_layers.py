@@ -71,10 +71,11 @@ def test_a_module_imports_only_what_lies_below_it(path):
     part = part_of(path)
     if part in ("__init__", "__main__"):
         return
+    allowed = {part, "frozen", *ALLOWED.get(part, ())}
     for line, (top, *rest) in imports(path):
         where = f"{path.relative_to(ROOT)}:{line}"
         if top == "tilesim" and rest:
-            assert rest[0] == part or rest[0] in ALLOWED[part], f"{where}: {part} may not import {rest[0]}"
+            assert rest[0] in allowed, f"{where}: {part} may not import {rest[0]}"
         assert top != "tilesim_cli", f"{where}: nothing in tilesim may import the command line"
         if top in HEAVY:
             assert part in HEAVY[top], f"{where}: {part} may not import {top}"
@@ -126,16 +127,35 @@ def test_importing_tilesim_imports_neither_torch_nor_dask():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_run_in_this_process_does_without_distributed_and_zarr(tmp_path):
-    code = """
+def test_tables_of_reflections_are_made_without_torch():
+    code = "import sys, tilesim.tools.truth, tilesim.tools.partiality; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+NOT_FOR_A_PLAIN_RUN = (
+    *("torch", "distributed", "dask", "zarr", "matplotlib", "rich", "h5py"),
+    # Modules of Python that cost half a millisecond or more each, with what they import.
+    *("decimal", "difflib", "gzip", "html", "random", "shutil", "statistics", "subprocess", "tempfile", "tomllib"),
+)
+
+
+def test_a_run_in_this_process_does_without_what_it_does_not_need(tmp_path):
+    code = f"""
 import sys
 from tilesim_cli import main as program
-program._leave = lambda status: print([m for m in ("distributed", "dask", "zarr") if m in sys.modules])
+program._leave = lambda status: print([m for m in {NOT_FOR_A_PLAIN_RUN} if m in sys.modules])
 sys.argv = "tilesim run -default_F 1 -cell 50 50 50 90 90 90 -N 2 -detpixels 8 -distance 100 --quiet".split()
 program.main()
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
+def test_nouns_are_made_by_frozen():
+    for path in [*(ROOT / "tilesim").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
+        if path.parent.name != "physics":  # which knows torch and numpy only
+            assert "@dataclass(frozen=True" not in path.read_text(), f"{path.name}: expected tilesim.frozen"
 
 
 def test_physics_modules_import_torch_or_numpy_and_each_other_only():

@@ -87,8 +87,9 @@ def test_as_a_module_the_program_has_its_name_errors_and_status():
 
 def test_as_a_module_the_program_imports_what_a_command_needs():
     code = """
-import runpy, sys
+import os, runpy, sys
 sys.argv = ["tilesim", "-h"]
+os._exit = sys.exit
 try:
     runpy.run_module("tilesim", run_name="__main__", alter_sys=True)
 except SystemExit:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import PlanError
+from tilesim.frozen import frozen
 from tilesim.model import Experiment, StructureFactors
 from tilesim.tiling.tile import Tile
 
@@ -25,7 +26,7 @@ FLOAT32_ROOM = 1e36
 """Largest term that is summed in float32; beyond it everything is float64."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Sharing:
     """What some kernels have in common, so that they can be used together; those of equal keys can."""
 
@@ -71,7 +72,7 @@ class Kernel(Protocol):
         """What it may share with kernels of other frames; None: it is always used alone."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PixelSums:
     """Sums over some pixels."""
 
@@ -109,7 +110,7 @@ class KernelModule(Protocol):
         """The kernel of an experiment, with its table (made here where that is None)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TileImage:
     """The pixels of one tile."""
 

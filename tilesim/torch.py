@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor
 from tilesim.engine.derivatives import FACTORS, pullback
 from tilesim.engine.lazy import simulate as simulate_lazily
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.gradients.changed import checked, with_values
 from tilesim.gradients.parameters import parse_parameters
 from tilesim.gradients.refusals import check_amplitudes, check_differentiable
@@ -103,7 +103,7 @@ def _with_amplitudes(experiment: Experiment, values: Any) -> Experiment:
     return experiment.replace(factors=factors.replace(grid=grid))
 
 
-@dataclass(frozen=True)
+@frozen
 class _Simulation:
     """What is simulated but for the values of tensors."""
 

@@ -116,6 +116,12 @@ def test_tilesims_side_is_what_the_environment_names(tilesim, monkeypatch, gives
     assert json.loads((folder / "out" / "summary.json").read_text())["py_binary"].endswith("py.py")
 
 
+@pytest.mark.parametrize("outdir", [(), ("--outdir", "a/b/c")])
+def test_a_failure_leaves_no_folder(tilesim, made, outdir):
+    assert tilesim("nb-compare", "--c-bin", "false", *outdir, "--", *BASE).status == 2
+    assert made() == []
+
+
 @pytest.mark.parametrize(
     "words, status, said",
     [

@@ -45,6 +45,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "detectors": ("detectors", "cspad", "--picture", "o.png"),
     "corrections": ("corrections", "K1"),
     "nb-compare": ("nb-compare", "--outdir", "out", "--c-bin", "nowhere", "--", "-default_F", "1", "-detpixels", "4"),
+    "serve": ("serve", "none/s.sock", "--idle", "1e-4"),
     "completion": ("completion", "zsh"),
     "help": ("help", "run"),
 }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilesim.files.inventory import NamedFile
+from tilesim.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Access:
     """How to reach workers: exactly one of the first three."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 from tilesim.compute import Kernel, rendered_pixels, simulate_tile
 from tilesim.engine.backend import one_thread_each
 from tilesim.engine.job import Job, lower_job
+from tilesim.frozen import frozen
 from tilesim.model import Crystal, Detector, Experiment, Series
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
@@ -20,7 +21,7 @@ MAX_SECONDS = 1.0
 """No further pass begins that would likely end after this, the first pass (which warms up) apart."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Trial:
     """What the trial found."""
 

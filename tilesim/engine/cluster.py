@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from tilesim.engine.job import Job
 from tilesim.engine.timed import one_line
 from tilesim.engine.worker import NO_COMPILER, NO_DEVICE, facts, mismatch, versions
 from tilesim.errors import ClusterError, InputError
+from tilesim.frozen import frozen
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -25,7 +25,7 @@ SILENT_SECONDS = 10.0
 """A worker that has not been heard of for so long takes no tiles: it is stopped, or its host is gone."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Worker:
     """A worker process that is compatible with this one."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from tilesim.engine.job import Job, make_job
 from tilesim.engine.slopes import GradientRunner
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.gradients.parameters import Parameter, parse_parameters
 from tilesim.gradients.reflections import FactorDerivatives
 from tilesim.gradients.refusals import check_amplitudes, check_differentiable
@@ -28,7 +28,7 @@ FACTORS = "factors"
 Tiling = int | tuple[int, int] | None
 
 
-@dataclass(frozen=True)
+@frozen
 class NormalEquations:
     """Sums over the pixels of an image of what a least-squares step is made of, with weights of 1 / variance.
 

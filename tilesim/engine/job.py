@@ -6,13 +6,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tilesim.compute import Kernel, check_precision
 from tilesim.engine.backend import kernels, resolve_backend, resolve_device
 from tilesim.errors import InputError, PlanError
+from tilesim.frozen import frozen
 from tilesim.kernels.amorphous import with_background
 from tilesim.model import Crystal, Experiment, Series
 from tilesim.model.checks import whole_numbers
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STAND_IN = Crystal((1e-8, 0.0, 0.0), (0.0, 1e-8, 0.0), (0.0, 0.0, 1e-8))
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """A series, its tiling, and how to compute it; a value that travels to any process."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.compute import Pixels, PixelSums, TileImage, rendered_part
+from tilesim.frozen import frozen
 from tilesim.kernels.sums import sum_pixels
 from tilesim.model import Experiment
 
 
-@dataclass(frozen=True)
+@frozen
 class Statistics:
     """Sums over the rendered pixels of some tiles; `merge` joins two of them."""
 
@@ -68,7 +68,7 @@ class Statistics:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Summary:
     """The reference's figures for a whole image."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 from tilesim.errors import TileError, TilesimError
+from tilesim.frozen import frozen
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
@@ -28,7 +28,7 @@ class Figures(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class TileResult:
     """Pixels of one tile, and what is said of them."""
 
@@ -80,7 +80,7 @@ class TileFunction(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class TileReport:
     """What became of one tile."""
 
@@ -100,7 +100,7 @@ class TileReport:
     """Address; empty in this process"""
 
 
-@dataclass(frozen=True)
+@frozen
 class TileFailure:
     """A tile that could not be computed, or not stored."""
 

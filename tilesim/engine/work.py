@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 from tilesim.engine.inline import run_inline
 from tilesim.engine.task import TileFailure, TileFunction, TileReport
+from tilesim.frozen import frozen
 from tilesim.store.store import Store
 
 
-@dataclass(frozen=True)
+@frozen
 class Work:
     """A tile function and the store that its tiles go to."""
 

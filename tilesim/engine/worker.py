@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +22,7 @@ from tilesim.engine.backend import (
 from tilesim.engine.task import Runner, TileFailure, TileReport, run_tile
 from tilesim.engine.work import Work
 from tilesim.errors import PlanError, StoreError, TilesimError
+from tilesim.frozen import frozen
 from tilesim.kernels import library
 from tilesim.tiling.tile import Tile
 
@@ -35,7 +35,7 @@ NO_DEVICE = "it has no CUDA device, which the job asks for"
 NO_COMPILER = "it has no C++ compiler, which the fused kernel asks for"
 
 
-@dataclass(frozen=True)
+@frozen
 class Refusal:
     """A tile that a worker did not take, and why it computes none."""
 

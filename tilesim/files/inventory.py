@@ -6,13 +6,13 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from tilesim.errors import InputError
 from tilesim.files.reading import printable
 from tilesim.files.replace import check_name, check_writable, is_special
+from tilesim.frozen import frozen
 
 ROOT = "zarr.json"
 """The object without which there is no store."""
@@ -24,7 +24,7 @@ Key = tuple[int, int] | str
 """Identity of a file: device and number where it is there, otherwise the path with links followed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class NamedFile:
     """A file, folder or URL, and what names it."""
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from tilesim.errors import InputError
-from tilesim.files.hdf5 import opened, read_hdf5
 from tilesim.files.libraries import Hdf5, need
 from tilesim.files.reading import read_bytes
 
@@ -33,6 +32,8 @@ def linked_files(path: str) -> tuple[str, ...]:
 
 
 def _of_hdf5(path: str) -> list[str]:
+    from tilesim.files.hdf5 import read_hdf5
+
     # What was read of it is sound; another part of it may be damaged, which is nothing to complain of here.
     with suppress(InputError):
         return read_hdf5(_names, path)
@@ -40,6 +41,8 @@ def _of_hdf5(path: str) -> list[str]:
 
 
 def _names(path: str) -> list[str]:
+    from tilesim.files.hdf5 import opened
+
     names: list[str] = []
     with suppress(InputError), opened(path) as file:
         names.extend(_named_in(file, [MOST], DEEPEST))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilesim.files.templates import check_template, fields_of, fill, one_for_many
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun
 
@@ -18,7 +17,7 @@ FILES = {
 """Fields that name a file of each frame, and the option of each."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Outputs(Noun):
     """Files to make of every frame, each None where it is not wanted.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import logging
 import os
 import re
 import select
@@ -41,7 +39,6 @@ _NUMBER = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE | re.ASCII
 )
 _GLUE = re.compile(rb"(?<=[0-9.])(?=[+-])")
-_LOG = logging.getLogger(__name__)
 
 
 def file_size(path: str | os.PathLike[str]) -> int:
@@ -82,6 +79,8 @@ def plain_text(data: bytes, name: str) -> bytes:
     Raises InputError where they are none, naming the file, and where there is more than `MOST` of it.
     """
     if data.startswith(GZIP):
+        import gzip
+
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
                 data = file.read(MOST + 1)
@@ -117,7 +116,9 @@ def _wait(descriptor: int, name: str) -> None:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if not poll.poll(WAITS):
-        _LOG.warning("waiting for somebody to write to %s", name)
+        import logging
+
+        logging.getLogger(__name__).warning("waiting for somebody to write to %s", name)
         poll.poll()
 
 

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -164,7 +163,7 @@ def is_special(path: str | os.PathLike[str]) -> bool:
 def create_beside(path: str | os.PathLike[str]) -> tuple[int, str]:
     """Descriptor and name of a new file in the folder of `path`, with the permissions of `path`. May raise OSError."""
     real = os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(real), f".tilesim-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(os.path.dirname(real), f".tilesim-{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     with contextlib.suppress(OSError):
         os.fchmod(descriptor, stat.S_IMODE(os.stat(real).st_mode))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 from tilesim.errors import InputError
@@ -15,6 +14,8 @@ SHOWN_VALUE = 80
 
 def parse_toml(text: bytes, name: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises InputError, naming the file and the place."""
+    import tomllib
+
     try:
         return tomllib.loads(text.decode())
     except RecursionError:

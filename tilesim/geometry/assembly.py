@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model.detector import Panel
 from tilesim.model.sampling import Region
 
@@ -18,7 +18,7 @@ LARGEST = 30
 """Pixels of the plane over those of all panels, at most."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Assembly:
     """Panels on a common plane.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.geometry.resolution import d_spacings, resolution_limits
 from tilesim.model import Beam, Experiment, Panel
 from tilesim.model.vectors import norm
@@ -19,7 +19,7 @@ POINTS = 4_000_000
 """Points of the reciprocal lattice that are counted; of more, every so many planes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Shell:
     """A range of resolution."""
 

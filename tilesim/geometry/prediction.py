@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.geometry.resolution import d_spacings
 from tilesim.model.beam import Beam
 from tilesim.model.crystal import Crystal
@@ -19,7 +19,7 @@ MOST = 10**9
 """Reflections that are looked at."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Spots:
     """Predicted reflections on a panel."""
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.gradients.parameters import Parameter, attenuation_slope
 from tilesim.kernels.slopes import row_count, row_slice
 from tilesim.model import Crystal, Experiment, Shape
@@ -21,7 +21,7 @@ PAIRS = ((0, 1), (1, 2), (0, 2))
 STRAINS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
-@dataclass(frozen=True)
+@frozen
 class Coefficients:
     """One row for each number that is varied, filled part by part."""
 

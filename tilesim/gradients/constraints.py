@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 
 MOST_EXPONENT = 200.0
 """Largest coordinate of a number above 0, whose exponential is a factor on its start."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Constraint:
     """A number that is varied, with an optional prior: a normal distribution about its start."""
 
@@ -44,7 +45,7 @@ class Constraint:
         return None if self.prior is None else self.prior * (1.0 if relative else abs(start))
 
 
-@dataclass(frozen=True)
+@frozen
 class Free(Constraint):
     """A number that may take any value.
 
@@ -63,7 +64,7 @@ class Free(Constraint):
         return start + unit * coordinate, unit
 
 
-@dataclass(frozen=True)
+@frozen
 class Positive(Constraint):
     """A number that stays above 0: its start times an exponential.
 
@@ -86,7 +87,7 @@ class Positive(Constraint):
         return found, found
 
 
-@dataclass(frozen=True)
+@frozen
 class Bounded(Constraint):
     """A number that stays between two bounds; it is held at one where the pixels would have it beyond.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 
 NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
 RIGHT, HEXAGONAL = math.pi / 2, 2 * math.pi / 3
@@ -18,7 +18,7 @@ EXACT = 1e-6
 """The same where the system is that of the cell itself."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LatticeSystem:
     """One lattice system."""
 

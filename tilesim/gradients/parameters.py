@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.kernels.tables import channels_of
 from tilesim.model import AnomalousFactors, Crystal, Experiment, Panel
 from tilesim.model.materials import attenuation_power
@@ -15,7 +15,7 @@ from tilesim.model.materials import attenuation_power
 ZERO = (0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True)
+@frozen
 class Variable:
     """One field that can be varied."""
 
@@ -82,7 +82,7 @@ NAME = re.compile(rf"(?:(crystal|other_crystals|scan|beam|detector)(?:\[({PLACES
 OF_ELEMENT = re.compile(r"factors\.(f1|f2)\[(\w+)\]")
 
 
-@dataclass(frozen=True)
+@frozen
 class Parameter:
     """One or several numbers of an experiment that are varied together."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.gradients.changed import with_values
 from tilesim.gradients.constraints import Constraint, Free, Positive
 from tilesim.gradients.lattices import lattice_system
@@ -46,7 +46,7 @@ ABOVE_ZERO = {
 Vector = np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Varied:
     """One parameter that is varied, and its free numbers."""
 
@@ -75,7 +75,7 @@ class Varied:
         return values, slopes
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@frozen(init=False, eq=False)
 class Parameters:
     """The parameters of an experiment that are varied, with their constraints.
 
@@ -180,7 +180,7 @@ class Parameters:
         return Point(self, self.experiment, tuple(found))
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Point:
     """Coordinates of all free numbers, and the experiment there."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import StructureFactors
 
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class FactorDerivatives:
     """Derivatives of a function with the amplitude of every reflection, each entry of the table by itself.
 

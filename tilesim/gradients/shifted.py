@@ -7,12 +7,12 @@ derivative with its vector is a linear combination of such derivatives, which th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.gradients.chain import CELLS
 from tilesim.gradients.changed import FRAME, METRIC, Shifts, Values, celled, rotation_of, shift_of, with_shifts
 from tilesim.gradients.parameters import Parameter, parse_parameters
@@ -24,7 +24,7 @@ Terms = list[tuple[str, Array]]
 """Names of parameters, and (numbers, their numbers) what their derivatives are multiplied by."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Tangent:
     """How an image changes with parameters of an experiment at some of their values."""
 

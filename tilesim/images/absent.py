@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.model import Experiment
 
 ABSENT = -1
 """What a pixel without a value is among signed whole numbers; among unsigned ones it is their largest."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Marks:
     """Numbers that stand for no value. NaN always does."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.images.absent import as_numbers
 from tilesim.images.counts import Counts
 from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
 
 
-@dataclass(frozen=True)
+@frozen
 class Bands:
     """The pixels of an image as they go into a file."""
 

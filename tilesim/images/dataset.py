@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile
 from tilesim.files.linked import linked_files
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.images.absent import outside
 from tilesim.images.flatfloat import sidecar_of
 from tilesim.images.image import open_image
@@ -34,7 +35,7 @@ KEPT = ("digest", "command_line", "strict_c", "corrections", "seeds", "versions"
 """What a store says of the origin of its images, for the files that are made of it."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Dataset:
     """The images of a store or an image file, with the experiment of every frame where it is known.
 

@@ -7,7 +7,6 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.replace import replacing
+from tilesim.frozen import frozen
 from tilesim.geometry.axes import Axes, rotation_to, turned
 from tilesim.model import Crystal, Experiment, Panel, PixelMask, Region, Series
 from tilesim.model.vectors import Vector, rotate_about
@@ -27,7 +27,7 @@ MOST_RECTANGLES = 10_000
 SATURATION = 2.0**31 - 3
 
 
-@dataclass(frozen=True)
+@frozen
 class ModelImages:
     """Where the pixels of the models are."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.geometry.axes import Axes, rotation_to
 from tilesim.geometry.resolution import beam_centre, positions
 from tilesim.model import Beam, Detector, Experiment, Panel, Scan, StructureFactors
@@ -20,7 +20,7 @@ BEAM, FAST = (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)
 """The frame of imgCIF: the beam travels along -z, the spindle is the fast axis."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Facing:
     """A panel as a header describes it; metres, pixels and degrees."""
 

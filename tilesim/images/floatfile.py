@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -39,7 +38,7 @@ class FloatImage:
         check_writable(path)
         with store_errors(path):
             # Nothing can lie beside a device or a pipe.
-            created = tempfile.mkstemp(prefix="tilesim-") if is_special(path) else create_beside(path)
+            created = _elsewhere() if is_special(path) else create_beside(path)
             image = cls(os.fspath(path), shape, *created)
             try:
                 _reserve(image._descriptor, shape[0] * shape[1] * PIXEL.itemsize)
@@ -105,6 +104,13 @@ class FloatImage:
         while data:  # one call may write less than asked
             written = os.pwrite(self._descriptor, data, offset)
             data, offset = data[written:], offset + written
+
+
+def _elsewhere() -> tuple[int, str]:
+    """A temporary file in the system's folder of these: (descriptor, path)."""
+    from tempfile import mkstemp
+
+    return mkstemp(prefix="tilesim-")
 
 
 def _reserve(descriptor: int, size: int) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.images.stills import Stills, bandwidth
 from tilesim.model import Panel
 
@@ -16,7 +16,7 @@ SAME = 1e-12
 """Relative difference of photon energies, and metres of distances, that counts as none."""
 
 
-@dataclass(frozen=True)
+@frozen
 class DataPlaces:
     """Where an HDF5 file has what a geometry refers to."""
 

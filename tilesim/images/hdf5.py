@@ -6,7 +6,6 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
@@ -18,6 +17,7 @@ from tilesim.files import apart
 from tilesim.files.hdf5 import bounds_of, check_sources, opened, read_hdf5
 from tilesim.files.libraries import Hdf5
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.images.absent import Marks, blank_marks, unsigned_marks
 from tilesim.images.pixels import BlockImage, check_number
 
@@ -31,7 +31,7 @@ SLOWEST = 2e7
 """Bytes that are unpacked in a second at least."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Module:
     """Where a panel is in the data, (slow, fast) each."""
 
@@ -49,7 +49,7 @@ class Module:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """One frame of one panel in a file."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tilesim.errors import InputError
 from tilesim.files.reading import plain_text, printable, quoted, read_bytes
+from tilesim.frozen import frozen
 from tilesim.images.pixels import check_number
 from tilesim.images.registry import Format, format_of
 from tilesim.model import Series
@@ -24,7 +24,7 @@ LISTED = (Format.NXMX, Format.CBF)
 """Formats of the files of a list, as CrystFEL reads them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ListedFile:
     """One line of a list."""
 

@@ -6,13 +6,13 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.cnumbers import atof
 from tilesim.files.reading import file_size, printable, unreadable
+from tilesim.frozen import frozen
 from tilesim.geometry.axes import Axes, rotation_to
 from tilesim.images.absent import Marks, usual_marks
 from tilesim.images.banded import Bands
@@ -47,7 +47,7 @@ TYPES = {
 """What programs write as TYPE."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SmvHeader:
     """The text before the pixels; empty (`header_bytes` 0) for a file that strict reading ignores."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.geometry.axes import crystfel_rotation, turned
 from tilesim.model import Crystal, Experiment, Panel, Scan, Series
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
@@ -17,7 +17,7 @@ STILL = 1e-12
 """Metres by which a panel may move against the others."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Stills:
     """Frames as CrystFEL sees them."""
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 SHOWN = 60
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """One statement of a file."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from tilesim.errors import InputError
 from tilesim.files.hdf5 import check_sources, opened, read_hdf5
 from tilesim.files.libraries import Hdf5
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.instruments.crystfellines import Line, Lines, nearest
 from tilesim.model.detector import Panel
 
@@ -26,7 +26,7 @@ OLD_NAMES = {"mask": "data", "mask_file": "file", "mask_good": "goodbits", "mask
 DIGITS = re.compile("[0-9]{1,9}")
 
 
-@dataclass(frozen=True)
+@frozen
 class PanelMask:
     """A panel and the lines that may leave out pixels of it."""
 
@@ -37,7 +37,7 @@ class PanelMask:
     lines: Lines
 
 
-@dataclass(frozen=True)
+@frozen
 class BadRegion:
     """A bad region and its lines."""
 

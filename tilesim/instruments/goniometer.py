@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.instruments.plain import Plain, a_list
 from tilesim.model import checks
 from tilesim.model.vectors import Vector, rotate_about, unit
@@ -23,7 +23,7 @@ ORTHONORMAL = 1e-4
 """How far the columns of a rotation may be from orthonormal ones: more than rounding."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Goniometer:
     """One axis that turns, and the fixed rotations inside and outside of it."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.detector import Panel, Sensor
 from tilesim.model.instrument import Instrument, flat_panel
@@ -22,7 +22,7 @@ from tilesim.model.noun import Noun
 from tilesim.model.vectors import Vector, cross, dot
 
 
-@dataclass(frozen=True)
+@frozen
 class DetectorLayout(Noun):
     """A detector in its own plane: x along the fast axis, y along the slow axis of its raster, z along the beam."""
 

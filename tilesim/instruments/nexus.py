@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.libraries import Hdf5
+from tilesim.frozen import frozen
 
 METRES = {
     **{name: 1.0 for name in ("m", "metre", "meter")},
@@ -187,7 +187,7 @@ def offset(dataset: Hdf5) -> np.ndarray | None:
     return found * (1.0 if own is None else own)
 
 
-@dataclass(frozen=True)
+@frozen
 class Transformation:
     """One link of a chain, as the manual of NeXus defines it: first the step or turn, then the offset."""
 

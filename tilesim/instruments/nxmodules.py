@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.libraries import Hdf5
+from tilesim.frozen import frozen
 from tilesim.instruments.nexus import (
     METRES,
     chain,
@@ -32,7 +33,7 @@ UNIT = 1e-3
 """How far the length of an axis of pixels may be from one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PanelFrame:
     """A panel before it is known to stand somewhere: metres, in the McStas frame."""
 

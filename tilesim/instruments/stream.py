@@ -10,6 +10,7 @@ from functools import partial
 
 from tilesim.errors import InputError
 from tilesim.files.reading import file_size, number, printable, quoted, unreadable
+from tilesim.frozen import frozen
 from tilesim.instruments.crystfel import NARROWEST, parse_geom
 from tilesim.model.instrument import Instrument
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
@@ -30,7 +31,7 @@ SAME_ENERGY = 1e-5
 """Relative difference of photon energies that counts as none."""
 
 
-@dataclass(frozen=True)
+@frozen
 class StreamCrystal:
     """One crystal of a chunk."""
 
@@ -41,7 +42,7 @@ class StreamCrystal:
     """Shift of the detector that refinement found, as the file has it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Chunk:
     """One image of a stream."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
 
 from tilesim.compute import FloatArray, Kernel, Numbers, Sharing
+from tilesim.frozen import frozen
 from tilesim.kernels.derived import PADDING
 from tilesim.model import Experiment, Source
 from tilesim.model.source import Polarization
@@ -25,7 +25,7 @@ TOGETHER = 4096
 """Pixels at a time of several frames, which have 1 MB for thirty of them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelWithBackground:
     """A kernel and the background of its experiment: a `tilesim.compute.Kernel`."""
 
@@ -88,7 +88,7 @@ def with_background(kernel: Kernel) -> Kernel:
     return kernel if amorphous is None else KernelWithBackground(kernel, amorphous)
 
 
-@dataclass(frozen=True)
+@frozen
 class Amorphous:
     """The background of an experiment, ready to be computed for any pixels."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.compute import Numbers, check_precision, rendered_pixels, summed_type
+from tilesim.frozen import frozen
 from tilesim.model import Crystal, Diffuse, Experiment, MosaicFrame
 from tilesim.model.vectors import Vector, rotate_about, scale
 from tilesim.physics.background import water_background
@@ -23,7 +23,7 @@ SHAPES = ("square", "round", "gauss", "tophat", "gauss-hkl", "tophat-hkl")
 """Shapes of crystals, in the order in which compiled kernels number them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class DerivedGrain:
     """Mosaic domains of one lattice and one size."""
 
@@ -47,7 +47,7 @@ class DerivedGrain:
     """(3, 3) columns a*, b*, c* in 1/m in the frame of the crystal, where diffuse scattering is in that"""
 
 
-@dataclass(frozen=True)
+@frozen
 class Derived:
     """Lengths in metres, angles in radians."""
 

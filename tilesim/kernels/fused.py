@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilesim.compute import MOMENTS, FloatArray, Numbers, Pixels, PixelSums, Sharing
+from tilesim.frozen import frozen
 from tilesim.kernels.derived import SHAPES, DerivedGrain, derive
 from tilesim.kernels.library import load
 from tilesim.kernels.outermost import TALLEST, edge_of, outermost
@@ -82,7 +83,7 @@ class _SumsStructure(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class PaddedTable:
     """Amplitudes with a border of the default, and their squares in the type of the sum's terms; l fastest."""
 

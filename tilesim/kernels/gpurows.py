@@ -8,7 +8,7 @@ back is gpuslopes.py: there every term has its weight in the sum, so that the ro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from tilesim.compute import Numbers
+from tilesim.frozen import frozen
 from tilesim.kernels.amorphous import lower_background
 from tilesim.kernels.gpuslopes import TurnedGrain, add_slopes, turned_grains
 from tilesim.kernels.slopes import OF_CRYSTAL, SHARED, row_count, row_slice
@@ -159,7 +160,7 @@ def _given_to_pixels(setup: KernelSetup, given: dict[str, Tensor]) -> KernelSetu
     return replace(setup, **changes)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Call:
     """One wave of some pixels, and the rows that it is added to."""
 

@@ -7,13 +7,13 @@ from which torch goes on to all geometry (gpurows.py). One term is in gpuevaluat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from tilesim.frozen import frozen
 from tilesim.kernels.derived import SHAPES
 from tilesim.kernels.gpu import BLOCK, _clamp, _constants, _lanes, _limits, _mixed_squared
 from tilesim.kernels.gpuevaluation import (
@@ -33,7 +33,7 @@ TURN = 40
 """Numbers of an orientation: four matrices, the number of its spindle step, the slopes of its mosaic angle."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TurnedGrain:
     """A grain with what the derivatives of its orientations are made of."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from tilesim.frozen import frozen
 from tilesim.model import AnomalousFactors, StructureFactors
 
 
-@dataclass(frozen=True)
+@frozen
 class Channels:
     """The sources of a beam by their wavelength."""
 

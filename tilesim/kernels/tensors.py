@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from tilesim.compute import Numbers
+from tilesim.frozen import frozen
 from tilesim.kernels.derived import PADDING, DerivedGrain, derive, raster
 from tilesim.kernels.sums import sum_pixels as sum_pixels
 from tilesim.kernels.tables import Channels, bordered_parts, channels_of
@@ -30,7 +31,7 @@ NUMBERS_PER_PIXEL = 90
 """Float64 numbers per pixel of a block, at the widest (tests/test_budget.py measures it)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TensorKernel:
     """An experiment on one device in one precision: a `tilesim.compute.Kernel`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.factors import StructureFactors
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
@@ -23,7 +23,7 @@ SAME = 1e-9
 """Relative difference of wavelengths that are one."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class AnomalousCurve(Noun):
     """f' and f'' of an element over the photon energy, linear between points; equal when the values are equal.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun, quantity
 
@@ -17,7 +17,7 @@ AVOGADRO = 6.02214179e23
 """Molecules per mole; the reference's (spec intensity 7)."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class ScatteringCurve(Noun):
     """The scattering of one molecule of a material over the angle; equal when the values are equal.
 
@@ -95,7 +95,7 @@ class ScatteringCurve(Noun):
         }
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Background(Noun):
     """A slab of amorphous material across the incident beam, at the sample; thin enough that it absorbs nothing.
 

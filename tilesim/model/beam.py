@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.noun import Noun, counted, quantity, vector
@@ -25,7 +25,7 @@ DEFAULT_FLUENCE = 125932015286227086360700780544.0
 """Photons/m^2; r_e^2 times this is one (spec intensity 1)."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Beam(Noun):
     """The incident beam.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self
@@ -12,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.diffuse import Diffuse
 from tilesim.model.mosaic import MosaicFrame, MosaicSpread, SizeSpread
@@ -56,7 +56,7 @@ class Shape(StrEnum):
         return self in (Shape.GAUSS_HKL, Shape.TOPHAT_HKL)
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Crystal(Noun):
     """A stack of unit cells, unrotated by the spindle.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.materials import MATERIALS, attenuation
 from tilesim.model.noun import Noun, counted, quantity, vector
@@ -19,7 +19,7 @@ PIXEL_SIZES = (1e-12, 10.0)
 """Metres: wide enough for any use, narrow enough to show micrometres."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Sensor(Noun):
     """A stack of equal absorbing layers behind the front surface (spec geometry 8).
 
@@ -83,7 +83,7 @@ class Sensor(Noun):
         }
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Panel(Noun):
     """One plane of pixels; vectors in the laboratory frame, metres.
 
@@ -239,7 +239,7 @@ class Panel(Noun):
         return cls((x, y, z), fast, slow, beam, pixel_size, (tall, wide), **fields)
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Detector(Noun):
     """One or more panels; a nanoBragg command line makes one.
 

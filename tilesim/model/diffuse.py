@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.mosaic import MosaicFrame
 from tilesim.model.noun import Noun
@@ -89,7 +89,7 @@ def _group(name: str) -> np.ndarray:
     return group
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Diffuse(Noun):
     """Liquid-like motions, anisotropic: added to the squared lattice factor as diffBragg does (docs/crystals.md).
 

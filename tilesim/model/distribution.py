@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun
 
@@ -26,7 +25,7 @@ LARGEST_COUNT = 1e4
 """Largest mean of a Poisson distribution."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Distribution(Noun):
     """A distribution of one quantity over the shots of a series.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.background import Background, ScatteringCurve
 from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED, Beam
@@ -24,7 +24,7 @@ from tilesim.model.serial import from_plain, to_plain
 from tilesim.model.source import polarized
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Experiment(Noun):
     """Beam, crystal, detector, spindle, sampling, structure factors; equality by value.
 

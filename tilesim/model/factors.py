@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class StructureFactors(Noun):
     """Amplitudes F(h,k,l) in electrons; equal when their digests are equal.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun
 
@@ -13,7 +13,7 @@ WORD = 16
 """Bits of what a pixel gives."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class GainStage(Noun):
     """One gain of a pixel."""
 
@@ -42,7 +42,7 @@ class GainStage(Noun):
         return {"gain": f"1 photon is {self.gain:g}", "offset": f"dark is {self.offset:g}", "code": f"code {self.code}"}
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class GainSwitching(Noun):
     """Stages of falling gain, each read where the one before has as much as it takes.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.detector import Detector, Panel, Sensor
 from tilesim.model.mask import PixelMask
@@ -21,7 +21,7 @@ ANGLES = 1e-6
 """Radians by which a spindle angle may lie outside of a scan: more than rounding."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class ScanPoint(Noun):
     """Incident beam, spindle and crystal at one angle of a scan along which they change.
 
@@ -69,7 +69,7 @@ MAX_MASK = 2**31
 """More pixels than this, with those that panels of unequal size are filled up with, are taken for a mistake."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Instrument(Noun):
     """Panels, incident beam and spindle in one laboratory frame, the file's own.
 

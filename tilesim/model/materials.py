@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import bisect
 import math
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 
 ENERGY_TIMES_WAVELENGTH = 1.23984198e-9
 """Kiloelectronvolt times metres."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Material:
     """A sensor material."""
 

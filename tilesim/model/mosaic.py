@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from statistics import NormalDist
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun, counted
 
-NORMAL = NormalDist()
+if TYPE_CHECKING:
+    from random import Random
+
 MOST = 10**7
 """Mosaic domains."""
 
@@ -53,7 +53,7 @@ class MosaicAxes(StrEnum):
     """Axes uniform on the sphere, angles normal: all random."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class MosaicSpread(Noun):
     """Mosaic domains turned by normally distributed angles about axes in all directions, each with its inverse.
 
@@ -122,7 +122,7 @@ class MosaicSpread(Noun):
     def _half(self) -> tuple[np.ndarray, np.ndarray]:
         """Axes (n, 3) and normal deviates (n,) of every other domain."""
         about, quantiles = (_spiral if self.axes == MosaicAxes.SPIRAL else _drawn)(self.domains // 2, self.seed)
-        return about, np.array([NORMAL.inv_cdf(q) for q in quantiles])
+        return about, np.array(list(map(_normal_quantiles(), quantiles)))
 
     def draws(self, axes: Sequence[Sequence[float]] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Axes (domains, 3) of the rotations, normal deviates (domains,) of their angles, and shares (domains, 3).
@@ -185,7 +185,7 @@ class MosaicSpread(Noun):
         return rows
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class SizeSpread(Noun):
     """Sizes of the domains of a crystal, as factors on its numbers of cells, and how many domains have each.
 
@@ -233,7 +233,8 @@ class SizeSpread(Noun):
         deviation = checks.not_negative("standard deviation of the size", deviation)
         count = checks.whole_number("sizes", count, at_least=1)
         width = math.sqrt(math.log1p(deviation * deviation))
-        sizes = [math.exp(width * NORMAL.inv_cdf((k + 0.5) / count)) for k in range(count)]
+        quantile = _normal_quantiles()
+        sizes = [math.exp(width * quantile((k + 0.5) / count)) for k in range(count)]
         mean = sum(sizes) / count
         return cls(tuple(size / mean for size in sizes), (1.0,) * count)
 
@@ -258,7 +259,7 @@ def _spiral(count: int, seed: int) -> tuple[np.ndarray, list[float]]:
 
 def _drawn(count: int, seed: int) -> tuple[np.ndarray, list[float]]:
     """Axes (count, 3) uniform on the sphere, and quantiles."""
-    uniform = random.Random(seed).random  # the only numbers of this module that Python promises to keep
+    uniform = _python_random(seed).random  # the only numbers of this module that Python promises to keep
     axes, quantiles = [], []
     for _ in range(count):
         z, phi = 2.0 * uniform() - 1.0, 2.0 * math.pi * uniform()
@@ -270,13 +271,27 @@ def _drawn(count: int, seed: int) -> tuple[np.ndarray, list[float]]:
 
 def _shuffled(count: int, seed: int) -> list[int]:
     """0 to count - 1 in the order of Python's `random.shuffle`, which simtbx takes, written out so that it stays."""
-    bits, order = random.Random(seed).getrandbits, list(range(count))
+    bits, order = _python_random(seed).getrandbits, list(range(count))
     for last in range(count - 1, 0, -1):
         chosen = bits((last + 1).bit_length())
         while chosen > last:
             chosen = bits((last + 1).bit_length())
         order[last], order[chosen] = order[chosen], order[last]
     return order
+
+
+def _python_random(seed: int) -> Random:
+    """Python's generator, imported where random numbers are wanted."""
+    from random import Random
+
+    return Random(seed)
+
+
+def _normal_quantiles() -> Callable[[float], float]:
+    """Quantiles of the standard normal distribution by probability, imported where they are wanted."""
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf
 
 
 def _turns(axes: np.ndarray, angles: np.ndarray) -> np.ndarray:

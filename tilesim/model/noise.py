@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.gainswitch import GainSwitching
 from tilesim.model.noun import Noun
@@ -29,7 +29,7 @@ class SpreadShape(StrEnum):
     FIBER = "fiber"
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class PointSpread(Noun):
     """How the photons of a pixel spread over its neighbours; scaled so that none is lost but at the image's edges.
 
@@ -70,7 +70,7 @@ class PointSpread(Noun):
         return {"shape": str(self.shape), "fwhm": f"{self.fwhm:g} pixels wide", "radius": f"to {self.radius} pixels"}
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Noise(Noun):
     """What happens to an image of expected photons, in the order of the fields (docs/noise.md).
 

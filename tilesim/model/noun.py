@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from html import escape
 from typing import Any, Self
 
 
@@ -43,6 +42,8 @@ class Noun:
 
     def _repr_html_(self) -> str:
         """The summary as a table, for notebooks."""
+        from html import escape
+
         rows = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(text)}</td></tr>"
             for name, text in self.summary().items()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun, counted, quantity
 
 FLAGS = ("interpolate", "oversample_thick", "oversample_polar", "oversample_omega", "point_pixel", "strict_c")
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Region(Noun):
     """A half-open rectangle of pixels, zero-based: start <= index < stop; it may be empty.
 
@@ -57,7 +56,7 @@ class Region(Noun):
         return {"slow": f"slow {self.slow_start}:{self.slow_stop}", "fast": f"fast {self.fast_start}:{self.fast_stop}"}
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Sampling(Noun):
     """Sub-pixels, cut-offs and options of the sum over a pixel (spec intensity 2, 5, 6).
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun, counted, vector
 from tilesim.model.vectors import Vector
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Scan(Noun):
     """Equal rotation steps about one axis; the end of the range is not sampled (spec geometry 11).
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.noun import Noun, quantity, vector
 from tilesim.model.vectors import Vector, across, add, cross, dot, norm, scale, unit
@@ -19,7 +19,7 @@ Polarization = tuple[float, Vector]
 """Kahn factor, and unit vector of the electric field."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Source(Noun):
     """One plane wave of the beam: a point of the divergence grid at one wavelength.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model import checks
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.noun import Noun, counted, quantity
@@ -27,7 +27,7 @@ WAVELENGTHS = (1e-18, 1e-2)
 """Metres, as those of a source."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Spectrum(Noun):
     """Channels of an incident beam; equal when wavelengths and weights are equal.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
@@ -98,9 +97,11 @@ def _flag(token: str, before: str) -> tuple[Flag, str]:
 
 
 def _nearest(token: str) -> str:
+    from difflib import get_close_matches
+
     names = [name for flag in FLAGS for name in flag.names]
     longer = [name for name in names if len(token) > 2 and name.startswith(token)]
-    close = difflib.get_close_matches(token[:_QUOTED], names, 3, 0.7)
+    close = get_close_matches(token[:_QUOTED], names, 3, 0.7)
     found = list(dict.fromkeys(longer + close))[:4]
     return f"the nearest known: {', '.join(found)}" if found else "no known flag is like it"
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.geometry.resolution import resolution_limits
 from tilesim.model import Background, Experiment, checks
 from tilesim.model.noun import Noun
@@ -13,7 +12,7 @@ from tilesim.nanobragg.settings import Settings
 from tilesim.reflections.curves import material, material_curve, read_curve
 
 
-@dataclass(frozen=True)
+@frozen
 class Slab(Noun):
     """An amorphous slab in the beam of a nanoBragg command line, as its --background options describe it.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tilesim.errors import InputError
 from tilesim.files.matrix import read_matrix
+from tilesim.frozen import frozen
 from tilesim.model.vectors import Vector, cross, dot, norm, rotate_xyz, scale
 from tilesim.nanobragg.settings import RTD, Settings
 from tilesim.physics.watch import Watch, unwatched
@@ -29,7 +30,7 @@ class NoCell(InputError):
     """Neither flags nor files state a unit cell."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Cell:
     """The oriented cell at phi = 0, in angstrom, reciprocal angstrom and radians."""
 

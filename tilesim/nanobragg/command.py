@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tilesim.files.outputs import Outputs
+from tilesim.frozen import frozen
 from tilesim.geometry.completeness import Shell, completeness_lines
 from tilesim.model import Experiment
 from tilesim.nanobragg.draws import Snapshot
 from tilesim.nanobragg.geometry import Geometry
 from tilesim.nanobragg.settings import Settings
-from tilesim.spectra.choice import SpectrumChoice
+
+if TYPE_CHECKING:
+    from tilesim.spectra.choice import SpectrumChoice
 
 Stage = tuple[str, tuple[float | str, ...]]
 """An intermediate value of setting up, by name."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Command:
     """A resolved command line."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tilesim.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Correction:
     """A defect of the reference that tilesim does not share, in the Markdown of docs/corrections.md."""
 

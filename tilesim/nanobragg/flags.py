@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cached_property
 
+from tilesim.frozen import frozen
 from tilesim.model.crystal import Shape
 from tilesim.nanobragg.effects import (
     Effect,
@@ -63,7 +64,7 @@ class Form(Enum):
     """None; the reference wants an argument to follow all the same."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Limit:
     """What the values of a flag must satisfy to make sense (K11); the text goes on after "a number"."""
 
@@ -81,7 +82,7 @@ DIRECTION = Limit(", not all 0", lambda *xyz: any(xyz))
 CELL = Limit(", none negative, the first above 0", lambda a, *others: a > 0 and all(x >= 0 for x in others))
 
 
-@dataclass(frozen=True)
+@frozen
 class Flag:
     """One rule of the reference."""
 
@@ -102,7 +103,7 @@ class Flag:
     crashes: bool = False
     """The reference crashes where the value is missing."""
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The text that an argument must hold."""
         return tuple(spelling.partition("[")[0] for spelling in self.spelled.split())

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model.vectors import Vector, cross, dot, norm, rotate_about, rotate_xyz, scale, unit
 from tilesim.nanobragg.settings import Settings
 from tilesim.physics.watch import Watch, unwatched
 
 
-@dataclass(frozen=True)
+@frozen
 class Convention:
     """Initial vectors and pivot of a named convention (spec geometry 5); pivot None leaves the user's."""
 
@@ -44,7 +44,7 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Geometry:
     """The detector as it ends up; metres and radians unless a field says otherwise.
 

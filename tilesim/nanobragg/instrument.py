@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.instruments.meeting import unmet
 from tilesim.model import PixelMask, Sensor
 from tilesim.model.instrument import Instrument
@@ -40,7 +41,7 @@ PLACING = {
 """Settings that place a detector, which a geometry file has done; -img gives them too."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ChosenDetector:
     """The detector that was asked for: one of the two."""
 

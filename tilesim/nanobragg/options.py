@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from tilesim.errors import InputError
 from tilesim.files.structured import shown_value
+from tilesim.frozen import frozen
 from tilesim.model.crystal import Shape
 from tilesim.model.diffuse import Rotations
 from tilesim.model.mosaic import MosaicAxes, MosaicFrame
@@ -18,7 +19,7 @@ FINEST = 0.1
 """Angstrom; nobody computes structure factors of a model to less."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Options:
     """What such options say, in the units that they are given in; None where one is missing.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tilesim.compute import rendered_pixels
+from tilesim.frozen import frozen
 from tilesim.kernels.amorphous import lower_background
 from tilesim.kernels.tensors import CPU_BLOCK, TensorKernel, lower
 from tilesim.model import Experiment
@@ -34,7 +35,7 @@ from tilesim.physics.strict import strict_photons
 from tilesim.tiling.tile import Tile
 
 
-@dataclass(frozen=True)
+@frozen
 class Account:
     """How some pixels come about, (n,) float64; "last" is as the loops of the sum end."""
 

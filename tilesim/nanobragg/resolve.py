@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
@@ -48,7 +49,9 @@ from tilesim.nanobragg.spectrum import presets_for, spectrum_choice, spectrum_re
 from tilesim.nanobragg.steps import MAX_STEPS, angular_sweep, mosaic_domains, phi_sweep, sensor_sweep
 from tilesim.physics.watch import Watch
 from tilesim.reflections.tables import known_points, read_factors
-from tilesim.spectra.choice import SpectrumChoice
+
+if TYPE_CHECKING:
+    from tilesim.spectra.choice import SpectrumChoice
 
 
 def read_command(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.geometry.resolution import nearest_distance
 from tilesim.model import Panel
 from tilesim.model.vectors import Vector, dot, norm, scale
@@ -16,7 +16,7 @@ SAME = 1e-9
 """Relative difference of distances that only rounding makes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Sample:
     """The crystal's extent and the sub-pixels that it asks for."""
 

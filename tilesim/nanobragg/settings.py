@@ -12,7 +12,7 @@ RTD = 180.0 * 0.31830988618379067154
 """Degrees per radian, as the reference computes it; divide by it to decide like the reference."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Settings:
     """One field per setting of the reference; None (or what the comment says) means that nobody set it.
 

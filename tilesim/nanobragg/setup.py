@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tilesim.frozen import frozen
 from tilesim.model import Background, Panel, PixelMask, StructureFactors
 from tilesim.nanobragg.cell import Cell
 from tilesim.nanobragg.geometry import Geometry
@@ -26,7 +26,7 @@ class FactorsFrom(StrEnum):
     DEFAULT = "default"
 
 
-@dataclass(frozen=True)
+@frozen
 class Setup:
     """Every quantity that the reference prints before rendering; SI units unless a field's type says otherwise."""
 

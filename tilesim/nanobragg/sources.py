@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
 from tilesim.files.columns import read_columns
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.model.source import Source
 from tilesim.model.spectrum import Spectrum
 from tilesim.model.vectors import Vector, rotate_about, scale, unit
@@ -25,7 +25,7 @@ _ROUND_LIMIT = 1.1
 """A grid point is dropped where four times its squared relative radius exceeds this."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Origin:
     """Where one source of the beam lies, as the report prints it."""
 
@@ -36,7 +36,7 @@ class Origin:
     """Metres."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SourceList:
     """The sources of a run, and what the report says of them."""
 

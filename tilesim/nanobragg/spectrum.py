@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tilesim.errors import InputError
 from tilesim.nanobragg.options import Options
 from tilesim.nanobragg.settings import Settings
-from tilesim.spectra.choice import Channelling, SpectrumChoice, SpectrumRequest
+
+if TYPE_CHECKING:
+    from tilesim.spectra.choice import SpectrumChoice, SpectrumRequest
 
 
 def spectrum_request(options: Options) -> SpectrumRequest | None:
     """The spectrum that the options ask for; None where they ask for none. Raises InputError."""
     if options.spectrum is None:
         return None
+    from tilesim.spectra.choice import Channelling, SpectrumRequest
+
     number, width = options.channels, options.channel_width
     channelling = Channelling(None if number is None else int(number), None if width is None else width * 1e-3)
     request = SpectrumRequest(options.spectrum, channelling)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.nanobragg.settings import RTD
 
 MAX_STEPS = 2**31 - 1
@@ -17,7 +17,7 @@ MAX_LISTED = 10**7
 _MAX_SINGLE = 3.4e38
 
 
-@dataclass(frozen=True)
+@frozen
 class Sweep:
     """A range cut into equal steps; radians, metres or a fraction."""
 
@@ -26,7 +26,7 @@ class Sweep:
     count: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Mosaic:
     """Mosaic domains over a spread."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from tilesim.files.cnumbers import atof
+from tilesim.frozen import frozen
 from tilesim.nanobragg.settings import RTD
 
 Value = float | int | str | None
@@ -107,7 +107,7 @@ def _accept(value, holds: bool):
     return value
 
 
-@dataclass(frozen=True)
+@frozen
 class Measure:
     """A kind of value in a unit, and how it becomes the internal one.
 

@@ -7,11 +7,11 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.pictures.view import View
 
 TILE = 512
@@ -22,7 +22,7 @@ FINE = 1e-12
 """Width of the linear part of codes, relative to the range of the image, at least."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Coding:
     """Numbers as 16 bits: whole ones as they are where they fit, others to about 0.04 % (asinh)."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.geometry.resolution import d_spacings
 from tilesim.model import Beam, Panel
 from tilesim.model.sampling import Region
@@ -19,7 +19,7 @@ SPAN = 60
 """Decades on either side of 1 that the histogram resolves."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Curves:
     """What is drawn beside an image; each is None where nobody asked for it."""
 

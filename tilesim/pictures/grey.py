@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from tilesim.frozen import frozen
 
 WHITE_PERCENTILE = 2
 """Blocks up to this are white; those above it are lit."""
@@ -27,7 +28,7 @@ BAR_TICKS = 6
 SCALES = ("auto", "log", "linear", "sqrt")
 
 
-@dataclass(frozen=True)
+@frozen
 class Grey:
     """A scale of grey."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.geometry.prediction import Spots
 from tilesim.pictures.view import View
 
@@ -19,7 +19,7 @@ REACH = 2
 LABEL_LIMIT = 10_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Label:
     """A predicted reflection that is labelled by its Miller indices."""
 

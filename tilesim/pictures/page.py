@@ -8,7 +8,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
+from tilesim.frozen import frozen
 from tilesim.model import Beam, Panel
 from tilesim.model.sampling import Region
 from tilesim.pictures.coding import TILE, as_json
@@ -34,7 +35,7 @@ THUMBNAIL = "thumbnail"
 """Kind of the smallest form of a frame, which has a scale of grey of its own: maxima of many pixels are larger."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Scene:
     """What is drawn over pictures of one geometry, and what place and resolution under the pointer follow from."""
 
@@ -67,7 +68,7 @@ class Scene:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class Picture:
     """An image of a page: a frame, or a projection of all."""
 
@@ -91,7 +92,7 @@ class Picture:
         return about | {"scene": self.scene, "state": self.state, "spots": spots}
 
 
-@dataclass(frozen=True)
+@frozen
 class FrameColumn:
     """A value for every frame."""
 
@@ -102,7 +103,7 @@ class FrameColumn:
     meaning: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Page:
     """Everything that a page shows."""
 

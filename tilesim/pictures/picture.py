@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
+from tilesim.frozen import frozen
 from tilesim.geometry.assembly import Assembly
 from tilesim.geometry.resolution import beam_centre
 from tilesim.model import Beam, Experiment, Panel
@@ -41,7 +42,7 @@ RING_COLOUR, CENTRE_COLOUR, REGION_COLOUR, MISSING_COLOUR = "#1f77b4", "#d62728"
 SPOT_COLOUR = "#b3470b"
 
 
-@dataclass(frozen=True)
+@frozen
 class Drawing:
     """Everything that a picture shows."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.geometry.resolution import beam_centre, d_spacings
 from tilesim.model import Beam, Panel
 from tilesim.model.sampling import Region
@@ -25,7 +26,7 @@ MOST_LABELLED = 8
 """Rings of a stack of more panels are not labelled."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ring:
     """One resolution ring on a part of a panel."""
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.geometry.assembly import Assembly
 from tilesim.model.sampling import Region
 
 MAXIMUM, MEAN = "maximum", "mean"
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     """Blocks of `factor` x `factor` pixels that cover a region of an image."""
 

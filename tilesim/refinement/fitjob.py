@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +16,7 @@ from tilesim.engine.tally import Tally
 from tilesim.engine.task import TileFailure, TileResult
 from tilesim.engine.work import Engine, Work
 from tilesim.errors import InputError, TileError
+from tilesim.frozen import frozen
 from tilesim.model import Experiment
 from tilesim.refinement.measured import Measured
 from tilesim.refinement.residuals import FitSums, Weighting, fit_sums
@@ -24,7 +24,7 @@ from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
 
-@dataclass(frozen=True)
+@frozen
 class FitJob:
     """Experiments, the pixels that were measured of each, and the parameters whose derivatives are wanted."""
 

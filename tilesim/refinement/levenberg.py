@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.gradients.parametrization import Point
 from tilesim.refinement.residuals import FitSums
 
@@ -27,7 +28,7 @@ APART = 0.05
 """Component of a number along a direction that has none, below which it is determined all the same."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Fit:
     """Frames that are fitted together, at their present parameters."""
 

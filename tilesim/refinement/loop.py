@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from tilesim.frozen import frozen
 from tilesim.gradients.parametrization import Parameters, Point
 from tilesim.model import Experiment
 from tilesim.refinement.common import belongs
@@ -21,7 +22,7 @@ NEAR_ENOUGH = 1e-4
 """Distance from the minimum, relative to the deviance, that is near enough where reflections are broader."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """What one pass over the tiles came to."""
 
@@ -40,7 +41,7 @@ class Step:
     """Fits that go on"""
 
 
-@dataclass(frozen=True)
+@frozen
 class Progress:
     """Where a refinement is: what `resumed` needs to go on with the same bytes."""
 

@@ -8,13 +8,13 @@ import math
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.images.dataset import Dataset
 from tilesim.tiling.tile import Tile
 
@@ -47,7 +47,7 @@ class Measured(Protocol):
         """Photons that are expected there besides those of the experiment."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class OverBackground:
     """What images are measured over."""
 
@@ -62,7 +62,7 @@ class OverBackground:
         return self.over if isinstance(self.over, float) else np.maximum(self.over.photons(tile, frame), 0.0)
 
 
-@dataclass(frozen=True)
+@frozen
 class MeasuredImages(OverBackground):
     """Frames of a dataset, which every process reads itself."""
 
@@ -90,7 +90,7 @@ class MeasuredImages(OverBackground):
         return (values - self.offset) / self.gain
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class MeasuredArrays(OverBackground):
     """Arrays of photons, which travel to the workers."""
 
@@ -109,7 +109,7 @@ class MeasuredArrays(OverBackground):
         return np.asarray(part[tile.slices], np.float64)
 
 
-@dataclass(frozen=True)
+@frozen
 class Readout:
     """How photons became the numbers of a dataset."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tilesim.engine.derivatives import masked_to
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.gradients.constraints import Constraint
 from tilesim.gradients.parametrization import Parameters
 from tilesim.model import Experiment, PixelMask
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 50
 
 
-@dataclass(frozen=True)
+@frozen
 class Refining:
     """A refinement that is ready to begin."""
 

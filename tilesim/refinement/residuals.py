@@ -7,13 +7,13 @@ expected photons is the residual over the variance, as least squares with these 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.kernels.slopes import weighted_products
 from tilesim.model import checks
 
@@ -22,7 +22,7 @@ LEAST_READOUT = 0.1
 """Photons: read-out noise at least. Where nothing at all is expected, one photon must not weigh infinitely."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Weighting:
     """What is known of the noise of measured pixels."""
 
@@ -42,7 +42,7 @@ class Weighting:
         return max(self.readout, LEAST_READOUT) ** 2
 
 
-@dataclass(frozen=True)
+@frozen
 class FitSums:
     """Sums over pixels of what a step of a fit is made of."""
 

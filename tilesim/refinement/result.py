@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tilesim.frozen import frozen
 from tilesim.gradients.parametrization import Point
 from tilesim.model import Experiment, PixelMask, Series
 from tilesim.refinement.levenberg import Fit, covariances
@@ -24,7 +25,7 @@ SEEN = 3.0
 """Standard errors that the scale is above 0 where reflections are seen."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RefinedNumber:
     """One number that was refined.
 
@@ -50,7 +51,7 @@ class RefinedNumber:
     """Whether it stands at a bound; the others are found with it there."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class RefinedFrame:
     """One frame that was refined: an element of `Refinement.frames`.
 
@@ -89,7 +90,7 @@ class RefinedFrame:
         return {one.name: one.error for one in self.numbers}
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Refinement:
     """The result of `refine`.
 

@@ -7,9 +7,9 @@ refined with fewer cells and Gaussian reflections first, then with more, and all
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.gradients.constraints import Free
 from tilesim.gradients.parametrization import Parameters, Point
 from tilesim.model import Crystal, Experiment, Shape
@@ -28,7 +28,7 @@ FEWEST_LEFT = 1.5
 """Cells along any edge at least."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Stage:
     """One stage: how much broader reflections are, and what is varied."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.files.libraries import need
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.model.anomalous import AnomalousCurve
 from tilesim.reflections.coordinates import read_coordinates, special_positions
 from tilesim.reflections.fpfdp import calculated_curve, read_fp_fdp
@@ -38,7 +38,7 @@ PROBE = 10.0
 so that the error of the difference does not grow."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Model:
     """A file of coordinates and how to compute its structure factors."""
 
@@ -57,7 +57,7 @@ class Model:
     """Elements whose f' and f'' are those of a file, and its name"""
 
 
-@dataclass(frozen=True)
+@frozen
 class OpenedModel:
     """A model whose file was read and checked."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.reading import number, printable, quoted, read_text
+from tilesim.frozen import frozen
 from tilesim.model.anomalous import ChannelFactors
 from tilesim.model.factors import StructureFactors
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
@@ -27,7 +28,7 @@ HEADER = b"energy"
 """How a line begins that names the columns."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Listed:
     """A line of a list: the structure factors of one photon energy."""
 

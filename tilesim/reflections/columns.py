@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.structured import shown_value
+from tilesim.frozen import frozen
 
 AMPLITUDE, AMPLITUDE_OF_MATE, DIFFERENCE = "F", "G", "D"
 INTENSITY, INTENSITY_OF_MATE = "J", "K"
@@ -28,7 +28,7 @@ _PREFIXES = ("F", "FP", "FPH", "FMEAN", "FOBS", "F-OBS", "D", "DP", "DPH", "DF",
 """What labels of amplitudes and their anomalous differences begin with; the rest says which belong together."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Column:
     """One column of a file."""
 
@@ -56,7 +56,7 @@ def is_computed(label: str) -> bool:
     return _COMPUTED.match(label) is not None
 
 
-@dataclass(frozen=True)
+@frozen
 class Choice:
     """One column, or two that make a Friedel pair together."""
 

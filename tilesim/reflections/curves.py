@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.reading import fields, number, printable, quoted, read_text, uncommented
+from tilesim.frozen import frozen
 from tilesim.model import ScatteringCurve
 
 FOLDER = Path(__file__).with_name("materials")
@@ -20,7 +20,7 @@ PER_ANGSTROM = 1e10
 _SEPARATORS = bytes.maketrans(b",;:!", b"    ")
 
 
-@dataclass(frozen=True)
+@frozen
 class BackgroundMaterial:
     """A material whose curve comes with tilesim; the head of its file says where the values are from."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.model.factors import StructureFactors
 from tilesim.reflections.hkl import MAX_INDEX, empty_grid
 
@@ -25,7 +25,7 @@ LARGE, EMPTY = 5_000_000, 1000
 """Points of a grid that is large, and points per reflection of one that is empty."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Reflections:
     """Unique reflections, with what it takes to find all others."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.reading import number, plain_text, printable, quoted, read_bytes
+from tilesim.frozen import frozen
 from tilesim.reflections.hkl import MAX_INDEX
 
 VERSION = re.compile(rb"CrystFEL reflection list version (\d+)\.(\d+)")
@@ -22,7 +22,7 @@ UNKNOWN = "unknown"
 """What CrystFEL writes where it does not know the point group."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class ReflectionList:
     """What a list holds."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.reading import BYTE_ORDER_MARK, GZIP, printable, unreadable
+from tilesim.frozen import frozen
 from tilesim.model.anomalous import AnomalousCurve, AnomalousFactors
 from tilesim.model.factors import StructureFactors
 from tilesim.reflections.hkl import read_hkl, read_rows
@@ -27,7 +27,7 @@ LOOKED_AT = 2**16
 MTZ, CIF, LIST, TEXT = "an MTZ file", "a CIF", "a CrystFEL reflection list", "text"
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """Which structure factors; equal requests are answered alike, so that they can be remembered."""
 
@@ -43,7 +43,7 @@ class Request:
     """Where `path` is a file of coordinates."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Table:
     """Structure factors, and what else the file states."""
 
@@ -106,6 +106,8 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         with open(path, "rb") as file:
             start = file.read(LOOKED_AT)
         if start.startswith(GZIP):
+            import gzip
+
             with gzip.open(path) as file:
                 start = file.read(LOOKED_AT)
     except (OSError, ValueError, EOFError, zlib.error) as error:

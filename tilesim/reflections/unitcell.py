@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
 from tilesim.files.reading import number, printable, quoted, read_text
+from tilesim.frozen import frozen
 
 HEADER = b"CrystFEL unit cell file version 1.0"
 LENGTHS, ANGLES = ("a", "b", "c"), ("al", "be", "ga")
@@ -25,7 +25,7 @@ NEAR = 0.005
 """Relative difference of lengths, and of angles to a right one, that a lattice type allows: files have two decimals."""
 
 
-@dataclass(frozen=True)
+@frozen
 class UnitCell:
     """What a file says."""
 

@@ -7,7 +7,7 @@ import math
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,6 +15,7 @@ from tilesim.errors import InputError
 from tilesim.files.outputs import Outputs
 from tilesim.files.reading import printable, read_text
 from tilesim.files.structured import parse_toml, shown_value
+from tilesim.frozen import frozen
 from tilesim.series.drawfile import DrawTable, read_draws
 
 KEYS = {
@@ -56,7 +57,7 @@ MISTAKES = {"float_file": "floatfile", "int_file": "intfile", "experiments": "ex
 """Keys that somebody may mean; any other key is a flag of nanoBragg's."""
 
 
-@dataclass(frozen=True)
+@frozen
 class BatchEntry:
     """One experiment, or a series of it."""
 
@@ -76,7 +77,7 @@ class BatchEntry:
     """What is drawn for each of its frames, which are shots."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Batch:
     """A batch file."""
 

@@ -6,11 +6,11 @@ import keyword
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.geometry.resolution import beam_centre
 from tilesim.model import Experiment, Series
 from tilesim.model.changes import FURTHER_LATTICES, PARTS_CHANGED, lattice_counts
@@ -23,7 +23,7 @@ DIGITS = 12
 """Significant digits of a converted number: 10.1 degrees are not 10.100000000000001, nor does a cell vary by 1e-16."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Quantity:
     """Something that may vary between frames."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tilesim.errors import InputError
 from tilesim.files.csvtable import csv_table, read_csv_column
 from tilesim.files.structured import shown_value
+from tilesim.frozen import frozen
 from tilesim.model import Experiment, Series
 from tilesim.model.distribution import Distribution
 from tilesim.series.draws import ORDERS, draw
@@ -38,7 +39,7 @@ SEVERAL = {"cell": 3, "cell_angles": 3, "beam_centre": 2}
 """Keys that may be a list with a distribution for each component."""
 
 
-@dataclass(frozen=True)
+@frozen
 class DrawTable:
     """What a batch file says of the shots of an experiment."""
 

@@ -14,6 +14,7 @@ from tilesim.engine.task import TileFailure, TileFunction, TileReport
 from tilesim.engine.work import Engine, Work
 from tilesim.errors import TileError, TilesimError
 from tilesim.files.replace import HIDDEN
+from tilesim.frozen import frozen
 from tilesim.series.results import Missing
 from tilesim.store.finish import count_present
 from tilesim.store.place import delete_store
@@ -57,7 +58,7 @@ class Filling:
 AnyFilling = TypeVar("AnyFilling", bound=Filling)
 
 
-@dataclass(frozen=True)
+@frozen
 class Filled:
     """What became of all tiles."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, overload
 
 from tilesim.errors import InputError
 from tilesim.files.outputs import Outputs
+from tilesim.frozen import frozen
 from tilesim.model import Experiment, Series
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.settings import RTD
@@ -16,7 +17,7 @@ from tilesim.nanobragg.settings import RTD
 DEFAULT_TEMPLATE = "floatimage_{frame:05d}.bin"
 
 
-@dataclass(frozen=True)
+@frozen
 class Frame:
     """One image: what to simulate, and which files to make of it."""
 
@@ -40,7 +41,7 @@ class Frame:
         return self.series[self.place]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Frames(Sequence[Frame]):
     """All frames of a job, each made when it is asked for."""
 

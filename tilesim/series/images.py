@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from tilesim.engine.statistics import Summary
+from tilesim.frozen import frozen
 from tilesim.images.counts import int_pixels
 from tilesim.images.flat import band_rows, convert_bands, write_banded
 from tilesim.images.pgm import pgm_header, pgm_pixels
@@ -26,7 +26,7 @@ class FinishedImage(Protocol):
         """First row and float32 pixels (up to `rows`, fast), from top to bottom."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Scales:
     """What the pixels of the scaled images were multiplied by, and what the noise added up to."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from tilesim.engine.job import Job, job_budget, lay_out, make_job, steps_of
 from tilesim.engine.task import TileFailure, TileReport
 from tilesim.errors import InputError
 from tilesim.files.replace import hidden_place
+from tilesim.frozen import frozen
 from tilesim.series.frames import Frames
 from tilesim.series.provenance import describe
 from tilesim.series.results import Results
@@ -31,7 +32,7 @@ def silent(line: str) -> None:
     """Say nothing."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Choices:
     """How to compute and store, none of which decides a pixel."""
 
@@ -58,7 +59,7 @@ class Choices:
         return self
 
 
-@dataclass(frozen=True)
+@frozen
 class Rendering:
     """Frames of one shape, and the store that their tiles go to."""
 
@@ -76,7 +77,7 @@ class Rendering:
     """Compression of the store; None: that of one that is resumed, or the default"""
 
 
-@dataclass(frozen=True)
+@frozen
 class Launch:
     """Frames that are ready to be rendered."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.csvtable import csv_lines, read_csv_column
 from tilesim.files.reading import printable, read_text
+from tilesim.frozen import frozen
 from tilesim.geometry.axes import crystfel_rotation, facing_frame
 from tilesim.instruments.expt import expt_crystals
 from tilesim.instruments.stream import read_chunks
@@ -25,7 +25,7 @@ UNIT = 1e-3
 """How far the length of a quaternion may be from 1."""
 
 
-@dataclass(frozen=True)
+@frozen
 class OrientationFile:
     """Orientations of the crystals in a file."""
 

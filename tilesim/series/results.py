@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilesim.engine.statistics import Summary
+from tilesim.frozen import frozen
 from tilesim.model.noun import counted
 from tilesim.series.frames import Frame
 
 
-@dataclass(frozen=True)
+@frozen
 class Missing:
     """What could not be done."""
 
@@ -39,7 +40,7 @@ class FrameResult:
         return self.frames[self.place]
 
 
-@dataclass(frozen=True, repr=False)
+@frozen(repr=False)
 class Results:
     """What a run made."""
 

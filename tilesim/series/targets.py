@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 from tilesim.compute import MOMENTS
@@ -104,6 +103,8 @@ def short_disks(sizes: dict[str, int | None], hidden: tuple[str, int] | None) ->
 
     Files are built beside those that they replace, so nothing is saved by replacing.
     """
+    from shutil import disk_usage
+
     needs = [(p, n) for p, n in sizes.items() if n is not None and "://" not in p and not is_special(p)]
     needs += [hidden] if hidden else []
     disks: dict[int, tuple[str, int]] = {}
@@ -115,5 +116,5 @@ def short_disks(sizes: dict[str, int | None], hidden: tuple[str, int] | None) ->
         device = os.stat(folder).st_dev
         first, total = disks.get(device, (folder, 0))
         disks[device] = (first, total + size)
-    found = ((folder, total, shutil.disk_usage(folder).free) for folder, total in disks.values())
+    found = ((folder, total, disk_usage(folder).free) for folder, total in disks.values())
     return [(folder, total, free) for folder, total, free in found if free < total]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
 from tilesim.model.spectrum import MOST_CHANNELS, WAVELENGTHS, Spectrum
-from tilesim.spectra.files import of_frame, read_spectra
 
 OPTION = "--spectrum"
 SEPARATORS = (":", ",", "=")
@@ -32,7 +31,7 @@ COUNTED = {"spikes": 1, "seed": 0}
 """Parameters that are whole numbers, and the least of each."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Channelling:
     """How many channels were asked for: --channels or --channel-width."""
 
@@ -53,7 +52,7 @@ class Channelling:
         return max(1, math.ceil(min(extent / self.width, MOST_CHANNELS + 1.0) - 1e-9))
 
 
-@dataclass(frozen=True)
+@frozen
 class SpectrumChoice:
     """The spectra of a run."""
 
@@ -80,10 +79,12 @@ class SpectrumChoice:
         """The spectrum of the frame with this number. Raises InputError where the file has none for it."""
         if self.draw is not None:
             return self.draw(frame)
+        from tilesim.spectra.files import of_frame
+
         return of_frame(self.spectra, frame, printable(self.text))
 
 
-@dataclass(frozen=True)
+@frozen
 class Drawn:
     """Spectra of one band by the number of their frame; a function that can be sent and compared."""
 
@@ -96,7 +97,7 @@ class Drawn:
         return sase_spectrum(self.wavelength, frame=frame, **dict(self.parameters))
 
 
-@dataclass(frozen=True)
+@frozen
 class SpectrumRequest:
     """What was asked for, before the wavelength of the flags is known."""
 
@@ -133,6 +134,8 @@ class SpectrumRequest:
     def choice(self, wavelength: float) -> SpectrumChoice:
         """The spectra, around `wavelength` (metres) where they state none. Raises InputError."""
         if self.generator is None:
+            from tilesim.spectra.files import read_spectra
+
             spectra = tuple(map(self.channelling.applied, read_spectra(self.text)))
             return SpectrumChoice(self.text, _mean(spectra), spectra)
         kind, given = self.generator

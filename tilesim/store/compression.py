@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 
 if TYPE_CHECKING:
     from zarr.abc.codec import BytesBytesCodec
@@ -20,7 +20,7 @@ OVERHEAD = 16
 """Bytes that a chunk grows by at most: what Blosc cannot make smaller it stores as it is, behind a header."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Compression:
     """A method of Blosc and its level, or `none` and 0."""
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from zarr.codecs import Crc32cCodec
 from zarr.storage import MemoryStore
 
 from tilesim.errors import InputError, StoreError
+from tilesim.frozen import frozen
 from tilesim.model import Series
 from tilesim.store.compression import Compression, default_compression, parse_compression
 from tilesim.store.experiments import write_series
@@ -54,7 +55,7 @@ COMPARED = ("tile", "tile_frames", "precision", "device", "backend", "truth")
 """What distinguishes jobs of one experiment."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Contents:
     """What a store holds besides its tiles."""
 

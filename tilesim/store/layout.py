@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.store.compression import OVERHEAD, Compression
 from tilesim.tiling.plan import TilePlan, even_edge
 from tilesim.tiling.tile import Tile
@@ -31,7 +31,7 @@ SHARD_FROM = 1024
 """Tiles with both edges at least this become shards, where whole chunks fill them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Pixels:
     """What the numbers of an image are, and how they are stored."""
 
@@ -49,7 +49,7 @@ PHOTONS = Pixels()
 """Pixels of a simulated image."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """Images stored so that one tile is one object: a chunk or a shard."""
 
@@ -173,7 +173,7 @@ def jsonable(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else str(value)
 
 
-@dataclass(frozen=True)
+@frozen
 class FrameCoordinate:
     """A value for every frame: a parameter of the experiments, or a figure of the images."""
 

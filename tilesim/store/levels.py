@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import zarr
 
 from tilesim.errors import StoreError
+from tilesim.frozen import frozen
 from tilesim.store.create import stored_compression, write_coordinate
 from tilesim.store.experiments import array_in, group_in, names_of
 from tilesim.store.layout import IMAGE, LEVEL, PHOTONS
@@ -35,7 +35,7 @@ SMALL = 512
 """Levels are added until the longer edge has at most this many blocks."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Level:
     """One level of a store's image; level 0 is the image itself."""
 

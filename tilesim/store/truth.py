@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import zarr
 from zarr.abc.store import Store as Files
 
+from tilesim.frozen import frozen
 from tilesim.store.compression import Compression
 from tilesim.store.layout import Layout
 from tilesim.store.metadata import UNREADABLE
@@ -19,7 +19,7 @@ GROUP = "truth"
 DTYPE = "float32"
 
 
-@dataclass(frozen=True)
+@frozen
 class TruthArray:
     """One array, whose tiles are those of the image."""
 
@@ -69,7 +69,7 @@ def create_truth(root: zarr.Group, layout: Layout, compression: Compression) -> 
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class StoredTruth:
     """The arrays of a store that has them, opened."""
 

@@ -6,9 +6,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 
+from tilesim.frozen import frozen
 from tilesim.store.experiments import GROUP
 from tilesim.store.layout import IMAGE, LEVEL, dimensions
 from tilesim.store.levels import damaged_levels
@@ -19,7 +19,7 @@ from tilesim.store.truth import GROUP as TRUTH
 from tilesim.tiling.tile import Tile
 
 
-@dataclass(frozen=True)
+@frozen
 class Verification:
     """What is wrong with a store."""
 

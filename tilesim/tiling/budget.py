@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from tilesim.errors import PlanError
+from tilesim.frozen import frozen
 from tilesim.model import Experiment
 from tilesim.tiling.plan import TilePlan
 
 
-@dataclass(frozen=True)
+@frozen
 class Budget:
     """Bytes, by what they are for."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilesim.errors import PlanError
+from tilesim.frozen import frozen
 from tilesim.tiling.tile import Tile
 
 DEFAULT_TILE = 512
@@ -54,7 +54,7 @@ def even_edge(pixels: int, parts: int) -> int:
     return math.ceil(pixels / parts)
 
 
-@dataclass(frozen=True)
+@frozen
 class TilePlan:
     """Tiles of `tile` (slow, fast) pixels in `frames` images each, of `shape`; edge tiles are ragged."""
 

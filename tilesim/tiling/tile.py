@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from tilesim.frozen import frozen
 
 
-@dataclass(frozen=True, order=True)
+@frozen
 class Tile:
     """Absolute, zero-based, half-open pixel ranges: they keep their meaning under any tiling."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.images.pixels import Image
 from tilesim.tools.paired import paired
 
@@ -15,7 +15,7 @@ FLOOR = 1e-6
 """Share of the brightest pixel of the second image below which the golden metric forgives."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Largest:
     """The largest of some figure, and the first pixel that has it."""
 
@@ -26,7 +26,7 @@ class Largest:
     b: float | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Agreement:
     """Figures of the pixels that are numbers in both images."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.geometry.resolution import d_spacings
 from tilesim.images.dataset import Dataset
 from tilesim.kernels.amorphous import Amorphous, lower_background
@@ -28,7 +28,7 @@ Parts = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
 """Gives, as often as it is called, the rings (n,) and values (n,) of all pixels that have one, part by part."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Slice:
     """What lies in the beam, of which a pixel's photons are those of so many molecules."""
 
@@ -40,7 +40,7 @@ class Slice:
     """Kilograms per mole"""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class MeasuredCurve:
     """A scattering curve, and how it was found."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.images.pixels import Image, ImagePart, NumberImage
 from tilesim.tools.agreement import Agreement, Largest, agreement
 from tilesim.tools.peaks import PeakMatch, compare_peaks
 from tilesim.tools.resample import ResampledImage, common_shape
 
 
-@dataclass(frozen=True)
+@frozen
 class Rectangle:
     """Pixels from first to last, both included, in the order of nanoBragg's -roi."""
 
@@ -31,7 +31,7 @@ class Rectangle:
         return f"{self.fast_first} {self.fast_last} {self.slow_first} {self.slow_last}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """Two images of one shape, compared."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile
 from tilesim.files.replace import replacing
+from tilesim.frozen import frozen
 from tilesim.images.cxi import PLACES, has_mask
 from tilesim.images.geom import DataPlaces, geom_lines
 from tilesim.images.registry import Format
@@ -30,7 +30,7 @@ MARKS = {
 """Lines on values that mark pixels without one, of whole numbers; NaN is bad by itself."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Beside:
     """The files to write; None: not that one."""
 
@@ -52,7 +52,7 @@ class Beside:
             )
 
 
-@dataclass(frozen=True)
+@frozen
 class ExportedStills:
     """Images that were written."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.pictures.coding import TILE
 from tilesim.pictures.view import View, coarser
 
@@ -19,7 +19,7 @@ THUMBNAIL = 96
 """Blocks along the longer edge of a thumbnail, at most."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Embedding:
     """What is embedded of frames that are read as blocks of one shape."""
 

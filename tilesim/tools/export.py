@@ -14,6 +14,7 @@ from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.reading import printable
 from tilesim.files.replace import all_together
 from tilesim.files.templates import FIELD, check_template, fill, one_for_many
+from tilesim.frozen import frozen
 from tilesim.geometry.axes import Axes
 from tilesim.images.banded import Bands
 from tilesim.images.cbf import cbf_counts, write_cbf
@@ -38,7 +39,7 @@ EXPORTED = tuple(form for form in Format if form not in (Format.STORE, Format.LS
 SIGNED_LIMIT = 2**31 - 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Selection:
     """What to export, and how."""
 
@@ -268,7 +269,7 @@ class _Writer:
             )
 
 
-@dataclass(frozen=True)
+@frozen
 class _CountedBands(Bands):
     """Bands that say when an image is through."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.images.image import open_image
 from tilesim.images.pixels import Image
 from tilesim.model.gainswitch import GainStage, GainSwitching
@@ -21,7 +21,7 @@ MAPS = ("pedestal-map", "gain-map", "noise-map")
 """Names of the maps: offset, units per photon and rms of every pixel."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class PixelMap:
     """Numbers of every pixel of a panel, for each stage."""
 
@@ -62,7 +62,7 @@ def open_map(name: str, path: str, shape: tuple[int, int], stages: int, panel: i
     )
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Gains:
     """Gain, offset and noise of the pixels of a part of a panel, (stages, slow, fast) or (stages, 1, 1) each."""
 

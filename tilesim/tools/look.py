@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from tilesim.errors import InputError, StoreError
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.geometry.assembly import Assembly
 from tilesim.geometry.prediction import predicted
 from tilesim.geometry.resolution import beam_centre
@@ -33,7 +33,7 @@ BAND_PIXELS = 2**21
 """Pixels that are in memory at a time."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Subject:
     """One frame of one panel of a dataset, and what is known of it."""
 
@@ -188,7 +188,7 @@ class LevelImage(BlockImage):
             ) from error
 
 
-@dataclass(frozen=True)
+@frozen
 class Overlay:
     """What is drawn over and beside an image."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tilesim.engine.task import TileFailure, TileReport
@@ -15,6 +14,7 @@ from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.reading import printable
 from tilesim.files.replace import hidden_place
 from tilesim.files.templates import check_template, fill, fill_panel, one_for_many
+from tilesim.frozen import frozen
 from tilesim.images.dataset import Dataset
 from tilesim.images.flatfloat import float_files
 from tilesim.images.registry import STACKED, WHOLE_SERIES, Format, format_named
@@ -50,7 +50,7 @@ KEPT = ("command_line", "strict_c", "corrections", "precision", "device", "backe
 """What a store of noisy images says of the simulation as its source did."""
 
 
-@dataclass(frozen=True)
+@frozen
 class MeasuredFrame:
     """One frame that was measured."""
 
@@ -61,7 +61,7 @@ class MeasuredFrame:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class NoiseResult:
     """What was measured, and what could not be."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.model.noise import Noise, PointSpread
 from tilesim.model.sampling import Region
 from tilesim.physics.poisson import poisson_counts
@@ -24,7 +25,7 @@ Read = Callable[[slice, slice], np.ndarray]
 """Pixels (slow, fast) of rows and columns of one frame and panel."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PixelType:
     """Type of the numbers that detectors write."""
 
@@ -46,7 +47,7 @@ PIXEL_TYPES = {
 """The mark is that of `tilesim.images.absent`; what is measured stays below it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Measurement:
     """How one frame of one panel is measured."""
 
@@ -191,7 +192,7 @@ def _spectrum(point_spread: PointSpread) -> Tensor:
     return spectrum_of(kernel / kernel.sum())
 
 
-@dataclass(frozen=True)
+@frozen
 class NoiseFigures:
     """What is said of some measured pixels; figures of tiles merged in any order are those of the image."""
 

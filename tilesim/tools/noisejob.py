@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from tilesim.engine.task import TileResult
 from tilesim.errors import InputError
 from tilesim.files.reading import unreadable
+from tilesim.frozen import frozen
 from tilesim.images.dataset import Dataset
 from tilesim.images.image import open_image
 from tilesim.images.pixels import Image
@@ -35,7 +36,7 @@ KEPT_IMAGES = 16
 """Images of a process that stay open."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PanelFigures:
     """Figures of the panels of a frame."""
 
@@ -58,7 +59,7 @@ class PanelFigures:
         return total
 
 
-@dataclass(frozen=True)
+@frozen
 class NoiseJob:
     """Frames and panels of a dataset, and how they are measured."""
 

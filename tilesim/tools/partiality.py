@@ -9,7 +9,7 @@ import numpy as np
 from tilesim.kernels.derived import DerivedGrain, derive_grains
 from tilesim.model import Experiment
 from tilesim.model.vectors import IDENTITY, rotate_about
-from tilesim.physics.lattice import GAUSS_WIDTH, TOPHAT_RADIUS_SQUARED
+from tilesim.physics.reach import GAUSS_WIDTH, TOPHAT_RADIUS_SQUARED
 
 AT_ONCE = 2**17
 """Reflections times sources of one pass."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.images.flat import band_rows
 from tilesim.images.pixels import Image
 from tilesim.tools.paired import even
@@ -20,7 +19,7 @@ SPARE = 2
 """Partners are looked for among so many times more peaks: the last in rank change easily."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Peaks:
     """Local maxima, the brightest first."""
 
@@ -30,7 +29,7 @@ class Peaks:
     """(n,)"""
 
 
-@dataclass(frozen=True)
+@frozen
 class PeakMatch:
     """How the brightest peaks of two images lie to each other."""
 

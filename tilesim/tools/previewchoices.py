@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
 from tilesim.files.reading import printable
+from tilesim.frozen import frozen
 from tilesim.images.dataset import Dataset
 from tilesim.images.pixels import check_number
 from tilesim.model.noun import counted
@@ -20,7 +20,7 @@ LARGEST_EDGE, LARGEST = 30000, 10**8
 """Pixels of a picture along an edge, and of all of it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PreviewChoices:
     """How an image is drawn."""
 
@@ -68,7 +68,7 @@ class PreviewChoices:
                     raise InputError(f"{option} is {value:g}; a log scale needs a number above 0")
 
 
-@dataclass(frozen=True)
+@frozen
 class PreviewReport:
     """What there is to say of a picture that was written."""
 

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 
 UNWANTED = ("-intfile", os.devnull, "-nopgm", "-nonoise")
 """What keeps the reference from writing files by default, besides its cache."""
@@ -20,7 +20,7 @@ SHOWN = 300
 """Characters of a program's last words."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ProgramRun:
     """A program that has run and made its float file."""
 
@@ -39,7 +39,7 @@ class ProgramRun:
             shutil.copyfileobj(err, out)
 
 
-@dataclass(frozen=True)
+@frozen
 class Program:
     """The words that start a program, and those that a user would start it with."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tilesim.errors import InputError, StoreError
+from tilesim.frozen import frozen
 from tilesim.images.absent import blank_marks
 from tilesim.images.opening import open_dataset
 from tilesim.store.layout import IMAGE_PATH
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
-@dataclass(frozen=True)
+@frozen
 class PyramidResult:
     """What became of a store's pyramid."""
 
@@ -43,7 +43,7 @@ class PyramidResult:
     """Whether it was there already."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Sums:
     """Sums over 2 x 2 values of one chunk, on its way into the chunk above."""
 

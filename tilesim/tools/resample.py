@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilesim.frozen import frozen
 from tilesim.images.flat import band_rows
 from tilesim.images.pixels import BlockImage, Image, ImagePart
 from tilesim.tools.paired import even
 
 
-@dataclass(frozen=True)
+@frozen
 class Overlaps:
     """The pieces into which the edges of old and new pixels cut a length, from its beginning on."""
 

@@ -7,12 +7,12 @@ import math
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
 from tilesim.errors import InputError
 from tilesim.files.reading import printable, quoted, unreadable
+from tilesim.frozen import frozen
 
 LONGEST_LINE = 2**16
 MOST_VALUES = 2_000_000
@@ -26,7 +26,7 @@ Number = float | int | str
 """Texts such as MOSFLM are values too."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Traced:
     """One value, vector or matrix by name."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tilesim.errors import InputError
+from tilesim.frozen import frozen
 from tilesim.tools.tracelog import Number, Traced
 
 
-@dataclass(frozen=True)
+@frozen
 class Difference:
     """A value that two logs do not agree on."""
 
@@ -24,7 +25,7 @@ class Difference:
     hint: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class TraceComparison:
     """What two logs have in common, in the order of the first."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +11,7 @@ from tilesim.errors import InputError
 from tilesim.files.inventory import NamedFile, check_files
 from tilesim.files.replace import all_together
 from tilesim.files.tables import Block, check_table, write_table
+from tilesim.frozen import frozen
 from tilesim.images.dataset import Dataset
 from tilesim.model import Experiment
 from tilesim.store.truth import StoredTruth
@@ -36,7 +36,7 @@ LARGEST_INDEX = 2**20
 """Miller indices below this are distinguished."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Truth:
     """What a store knows of its shots: tables of all frames, computed when they are asked for."""
 
