@@ -109,8 +109,8 @@ def test_what_is_embedded_has_a_bound():
         assert blocks * (len(found.large) + PROJECTIONS) <= BLOCKS and {0, frames - 1} <= found.large
         assert found.times == 1 or max(shape) // found.times >= LEAST_EDGE
     view = View(np.ones((300, 300)), Region(0, 300, 0, 300))
-    assert [[one.factor for one in found.views(n, view)] for n in (0, 1)] == [[1, 4], [4]]
-    some = f"{len(found.large)} of 1000 frames, evenly spaced, have all 300 x 300 pixels"
+    assert [[one.factor for one in found.views(n, view)] for n in (0, 2)] == [[2, 4], [4]]
+    some = f"{len(found.large)} of 1000 frames, evenly spaced, have 150 x 150 blocks"
     assert found.described(view).startswith(some)
 
 

@@ -27,7 +27,7 @@ from tilesim.pictures.picture import draw_curves
 from tilesim.pictures.rings import Ring
 from tilesim.pictures.style import own_style
 
-RING_ERROR, RING_ERROR_SHARE = 0.1, 1e-4
+RING_ERROR, RING_ERROR_SHARE = 0.1, 5e-4
 """Pixels, and share of the longer edge, by which the line of a ring is off at most where points were left out."""
 FRAME = "frame"
 """Kind of a picture that is no projection."""

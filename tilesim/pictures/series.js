@@ -37,9 +37,8 @@ Object.assign(KEYS, {
 });
 $("help").textContent = "← → frames · space plays · drag moves · wheel zooms · 0 fits";
 canvas.setAttribute("aria-label", "Diffraction image: left and right arrow show another frame, with shift they move, plus and minus zoom, 0 shows all");
-$("frames").hidden = $("has-pictures").hidden = false;
-$("has-panel").hidden = !data.columns.length;
-$("panel").onchange = () => { $("parameters").hidden = !$("panel").checked || !data.columns.length; };
+$("frames").hidden = $("has-pictures").hidden = $("has-panel").hidden = false;
+$("panel").onchange = () => { $("parameters").hidden = !$("panel").checked; };
 $("panel").onchange();
 $("slider").max = frames.length - 1;
 $("slider").oninput = () => { if (timer) play(); go(Number($("slider").value)); };
@@ -253,11 +252,11 @@ function table() {
   });
   return one;
 }
-const hint = "Click on a point to see its frame.";
+const pictured = [...(data.spectra ? [spectrum()] : []), ...data.columns.map(plot)].filter(Boolean);
+const hint = pictured.length ? "Click on a point to see its frame." : "Nothing is known to vary between the frames.";
 $("reading").textContent = hint;
-const pictured = data.columns.map(plot);
-if (data.spectra) pictured.unshift(spectrum());
-$("plots").append(...pictured.filter(Boolean));
+$("plots").append(...pictured);
+$("has-table").hidden = !data.columns.length;
 // A table of many frames takes a moment: it is made when it is opened.
 $("has-table").addEventListener("toggle", () => {
   if ($("has-table").open && !$("table").firstChild) { $("table").append(table()); markValues(); }

@@ -13,7 +13,7 @@ from tilesim.pictures.view import View, coarser
 BLOCKS = 2**24
 """Blocks of all frames and projections together, besides thumbnails."""
 PROJECTIONS = 2
-LEAST_EDGE = 256
+LEAST_EDGE = 128
 """Blocks along the longer edge that are not reduced further: of more frames some have thumbnails alone."""
 THUMBNAIL = 96
 """Blocks along the longer edge of a thumbnail, at most."""

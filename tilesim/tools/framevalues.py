@@ -40,7 +40,7 @@ def columns_of(data: Dataset, places: Sequence[int]) -> list[FrameColumn]:
 def spectra_of(data: Dataset, places: Sequence[int]) -> tuple[list[Any], list[Any]] | None:
     """Wavelengths, angstrom, and photons of the channels of every frame, where these vary and are not too many."""
     known = {one.name: one.values for one in _coordinates(data)}
-    if not all(isinstance(known.get(name, (0,))[0], tuple) for name in SPECTRA):
+    if not all(name in known and _is_row(known[name][0]) for name in SPECTRA):
         return None
     if len(places) * len(known[SPECTRA[0]][0]) > MOST_CHANNELS:
         return None
@@ -57,7 +57,7 @@ def incomplete_frames(data: Dataset) -> set[int]:
     if data.store is None or data.store.complete:
         return set()
     tiles = (tile for tile in data.store.plan if not data.store.has(tile))
-    return {frame for tile in tiles for frame in range(tile.frame, tile.frame + tile.frames)}
+    return {frame for tile in tiles for frame in tile.places}
 
 
 def _coordinates(data: Dataset) -> tuple[FrameCoordinate, ...]:
@@ -73,7 +73,7 @@ def _columns(one: FrameCoordinate, places: Sequence[int]) -> list[FrameColumn]:
     if not isinstance(values[0], tuple):
         return [FrameColumn(one.name, values, one.units or "", meaning)]
     count = len(values[0])
-    if count > MOST_COMPONENTS or not all(isinstance(number, int | float) for number in values[0]):
+    if count > MOST_COMPONENTS or not _is_row(values[0]):
         return []
     names, units = COMPONENTS.get(one.name, ((), ()))
     if len(names) != count:
@@ -84,3 +84,8 @@ def _columns(one: FrameCoordinate, places: Sequence[int]) -> list[FrameColumn]:
     ]
     # An angle that is 90 degrees in every shot is no news.
     return [column for column in columns if len({v for v in column.values if v == v}) > 1]
+
+
+def _is_row(value: Any) -> bool:
+    """Whether a value is one of several numbers; a store that was not made by a run may hold anything."""
+    return isinstance(value, tuple) and all(isinstance(number, int | float) for number in value)
