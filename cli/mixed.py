@@ -80,12 +80,12 @@ class MixedCommand(ExampledCommand):
             formatter.write_dl([row for _, rows in flags for row in rows if _idle(row)])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What the word may become: an option or flag, or a file where no other value is expected."""
-        words = [word for word in ctx.meta.get(WORDS, ()) if word != "="]
+        """What the word may become: an option or flag, or a file behind a flag that names one."""
+        words = ctx.meta.get(WORDS, ())
         if incomplete.startswith("-"):
             own = super().shell_complete(ctx, incomplete)
             return [one for one in own if one.value not in words] + flags_beginning(incomplete)
-        if words and _takes_no_file(words[-1]):
+        if not words or not _names_a_file(words[-1]):
             return []
         return FILE.shell_complete(ctx, click.Argument(["word"]), incomplete)
 
@@ -136,13 +136,12 @@ def _listed(name: str, known: dict[str, tuple[str, str]]) -> str:
     return next(one for one in known if one == name or one.partition("[")[0] == name)
 
 
-def _takes_no_file(word: str) -> bool:
-    """Whether a word is a flag of nanoBragg's whose value is no file."""
+def _names_a_file(word: str) -> bool:
+    """Whether a word is a flag of nanoBragg's whose value is a file."""
     from tilesim.nanobragg.flags import FLAGS
     from tilesim.nanobragg.values import Kind
 
-    rows = [row for row in FLAGS if word in row.names]
-    return any(row.takes for row in rows) and not any(one.kind == Kind.FILE for row in rows for one in row.takes)
+    return any(one.kind == Kind.FILE for row in FLAGS if word in row.names for one in row.takes)
 
 
 def _is_number(word: str) -> bool:
