@@ -79,7 +79,8 @@ def render(launch: Launch, options: Mapping[str, Any]) -> Results:
     if remark:
         click.echo(remark, err=True)
     silent = options["quiet"] or options["json_file"] == "-"
-    with progress(launch.tiles, launch.steps, not options["quiet"], crew=lambda: launch.crew) as on_tile:
+    who = {"crew": lambda: launch.crew, "share": launch.steps_of}
+    with progress(launch.tiles, launch.steps, not options["quiet"], **who) as on_tile:
         results = launch.render(on_tile, warn=warn)
     for warning in results.warnings:
         warn(warning)
