@@ -25,7 +25,8 @@ class Pace:
 
     def __init__(self, tiles: int, amount: float, unit: str, share: Share | None = None) -> None:
         """
-        amount  work of all tiles together, in `unit`, such as steps
+        amount  work of all tiles together
+        unit    of millions of it, such as steps; empty where it is the tiles themselves
         share   work of one of them; None: all have the same
         """
         self.tiles, self.done = tiles, 0
@@ -59,7 +60,9 @@ class Pace:
     @property
     def rate(self) -> str:
         """Work per second; empty while nothing was computed."""
-        return f"{self._each_second / 1e6:.1f} M {self._unit}/s" if self._computed else ""
+        if not self._computed:
+            return ""
+        return f"{self._each_second / 1e6:.1f} M {self._unit}/s" if self._unit else f"{self._each_second:.3g}/s"
 
     @property
     def left(self) -> float | None:
@@ -103,18 +106,8 @@ def counting(verb: str, total: int, what: str, wanted: bool) -> Iterator[Callabl
     if not wanted or total < 2 or not shows_bars():
         yield lambda: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    rate = TextColumn("{task.fields[rate]}")
-    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn(what), rate, TimeRemainingColumn())
-    with Progress(*columns, console=_console(), transient=True) as bar:
-        task, start = bar.add_task("", total=total, rate=""), perf_counter()
-
-        def advance() -> None:
-            done = bar.tasks[0].completed + 1
-            bar.update(task, advance=1, rate=f"{done / max(perf_counter() - start, 1e-9):.3g}/s")
-
-        yield advance
+    with _bar(Pace(total, total, ""), verb, lambda: "", what, transient=True) as advance:
+        yield lambda: advance(None)
 
 
 @contextmanager
@@ -156,7 +149,9 @@ def _console() -> Console:
 
 
 @contextmanager
-def _bar(pace: Pace, verb: str, crew: Callable[[], str]) -> Iterator[Callable[[object], None]]:
+def _bar(
+    pace: Pace, verb: str, crew: Callable[[], str], what: str = "tiles", transient: bool = False
+) -> Iterator[Callable[[object], None]]:
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
     from rich.text import Text
 
@@ -189,11 +184,11 @@ def _bar(pace: Pace, verb: str, crew: Callable[[], str]) -> Iterator[Callable[[o
         TextColumn(verb),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} tiles"),
+        TextColumn(f"{{task.completed:.0f}}/{{task.total:.0f}} {what}"),
         Rate(),
         Clock(),
     )
-    with Bar(*columns, console=_console()) as bar:
+    with Bar(*columns, console=_console(), transient=transient) as bar:
         task = bar.add_task("", total=pace.tiles)
 
         def advance(report: object) -> None:
@@ -220,7 +215,7 @@ def _lines(pace: Pace, crew: Callable[[], str]) -> Callable[[object], None]:
         percent = 100 * pace.done // pace.tiles
         if percent // 10 > said // 10:
             said = percent
-            left = pace.rate and pace.left is not None and f"left {_clock(pace.left)}"
+            left = f"left {_clock(pace.left)}" if pace.rate and pace.left is not None else ""
             how = ", ".join(filter(None, (pace.rate or "all read back", left, crew())))
             print(f"{percent}% done ({pace.done} of {pace.tiles} tiles, {how})", file=sys.stderr, flush=True)
 
