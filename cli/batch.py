@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import batch_options
-from tilesim_cli.command import ExampledCommand
+from tilesim_cli.command import GroupedCommand
 
 if TYPE_CHECKING:
     from tilesim.series.batchfile import Batch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "batch",
-    cls=ExampledCommand,
+    cls=GroupedCommand,
     examples=(
         "grid.toml",
         "grid.toml --dry-run",
