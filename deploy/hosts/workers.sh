@@ -69,3 +69,5 @@ else
     children=$!
 fi
 wait
+echo "workers.sh: no scheduler for ${WAIT:-300} s, or workers that do not start; gave up" >&2
+exit 1
