@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tilesim_cli.arguments import batch_options
-from tilesim_cli.command import ExampledCommand
+from tilesim_cli.command import GroupedCommand
 
 if TYPE_CHECKING:
     from tilesim.series.batchfile import Batch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "batch",
-    cls=ExampledCommand,
+    cls=GroupedCommand,
     examples=(
         "grid.toml",
         "grid.toml --dry-run",
@@ -79,7 +79,8 @@ def render(launch: Launch, options: Mapping[str, Any]) -> Results:
     if remark:
         click.echo(remark, err=True)
     silent = options["quiet"] or options["json_file"] == "-"
-    with progress(launch.tiles, launch.steps, not options["quiet"], crew=lambda: launch.crew) as on_tile:
+    who = {"crew": lambda: launch.crew, "share": launch.steps_of}
+    with progress(launch.tiles, launch.steps, not options["quiet"], **who) as on_tile:
         results = launch.render(on_tile, warn=warn)
     for warning in results.warnings:
         warn(warning)

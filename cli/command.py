@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
+
+from tilesim_cli.groups import Record, by_subject
 
 
 class ExampledCommand(click.Command):
@@ -31,10 +33,30 @@ class ExampledCommand(click.Command):
         with formatter.section("Examples"):
             # Not wrapped: they are there to be copied.
             for example in self.examples:
-                formatter.write(f"{'':{formatter.current_indent}}tilesim {self.name} {example}\n")
+                formatter.write(f"{'':{formatter.current_indent}}tilesim {self.name} {example}".rstrip() + "\n")
         if self.exit_statuses:
             with formatter.section("Exit status"):
                 formatter.write_dl(self.exit_statuses)
+
+
+class GroupedCommand(ExampledCommand):
+    """A command with many options, which its help has by subject."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_sections(formatter, by_subject(self.records(ctx)))
+
+    def records(self, ctx: click.Context) -> dict[str, Record]:
+        """Spelling and help of every option, by the first of its spellings."""
+        options = (one for one in self.get_params(ctx) if isinstance(one, click.Option))
+        return {one.opts[0]: record for one in options if (record := one.get_help_record(ctx))}
+
+
+def write_sections(formatter: click.HelpFormatter, sections: Mapping[str, Sequence[Record]]) -> None:
+    """Write those that are not empty."""
+    for title, rows in sections.items():
+        if rows:
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
 
 class FileName(click.ParamType):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
 from tilesim_cli.command import ExampledCommand
 from tilesim_cli.program import COMPLETE
+from tilesim_cli.shells import SHELLS
 
 PLACES = {
     "bash": "~/.local/share/bash-completion/completions/tilesim",
-    "zsh": '"${fpath[1]}/_tilesim"',
+    "zsh": "~/.zfunc/_tilesim",
     "fish": "~/.config/fish/completions/tilesim.fish",
 }
 """Where each shell looks for it when it is first needed."""
@@ -23,9 +23,8 @@ PLACES = {
 def command(shell: str) -> None:
     """Print the completion for a shell: commands, options, nanoBragg's flags, detectors, files.
 
-    One line of the examples installs it, for shells that start from then on; bash needs the package bash-completion and
-    the folder (mkdir -p). In one shell alone: eval "$(tilesim completion bash)".
+    One of the examples installs it, for shells that start from then on. Make the folder first (mkdir -p); bash needs
+    the package bash-completion, and zsh this above compinit in ~/.zshrc: fpath=(~/.zfunc $fpath). For one shell
+    alone: eval "$(tilesim completion bash)", in fish tilesim completion fish | source.
     """
-    kind = get_completion_class(shell)
-    assert kind is not None  # one of the three
-    click.echo(kind(click.get_current_context().find_root().command, {}, "tilesim", COMPLETE).source())
+    click.echo(SHELLS[shell](click.get_current_context().find_root().command, {}, "tilesim", COMPLETE).source())

@@ -25,7 +25,7 @@ HEAD = ("name", "detector", "pixels", "panels", "pixel, mm", "size, mm", "sensor
 @click.argument("names", metavar="[NAME ...]", nargs=-1, shell_complete=detectors_beginning)
 @click.option("--picture", metavar="FILE.png", type=FILE, help="Draw their modules, all at one scale.")
 def command(names: tuple[str, ...], picture: str | None) -> None:
-    """List the detectors that --detector knows; of those that are NAMEd, say what is typical and its source, too.
+    """List the detectors that --detector knows, or those of these NAMEs with what is typical and from which source.
 
     Pixels are slow x fast, of each panel where there are several, gaps included where there is one.
     """

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+Record = tuple[str, str]
+"""Spelling and help of an option."""
 FIRST = (
     *("-mat", "-cell", "-hkl", "--model", "-default_F", "-N", "-lambda", "-distance", "-pixel", "-detpixels"),
     *("--detector", "-phi", "-osc", "-phisteps", "--frames", "-floatfile", "--zarr", "--preview", "--workers"),
@@ -35,3 +39,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Numerics": ("--tile", "--precision", "--backend", "--strict-c"),
 }
 """Options by the first of their spellings."""
+
+
+def by_subject(records: Mapping[str, Record]) -> dict[str, list[Record]]:
+    """Records of options in the sections of help; the first one has those of their command alone."""
+    subjects = {title: [records[name] for name in names if name in records] for title, names in GROUPS.items()}
+    grouped = {name for names in GROUPS.values() for name in names}
+    return {"Options": [record for name, record in records.items() if name not in grouped], **subjects}

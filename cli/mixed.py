@@ -8,8 +8,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from tilesim_cli.arguments import LONGEST
-from tilesim_cli.command import FILE, ExampledCommand, flags_beginning
-from tilesim_cli.groups import FIRST, GROUPS
+from tilesim_cli.command import FILE, GroupedCommand, flags_beginning, write_sections
+from tilesim_cli.groups import FIRST, by_subject
 
 WORDS = "tilesim.words"
 """Where a context keeps the words before the one that a shell completes."""
@@ -27,7 +27,7 @@ EXIT_STATUSES = (
 )
 
 
-class MixedCommand(ExampledCommand):
+class MixedCommand(GroupedCommand):
     """A click command whose words that are not its own options are nanoBragg's; they go to `ctx.args`.
 
     click must not see those: it would take -lambda for -l -a -m ... A bare -- may stand between.
@@ -62,30 +62,24 @@ class MixedCommand(ExampledCommand):
         from tilesim.nanobragg.flags import flag_help
 
         flags = flag_help()
-        own = {p.opts[0]: record for p in self.get_params(ctx) if (record := p.get_help_record(ctx))}
+        own = self.records(ctx)
         known = own | {
             spelling.split()[0].rstrip(","): (spelling, text) for _, rows in flags for spelling, text in rows
         }
-        subjects = {title: [own.pop(name) for name in names if name in own] for title, names in GROUPS.items()}
-        most = {"Options that matter most": [known[_listed(name, known)] for name in self.first]}
-        # The rest is of this command alone.
-        for title, rows in {**most, "Options": list(own.values()), **subjects}.items():
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
-        for title, rows in flags:
-            with formatter.section(f"nanoBragg flags: {title}"):
-                formatter.write_dl([row for row in rows if not _idle(row)])
-        with formatter.section("nanoBragg flags without effect, accepted so that its command lines run"):
-            formatter.write_dl([row for _, rows in flags for row in rows if _idle(row)])
+        most = [known[_listed(name, known)] for name in self.first]
+        write_sections(formatter, {"Options that matter most": most, **by_subject(own)})
+        used = {f"nanoBragg flags: {title}": [row for row in rows if not _idle(row)] for title, rows in flags}
+        idle = [row for _, rows in flags for row in rows if _idle(row)]
+        without = "nanoBragg flags without effect, accepted so that its command lines run"
+        write_sections(formatter, {**used, without: idle})
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What the word may become: an option or flag, or a file where no other value is expected."""
-        words = [word for word in ctx.meta.get(WORDS, ()) if word != "="]
+        """What the word may become: an option or flag, or a file behind a flag that names one."""
+        words = ctx.meta.get(WORDS, ())
         if incomplete.startswith("-"):
             own = super().shell_complete(ctx, incomplete)
             return [one for one in own if one.value not in words] + flags_beginning(incomplete)
-        if words and _takes_no_file(words[-1]):
+        if not words or not _names_a_file(words[-1]):
             return []
         return FILE.shell_complete(ctx, click.Argument(["word"]), incomplete)
 
@@ -136,13 +130,12 @@ def _listed(name: str, known: dict[str, tuple[str, str]]) -> str:
     return next(one for one in known if one == name or one.partition("[")[0] == name)
 
 
-def _takes_no_file(word: str) -> bool:
-    """Whether a word is a flag of nanoBragg's whose value is no file."""
+def _names_a_file(word: str) -> bool:
+    """Whether a word is a flag of nanoBragg's whose value is a file."""
     from tilesim.nanobragg.flags import FLAGS
     from tilesim.nanobragg.values import Kind
 
-    rows = [row for row in FLAGS if word in row.names]
-    return any(row.takes for row in rows) and not any(one.kind == Kind.FILE for row in rows for one in row.takes)
+    return any(one.kind == Kind.FILE for row in FLAGS if word in row.names for one in row.takes)
 
 
 def _is_number(word: str) -> bool:

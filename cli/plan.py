@@ -78,7 +78,7 @@ def print_plan(launch: Launch, options: Mapping[str, Any]) -> None:
         ),
         *([("", f"and {len(listed) - SHOWN_FILES - 1} more")] if len(listed) > SHOWN_FILES + 1 else []),
         *(
-            ("disk", f"{small}: {folder} has {free / 1e6:.1f} MB free, the files need {most}{need / 1e6:.1f} MB")
+            ("disk", f"{small}: {folder} has {readable_bytes(free)} free, the files need {most}{readable_bytes(need)}")
             for folder, need, free in disks
         ),
     ]
@@ -181,7 +181,7 @@ def hidden(launch: Launch) -> tuple[str, int] | None:
 
 def readable_size(size: int | None, compressed: bool) -> str:
     """Bytes of an output, which compression may make fewer."""
-    return "small" if size is None else f"{'at most ' if compressed else ''}{size} bytes"
+    return "small" if size is None else f"{'at most ' if compressed else ''}{readable_bytes(size)}"
 
 
 def readable_bytes(size: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -107,6 +108,10 @@ def _status() -> int:
     from tilesim.errors import ClusterError, TileError, TilesimError
     from tilesim_cli.environment import check_settings
 
+    if COMPLETE in os.environ:
+        from tilesim_cli.shells import answer_by_these
+
+        answer_by_these()
     try:
         check_settings()
         return tilesim(standalone_mode=False, complete_var=COMPLETE) or 0

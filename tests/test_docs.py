@@ -38,6 +38,15 @@ def test_the_index_of_the_readme_has_every_page():
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"](docs/{page.name})" not in index] == []
 
 
+def test_results_that_pages_cite_are_there():
+    cited = {
+        name
+        for page in ROOT.glob("docs/*.md")
+        for name in re.findall(r"bench/results/[\w-]+\d\.json", page.read_text())
+    }
+    assert cited and [name for name in sorted(cited) if not (ROOT / name).is_file()] == []
+
+
 def test_the_corrections_page_has_the_table_that_the_program_prints():
     from tilesim.nanobragg.corrections import CORRECTIONS
 

@@ -5,7 +5,8 @@
 #   sh workers.sh tcp://10.0.0.5:8786 [any option of `dask worker`]
 #   sh workers.sh --scheduler-file FILE [any option of `dask worker`]
 #
-# HOST       address to listen on [127.0.0.1: workers of other hosts do not reach it; set it on a cluster]
+# LISTEN     address to listen on [127.0.0.1: other hosts do not reach it; set it on a cluster]; "auto" for all addresses,
+#            of which the scheduler is told the one that faces it
 # GPUS       GPUs to use, by number, such as "0 1 2 3" [all that nvidia-smi lists; "" for none]
 # CORES      cores to use where there are no GPUs [all]
 # THREADS    threads of a worker process without GPU [8, or the cores where there are fewer]
@@ -23,8 +24,11 @@ if [ -z "${GPUS+given}" ]; then
     fi
 fi
 # Workers without a scheduler for so long give up, so that nothing is left of a cluster that died.
-set -- --host "${HOST:-127.0.0.1}" --memory-limit "${MEMORY:-auto}" --dashboard-address 127.0.0.1:0 \
+set -- --memory-limit "${MEMORY:-auto}" --dashboard-address 127.0.0.1:0 \
     --death-timeout "${WAIT:-300}" "$@"
+if [ "${LISTEN:-}" != auto ]; then
+    set -- --host "${LISTEN:-127.0.0.1}" "$@"
+fi
 if [ -n "${TLS_CA:-}" ]; then
     set -- --tls-ca-file "$TLS_CA" --tls-cert "$TLS_CERT" --tls-key "$TLS_KEY" "$@"
 fi
@@ -65,3 +69,5 @@ else
     children=$!
 fi
 wait
+echo "workers.sh: no scheduler for ${WAIT:-300} s, or workers that do not start; gave up" >&2
+exit 1

@@ -1,11 +1,14 @@
 """What a shell is given for the word at the cursor: behind unfinished options, among nanoBragg's flags, of files."""
 
+import os
 import shutil
 import subprocess
+import sys
 
 import click
 import pytest
 from click.shell_completion import ShellComplete
+from commands import LIMIT
 
 from tilesim_cli.completion import PLACES
 from tilesim_cli.program import COMMANDS, COMPLETE
@@ -54,13 +57,11 @@ def test_files_behind_what_names_one(line):
 
 
 def test_a_value_behind_an_equals_sign_is_a_file_too():
-    # bash gives the sign as a word of its own.
     assert completed("run --zarr=ou") == [("file", "ou")]
-    assert completed("run --zarr = ou") == [("file", "ou")]
 
 
-@pytest.mark.parametrize("line", ["run -N ", "run -lambda 1 -distance ", "run --frames "])
-def test_nothing_where_a_number_is_expected(line):
+@pytest.mark.parametrize("line", ["run ", "run -N ", "run -lambda 1 -distance ", "run --frames ", "run -hkl P1.hkl "])
+def test_nothing_where_no_file_is_expected(line):
     assert completed(line) == []
 
 
@@ -91,6 +92,44 @@ def test_each_shell_takes_what_it_is_given(tilesim, shell, folder):
 def test_another_shell_is_refused(tilesim):
     result = tilesim("completion", "csh")
     assert result.status == 2 and "csh" in result.err and "bash" in result.err
+
+
+ASKED = {
+    "bash": """
+        . ./script
+        COMP_WORDS=(tilesim run --precision = do) COMP_CWORD=4
+        _tilesim_completion tilesim
+        echo "--precision=${COMPREPLY[*]}"
+    """,
+    "zsh": r"""
+        zmodload zsh/zpty
+        zpty shell zsh -f -i
+        zpty -w shell "unsetopt zle_bracketed_paste; autoload -Uz compinit; compinit -D -u; . ./script; echo read''y"
+        zpty -r shell line '*ready*'
+        zpty -n -w shell $'tilesim run --precision=do\t'
+        zpty -r shell line '*--precision=double*'
+        echo $line
+        zpty -d shell
+    """,
+    "fish": """
+        source ./script
+        complete -C "tilesim run --precision=do"
+    """,
+}
+"""Scripts that ask a shell to complete `tilesim run --precision=do`, and print what becomes of it."""
+
+
+@pytest.mark.parametrize("shell", PLACES)
+def test_each_shell_completes_a_value_behind_an_equals_sign(tilesim, shell, folder, monkeypatch):
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    (folder / "tilesim").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tilesim_cli.main "$@"\n')
+    (folder / "tilesim").chmod(0o755)
+    (folder / "script").write_text(tilesim("completion", shell).out)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(folder))
+    done = subprocess.run([shell, "-c", ASKED[shell]], capture_output=True, text=True, timeout=LIMIT, check=True)
+    assert "--precision=double" in done.stdout, done.stderr
 
 
 def test_bash_is_answered_as_it_asks(tilesim, monkeypatch):

@@ -94,4 +94,4 @@ def test_a_plan_says_at_most(tilesim, monkeypatch, folder):
     full = shutil.disk_usage(folder)._replace(free=700)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     result = tilesim("plan", *RUN, "-floatfile", "f.bin")
-    assert "disk      PERHAPS TOO SMALL" in result.out and "the files need at most 0.0 MB" in result.out
+    assert "disk      PERHAPS TOO SMALL" in result.out and "the files need at most 1.2 kB" in result.out

@@ -149,7 +149,7 @@ def test_lines_of_a_resumed_run_tell_read_from_computed(clock, capsys):
             advance(report)
     lines = capsys.readouterr().err.splitlines()
     assert lines[7] == "80% done (8 of 10 tiles, all read back)"
-    assert lines[8] == "90% done (9 of 10 tiles, 1.0 M steps/s, 1 s left)"
+    assert lines[8] == "90% done (9 of 10 tiles, 1.0 M steps/s, left 0:01)"
 
 
 def test_the_bar_of_a_resumed_run_shows_no_rate_of_what_was_read(clock, monkeypatch, capsys):
@@ -173,6 +173,29 @@ def test_the_rate_is_that_of_the_last_minute(clock):
     assert pace.rate == "1.0 M steps/s" and pace.left == pytest.approx(880.0, rel=0.02)
 
 
+def test_the_rate_falls_where_nothing_comes_for_longer_than_ever(clock):
+    pace = Pace(20, 20_000_000, "steps")
+    for _ in range(5):
+        clock.now += 2.0
+        pace.add(COMPUTED)
+    clock.now += 2.0  # as long as it may take
+    assert (pace.rate, pace.left) == ("0.5 M steps/s", 30.0)
+    clock.now += 10.0
+    assert (pace.rate, pace.left) == ("0.2 M steps/s", 60.0)
+
+
+def test_tiles_count_with_their_own_work(clock):
+    pace = Pace(3, 12_000_000, "steps", lambda report: report.steps)
+    for steps, left in ((1_000_000, 11.0), (1_000_000, 10.0), (10_000_000, 0.0)):
+        clock.now += steps / 1e6
+        pace.add(SimpleNamespace(steps=steps))
+        assert (pace.rate, pace.left) == ("1.0 M steps/s", left)
+    pace = Pace(2, 2_000_001, "steps", lambda report: report.steps)
+    clock.now += 1.0
+    pace.add(SimpleNamespace(steps=1))
+    assert pace.left is None  # all of the second was the start
+
+
 def test_the_bar_has_a_line_on_who_computes(clock, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -190,7 +213,7 @@ def test_lines_say_who_computes(clock, capsys):
     with progress(1, 1_000_000, True, crew=lambda: "2 workers") as advance:
         clock.now += 1.0
         advance(COMPUTED)
-    assert capsys.readouterr().err == "100% done (1 of 1 tiles, 1.0 M steps/s, 0 s left, 2 workers)\n"
+    assert capsys.readouterr().err == "100% done (1 of 1 tiles, 1.0 M steps/s, left 0:00, 2 workers)\n"
 
 
 def test_what_is_waited_for_is_shown_on_a_terminal_and_goes(monkeypatch, capsys):

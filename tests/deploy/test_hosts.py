@@ -147,7 +147,7 @@ def two_hosts():
 
 
 def test_a_worker_on_another_host_computes_into_the_shared_folder(two_hosts, script, tmp_path, dask):
-    (a, scheduler), (b, worker) = two_hosts
+    (a, scheduler), (b, _) = two_hosts
     (tmp_path / "A.mat").write_text(MATRIX)
     (tmp_path / "P1.hkl").write_text(REFLECTIONS)
 
@@ -157,8 +157,8 @@ def test_a_worker_on_another_host_computes_into_the_shared_folder(two_hosts, scr
         inside.chmod(0o755)
         return inside
 
-    script("scheduler.sh", HOST=scheduler, PORT=8786, DASK=on(a))
-    script("workers.sh", f"tcp://{scheduler}:8786", HOST=worker, GPUS="", CORES=1, DASK=on(b))
+    script("scheduler.sh", LISTEN=scheduler, PORT=8786, DASK=on(a))
+    script("workers.sh", f"tcp://{scheduler}:8786", LISTEN="auto", GPUS="", CORES=1, DASK=on(b))
     command = ["ip", "netns", "exec", a, sys.executable, "-m", "tilesim_cli.main", "run", *BASE]
     command += ["-floatfile", "f.bin", "--scheduler", f"tcp://{scheduler}:8786", "--json", "-"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)

@@ -35,7 +35,8 @@ def test_workers_wait_for_a_scheduler_that_restarts_and_give_up_where_none_comes
     settings = {**os.environ, "GPUS": "", "CORES": "1", "WAIT": "7"}
     done = ran("sh", DEPLOY / "hosts" / "workers.sh", "tcp://10.0.0.5:8786", env=settings)
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert done.returncode == 0 and done.stderr.count("waiting for one") == 2
+    assert done.returncode == 1 and done.stderr.count("waiting for one") == 2
+    assert done.stderr.endswith("workers.sh: no scheduler for 7 s, or workers that do not start; gave up\n")
     assert len(calls) == 3 and len(set(calls)) == 1
     assert calls[0].startswith("worker --nworkers 1 --nthreads 1 ") and "--death-timeout 7 " in calls[0]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dask.config
 import pytest
+from commands import LIMIT
 from distribution import QUIET
 
 from tilesim.engine.access import Access
@@ -92,6 +93,13 @@ def test_workers_that_are_always_killed_while_they_start_end_the_run(dying):
     assert "\n" not in str(told.value)
     assert dying.count() >= 3
     assert multiprocessing.active_children() == []
+
+
+def test_what_a_killed_worker_leaves_is_removed_without_a_word():
+    code = "from tilesim.engine.forks import begin; begin(); "
+    code += "from multiprocessing.resource_tracker import register; register('/left', 'semaphore')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT, check=True)
+    assert done.stderr == ""
 
 
 def test_settings_for_a_cluster_elsewhere_are_not_for_this_one():

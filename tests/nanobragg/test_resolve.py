@@ -396,6 +396,14 @@ def test_warnings(text, word):
         assert any(word in line for line in tiny(text, strict_c=strict_c).warnings)
 
 
+@pytest.mark.parametrize("flags, said", [("", 0), (" -ORGX 5", 1)])
+def test_a_header_that_states_the_place_in_two_ways_is_no_surprise(tmp_path, flags, said):
+    header = "{\nHEADER_BYTES=512;\nSIZE1=8;\nSIZE2=8;\nBEAM_CENTER_X=0.4;\nBEAM_CENTER_Y=0.4;\nXDS_ORGX=5;\n}\f"
+    (tmp_path / "i.img").write_bytes(header.ljust(512).encode() + bytes(128))
+    warnings = tiny(f"-img {tmp_path / 'i.img'}{flags}").warnings
+    assert len([line for line in warnings if "ORGX and ORGY do not move" in line]) == said
+
+
 @pytest.mark.parametrize("strict_c", [False, True])
 def test_an_unlikely_matrix_is_said(folder, strict_c):
     rest = "-mat B.mat -default_F 1 -N 3 -oversample 1 -detpixels 4 -pixel 1"

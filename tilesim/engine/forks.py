@@ -19,13 +19,17 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 
+UNSAID = "ignore:resource_tracker:UserWarning"
+"""What Python's tracker need not say: that it removes the semaphore of a worker that was killed."""
+
 
 def begin(*more: str) -> None:
     """Start that process, unless it is there. It imports, `more` modules too, while this one goes on.
 
     Ctrl-C at the terminal is for this process alone, which ends its workers in order: SIGINT is blocked there.
     """
-    resource_tracker.ensure_running()  # unblocks SIGINT here when it starts: it must not start later
+    with _environment({"PYTHONWARNINGS": ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), UNSAID)))}):
+        resource_tracker.ensure_running()  # unblocks SIGINT here when it starts: it must not start later
     forkserver.set_forkserver_preload([*PRELOADED, *more])
     with _blocked(signal.SIGINT), _environment(ENVIRONMENT):
         forkserver.ensure_running()

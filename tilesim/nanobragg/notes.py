@@ -70,11 +70,12 @@ def _placement(setup: Setup, arguments: Sequence[str]) -> list[str]:
     beam = settings.xbeam is not None or settings.ybeam is not None
     near = settings.xclose is not None or settings.yclose is not None
     origin = settings.orgx is not None or settings.orgy is not None
-    if beam and convention in _SAMPLE_PIVOTED:
+    # Headers of images say both, and mean one place.
+    if ((beam and not origin) or _given(arguments, "-Xbeam", "-Ybeam")) and convention in _SAMPLE_PIVOTED:
         lines.append(f"Xbeam and Ybeam do not move the image in the {convention} convention; ORGX and ORGY do")
     if near and convention != "custom":
         lines.append(f"-Xclose and -Yclose do not move the image in the {convention} convention")
-    if origin and convention in _BEAM_PIVOTED:
+    if ((origin and not beam) or _given(arguments, "-ORG")) and convention in _BEAM_PIVOTED:
         lines.append(f"ORGX and ORGY do not move the image in the {convention} convention; Xbeam and Ybeam do")
     if settings.close_distance is not None and _given(arguments, "-distance"):
         lines.append("-distance is not used: a close distance (flag or image header) wins")
@@ -141,5 +142,5 @@ def _usual(edge: float) -> bool:
     return USUAL_EDGE[0] <= edge <= USUAL_EDGE[1]
 
 
-def _given(arguments: Sequence[str], flag: str) -> bool:
-    return any(argument.startswith(flag) for argument in arguments)
+def _given(arguments: Sequence[str], *flags: str) -> bool:
+    return any(argument.startswith(flags) for argument in arguments)

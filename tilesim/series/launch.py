@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from tilesim.engine.job import Job, job_budget, lay_out, make_job, steps_of
@@ -91,10 +91,19 @@ class Launch:
         """Whether the one image goes straight into its files, without a store."""
         return not self.renderings[0].place
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Evaluations of the lattice factor in all."""
         return sum(one.job.evaluations for one in self.renderings)
+
+    def steps_of(self, event: object) -> float:
+        """Evaluations for one tile. One that failed does not say whose it was: those of a mean one."""
+        return self._steps_each.get(getattr(event, "digest", ""), self.steps / self.tiles)
+
+    @cached_property
+    def _steps_each(self) -> dict[str, float]:
+        """Evaluations for a tile of each job, by the digest of the job."""
+        return {one.job.digest: one.job.evaluations / len(one.job.plan) for one in self.renderings}
 
     @property
     def tiles(self) -> int:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+Share = Callable[[object], float]
+"""Work of a tile, by its report."""
 ECHO_ROOM = 5
 """Columns for two echoes of Ctrl-C and the cursor; a bar that wraps is drawn twice."""
-
-
 RECENT_SECONDS = 60.0
 """How far back the rate looks: workers come and go."""
 
@@ -23,45 +23,54 @@ RECENT_SECONDS = 60.0
 class Pace:
     """Rate and time left by the tiles computed lately: those that were only read back from a store are fast."""
 
-    def __init__(self, tiles: int, amount: float, unit: str) -> None:
+    def __init__(self, tiles: int, amount: float, unit: str, share: Share | None = None) -> None:
         """
-        amount  work of all tiles together, in `unit`, such as steps
+        amount  work of all tiles together
+        unit    of millions of it, such as steps; empty where it is the tiles themselves
+        share   work of one of them; None: all have the same
         """
         self.tiles, self.done = tiles, 0
-        self._each, self._unit, self._computed = amount / tiles, unit, 0
-        self._now = perf_counter()
-        self._recent = deque([(self._now, 0)])
-        """Times, and the tiles computed until then."""
+        self._share, self._unit = share or (lambda report: amount / tiles), unit
+        self._remaining, self._computed = amount, 0.0
+        self._recent = deque([(perf_counter(), 0.0)])
+        """Times, and the work computed until then."""
+        self._longest = 0.0
+        """Longest wait for a tile."""
 
     def add(self, report: object) -> None:
         """Count one more tile, by its report."""
-        self._now, self.done = perf_counter(), self.done + 1
+        now, work = perf_counter(), self._share(report)
+        self.done, self._remaining = self.done + 1, self._remaining - work
         # A failure has no such field, and cost time.
         if not getattr(report, "restored", False):
-            self._computed += 1
-            self._recent.append((self._now, self._computed))
+            self._computed += work
+            self._longest = max(self._longest, now - self._recent[-1][0])
+            self._recent.append((now, self._computed))
         elif not self._computed:
-            self._recent[0] = (self._now, 0)
-        while len(self._recent) > 2 and self._now - self._recent[1][0] > RECENT_SECONDS:
+            self._recent[0] = (now, 0.0)
+        while len(self._recent) > 2 and now - self._recent[1][0] > RECENT_SECONDS:
             self._recent.popleft()
 
     @property
     def _each_second(self) -> float:
-        """Tiles computed per second, lately."""
-        since, before = self._recent[0]
-        return (self._computed - before) / max(self._now - since, 1e-9)
+        """Work per second, lately. It falls where nothing comes for longer than ever: workers may be lost."""
+        (since, before), (last, computed) = self._recent[0], self._recent[-1]
+        return (computed - before) / max(max(last, perf_counter() - self._longest) - since, 1e-9)
 
     @property
     def rate(self) -> str:
         """Work per second; empty while nothing was computed."""
-        return f"{self._each * self._each_second / 1e6:.1f} M {self._unit}/s" if self._computed else ""
+        if not self._computed:
+            return ""
+        return f"{self._each_second / 1e6:.1f} M {self._unit}/s" if self._unit else f"{self._each_second:.3g}/s"
 
     @property
     def left(self) -> float | None:
-        """Seconds until all tiles are done, if no more of them are read back; None while nothing was computed."""
+        """Seconds until all tiles are done, if no more of them are read back; None while hardly any work was done."""
         if self.done == self.tiles:
             return 0.0
-        return (self.tiles - self.done) / self._each_second if self._computed else None
+        # The first tiles of an uneven batch may be so light that their rate is that of the start.
+        return max(0.0, self._remaining) / self._each_second if self._computed > self._remaining / 1000 else None
 
 
 @contextmanager
@@ -73,20 +82,22 @@ def progress(
     unit: str = "steps",
     lines: bool = True,
     crew: Callable[[], str] = lambda: "",
+    share: Share | None = None,
 ) -> Iterator[Callable[[object], None]]:
     """Yields a function to call with each tile's report; writes to standard error.
 
     amount  work of all tiles together, in `unit`
     lines   whether plain lines are written where there is neither terminal nor notebook
     crew    who computes, as text; empty for this process
+    share   work of one tile; None: all have the same
     """
     if not wanted:
         yield lambda report: None
     elif shows_bars():
-        with _bar(Pace(tiles, amount, unit), verb, crew) as advance:
+        with _bar(Pace(tiles, amount, unit, share), verb, crew) as advance:
             yield advance
     else:
-        yield _lines(Pace(tiles, amount, unit), crew) if lines else lambda report: None
+        yield _lines(Pace(tiles, amount, unit, share), crew) if lines else lambda report: None
 
 
 @contextmanager
@@ -95,18 +106,8 @@ def counting(verb: str, total: int, what: str, wanted: bool) -> Iterator[Callabl
     if not wanted or total < 2 or not shows_bars():
         yield lambda: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    rate = TextColumn("{task.fields[rate]}")
-    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn(what), rate, TimeRemainingColumn())
-    with Progress(*columns, console=_console(), transient=True) as bar:
-        task, start = bar.add_task("", total=total, rate=""), perf_counter()
-
-        def advance() -> None:
-            done = bar.tasks[0].completed + 1
-            bar.update(task, advance=1, rate=f"{done / max(perf_counter() - start, 1e-9):.3g}/s")
-
-        yield advance
+    with _bar(Pace(total, total, ""), verb, lambda: "", what, transient=True) as advance:
+        yield lambda: advance(None)
 
 
 @contextmanager
@@ -148,9 +149,19 @@ def _console() -> Console:
 
 
 @contextmanager
-def _bar(pace: Pace, verb: str, crew: Callable[[], str]) -> Iterator[Callable[[object], None]]:
+def _bar(
+    pace: Pace, verb: str, crew: Callable[[], str], what: str = "tiles", transient: bool = False
+) -> Iterator[Callable[[object], None]]:
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
     from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Work per second."""
+
+        max_refresh = 0.5
+
+        def render(self, task: Task) -> Text:
+            return Text(pace.rate)
 
     class Clock(ProgressColumn):
         """Time so far and time left, without hours while there are none: the bar needs the room."""
@@ -159,7 +170,7 @@ def _bar(pace: Pace, verb: str, crew: Callable[[], str]) -> Iterator[Callable[[o
 
         def render(self, task: Task) -> Text:
             past = task.finished_time if task.finished else task.elapsed
-            return Text(f"{_clock(past)} left {_clock(task.fields['left'])}")
+            return Text(f"{_clock(past)} left {_clock(pace.left)}")
 
     class Bar(Progress):
         """With a line on who computes below."""
@@ -173,16 +184,16 @@ def _bar(pace: Pace, verb: str, crew: Callable[[], str]) -> Iterator[Callable[[o
         TextColumn(verb),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} tiles"),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn(f"{{task.completed:.0f}}/{{task.total:.0f}} {what}"),
+        Rate(),
         Clock(),
     )
-    with Bar(*columns, console=_console()) as bar:
-        task = bar.add_task("", total=pace.tiles, rate=pace.rate, left=pace.left)
+    with Bar(*columns, console=_console(), transient=transient) as bar:
+        task = bar.add_task("", total=pace.tiles)
 
         def advance(report: object) -> None:
             pace.add(report)
-            bar.update(task, advance=1, rate=pace.rate, left=pace.left)
+            bar.update(task, advance=1)
 
         yield advance
 
@@ -204,8 +215,8 @@ def _lines(pace: Pace, crew: Callable[[], str]) -> Callable[[object], None]:
         percent = 100 * pace.done // pace.tiles
         if percent // 10 > said // 10:
             said = percent
-            how = f"{pace.rate}, {pace.left or 0.0:.0f} s left" if pace.rate else "all read back"
-            how = ", ".join(filter(None, (how, crew())))
+            left = f"left {_clock(pace.left)}" if pace.rate and pace.left is not None else ""
+            how = ", ".join(filter(None, (pace.rate or "all read back", left, crew())))
             print(f"{percent}% done ({pace.done} of {pace.tiles} tiles, {how})", file=sys.stderr, flush=True)
 
     return advance

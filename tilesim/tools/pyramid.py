@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def build_pyramid(
 
     overwrite  make it again where it is there
     client     of a dask cluster whose workers do the work, which must see the store; None: threads of this process
-    on_tile    called for every tile of the image: as it is read, or on workers when its frame is complete
+    on_tile    called for every tile of the image that was read
 
     Raises InputError where `path` is no store, StoreError where it is damaged or cannot be written.
     """
@@ -86,13 +87,12 @@ def build_pyramid(
     if len(levels_of(store.array)) == 1:
         return PyramidResult(())
     levels = create_levels(store)
-    tiles = store.plan.grid[-2] * store.plan.grid[-1]
     before = {name: value for name, value in attributes.items() if name != "pyramid"}
+    compute = _on_threads if client is None else partial(_on_workers, client)
     try:
         missing = 0
         for lead in np.ndindex(*store.array.shape[:-2]):
-            tasks = _tasks(store, lead, levels_of(store.array), data.outside(*lead))
-            missing += sum(_computed(tasks, client, on_tile, tiles))
+            missing += compute(*_tasks(store, lead, levels_of(store.array), data.outside(*lead)), on_tile)
         list_levels(store, levels, before, missing)
     except BaseException as error:
         if isinstance(error, StoreError):
@@ -103,45 +103,56 @@ def build_pyramid(
     return PyramidResult(levels, missing)
 
 
-def _computed(tasks: list[Any], client: Client | None, on_tile: Callable[[], None], tiles: int) -> Sequence[int]:
-    """What the tasks of one panel give; `on_tile` is called for each of its tiles."""
+def _on_threads(reads: Sequence[Any], tops: Sequence[Any], on_tile: Callable[[], None]) -> int:
+    """Compute the tasks of one frame or panel in this process; the number of its missing tiles."""
     import dask
     from dask.callbacks import Callback
 
-    seen = 0
-
     def after(key: str, *_: object) -> None:
-        nonlocal seen
         if str(key).startswith("_read-"):
-            seen += 1
             on_tile()
 
     with Callback(posttask=after):
-        found = dask.compute(*tasks, scheduler="threads") if client is None else client.gather(client.compute(tasks))
-    for _ in range(tiles - seen):  # workers do not say when they have read one
-        on_tile()
-    return found
+        missing, _ = dask.compute(reads, tops, scheduler="threads")
+    return sum(missing)
 
 
-def _tasks(store: Store, lead: tuple[int, ...], levels: Sequence[Level], outside: np.ndarray | None) -> list:
-    """Lazy numbers of missing tiles, of one frame: what remains when all chunks of all levels are written.
+def _on_workers(client: Client, reads: Sequence[Any], tops: Sequence[Any], on_tile: Callable[[], None]) -> int:
+    """The same on the workers of a cluster."""
+    from distributed import as_completed
+
+    futures = client.compute([*reads, *tops])
+    tiles = {future.key for future in futures[: len(reads)]}
+    missing = 0
+    for future, found in as_completed(futures, loop=client.loop, with_results=True):
+        if future.key in tiles:
+            missing += found
+            on_tile()
+    return missing
+
+
+def _tasks(
+    store: Store, lead: tuple[int, ...], levels: Sequence[Level], outside: np.ndarray | None
+) -> tuple[list[Any], list[Any]]:
+    """Lazy numbers of missing tiles, of every tile of a frame; lazy chunks of the last level, which all others precede.
 
     outside  where pixels have no value, besides those that are marked
     """
     from dask import delayed
 
-    read, fill = delayed(_read, pure=False, nout=2), delayed(_fill, pure=False, nout=2)
+    read, fill = delayed(_read, pure=False, nout=2), delayed(_fill, pure=False)
     image = levels[0]
     # A key of its own, so that it travels once.
     masked = None if outside is None else delayed(outside, pure=False)
-    below = {at: read(store, lead, image, *at, masked) for at in np.ndindex(*image.grid)}
+    tiles = {at: read(store, lead, image, *at, masked) for at in np.ndindex(*image.grid)}
+    below = {at: sums for at, (sums, _) in tiles.items()}
     for level in levels[1:]:
         groups: dict[tuple[int, int], list] = {}
         for (row, column), part in below.items():
             groups.setdefault((row // 2, column // 2), []).append(part)
         last = level is levels[-1]
         below = {at: fill(store, lead, level, image.tile, *at, parts, last) for at, parts in groups.items()}
-    return [missing for _, missing in below.values()]
+    return [missing for _, missing in tiles.values()], list(below.values())
 
 
 def _read(
@@ -173,14 +184,14 @@ def _fill(
     tile: tuple[int, int],
     row: int,
     column: int,
-    parts: Sequence[tuple[Sums | None, int]],
+    parts: Sequence[Sums | None],
     last: bool,
-) -> tuple[Sums | None, int]:
-    """Write one whole chunk of a level; the same on its way into the next level, and the tiles missing in it."""
+) -> Sums | None:
+    """Write one whole chunk of a level; the same on its way into the next level."""
     top, left = row * tile[0], column * tile[1]
     shape = tuple(min(t, n - start) for t, n, start in zip(tile, level.shape, (top, left), strict=True))
     sums, counts = np.zeros(shape), np.zeros(shape, np.int64)
-    for part, _ in parts:
+    for part in parts:
         if part is not None:
             rows = slice(part.top - top, part.top - top + part.sums.shape[0])
             columns = slice(part.left - left, part.left - left + part.sums.shape[1])
@@ -192,8 +203,7 @@ def _fill(
     array = open_level(store, level)
     with store_errors(store.name):
         array[(*lead, slice(top, top + shape[0]), slice(left, left + shape[1]))] = means
-    missing = sum(count for _, count in parts)
-    return (None if last else halved(sums, counts, top, left)), missing
+    return None if last else halved(sums, counts, top, left)
 
 
 def halved(sums: np.ndarray, counts: np.ndarray, top: int, left: int) -> Sums:
