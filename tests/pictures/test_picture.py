@@ -118,7 +118,8 @@ def drawn(experiment, image=None):
     view = View(block_maxima(bands(image), shape, factor), Region(0, shape[0], 0, shape[1]), factor)
     title, border = default_title(panel, beam, experiment.scan), border_of(experiment.region, shape)
     rings, centre = rings_on(panel, beam, view.region), beam_centre(panel, beam)
-    return draw(Drawing(view, grey_of(view.blocks), title, rings, centre, border=border)).axes
+    enlarged = max(1, 1000 // max(view.blocks.shape))
+    return draw(Drawing(view, grey_of(view.blocks), title, rings, centre, border=border, enlarged=enlarged)).axes
 
 
 @pytest.mark.parametrize("shape", [(300, 400), (900, 120), (200, 1500), (40, 40)])
@@ -130,6 +131,8 @@ def test_every_ring_on_the_image_is_labelled_within_it(shape, origin):
     for text in axes.texts:
         fast, slow = text.get_position()
         assert 0 <= fast <= shape[1] and 0 <= slow <= shape[0]
+        box, room = text.get_window_extent(), axes.get_window_extent()
+        assert room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 - 3 <= box.y0 and box.y1 <= room.y1 + 3
         there = d_spacings(panel, experiment.beam, np.array([slow]), np.array([fast]))[0] * 1e10
         assert float(text.get_text().removesuffix(" Å")) == pytest.approx(there, rel=0.05)
     shown = rings_on(panel, experiment.beam, Region(0, shape[0], 0, shape[1]))

@@ -118,6 +118,14 @@ def placed(
         yield label, *(found or ((label.fast, label.slow), None))
 
 
+def moved_within(view: View, enlarged: int, middle: tuple[float, float], text: str) -> tuple[float, float]:
+    """The middle of a label (fast, slow), moved so that all of its text is in the view."""
+    left, top, right, bottom = _box(*middle, text + " ", view.factor / enlarged)  # and its halo
+    region = view.region
+    fast = middle[0] + max(0.0, region.fast_start - left) - max(0.0, right - region.fast_stop)
+    return fast, middle[1] + max(0.0, region.slow_start - top) - max(0.0, bottom - region.slow_stop)
+
+
 def _box(fast: float, slow: float, text: str, scale: float) -> tuple[float, float, float, float]:
     wide, high = len(text) * CHARACTER / 2 * scale, LINE / 2 * scale
     return fast - wide, slow - high, fast + wide, slow + high

@@ -21,7 +21,7 @@ from tilesim.model.scan import Scan
 from tilesim.model.vectors import dot
 from tilesim.pictures.curves import Curves
 from tilesim.pictures.grey import Grey, bar_ticks, grey_of
-from tilesim.pictures.labels import Label, placed, reach
+from tilesim.pictures.labels import Label, moved_within, placed, reach
 from tilesim.pictures.rings import Ring, rings_on, stacked_centre, stacked_rings
 from tilesim.pictures.style import own_style
 from tilesim.pictures.view import View, assembled_maxima, block_maxima
@@ -211,7 +211,7 @@ def _draw_image(axes, drawing: Drawing):
     if drawing.title:
         axes.set_title(encodable(drawing.title), fontsize=10, loc="left", parse_math=False)
     _draw_border(axes, drawing.border)
-    _draw_rings(axes, drawing.rings)
+    _draw_rings(axes, drawing)
     if drawing.centre is not None:
         slow, fast = drawing.centre
         axes.plot(fast, slow, "+", color=CENTRE_COLOUR, markersize=14, markeredgewidth=1.4, clip_on=True)
@@ -219,16 +219,17 @@ def _draw_image(axes, drawing: Drawing):
     return shown
 
 
-def _draw_rings(axes, rings: Sequence[Ring]) -> None:
+def _draw_rings(axes, drawing: Drawing) -> None:
     from matplotlib.patheffects import withStroke
 
     style = {"color": RING_COLOUR, "fontsize": 9, "ha": "center", "va": "center", "clip_on": True, "gid": "ring"}
     style["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
-    for ring in rings:
+    for ring in drawing.rings:
         for line in ring.lines:
             axes.plot(line[:, 0], line[:, 1], color=RING_COLOUR, linewidth=0.7, alpha=0.6, gid="ring")
         if ring.label is not None:
-            axes.text(*ring.label, ring.text, **style)
+            fast, slow = moved_within(drawing.view, drawing.enlarged, ring.label, ring.text)
+            axes.text(fast, slow, ring.text, **style)
 
 
 def _draw_border(axes, region: Region | None) -> None:
