@@ -29,9 +29,8 @@ def read(arguments: Sequence[str], options: Mapping[str, Any]) -> Command:
         write_fdump=options["write_fdump"],
         completeness=options["completeness"],
     )
-    if not options["quiet"]:
-        for warning in command.warnings:
-            warn(warning)
+    for warning in command.warnings:
+        warn(warning)
     return command
 
 
@@ -49,7 +48,10 @@ def frames_of(
     from tilesim.series.targets import check_outputs
 
     count, zarr = options["frames"], options["zarr"]
-    command = replace(command, outputs=files_of_command(command, count, zarr is not None, options["preview"]))
+    outputs = files_of_command(command, count, zarr is not None, options["preview"])
+    if outputs.float_file is None:  # named outputs of tilesim's own: nobody waits for nanoBragg's (K14)
+        command = replace(command, corrections=tuple(k for k in command.corrections if k != "K14"))
+    command = replace(command, outputs=outputs)
     if begin:
         from tilesim.series.provenance import noted
 

@@ -43,6 +43,8 @@ def command(socket_file: str, idle: float) -> None:
     """
     if not 0.0 < idle <= LONGEST:
         raise click.UsageError(f"--idle is {idle:g}; expected minutes, above 0 and at most {LONGEST:g}")
+    if not socket_file:
+        raise click.UsageError("SOCKET is empty; expected the name of a file")
     if None in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
         raise click.UsageError("standard input, output or error is closed; expected open ones, such as /dev/null")
     for name in PRELOADED:

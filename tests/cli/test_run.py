@@ -292,11 +292,15 @@ def test_json_on_standard_output_stands_there_alone(tilesim, made):
     assert made() == ["f.bin"]
 
 
-def test_quiet_says_the_note_only(tilesim):
+COARSE = "WARNING: intensity may vary within a pixel; -oversample 5 is recommended\n"
+"""What there is to warn of in BASE."""
+
+
+def test_quiet_says_warnings_and_the_note_only(tilesim):
     result = tilesim("run", *BASE, "-intfile", "i.img", "--quiet")
     assert result.out == ""
-    assert len(result.err.splitlines()) == 1 and result.note == ["K12"]
-    assert tilesim("run", *BASE, "-floatfile", "f.bin", "--quiet").err == ""
+    assert len(result.err.splitlines()) == 2 and result.note == ["K12"] and result.err.startswith(COARSE)
+    assert tilesim("run", *BASE, "-floatfile", "f.bin", "--quiet").err == COARSE
 
 
 def test_the_report_is_on_standard_output_and_progress_on_standard_error(tilesim):
@@ -342,26 +346,26 @@ def test_the_note_names_the_corrections_that_affect_the_run(tilesim, folder, fla
 
 def test_the_note_says_what_changed_and_where_to_read_on(tilesim):
     turned = (*BASE, "-floatfile", "f.bin", "-phi", "0", "-osc", "1", "-phisteps", "3", "--quiet")
-    [line] = tilesim("run", *turned).err.splitlines()
+    [_, line] = tilesim("run", *turned).err.splitlines()
     assert line == (
         "NOTE: this run departs from nanoBragg by K1 (phi step 0 is rotated afresh); "
         "`tilesim corrections K1` says why, --strict-c reproduces nanoBragg"
     )
-    [line] = tilesim("run", *turned, "-intfile", "i.img").err.splitlines()
+    [_, line] = tilesim("run", *turned, "-intfile", "i.img").err.splitlines()
     assert " by K1 (phi step 0 is rotated afresh), K12 (" in line and "; `tilesim corrections` says why, " in line
 
 
 def test_corrections_are_printed(tilesim):
     every, one = tilesim("corrections"), tilesim("corrections", "k6", "K1")
     assert every.status == one.status == 0
-    assert re.findall(r"^(K\d+): ", every.out, re.MULTILINE) == [f"K{n}" for n in range(1, 17)]
+    assert re.findall(r"^(K\d+): ", every.out, re.MULTILINE) == [f"K{n}" for n in range(1, 18)]
     assert one.out.startswith("K6: ") and "\n\nK1: phi step 0 is rotated afresh\n  nanoBragg  " in one.out
     assert max(map(len, every.out.splitlines())) <= 100
     refused = tilesim("corrections", "K99")
     assert (refused.status, refused.out) == (
         2,
         "",
-    ) and "K99: there is no such correction; expected K1 to K16" in refused.err
+    ) and "K99: there is no such correction; expected K1 to K17" in refused.err
 
 
 def test_the_note_names_the_cache_and_the_files_left_out(tilesim, folder):
@@ -385,7 +389,7 @@ def test_the_note_names_the_cache_and_the_files_left_out(tilesim, folder):
 )
 def test_options_stand_anywhere_among_the_flags(tilesim, folder, made, words):
     result = tilesim("run", *words)
-    assert (result.status, result.out, result.err) == (0, "", "")
+    assert (result.status, result.out, result.err) == (0, "", COARSE)
     assert made() == ["f.bin", "j"]
     assert json.loads((folder / "j").read_text())["tile"] == [5, 5]
 

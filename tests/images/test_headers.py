@@ -156,6 +156,13 @@ def test_an_arm_of_the_chain_swings_the_rings(tmp_path):
         (lambda folder: cbf(folder, PILATUS.replace("0.12000 m", "1..2 m")), "Detector_distance in no unit"),
         (lambda folder: smv(folder, CLOSE_DISTANCE=112.763), "a tilted detector, 112.763 mm away and 120 mm along"),
         (lambda folder: smv(folder, TWOTHETA=5), "a two-theta swing"),
+        (lambda folder: cbf(folder, PILATUS.replace("2theta 0.0", "2theta nan")), "Detector_2theta nan"),
+        (
+            lambda folder: cbf(folder, PILATUS.replace("ment 0.1000", "ment 1d-3")),
+            "Angle_increment 1d-3; expected",
+        ),
+        (lambda folder: smv(folder, TWOTHETA="1,5"), "TWOTHETA '1,5'; expected a number"),
+        (lambda folder: smv(folder, WAVELENGTH="1 2"), "does not state WAVELENGTH"),
         (lambda folder: smv(folder, PIXEL_SIZE=0), "pixels of 0 mm"),
         (lambda folder: smv(folder, WAVELENGTH=None, SOURCE_WAVELENGTH="1 0.98"), "does not state WAVELENGTH"),
     ],

@@ -1,11 +1,14 @@
 """Frames that are rendered together by the fused kernel: the bytes of each are those that it has alone."""
 
+from threading import Thread
+
+import numpy as np
 import pytest
 from experiments import ALL
 
 from tilesim import Distribution, Series, draw
 from tilesim.engine.job import make_job
-from tilesim.kernels import library
+from tilesim.kernels import fused, library
 
 pytestmark = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 FLUENCE = {"fluence": Distribution("gamma", sd=0.4, relative=True)}
@@ -50,3 +53,18 @@ def test_water_of_any_frame_counts_for_all():
         values = runner(tile).values
         assert not values[0].any() and values[1].any()
         assert values[1].tobytes() == single(tile.of_frame(1)).values.tobytes()
+
+
+def test_a_frame_that_interpolates_may_follow_one_that_does_not():
+    one = ALL["interpolated"]
+    nearest = one.replace(sampling=one.sampling.replace(interpolate=False))
+    kernels, numbers = [fused.lower(nearest), fused.lower(one)], np.arange(one.shape[0] * one.shape[1])
+    assert kernels[0].shared == kernels[1].shared
+    together = np.zeros((2, len(numbers)))
+    # A thread that has computed nothing keeps nothing.
+    worker = Thread(target=fused.photons_together, args=(kernels, numbers, together))
+    worker.start()
+    worker.join()
+    for kernel, values in zip(kernels, together, strict=True):
+        assert values.max() > 0 and values.tobytes() == kernel.photons(numbers)[0].tobytes()
+    assert np.abs(together[1] - together[0]).max() > 1e-3 * together.max()

@@ -43,3 +43,16 @@ def test_they_are_read_back_as_they_were(kind):
     assert without[0] == base
     with pytest.raises(InputError, match="does not hold the structure factors"):
         without[0].factors.at(WAVES[0])
+
+
+def test_a_column_that_is_gone_is_no_column_of_zeros():
+    import zarr
+
+    store = zarr.storage.MemoryStore()
+    series = Series(plain(), scan_start=[1.0, 2.0, 3.0])
+    write_series(zarr.create_group(store), series)
+    assert read_series(zarr.open_group(store), series.numbers) == series
+    [chunk] = [name for name in store._store_dict if "scan_start/c/" in name]
+    del store._store_dict[chunk]
+    with pytest.raises(InputError, match=r"columns/scan_start is damaged: 1 of 1 chunks are gone"):
+        read_series(zarr.open_group(store), series.numbers)

@@ -127,11 +127,13 @@ def _place(
 def summarize(experiment: Experiment, statistics: Statistics) -> Summary:
     """The figures that the reference prints, of the rendered pixels.
 
-    Strictly, rmsd counts masked pixels of the region as well, each as the square of the mean (K16).
+    Strictly, rmsd counts masked pixels of the region as well, each as the square of the mean (K16), and the solid
+    angle, a sum over layers and sub-pixels, is divided by all steps (K17).
     """
     n = statistics.pixels
     m = experiment.region.pixels if experiment.sampling.strict_c else n
     oversample = experiment.sampling.oversample
+    angles = experiment.steps if experiment.sampling.strict_c else experiment.layers * oversample**2
     slow, fast = statistics.brightest or (0, 0)
     edge = experiment.detector.panels[slow // experiment.panel_shape[0]].pixel_size / oversample
     at = [edge * (i * oversample + oversample - 1) + edge / 2 if statistics.brightest else 0.0 for i in (fast, slow)]
@@ -143,7 +145,7 @@ def summarize(experiment: Experiment, statistics: Statistics) -> Summary:
         mean=statistics.mean,
         rms=math.sqrt(statistics.squares / max(n - 1, 1)),
         rmsd=math.sqrt(deviation / max(m - 1, 1)),
-        solid_angle=statistics.solid_angle / experiment.steps,
+        solid_angle=statistics.solid_angle / angles,
         total=statistics.total,
         rendered_pixels=n,
         brightest=statistics.brightest,

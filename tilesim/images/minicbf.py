@@ -46,8 +46,10 @@ def minicbf_experiment(text: str, shape: tuple[int, int]) -> Experiment:
 
 
 def _number(text: str, key: str) -> float:
-    """The number behind a key; 0 where there is none."""
-    found = re.search(rf"\b{key}[\s:=]+{NUMBER}", text)
+    """The number behind a key; 0 where there is no such key. Raises InputError."""
+    found = re.search(rf"\b{key}[\s:=]+([^\s,;]+)", text)
+    if found and not re.fullmatch(NUMBER, found[1]):
+        raise InputError(f"its header states {key} {found[1][:20]}; expected a number")
     return float(found[1]) if found else 0.0
 
 

@@ -65,7 +65,7 @@ class SmvHeader:
     def item(self, key: str) -> float | None:
         """The number of the item of exactly this key, the last one; None where there is none."""
         try:
-            number = float(_word(self.text, key) or "")
+            number = float((_word(self.text, key) or "").replace("_", " "))  # which Python takes among digits
         except ValueError:
             return None
         return number if math.isfinite(number) else None
@@ -178,6 +178,9 @@ def smv_experiment(header: SmvHeader, shape: tuple[int, int]) -> Experiment:
     missing = [name for name, value in values.items() if value is None]
     if missing:
         raise InputError(f"its header does not state {missing[0]}, and leaves open what its beam centre means")
+    for name in ("TWOTHETA", "CLOSE_DISTANCE", "OSC_START", "OSC_RANGE"):
+        if header.item(name) is None and (word := _word(header.text, name)):
+            raise InputError(f"its header states {name} {word[:20]!r}; expected a number")
     if header.item("TWOTHETA"):
         raise InputError("its header states a two-theta swing, and a beam centre as it was before")
     nearest, along = header.item("CLOSE_DISTANCE"), values["DISTANCE"]

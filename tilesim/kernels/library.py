@@ -147,7 +147,7 @@ def _choice(library: str) -> tuple[str, Path | None]:
 
 def _flaw_of(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if path.is_file() or not path.exists() else b""  # a pipe would be waited for
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:

@@ -143,6 +143,14 @@ CORRECTIONS = (
         "They count in no figure, as they do not in mean and rms",
         "A figure of the image is one of its pixels",
     ),
+    Correction(
+        "K17",
+        "the solid angle is that of the detector",
+        "The solid angle that is printed is a sum over layers and sub-pixels divided by all steps, of sources, phi and "
+        "mosaic domains, too",
+        "The mean over layers and sub-pixels, summed over pixels; the NOTE does not name it, which is about images",
+        "A detector does not shrink as a crystal turns",
+    ),
 )
 
 

@@ -78,8 +78,15 @@ def read_series(root: zarr.Group, numbers: Iterable[int], names: Iterable[str] =
     columns: dict[str, Any] = {}
     for name, array in arrays.items():
         part, _, field = name.partition(".")
-        columns[name] = array[...] if "json" not in array.attrs else _values(array, part, field, found)
+        columns[name] = _whole(array) if "json" not in array.attrs else _values(array, part, field, found)
     return Series(first, columns, numbers=list(map(int, numbers)), names=tuple(names))
+
+
+def _whole(array: zarr.Array[Any]) -> Any:
+    """All of an array. Raises InputError where a chunk is gone, for which zarr would give zeros."""
+    if gone := array.nchunks - array.nchunks_initialized:
+        raise InputError(f"its {array.path} is damaged: {gone} of {array.nchunks} chunks are gone")
+    return array[...]
 
 
 def _arrays(group: zarr.Group, where: str) -> dict[str, zarr.Array[Any]]:

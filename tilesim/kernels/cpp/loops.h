@@ -75,7 +75,7 @@ inline void take_pixels(const Setup &s, Block &b, const int64_t *numbers, int us
         b.fast[i] = b.number[i] - b.slow[i] * width;
     }
 #pragma omp simd
-    for (int i = 0; i < (s.interpolate ? b.lanes : 0); i++) {
+    for (int i = 0; i < b.lanes; i++) {  // also where this frame does not interpolate: others of the block may
         b.interpolated[i] = s.latch < 0 ? INFINITY : double(s.latch) - b.number[i] * evaluations;
     }
 }
