@@ -241,7 +241,7 @@ ENDING = [
     click.option(
         "--truth", is_flag=True, help="Mean wavelength and h, k, l of every pixel in the store (docs/truth.md)."
     ),
-    click.option("--quiet", is_flag=True, help="Print errors, warnings and the NOTE only."),
+    click.option("--quiet", is_flag=True, help="Print errors and the NOTE only."),
 ]
 
 

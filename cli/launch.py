@@ -29,8 +29,9 @@ def read(arguments: Sequence[str], options: Mapping[str, Any]) -> Command:
         write_fdump=options["write_fdump"],
         completeness=options["completeness"],
     )
-    for warning in command.warnings:
-        warn(warning)
+    if not options["quiet"]:
+        for warning in command.warnings:
+            warn(warning)
     return command
 
 

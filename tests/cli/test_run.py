@@ -292,15 +292,11 @@ def test_json_on_standard_output_stands_there_alone(tilesim, made):
     assert made() == ["f.bin"]
 
 
-COARSE = "WARNING: intensity may vary within a pixel; -oversample 5 is recommended\n"
-"""What there is to warn of in BASE."""
-
-
-def test_quiet_says_warnings_and_the_note_only(tilesim):
+def test_quiet_says_the_note_only(tilesim):
     result = tilesim("run", *BASE, "-intfile", "i.img", "--quiet")
     assert result.out == ""
-    assert len(result.err.splitlines()) == 2 and result.note == ["K12"] and result.err.startswith(COARSE)
-    assert tilesim("run", *BASE, "-floatfile", "f.bin", "--quiet").err == COARSE
+    assert len(result.err.splitlines()) == 1 and result.note == ["K12"]
+    assert tilesim("run", *BASE, "-floatfile", "f.bin", "--quiet").err == ""
 
 
 def test_the_report_is_on_standard_output_and_progress_on_standard_error(tilesim):
@@ -346,12 +342,12 @@ def test_the_note_names_the_corrections_that_affect_the_run(tilesim, folder, fla
 
 def test_the_note_says_what_changed_and_where_to_read_on(tilesim):
     turned = (*BASE, "-floatfile", "f.bin", "-phi", "0", "-osc", "1", "-phisteps", "3", "--quiet")
-    [_, line] = tilesim("run", *turned).err.splitlines()
+    [line] = tilesim("run", *turned).err.splitlines()
     assert line == (
         "NOTE: this run departs from nanoBragg by K1 (phi step 0 is rotated afresh); "
         "`tilesim corrections K1` says why, --strict-c reproduces nanoBragg"
     )
-    [_, line] = tilesim("run", *turned, "-intfile", "i.img").err.splitlines()
+    [line] = tilesim("run", *turned, "-intfile", "i.img").err.splitlines()
     assert " by K1 (phi step 0 is rotated afresh), K12 (" in line and "; `tilesim corrections` says why, " in line
 
 
@@ -389,7 +385,7 @@ def test_the_note_names_the_cache_and_the_files_left_out(tilesim, folder):
 )
 def test_options_stand_anywhere_among_the_flags(tilesim, folder, made, words):
     result = tilesim("run", *words)
-    assert (result.status, result.out, result.err) == (0, "", COARSE)
+    assert (result.status, result.out, result.err) == (0, "", "")
     assert made() == ["f.bin", "j"]
     assert json.loads((folder / "j").read_text())["tile"] == [5, 5]
 
