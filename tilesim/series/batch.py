@@ -170,6 +170,9 @@ def _command(batch: Batch, entry: BatchEntry, strict_c: bool, options: Options, 
         warnings += (
             f"structure factors of {chosen.model} are those of the flags' photon energy for all drawn energies",
         )
+    sized = entry.draws is not None and entry.draws.draws.keys() & {"N", "size"}
+    if sized and command.settings.interpolate is None and command.experiment.sampling.interpolate:
+        warnings += ("interpolation was chosen from -N, not from the sizes that are drawn; see -nointerpolate",)
     return replace(command, cache_file=None, corrections=corrections, warnings=warnings)
 
 
