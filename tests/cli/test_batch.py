@@ -9,6 +9,8 @@ import pytest
 from commands import BASE
 from distribution import QUIET
 
+import tilesim as api
+
 pytestmark = [pytest.mark.filterwarnings(*QUIET)]
 COMMON = f'flags = "{" ".join(BASE)}"\n'
 GRID = f"""{COMMON}
@@ -137,6 +139,18 @@ def test_bad_batches_are_told_in_one_line(batch, made, text, said):
     assert result.status == 2 and said in result.err
     assert len(result.err.splitlines()) == 1
     assert made() == ["b.toml"]
+
+
+def test_the_store_says_each_option_once_and_the_series(batch):
+    batch(
+        COMMON + 'zarr = "b.zarr"\ncrystal_shape = "gauss-hkl"\nmosaic_sigma = 3\nframes = 2\nframe_osc = 0.5\n',
+        "--quiet",
+    )
+    said = api.open("b.zarr").attributes["command_line"]
+    assert said[len(BASE) :] == "--crystal-shape gauss-hkl --mosaic-sigma 3 --frames 2 --frame-osc 0.5".split()
+    batch(COMMON.replace('"\n', ' --crystal-shape gauss-hkl"\n') + 'zarr = "c.zarr"\nmosaic_sigma = 0.1\n', "--quiet")
+    said = api.open("c.zarr").attributes["command_line"]
+    assert said == [*BASE, *"--crystal-shape gauss-hkl --mosaic-sigma 0.1".split()]
 
 
 def test_a_dry_run_writes_nothing(batch, made):

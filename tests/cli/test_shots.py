@@ -1,6 +1,8 @@
 """Batches of drawn shots: columns of the store, exports of a frame, tables of values, what is said of a wrong one."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from tilesim.instruments.stream import read_chunks
 from tilesim.series.batch import frames_of_batch
 from tilesim.series.batchfile import read_batch
 
+PAGE = Path(__file__).parents[2] / "docs" / "batch.md"
 SHOTS = f"""
 flags = "{" ".join(BASE)}"
 zarr = "s.zarr"
@@ -43,6 +46,24 @@ def series_of(folder, text):
     groups, _ = frames_of_batch(read_batch(folder / "b.toml"))
     [frames] = groups.values()
     return frames.series
+
+
+def test_the_shots_of_the_page_have_patterns(batch, tilesim):
+    [text] = re.findall(r"^## Shots.*?^```toml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert tilesim("example", ".", "--overwrite").status == 0
+    result = batch(text.replace("shots = 100\n", "shots = 2\n"), "--quiet")
+    assert (result.status, result.err) == (0, "")
+    for image in (np.asarray(api.open("shots.zarr").image(k)).reshape(512, 512) for k in range(2)):
+        image[246:268, 246:268] = 0.0  # the direct beam
+        assert (image > 1.0).sum() > 50 and image.max() > 10.0
+
+
+def test_interpolation_that_no_drawn_size_has_chosen_is_told(folder):
+    said = []
+    text = SHOTS.replace("-N 3 ", "").replace(" -nointerpolate", "")
+    (folder / "b.toml").write_text(text)
+    frames_of_batch(read_batch(folder / "b.toml"), warn=said.append)
+    assert any("interpolation was chosen from -N, not from the sizes that are drawn" in line for line in said)
 
 
 def test_shots_are_frames_whose_draws_are_coordinates_of_the_store(batch, tilesim, folder):

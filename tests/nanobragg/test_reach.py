@@ -34,6 +34,16 @@ def test_a_geometry_has_the_oversampling_of_the_same_flags(pixel, wanted):
     assert any(f"-oversample {wanted} is recommended" in line for line in few)
 
 
+def test_reflections_narrower_than_a_sub_pixel_are_warned_of():
+    def said(*words):
+        return [line for line in command(*words, *SWUNG).warnings if "narrower than a sub-pixel" in line]
+
+    [line] = said("-gauss_xtal", "-N", "19")
+    assert "-oversample 536 resolves them, --crystal-shape gauss-hkl" in line  # 3 x 19^3 A over 1.2 A x 80 / 2.5
+    assert said("-tophat_spots") and not said() and not said("--crystal-shape", "gauss-hkl")
+    assert not said("-gauss_xtal", "-oversample", "626") and not said("-gauss_xtal", "-N", "5")
+
+
 def test_the_panel_whose_pixels_are_widest_decides():
     near, fine = facing(0.2, 0.05).panels[0], facing(0.1, 0.2).panels[0]
     far = facing(0.2, 0.4).panels[0].replace(shape=(100, 100))

@@ -1,6 +1,7 @@
 """Pixels that switch their gain, and maps of offset, gain and noise: by hand, and the same however they are cut."""
 
 import dataclasses
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,11 +10,15 @@ import pytest
 import tilesim
 from tilesim.errors import InputError
 from tilesim.images.opening import open_dataset
+from tilesim.images.registry import Format
 from tilesim.model import Region
 from tilesim.model.gainswitch import GainStage, GainSwitching, epix10k, jungfrau
 from tilesim.model.noise import Noise
 from tilesim.model.serial import from_plain, to_plain
 from tilesim.tiling.plan import TilePlan
+from tilesim.tools.crystfel import Beside
+from tilesim.tools.export import Selection, export_images
+from tilesim.tools.measuring import measure
 from tilesim.tools.noise import PIXEL_TYPES, Measurement, measured, noise_figures
 from tilesim.tools.noisejob import noise_job
 
@@ -152,11 +157,23 @@ def test_stages_that_cannot_be_are_refused(fields, error):
 
 
 def test_a_store_of_words_states_no_offset_that_is_none(job, tmp_path):
-    from tilesim.tools.measuring import measure
-
     measure(job(Noise(switching=THREE)), "n.zarr", pixel_size=1e-4)
     stored = open_dataset("n.zarr")
     assert (stored.offset, stored.gain) == (0.0, 1.0)
     assert stored.attributes["noise"]["switching"]["thresholds"] == [30.0, 600.0]
     remarks = tilesim.export("n.zarr", "n.edf").remarks
     assert any("words with a gain stage" in one for one in remarks)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_geometry_for_crystfel_is_refused_where_no_one_gain_makes_photons(job, mapped):
+    np.full((6, 8), 2.0, "<f4").tofile("g.bin")
+    made = job(Noise(), gain_map="g.bin") if mapped else job(Noise(switching=THREE))
+    measure(made, "n.zarr", pixel_size=1e-4)
+    data = open_dataset("n.zarr")
+    for name in ("geom", "stream"):
+        beside = Beside(**{name: "n.beside"})
+        with pytest.raises(InputError, match=f"--{name}: a geometry states one gain"):
+            export_images(data, "n.cxi", Selection(Format.CXI, (0,), (0,), beside=beside))
+        assert not Path("n.cxi").exists() and not Path("n.beside").exists()
+    export_images(data, "n.cxi", Selection(Format.CXI, (0,), (0,), beside=Beside(lst="n.lst")))

@@ -234,6 +234,13 @@ class Dataset:
         gain = self._header("PHOTON_SCALE") if self.format == Format.SMV else self._noise("gain")
         return gain or 1.0
 
+    @property
+    def gains_differ(self) -> bool:
+        """Whether pixels have a gain or offset of their own, by maps or by switching: no one number makes photons."""
+        noise = self.attributes.get("noise")
+        own = {"pedestal-map", "gain-map"} & {*(self.attributes.get("masks") or {})}
+        return isinstance(noise, dict) and (noise.get("switching") is not None or bool(own))
+
     def _header(self, key: str) -> float | None:
         from tilesim.images.smv import read_smv_header
 
@@ -243,9 +250,8 @@ class Dataset:
         noise = self.attributes.get("noise")
         if noise is None:
             return None
-        own = {"pedestal-map", "gain-map"} & {*(self.attributes.get("masks") or {})}
-        if isinstance(noise, dict) and (noise.get("switching") is not None or own):
-            return 0.0  # every pixel has its own
+        if self.gains_differ:
+            return 0.0
         try:
             return checks.finite(f"{name} of the noise", noise[name])
         except (KeyError, TypeError, InputError) as error:

@@ -9,6 +9,7 @@ from tilesim.model import Experiment
 from tilesim.model.vectors import norm
 from tilesim.nanobragg.background import background_surprises
 from tilesim.nanobragg.factors import cell_warnings
+from tilesim.nanobragg.sample import FINE, finest_oversample
 from tilesim.nanobragg.sense import oddities
 from tilesim.nanobragg.setup import FactorsFrom, Setup
 
@@ -55,7 +56,7 @@ def applied_corrections(
 def surprises(setup: Setup, experiment: Experiment, arguments: Sequence[str]) -> tuple[str, ...]:
     """One line for every flag that does not do what it seems to say, in both modes."""
     odd = oddities(setup, experiment, arguments)
-    own = (*_placement(setup, arguments), *_sampling(setup), *_content(setup, experiment))
+    own = (*_placement(setup, arguments), *_sampling(setup, experiment), *_content(setup, experiment))
     return (*setup.detector_notes, *own, *odd)
 
 
@@ -88,7 +89,7 @@ def _placement(setup: Setup, arguments: Sequence[str]) -> list[str]:
     return lines
 
 
-def _sampling(setup: Setup) -> list[str]:
+def _sampling(setup: Setup, experiment: Experiment) -> list[str]:
     """Flags about steps (spec command-line 4)."""
     settings, sample = setup.settings, setup.sample
     lines = []
@@ -110,6 +111,12 @@ def _sampling(setup: Setup) -> list[str]:
         lines.append(f"the sample is cut to the beam size, {settings.beamsize * 1000:g} mm, along y and z")
     if sample.oversample < sample.recommended:
         lines.append(f"intensity may vary within a pixel; -oversample {sample.recommended} is recommended")
+    wanted = finest_oversample(sample, experiment.lattice)
+    if wanted > FINE * sample.oversample:
+        lines.append(
+            f"reflections of the shape {experiment.lattice.shape} are narrower than a sub-pixel and may fall between: "
+            f"-oversample {wanted} resolves them, --crystal-shape {experiment.lattice.shape}-hkl has wider ones"
+        )
     return lines
 
 

@@ -291,4 +291,6 @@ def _listed(option: str, value: Any) -> tuple[float, ...]:
 
 
 def _text(value: Any) -> str:
-    return ",".join(f"{x:.17g}" for x in value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -107,7 +107,6 @@ def read_command(
     (('K1',), 'f.bin')
     """
     check_strict(options, strict_c)
-    given = options.tokens()
     flags, among = split_options(args, strict_c)
     options = options.over(among).check()
     chosen, slab = chosen_detector(options, strict_c, instrument), slab_of(options)
@@ -124,7 +123,7 @@ def read_command(
     command = resolve(
         settings,
         strict_c=strict_c,
-        arguments=(*args, *given),
+        arguments=(*flags, *options.tokens()),
         write_fdump=write_fdump,
         parsed=parsed,
         options=options,

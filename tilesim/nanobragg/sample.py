@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from tilesim.errors import InputError
 from tilesim.frozen import frozen
 from tilesim.geometry.resolution import nearest_distance
-from tilesim.model import Panel
+from tilesim.model import Crystal, Panel, Shape
 from tilesim.model.vectors import Vector, dot, norm, scale
 from tilesim.nanobragg.settings import Settings
 
 SAME = 1e-9
 """Relative difference of distances that only rounding makes."""
+FINE = 3
+"""Sub-pixels across one over the extent of a crystal, which is how wide its reflections are."""
 
 
 @frozen
@@ -93,8 +95,22 @@ def resolve_sample(
 
 def _recommended(settings: Settings, extent: Sequence[float], reach: float) -> int:
     """Sub-pixels per edge that resolve the crystal at distance over pixel size `reach`."""
-    reciprocal_pixel = settings.wavelength * reach
-    ratio = 3.0 * max(extent) / reciprocal_pixel if reciprocal_pixel else math.inf
+    return _sub_pixels(max(extent), settings.wavelength * reach)
+
+
+def finest_oversample(sample: Sample, crystal: Crystal) -> int:
+    """Sub-pixels per edge that resolve the reflections of the shapes gauss and tophat; 1 for all others.
+
+    These are as wide as those of a crystal with as many angstrom along an edge as it has cells in all.
+    """
+    if crystal.shape not in (Shape.GAUSS, Shape.TOPHAT):
+        return 1
+    width = math.prod(crystal.cells) * math.sqrt(max(crystal.fudge, 0.0))
+    return _sub_pixels(width * 1e-10, sample.reciprocal_pixel)
+
+
+def _sub_pixels(extent: float, reciprocal_pixel: float) -> int:
+    ratio = FINE * extent / reciprocal_pixel if reciprocal_pixel else math.inf
     return max(1, math.ceil(ratio)) if math.isfinite(ratio) else 1
 
 

@@ -21,7 +21,7 @@ from tilesim.nanobragg.resolve import read_command
 from tilesim.nanobragg.sample import pixel_reach
 from tilesim.reflections.tables import read_factors
 from tilesim.series.batchfile import KEYS, Batch, BatchEntry, check_count
-from tilesim.series.frames import Frames, spindle_starts
+from tilesim.series.frames import Frames, of_series, spindle_starts
 from tilesim.series.provenance import noted
 from tilesim.series.results import Missing
 
@@ -93,7 +93,7 @@ class _Group:
         self.labels += [entry.parameters] * count
         # What nanoBragg's own headers say of a drawn shot would be that of the flags.
         self.of += [len(self.commands) if entry.draws is None else -1] * count
-        self.commands.append(command)
+        self.commands.append(command if entry.draws else of_series(command, entry.frames, entry.frame_osc))
 
     def frames(self, outputs: Outputs) -> Frames:
         names = self.names if any(self.names) else ()
@@ -170,6 +170,9 @@ def _command(batch: Batch, entry: BatchEntry, strict_c: bool, options: Options, 
         warnings += (
             f"structure factors of {chosen.model} are those of the flags' photon energy for all drawn energies",
         )
+    sized = entry.draws is not None and entry.draws.draws.keys() & {"N", "size"}
+    if sized and command.settings.interpolate is None and command.experiment.sampling.interpolate:
+        warnings += ("interpolation was chosen from -N, not from the sizes that are drawn; see -nointerpolate",)
     return replace(command, cache_file=None, corrections=corrections, warnings=warnings)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, overload
 
 from tilesim.errors import InputError
@@ -129,7 +129,15 @@ def frames_of_command(command: Command, count: int = 1, advance: float | None = 
     columns: dict[str, Any] = {"scan.start": starts} if count > 1 else {}
     if count > 1 and command.spectra is not None:
         columns["spectrum"] = [command.spectra.of_frame(k) for k in range(count)]
-    return Frames(Series(command.experiment, columns), command.outputs, (command,))
+    return Frames(Series(command.experiment, columns), command.outputs, (of_series(command, count, advance),))
+
+
+def of_series(command: Command, count: int, advance: float | None) -> Command:
+    """The command with the options of its series among the arguments, for people who read where images come from."""
+    if count == 1:
+        return command
+    step = () if advance is None else ("--frame-osc", f"{advance:.15g}")
+    return replace(command, arguments=(*command.arguments, "--frames", str(count), *step))
 
 
 def spindle_starts(command: Command, count: int, advance: float | None) -> list[float]:

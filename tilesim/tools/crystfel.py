@@ -44,11 +44,19 @@ class Beside:
         named = (("--geom", self.geom), ("--stream", self.stream), ("--lst", self.lst))
         return tuple(NamedFile(option, name) for option, name in named if name is not None)
 
-    def check(self, form: Format) -> None:
-        """Raise InputError where the images are not in a file that CrystFEL reads."""
+    def check(self, form: Format, gains_differ: bool = False) -> None:
+        """Raise InputError where the images are not in a file that CrystFEL reads, or not in units that a .geom states.
+
+        gains_differ  pixels have a gain or offset of their own
+        """
         if self.outputs and form not in (Format.CXI, Format.NXMX):
             raise InputError(
                 f"{self.outputs[0].label} goes with one file of all frames that CrystFEL reads; expected OUT.cxi or .h5"
+            )
+        if gains_differ and (self.geom is not None or self.stream is not None):
+            raise InputError(
+                f"{self.outputs[0].label}: a geometry states one gain (adu_per_photon), and pixels with --switching, "
+                "--gain-map or --pedestal-map have their own; expected images in photons, or no --geom and no --stream"
             )
 
 

@@ -80,7 +80,7 @@ def export_images(
     """
     names = _names(data, out, chosen)
     files = [one for name in names for one in float_files(name)] if chosen.format == Format.FLOAT else [*names]
-    chosen.beside.check(chosen.format)
+    chosen.beside.check(chosen.format, data.gains_differ)
     outputs = [*(NamedFile("OUT", name) for name in files), *chosen.beside.outputs]
     check_files(data.inputs, [*outputs, *([NamedFile("--expt", chosen.expt)] if chosen.expt is not None else [])])
     writer = _Writer(data, chosen, on_image)
