@@ -182,6 +182,12 @@ def test_a_wrong_table_is_one_line(batch, folder, made, change, said):
     assert made() == ["b.toml", "v.csv", "w.csv"]
 
 
+@pytest.mark.parametrize("draw, warned", [("fluence = 1e20", False), ("energy = 12000", True)])
+def test_a_drawn_fluence_is_one_that_is_stated(batch, draw, warned):
+    head = f'flags = "{" ".join(BASE)}"\nzarr = "s.zarr"\nshots = 1\ncrystal_size = 2\n[draw]\n{draw}\n'
+    assert ("nanoBragg's own fluence" in batch(head, "--dry-run").err) == warned
+
+
 def test_structure_factors_of_a_model_that_do_not_follow_drawn_energies_are_warned_of(batch, folder):
     write_pdb(folder / "m.pdb")
     words = [word for word in BASE if word not in ("-hkl", "P1.hkl")]

@@ -157,7 +157,7 @@ def _command(batch: Batch, entry: BatchEntry, strict_c: bool, options: Options, 
     own, common = Options.read(entry.options), Options.read(entry.common_options)
     _, among = split_options(entry.arguments, strict_c)
     chosen = own.over(among.over(common.over(options)))
-    drawn = set(entry.draws.draws) if entry.draws is not None else set()
+    drawn = entry.draws.draws if entry.draws is not None else {}
     if chosen.crystal_size is not None and (sizes := [key for key in ("N", "size") if key in drawn]):
         raise InputError(
             f"draw.{sizes[0]} with crystal_size, whose number of blocks would not follow; expected one of them"
@@ -170,12 +170,20 @@ def _command(batch: Batch, entry: BatchEntry, strict_c: bool, options: Options, 
     corrections = tuple(number for number in command.corrections if number not in ("K12", "K14"))
     if not strict_c and (batch.outputs.int_file or batch.outputs.noise_file):
         corrections += ("K12",)
-    warnings = tuple(line for line in command.warnings if "fluence" not in drawn or line != UNSTATED_FLUENCE)
-    if drawn & {"energy", "wavelength"} and chosen.model is not None and not command.experiment.factors.by_energy:
-        warnings += (
-            f"structure factors of {chosen.model} are those of the flags' photon energy for all drawn energies",
-        )
-    return replace(command, cache_file=None, corrections=corrections, warnings=warnings)
+    return replace(command, cache_file=None, corrections=corrections, warnings=_warnings(command, chosen, drawn))
+
+
+def _warnings(command: Command, options: Options, drawn: Mapping[str, Any]) -> tuple[str, ...]:
+    """Warnings of a command, as they are where some of it is drawn."""
+    stated = "fluence" in drawn and not drawn["fluence"].relative
+    lines = tuple(line for line in command.warnings if not (stated and line == UNSTATED_FLUENCE))
+    of_energies = drawn.keys() & {"energy", "wavelength"} and not command.experiment.factors.by_energy
+    if options.model is None or not of_energies:
+        return lines
+    return (
+        *lines,
+        f"structure factors of {options.model} are those of the flags' photon energy for all drawn energies",
+    )
 
 
 def _which(batch: Batch, entry: BatchEntry, place: int) -> str:
