@@ -28,6 +28,15 @@ class ExampledCommand(click.Command):
         super().__init__(*args, **options)
         self.examples, self.exit_statuses = tuple(examples), tuple(exit_statuses)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The words that are left; an option without its value, or with one too many, is shown in an example."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadOptionUsage as error:
+            if example := next((one for one in self.examples if error.option_name in one.split()), None):
+                error.message = f"{error.message.rstrip('.')}; expected such as `tilesim {self.name} {example}`"
+            raise
+
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
         with formatter.section("Examples"):

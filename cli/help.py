@@ -6,7 +6,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from tilesim_cli.command import ExampledCommand
-from tilesim_cli.pages import page, pages
+from tilesim_cli.pages import SUFFIX, page, pages
 
 PAGES = "docs"
 """Word for the list of pages."""
@@ -40,6 +40,8 @@ def command(ctx: click.Context, name: str | None) -> None:
     if asked.get_command(program, name) is None and (text := page(name)) is not None:
         click.echo(text, nl=False)
         return
+    if name.endswith(SUFFIX) or name.startswith(f"{PAGES}/"):
+        raise click.UsageError(f"no page {name!r}; expected one of those that `tilesim help {PAGES}` lists")
     _, found, _ = asked.resolve_command(program, [name])
     assert found is not None  # or it raised UsageError
     with click.Context(found, parent=program, info_name=name) as described:

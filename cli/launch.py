@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -155,11 +156,15 @@ def warn(line: str) -> None:
 
 
 SHOWN_FILES = 20
-"""Files that are named on a line each; of more the first and the last are."""
+"""Files that are named on a line each; of more the first and the last of each kind are."""
 
 
 def wrote(paths: Sequence[str]) -> list[str]:
     """Lines that say which files were written."""
-    if len(paths) > SHOWN_FILES:
-        return [f"wrote {len(paths)} files: {paths[0]} to {paths[-1]}"]
-    return [f"wrote {path}" for path in paths]
+    kinds: dict[str, list[str]] = {}
+    for path in paths:
+        kinds.setdefault(os.path.splitext(path)[1] if len(paths) > SHOWN_FILES else path, []).append(path)
+    return [
+        f"wrote {some[0]}" if len(some) == 1 else f"wrote {len(some)} files: {some[0]} to {some[-1]}"
+        for some in kinds.values()
+    ]

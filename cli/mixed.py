@@ -13,6 +13,8 @@ from tilesim_cli.groups import FIRST, by_subject
 
 WORDS = "tilesim.words"
 """Where a context keeps the words before the one that a shell completes."""
+BATCH = ".toml"
+"""Ending of batch files."""
 EXAMPLES = (
     "-hkl P1.hkl -mat A.mat -distance 100 -N 5 -floatfile out.bin",
     "-default_F 100 -cell 78 78 38 90 90 90 -N 5 --preview out.png",
@@ -49,6 +51,13 @@ class MixedCommand(GroupedCommand):
             args = ["--help"]
         own, others = self.split(ctx, args)
         super().parse_args(ctx, own)
+        if others and others[0].endswith(BATCH):
+            batch = f"tilesim batch {others[0][:LONGEST]}"
+            raise click.UsageError(
+                f"expected a flag; found {others[0][:LONGEST]!r}, a batch file: `{batch}` runs it, `{batch} --dry-run` "
+                "says what would be done",
+                ctx=ctx,
+            )
         unknown = [word for word in others if word.startswith("--")]
         if unknown and not ctx.params.get("strict_c"):
             name = unknown[0].partition("=")[0][:LONGEST]

@@ -51,8 +51,10 @@ def command(store: str, overwrite: bool, quiet: bool, **options: Any) -> None:
 
 def lines(store: str, built: PyramidResult) -> list[str]:
     """What was done, for people."""
+    from tilesim.model.noun import counted
+
     if not built.levels:
         return [f"{store}: the image is small, it needs no coarser levels"]
     sizes = ", ".join(f"{level.shape[0]} x {level.shape[1]}" for level in built.levels)
     verb = "has" if built.kept else "got"
-    return [f"{store}: {verb} {len(built.levels)} coarser levels, {sizes} (slow, fast)"]
+    return [f"{store}: {verb} {counted(len(built.levels), 'coarser level')}, {sizes} (slow, fast)"]

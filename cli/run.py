@@ -54,8 +54,7 @@ def command(ctx: click.Context, **options: Any) -> None:
         done()
     for warning in results.warnings:
         warn(warning)
-    previews = (r.frame.outputs.preview for r in results.frames if r.files)
-    for line in wrote([*results.stores, *filter(None, previews)]):
+    for line in wrote([*results.stores, *unreported(results)]):
         say(line)
     if options["json_file"]:
         write_json(options["json_file"], summary(launch, results))
@@ -80,6 +79,13 @@ def render(launch: Launch, options: Mapping[str, Any], say: Say) -> Results:
     for line in result_lines(results):
         say(line)
     return results
+
+
+def unreported(results: Results) -> list[str]:
+    """Files that no line names: of a single image the reference's report has all but the preview."""
+    if len(results.frames) == 1:
+        return [r.frame.outputs.preview for r in results.frames if r.files and r.frame.outputs.preview]
+    return [path for r in results.frames for path in r.files]
 
 
 SHOWN_FRAMES = 20

@@ -62,7 +62,7 @@ def lines(store: str, found) -> list[str]:
     more = [f"... and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
     counts = f"{len(found.missing)} missing, {len(found.damaged)} damaged"
     return [
-        f"{store}: {found.total} tiles, {counts}, status {found.status}",
+        f"{store}: {found.total} tiles, {counts}, stored as {found.status}",
         *wrong[:SHOWN],
         *more,
         *(["the command that made it repairs it with --resume"] if found.incomplete else []),

@@ -23,6 +23,39 @@ def test_dir_lists_the_public_names_and_each_of_them_is_there():
         _ = tilesim.Beem
 
 
+# --- one experiment, several, images
+
+
+def test_several_experiments_for_one_are_refused_not_cut_to_the_first():
+    still = tilesim.from_nanobragg(TINY)
+    series = tilesim.Series(still, scan_start=[0.0, 0.1])
+    calls = (
+        tilesim.simulate,
+        tilesim.simulate_now,
+        tilesim.resolution,
+        lambda given: tilesim.radial_average(np.ones((4, 4)), given),
+        lambda given: tilesim.gradient(given, "crystal.rotation"),
+        lambda given: tilesim.normal_equations(given, np.ones((4, 4)), 1.0, "beam.fluence", np.ones((4, 4), bool)),
+        lambda given: tilesim.pullback(given, np.ones((4, 4)), ["factors"]),
+        lambda given: tilesim.torch.simulate({}, given),
+        lambda given: tilesim.Parameters(given, "rotation"),
+    )
+    for call in calls:
+        with pytest.raises(InputError, match=r"a Series of 2 frames; expected an Experiment: series\[n\]"):
+            call(series)
+        with pytest.raises(InputError, match="experiment is a list; expected an Experiment"):
+            call([still, still])
+    assert tilesim.Series.of(still)[0] == still
+
+
+def test_an_experiment_for_its_images_is_refused():
+    still = tilesim.from_nanobragg(TINY)
+    calls = (tilesim.open, tilesim.truth, lambda given: tilesim.preview(given, "x.png"))
+    for call in (*calls, lambda given: tilesim.export(given, "x.cbf")):
+        with pytest.raises(InputError, match="images are an Experiment; expected a store or image file by its path"):
+            call(still)
+
+
 # --- command lines
 
 

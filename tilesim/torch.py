@@ -22,6 +22,7 @@ from tilesim.gradients.refusals import check_amplitudes, check_differentiable
 from tilesim.gradients.shifted import tangent
 from tilesim.model import Experiment
 from tilesim.model.checks import shown
+from tilesim.model.series import one_experiment
 
 __all__ = ["simulate"]
 FLOATS = (torch.float32, torch.float64)
@@ -72,8 +73,7 @@ def simulate(
     >>> rotation.grad.shape
     torch.Size([3])
     """
-    if not isinstance(experiment, Experiment):
-        raise InputError(f"experiment is {shown(experiment)}; expected an Experiment")
+    one_experiment(experiment)
     if not isinstance(parameters, Mapping):
         raise InputError(f"parameters are {shown(parameters)}; expected a mapping of names to tensors")
     tensors = {name: value for name, value in parameters.items() if isinstance(value, Tensor)}

@@ -179,6 +179,17 @@ def test_wrong_arguments_are_refused_by_name(tilesim, made, words):
     assert WRONG[words] in check_refused(tilesim("run", *BASE, *words.split()), made)
 
 
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("plan grid.toml", "`tilesim batch grid.toml --dry-run` says what would be done"),
+        ("detectors --picture", "expected such as `tilesim detectors --picture detectors.png`"),
+    ],
+)
+def test_what_was_meant_is_named(tilesim, made, words, said):
+    assert said in check_refused(tilesim(*words.split()), made)
+
+
 @pytest.mark.parametrize("words", ["", "-hkl P1.hkl", "-mat A.mat", "-default_F 10"])
 def test_a_crystal_or_structure_factors_missing_is_refused(tilesim, made, words):
     check_refused(tilesim("run", *words.split()), made)

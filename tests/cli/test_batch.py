@@ -87,10 +87,10 @@ def test_an_experiment_that_cannot_be_read_ends_the_batch_before_it_begins(batch
     text = COMMON + 'floatfile = "b{frame}.bin"\n[[experiment]]\n[[experiment]]\nname = "odd"\nhkl = "none.hkl"\n'
     result = batch(text, "--quiet")
     assert result.status == 2
-    assert result.err.startswith("tilesim: b.toml, experiment 2 (odd): cannot read none.hkl")
+    assert result.err.startswith("tilesim: b.toml, experiment 2 of 2 (odd): cannot read none.hkl")
     assert made() == ["b.toml"]
     result = batch(text, "--keep-going", "--json", "j.json")
-    assert result.status == 1 and "experiment 2 (odd): cannot read none.hkl" in result.err
+    assert result.status == 1 and "experiment 2 of 2 (odd): cannot read none.hkl" in result.err
     assert made() == ["b.toml", "b0.bin", "j.json"]
     account = json.loads(Path("j.json").read_text())
     assert not account["complete"]

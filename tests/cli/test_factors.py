@@ -127,7 +127,7 @@ def test_fdump_of_an_mtz_file_is_its_table(tilesim, data):
         ("--model f.mtz", "f.mtz"),
         ("-hkl f.mtz --strict-c", "f.mtz is an MTZ file; expected lines of h k l F with --strict-c"),
         ("-hkl f.cif --strict-c", "f.cif is a CIF; expected lines of h k l F with --strict-c"),
-        ("--model m.pdb --strict-c", "--model is no flag of nanoBragg's; expected without --strict-c"),
+        ("--model m.pdb --strict-c", "--model is tilesim's own; expected no --strict-c with it"),
     ],
 )
 def test_what_does_not_go_together_is_one_line(tilesim, data, words, complaint):

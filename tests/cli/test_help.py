@@ -18,6 +18,7 @@ from commands import BASE, CRYSTAL, LIMIT
 import tilesim_cli.program
 from tilesim.nanobragg.options import Options
 from tilesim.series.progress import Pace, _clock, progress, waiting
+from tilesim_cli import pyramid
 from tilesim_cli.groups import FIRST, GROUPS
 from tilesim_cli.launch import wrote
 from tilesim_cli.plan import readable_bytes
@@ -56,8 +57,7 @@ def test_twenty_options_are_first_and_every_option_of_run_has_a_subject(tilesim)
     text = tilesim("run", "--help").out
     first = text.partition("Options that matter most:\n")[2].partition("\n\n")[0]
     assert len(FIRST) == 20 and len(re.findall(r"^  -", first, re.MULTILINE)) == 20
-    context = click.Context(run, help_option_names=["-h", "--help"])
-    options = [parameter.opts[0] for parameter in run.get_params(context)]
+    options = ["-h", *(parameter.opts[0] for parameter in run.params)]  # click keeps the help of an earlier context
     assert sorted(options) == sorted(name for names in GROUPS.values() for name in names)
 
 
@@ -87,7 +87,9 @@ def test_pages_are_printed_by_the_names_that_messages_have_for_them(tilesim):
         assert tilesim("help", name).out == text
     assert tilesim("help", "docs/noise.md").out.startswith("# Noise")
     assert "docs/spectra.md " in tilesim("help", "docs").out
-    assert tilesim("help", "docs/../README.md").status == 2
+    for name in ("docs/../README.md", "docs/nothing.md", "README.md"):
+        wrong = tilesim("help", name)
+        assert wrong.status == 2 and "`tilesim help docs` lists" in wrong.err
 
 
 def test_the_examples_run(tilesim, made, folder):
@@ -233,6 +235,16 @@ def test_two_hundred_frames_are_one_line():
     assert len(series_lines(frames[:20])) == 20
     assert series_lines(frames) == ("200 frames: max 3, 10 photons each on average; --json and the store list each",)
     assert wrote([f"{k}.img" for k in range(200)]) == ["wrote 200 files: 0.img to 199.img"]
+    assert wrote(["s.zarr", *(f"{k}.{kind}" for k in range(20) for kind in ("bin", "png"))]) == [
+        "wrote s.zarr",
+        "wrote 20 files: 0.bin to 19.bin",
+        "wrote 20 files: 0.png to 19.png",
+    ]
+
+
+def test_one_level_of_a_pyramid_is_one():
+    built = SimpleNamespace(levels=[SimpleNamespace(shape=(20, 10))], kept=False)
+    assert pyramid.lines("z.zarr", built) == ["z.zarr: got 1 coarser level, 20 x 10 (slow, fast)"]
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_what_is_wrong_is_one_line(tilesim, lists, made, text):
         "-hkl P1.hkl": "-hkl and --hkl-by-energy exclude each other",
         "--column F_PK": "expected columns in the lines of --hkl-by-energy",
         "--model m.pdb": "--hkl-by-energy and --model exclude each other",
-        "--strict-c": "expected without --strict-c",
+        "--strict-c": "expected no --strict-c with it",
         "-floatfile tables/peak.hkl": "peak.hkl",
         "-floatfile tables/texts.csv": "texts.csv",
     }.items(),

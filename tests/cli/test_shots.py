@@ -183,10 +183,14 @@ def test_zip_varies_keys_together(folder):
         (('"uniform"', '"random"'), "draw.orientation is 'random'; expected a number or { distribution"),
         (("sd = 50", "sigma = 50"), "draw.energy: a normal distribution with sigma; expected mean, sd, low, high"),
         (("seed = 3", "colour = 3"), "draw.colour: no such draw; expected seed, orientation"),
-        (("blank = 0.3", "blank = 3"), "experiment 1: draw: share of blank shots is 3; expected 0 to 1"),
+        (("blank = 0.3", "blank = 3"), "experiment 1 of 1: draw: share of blank shots is 3; expected 0 to 1"),
         (("blank = 0.3", "distance = { csv = 'v.csv', column = 'm' }"), "v.csv has no column 'm'; its columns are mm"),
         (("blank = 0.3", "distance = { csv = 'v.csv', column = 'mm' }"), "distance: 2 values of 6 shots"),
         (("blank = 0.3", "distance = { csv = 'w.csv', column = 'mm' }"), "w.csv line 3, column mm: expected a number"),
+        (
+            ("blank = 0.3", "[grid]\ncrystal_size = [2]"),
+            "draw.N with crystal_size, whose number of blocks",
+        ),
         (("blank = 0.3", "cell = [1, 2]"), "draw.cell is a list of 2; expected a distribution, or a list of 3"),
         (("[draw]", "[zip]\nN = [1, 2]\nlambda = [1]\n[draw]"), "zip has lists of N 2, lambda 1 values"),
     ],
@@ -197,6 +201,12 @@ def test_a_wrong_table_is_one_line(batch, folder, made, change, said):
     result = batch(SHOTS.replace(*change))
     assert result.status == 2 and said in result.err and result.err.count("\n") == 1
     assert made() == ["b.toml", "v.csv", "w.csv"]
+
+
+@pytest.mark.parametrize("draw, warned", [("fluence = 1e20", False), ("energy = 12000", True)])
+def test_a_drawn_fluence_is_one_that_is_stated(batch, draw, warned):
+    head = f'flags = "{" ".join(BASE)}"\nzarr = "s.zarr"\nshots = 1\ncrystal_size = 2\n[draw]\n{draw}\n'
+    assert ("nanoBragg's own fluence" in batch(head, "--dry-run").err) == warned
 
 
 def test_structure_factors_of_a_model_that_do_not_follow_drawn_energies_are_warned_of(batch, folder):

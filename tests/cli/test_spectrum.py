@@ -121,7 +121,7 @@ REFUSED = {
     "--spectrum s.lam --channels 3": "3 channels of a spectrum that has 2",
     "--spectrum s.lam --channels 2 --channel-width 3": "expected one of them",
     "--channels 2 -lambda 1": "--channels goes with --spectrum",
-    "--spectrum s.lam --strict-c": "expected without --strict-c",
+    "--spectrum s.lam --strict-c": "expected no --strict-c with it",
 }
 
 

@@ -26,7 +26,7 @@ def test_what_is_wrong_is_named_and_mended_by_the_same_command(tilesim, folder):
     result = tilesim("verify", "z.zarr")
     assert result.status == 1
     assert result.out.splitlines()[:3] == [
-        "z.zarr: 9 tiles, 1 missing, 1 damaged, status complete",
+        "z.zarr: 9 tiles, 1 missing, 1 damaged, stored as complete",
         "missing: tile frame 0 panel 0 slow 0:5 fast 5:10",
         "damaged: tile frame 0 panel 0 slow 10:12 fast 10:12",
     ]

@@ -93,10 +93,16 @@ def test_blocks_multiply_bragg_and_diffuse_photons_of_every_lattice():
     [
         ({}, 1e-9, "smaller than one mosaic block"),
         ({}, (1e-6, 1e-6), "expected 3 numbers"),
-        ({}, 0.0, "expected a number above 0"),
+        ({}, 0.0, "expected metres, from 1e-10 to 0.1"),
+        ({}, 20, "edge of the crystal is 20 m; .*; did you mean 2e-05"),
         ({"shape": "round", "fudge": 0.0}, 1e-6, "expected a fudge factor above 0"),
     ],
 )
 def test_a_size_that_means_nothing_is_refused(fields, size, said):
     with pytest.raises(InputError, match=said):
         tilesim.crystal_of_size(block(**fields), size)
+
+
+def test_a_beam_of_micrometres_for_metres_is_refused():
+    with pytest.raises(InputError, match=r"size of the beam is 10 m; .*; did you mean 1e-05"):
+        tilesim.crystal_of_size(block(), 2e-6, beam_size=10)

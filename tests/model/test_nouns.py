@@ -444,7 +444,20 @@ REFUSED = {
     "table of words": (lambda: StructureFactors(np.full((1, 1, 1), "a")), "expected real numbers"),
     "flat table": (lambda: StructureFactors(np.ones((2, 2))), "2 dimensions"),
     "corner of two indices": (lambda: StructureFactors(np.ones((2, 2, 2)), (0, 0)), "minimum"),
-    "NaN in the table": (lambda: make_experiment(factors=StructureFactors.constant(NAN)), "NaN or infinity"),
+    "NaN in the table": (
+        lambda: make_experiment(factors=StructureFactors(np.full((1, 1, 1), NAN))),
+        "NaN or infinity",
+    ),
+    "NaN for all reflections": (lambda: StructureFactors.constant(NAN), "amplitude of all reflections is nan"),
+    "millimetres for a distance": (
+        lambda: Panel.facing(120, 1e-4, (8, 8)),
+        "distance of a panel is 120 m; expected metres, from 1e-09 to 50; did you mean 0.12?",
+    ),
+    "millimetres for a pixel": (
+        lambda: Panel.facing(0.12, 0.1, (8, 8)),
+        "pixel size is 0.1 m; expected metres, from 1e-12 to 0.005; did you mean 0.0001?",
+    ),
+    "micrometres for a pixel": (lambda: Panel.facing(0.12, 75, (8, 8)), "did you mean 7.5e-05?"),
     "infinity in the table": (
         lambda: make_experiment(factors=StructureFactors(np.full((1, 1, 1), INF))),
         "NaN or infinity",

@@ -177,8 +177,9 @@ def test_cells_decide_oversampling_and_interpolation():
         ("--ncells 5,5,5,5,0,0 --crystal-shape gauss-hkl", "determinant above 0"),
         ("--crystal-size 20", "--crystal-size with a mosaic block of one unit cell; expected its cells, from -N"),
         ("--crystal-size 0.002 -N 20", "--crystal-size: a crystal with 8e-09 cubic microns in the beam is smaller"),
-        ("--crystal-size 5,5 -N 20", "1 or 3 edges above 0 with commas [micrometre]"),
-        ("--crystal-size 0 -N 20", "1 or 3 edges above 0 with commas [micrometre]"),
+        ("--crystal-size 5,5 -N 20", "1 or 3 edges above 0 to 100000, with commas [micrometre]"),
+        ("--crystal-size 1e9 -N 20", "1 or 3 edges above 0 to 100000, with commas [micrometre]"),
+        ("--diffuse-gamma 1 --diffuse-sigma 101", "1 or 3 lengths above 0 to 100, with commas [angstrom]"),
         ("--crystal-size 5 -N 20 -beamsize 0", "size of the beam is 0"),
         ("--node-height one -gauss_xtal", "--node-height with the shape gauss"),
         ("--node-height two --crystal-shape gauss-hkl", "cells, one; found 'two'"),
@@ -190,9 +191,18 @@ def test_what_means_nothing_is_one_line(words, said):
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_crystal_of_a_size_in_a_beam_of_nobodys_fluence_is_warned_of():
+    def warned(flags):
+        return [line for line in read_command(f"{TINY} -N 20 {flags}".split()).warnings if "fluence" in line]
+
+    assert "nanoBragg's own fluence, 1.26e+29/m^2" in warned("--crystal-size 5")[0]
+    for flags in ("", "--crystal-size 5 -fluence 1e20", "--crystal-size 5 -flux 1e12 -exposure 1 -beamsize 0.1"):
+        assert warned(flags) == []
+
+
 def test_the_reference_has_none_of_them():
     for option in ("--ncells", "--crystal-size"):
-        with pytest.raises(InputError, match=f"{option} is no flag of nanoBragg's"):
+        with pytest.raises(InputError, match=f"{option} is tilesim's own"):
             from_nanobragg(f"{TINY} {option} 5", strict_c=True)
     strict = from_nanobragg(f"{TINY} -N 5", strict_c=True)
     for changes in ({"shape": "gauss-hkl"}, {"cells": (5, 5.5, 5)}, {"blocks": 2.0}):

@@ -378,6 +378,7 @@ def test_angles_are_finite(flag, strict_c):
         ("-ORGX 1", "ORGX"),
         ("-mosflm -pivot sample", "-pivot"),
         ("-close_distance 50 -distance 60", "-distance"),
+        ("-distance -250", "-distance -250 is taken as 250"),
         ("-twotheta 5", "-twotheta"),
         ("-xds -curved_det -nopolar", "-curved_det"),
         ("-phisteps 5 -phistep 0.1", "-phisteps"),

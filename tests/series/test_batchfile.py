@@ -97,7 +97,7 @@ WRONG = {
     "[grid]\nfloatfile = ['a']": "grid.floatfile does not belong there",
     "grid = 3": "grid is 3; expected a table",
     "[experiment]\nN = 3": "experiment: expected one or more tables [[experiment]]",
-    "[[experiment]]\n[[experiment]]\nframes = 0": "experiment 2, frames is 0; expected a whole number, at least 1",
+    "[[experiment]]\n[[experiment]]\nframes = 0": "table 2 of the file, frames is 0; expected a whole number",
     "frame_osc = 'x'": "frame_osc is 'x'; expected degrees",
     "lambda = {a = 1}": "lambda holds {'a': 1}; expected numbers, texts",
     "lambda = [[1]]": "lambda holds [1]; expected",

@@ -88,7 +88,7 @@ def test_tiles_of_several_frames_and_panels_have_the_same_truth(tmp_path):
 
 def test_a_store_without_it_is_not_resumed_with_it(tmp_path):
     tilesim.run(BLUE_AND_RED, store=tmp_path / "x.zarr", **HOW)
-    with pytest.raises(tilesim.StoreError, match="truth None instead of True"):
+    with pytest.raises(tilesim.StoreError, match="it was computed with no --truth, which is given now"):
         tilesim.run(BLUE_AND_RED, store=tmp_path / "x.zarr", truth=True, resume=True, **HOW)
 
 

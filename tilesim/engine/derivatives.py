@@ -16,6 +16,7 @@ from tilesim.gradients.parameters import Parameter, parse_parameters
 from tilesim.gradients.reflections import FactorDerivatives
 from tilesim.gradients.refusals import check_amplitudes, check_differentiable
 from tilesim.model import Experiment, PixelMask
+from tilesim.model.series import one_experiment
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
@@ -160,7 +161,7 @@ def normal_equations(
     >>> equations.matrix.shape, equations.pixels
     ((3, 3), 4096)
     """
-    job, parameters = _ready(masked_to(experiment, where), wrt, tile, precision, device)
+    job, parameters = _ready(masked_to(one_experiment(experiment), where), wrt, tile, precision, device)
     parts = _by_tile(job, parameters, _normal, {"data": data, "variance": variance})
     sums, pixels = (sum(part[1:], start=part[0]) for part in zip(*parts, strict=True))
     names = tuple(one.name for one in parameters for _ in one.value)
@@ -212,7 +213,7 @@ def pullback(
         raise InputError(f"parameter {FACTORS} is listed twice; expected each once")
     found: dict[str, Array | FactorDerivatives] = {}
     if FACTORS in names:  # what is refused is so before anything is computed
-        check_differentiable(experiment, ())
+        check_differentiable(one_experiment(experiment), ())
         check_amplitudes(experiment)
         whole = make_job(experiment, tile, precision, device, "fused", frames=1)
         _check_device(whole, [FACTORS])
@@ -233,7 +234,7 @@ def _ready(
     experiment: Experiment, wrt: str | Iterable[str], tile: Tiling, precision: str, device: str
 ) -> tuple[Job, tuple[Parameter, ...]]:
     """The job and the parameters. Raises InputError, PlanError."""
-    job = make_job(experiment, tile, precision, device, "fused", frames=1)
+    job = make_job(one_experiment(experiment), tile, precision, device, "fused", frames=1)
     parameters = parse_parameters(wrt, experiment)
     check_differentiable(experiment, parameters)
     veiled = () if experiment.background is None else ("beam", "detector")

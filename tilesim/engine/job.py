@@ -138,7 +138,7 @@ def steps_of(series: Series) -> int:
 
 def checked_series(given: Experiment | Sequence[Experiment]) -> Series:
     """One experiment for each frame, all of one shape. Raises InputError, PlanError."""
-    series = Series.of(given if isinstance(given, Sequence) and not isinstance(given, str) else (given,))
+    series = Series.of(given)
     shape = _shape(series[0])
     for frame, _ in series.representatives():
         experiment = series[frame]

@@ -9,6 +9,7 @@ import numpy as np
 from tilesim.engine.job import make_job
 from tilesim.engine.lowered import JobRunner
 from tilesim.model import Experiment
+from tilesim.model.series import one_experiment
 from tilesim.tiling.plan import TilePlan
 from tilesim.tiling.tile import Tile
 
@@ -60,7 +61,7 @@ def simulate(
     import dask.array as da
     from dask.delayed import delayed
 
-    job = make_job(experiment, tile, precision, device, backend, frames=1)
+    job = make_job(one_experiment(experiment), tile, precision, device, backend, frames=1)
     # The tiles share what this one task gives, once per computation: their kernels, with one table.
     lowered = delayed(JobRunner, pure=True, traverse=False)(job, dask_key_name=f"lower-{job.digest}")
     shape = job.plan.shape[1:]
@@ -113,7 +114,7 @@ def simulate_now(
     from tilesim.engine.task import TileFailure
     from tilesim.errors import TileError
 
-    job = make_job(experiment, None, precision, device, backend)
+    job = make_job(one_experiment(experiment), None, precision, device, backend)
     image = np.empty(job.plan.shape, np.float32)
 
     def keep(tile: Tile, values: np.ndarray) -> None:

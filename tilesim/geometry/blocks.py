@@ -13,6 +13,8 @@ from tilesim.model.beam import CLASSICAL_ELECTRON_RADIUS_SQUARED
 from tilesim.model.vectors import cross, dot
 from tilesim.physics.reach import GAUSS_WIDTH, TOPHAT_RADIUS_SQUARED
 
+EDGES, BEAM_SIZES = (1e-10, 0.1), (1e-10, 1.0)
+"""Metres; more are micrometres."""
 _GAUSS = (math.pi * GAUSS_WIDTH / 2.0) ** 1.5
 _TOPHAT = 4.0 / 3.0 * math.pi * TOPHAT_RADIUS_SQUARED**1.5
 _IN_SPACE = (Shape.GAUSS, Shape.TOPHAT)
@@ -50,8 +52,8 @@ def crystal_of_size(block: Crystal, size: float | Sequence[float], beam_size: fl
     Raises
     ------
     InputError
-        Where the illuminated volume is smaller than a block, or the block's reflections have no end (a fudge factor
-        of 0).
+        Where a size is not in metres, the illuminated volume is smaller than a block, or the block's reflections have
+        no end (a fudge factor of 0).
 
     Examples
     --------
@@ -76,8 +78,10 @@ def crystal_of_size(block: Crystal, size: float | Sequence[float], beam_size: fl
 def illuminated_volume(size: float | Sequence[float], beam_size: float | None = None) -> float:
     """Volume in m^3 of a crystal with these edges that is in the beam. Raises InputError."""
     edges = checks.numbers("size of the crystal", [size] * 3 if checks.single(size) else size, 3)
-    along, *across = (checks.positive("edge of the crystal", edge) for edge in edges)
-    widest = math.inf if beam_size is None else checks.positive("size of the beam", beam_size)
+    along, *across = (checks.length("edge of the crystal", edge, *EDGES, checks.MICROMETRE) for edge in edges)
+    widest = math.inf
+    if beam_size is not None:
+        widest = checks.length("size of the beam", beam_size, *BEAM_SIZES, checks.MICROMETRE)
     return along * math.prod(min(edge, widest) for edge in across)
 
 

@@ -17,6 +17,7 @@ from tilesim.gradients.lattices import lattice_system
 from tilesim.gradients.parameters import Parameter, parse_parameters
 from tilesim.gradients.refusals import check_differentiable
 from tilesim.model import Experiment
+from tilesim.model.series import one_experiment
 
 ALIASES = {
     "N": "crystal.cells",
@@ -121,6 +122,7 @@ class Parameters:
         lattice: str | None = None,
         groups: Sequence[Sequence[int]] = (),
     ) -> None:
+        one_experiment(experiment)
         check_groups(groups)
         listed = [varied] if isinstance(varied, str) else varied
         constraints = dict(listed) if isinstance(listed, Mapping) else dict.fromkeys(listed)

@@ -13,6 +13,7 @@ from tilesim.images.listed import open_list
 from tilesim.images.pixels import Image
 from tilesim.images.registry import Format, format_of
 from tilesim.model import Experiment, Series
+from tilesim.model.checks import instance, shown
 from tilesim.store.store import Store
 
 
@@ -35,6 +36,8 @@ def open_dataset(
 
     Raises InputError, naming the file.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"images are {shown(path)}; expected a store or image file by its path, as tilesim.run makes")
     name, form = os.fspath(path), format_of(path)
     remarks, beside = tuple(warnings), notes or {}
     if form == Format.STORE:
@@ -57,7 +60,7 @@ def open_dataset(
     exact = False
     if experiment is not None:
         stated = ""
-        first = experiment[0] if isinstance(experiment, Sequence) else experiment
+        first = Series.of(experiment)[0]
         shape = first.shape if shape is None and form == Format.FLOAT else shape
     elif form == Format.FLOAT:
         from tilesim.images.flatfloat import read_sidecar
@@ -92,7 +95,7 @@ def _given(experiment: Experiment | Sequence[Experiment], count: int) -> Series:
         if len(experiment) != count:
             raise InputError(f"{len(experiment)} experiments for {count} frames; expected one for each, or the first")
         return Series.of(experiment)
-    return _following(experiment, count)
+    return _following(instance("experiment", experiment, Experiment), count)
 
 
 def _following(first: Experiment, count: int) -> Series:
@@ -120,4 +123,4 @@ def _stated(path: str, form: Format, image: Image) -> tuple[Series | str, bool, 
 
 def dataset_of(data: Dataset | str | os.PathLike[str]) -> Dataset:
     """A dataset itself, or that of a path."""
-    return open_dataset(data) if isinstance(data, str | os.PathLike) else data
+    return data if isinstance(data, Dataset) else open_dataset(data)

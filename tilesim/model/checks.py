@@ -25,7 +25,7 @@ UNIT_TOLERANCE = 1e-6
 """How far a direction's length may be from one: more than rounding, less than a forgotten normalisation."""
 
 _IDENTITY = repr(IDENTITY)
-ANGSTROM, MICROMETRE = 1e-10, 1e-6
+ANGSTROM, MICROMETRE, MILLIMETRE = 1e-10, 1e-6, 1e-3
 
 
 def coerce(noun: Any, **fields: Any) -> None:
@@ -83,12 +83,12 @@ def not_negative(name: str, value: Any) -> float:
     return result
 
 
-def length(name: str, value: Any, low: float, high: float, unit: float) -> float:
-    """Metres between limits that no use exceeds; `unit`, in metres, is the one that was most likely forgotten."""
+def length(name: str, value: Any, low: float, high: float, *units: float) -> float:
+    """Metres between limits that no use exceeds; `units`, in metres, are those that were most likely forgotten."""
     result = finite(name, value)
     if not low <= result <= high:
-        meant = result * unit
-        hint = f"; did you mean {meant:g}?" if low <= meant <= high else ""
+        meant = next((result * unit for unit in units if low <= result * unit <= high), None)
+        hint = "" if meant is None else f"; did you mean {meant:g}?"
         raise InputError(f"{name} is {result:g} m; expected metres, from {low:g} to {high:g}{hint}")
     return result
 
@@ -256,10 +256,13 @@ def _items(value: Any) -> list[Any] | None:
 
 
 def shown(value: Any) -> str:
-    """A value in a one-line message; arrays and nouns by their kind only."""
+    """A value in a one-line message; arrays, nouns and what takes several lines by their kind only."""
     if isinstance(value, np.ndarray) and value.size > 4:
         return f"an array of shape {value.shape}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _a(type(value))
-    shown = " ".join(repr(value).split())
+    text = repr(value)
+    if "\n" in text and not hasattr(value, "ndim"):
+        return _a(type(value))
+    shown = " ".join(text.split())
     return shown if len(shown) <= 80 else f"{shown[:77]}..."

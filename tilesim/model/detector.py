@@ -16,7 +16,9 @@ from tilesim.model.vectors import Vector, cross, dot
 MAX_PIXELS = 2**40
 """More pixels than this on one panel is taken for a mistake."""
 PIXEL_SIZES = (1e-12, 10.0)
-"""Metres: wide enough for any use, narrow enough to show micrometres."""
+"""Metres: wide enough for any use and for nanoBragg's flags, narrow enough to show micrometres."""
+FACING_PIXELS, FACING_DISTANCES = (1e-12, 5e-3), (1e-9, 50.0)
+"""Metres of a panel that faces the beam; more are millimetres, or micrometres."""
 
 
 @frozen(repr=False)
@@ -226,8 +228,8 @@ class Panel(Noun):
         >>> Panel.facing(distance=0.1, pixel_size=1e-4, shape=(512, 256), beam_centre=(256.0, 100.0)).origin
         (-0.01, -0.0256, 0.1)
         """
-        distance = checks.positive("distance of a panel", distance)
-        pixel_size = checks.length("pixel size", pixel_size, *PIXEL_SIZES, checks.MICROMETRE)
+        distance = checks.length("distance of a panel", distance, *FACING_DISTANCES, checks.MILLIMETRE)
+        pixel_size = checks.length("pixel size", pixel_size, *FACING_PIXELS, checks.MILLIMETRE, checks.MICROMETRE)
         tall, wide = checks.whole_numbers("pixels (slow, fast) of a panel", shape, 2)
         beam, fast = checks.unit_vector("beam direction", beam), checks.unit_vector("fast axis of a panel", fast)
         if abs(dot(beam, fast)) > checks.UNIT_TOLERANCE:

@@ -70,8 +70,8 @@ class StructureFactors(Noun):
 
     @classmethod
     def constant(cls, amplitude: float) -> StructureFactors:
-        """The same amplitude, in electrons, for every reflection."""
-        return cls(np.zeros((0, 0, 0)), default=amplitude)
+        """The same amplitude, in electrons, for every reflection. Raises InputError where it is not finite."""
+        return cls(np.zeros((0, 0, 0)), default=checks.finite("amplitude of all reflections", amplitude))
 
     @classmethod
     def described(cls, plain: Mapping[str, Any], where: str = "the input") -> StructureFactors:

@@ -99,9 +99,15 @@ class Series(Sequence[Experiment]):
 
     @classmethod
     def of(
-        cls, experiments: Sequence[Experiment], *, numbers: Sequence[int] | None = None, names: Sequence[str] = ()
+        cls,
+        experiments: Experiment | Sequence[Experiment],
+        *,
+        numbers: Sequence[int] | None = None,
+        names: Sequence[str] = (),
     ) -> Series:
-        """The series of some experiments: the first is the base, columns hold what differs. Raises InputError."""
+        """The series of one experiment or some: the first is the base, columns hold what differs. Raises InputError."""
+        if not isinstance(experiments, Sequence) or isinstance(experiments, str):
+            experiments = (experiments,)
         if not experiments:
             raise InputError("a series without frames; expected at least one experiment")
         if isinstance(experiments, Series):
@@ -235,6 +241,16 @@ class Series(Sequence[Experiment]):
         rows = [f"Series of {counted(len(self), 'frame')}"]
         rows += [f"  {name}: {_shown(values)}" for name, values in self.columns.items()]
         return "\n".join([*rows, *repr(self.base).splitlines()])
+
+
+def one_experiment(given: Any) -> Experiment:
+    """The experiment itself. Raises InputError where it is none, or several."""
+    if isinstance(given, Series):
+        raise InputError(
+            f"experiment is a Series of {counted(len(given), 'frame')}; expected an Experiment: series[n], or "
+            "tilesim.run for all frames"
+        )
+    return instance("experiment", given, Experiment)
 
 
 def _extremes(columns: Iterable[Column]) -> set[int]:

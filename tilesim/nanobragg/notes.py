@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tilesim.files.outputs import Outputs
 from tilesim.model import Experiment
+from tilesim.model.beam import DEFAULT_FLUENCE
 from tilesim.model.vectors import norm
 from tilesim.nanobragg.background import background_surprises
 from tilesim.nanobragg.factors import cell_warnings
@@ -15,6 +16,9 @@ from tilesim.nanobragg.setup import FactorsFrom, Setup
 
 USUAL_EDGE = (1.0, 10_000.0)
 """Edges of a unit cell outside these limits, angstrom, are most likely a mistake."""
+UNSTATED_FLUENCE = (
+    f"--crystal-size without -flux or -fluence: photons are those of nanoBragg's own fluence, {DEFAULT_FLUENCE:.3g}/m^2"
+)
 _SAMPLE_PIVOTED = ("xds", "dials")
 _BEAM_PIVOTED = ("mosflm", "denzo", "adxv")
 
@@ -80,6 +84,8 @@ def _placement(setup: Setup, arguments: Sequence[str]) -> list[str]:
         lines.append(f"ORGX and ORGY do not move the image in the {convention} convention; Xbeam and Ybeam do")
     if settings.close_distance is not None and _given(arguments, "-distance"):
         lines.append("-distance is not used: a close distance (flag or image header) wins")
+    elif settings.distance < 0.0 and _given(arguments, "-distance"):
+        lines.append(f"-distance {settings.distance * 1000:g} is taken as {-settings.distance * 1000:g}")
     if settings.twotheta != 0.0:
         lines.append("the reported distance and Fbeam, Sbeam leave the -twotheta swing out")
         if norm(setup.geometry.twotheta_axis) != 1.0:
@@ -139,6 +145,8 @@ def _content(setup: Setup, experiment: Experiment) -> list[str]:
         lines.append("-detector_abs inf with a sensor thickness: the sensor absorbs nothing and the image is zero")
     if settings.stol_file is not None and setup.background is None:
         lines.append("-stol, -4stol and -Q have no effect on the image without --background-thickness")
+    if experiment.lattice.blocks != 1.0 and setup.fluence == DEFAULT_FLUENCE:
+        lines.append(UNSTATED_FLUENCE)
     lines += background_surprises(experiment, settings.water_size > 0.0)
     if experiment.rendered_pixels == 0:
         lines.append("-roi and -mask leave no pixel to render; the image is zero")

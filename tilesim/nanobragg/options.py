@@ -194,10 +194,16 @@ BOUNDS: dict[str, Bound] = {
 }
 """Options that are numbers, and what they must be; the others are names."""
 LISTS: dict[str, tuple[tuple[int, ...], Bound]] = {
-    "--mosaic-sigma": ((1, 3), ("1 or 3 angles of 0 or more with commas [degree]", lambda x: 0 <= x < 360)),
-    "--diffuse-gamma": ((1, 3), ("1 or 3 lengths above 0 with commas [angstrom]", lambda x: 0 < x <= 1e5)),
-    "--diffuse-sigma": ((1, 3), ("1 or 3 lengths above 0 with commas [angstrom]", lambda x: 0 < x <= 100)),
-    "--crystal-size": ((1, 3), ("1 or 3 edges above 0 with commas [micrometre]", lambda x: 0 < x <= 1e5)),
+    "--mosaic-sigma": ((1, 3), ("1 or 3 angles from 0 to below 360, with commas [degree]", lambda x: 0 <= x < 360)),
+    "--diffuse-gamma": (
+        (1, 3),
+        ("1 or 3 lengths above 0 to 100000, with commas [angstrom]", lambda x: 0 < x <= 1e5),
+    ),
+    "--diffuse-sigma": ((1, 3), ("1 or 3 lengths above 0 to 100, with commas [angstrom]", lambda x: 0 < x <= 100)),
+    "--crystal-size": (
+        (1, 3),
+        ("1 or 3 edges above 0 to 100000, with commas [micrometre]", lambda x: 0 < x <= 1e5),
+    ),
     "--ncells": ((1, 3, 6), ("1, 3 or 6 numbers with commas, the first three above 0", math.isfinite)),
 }
 """Options of several numbers: how many there may be, and what each must be."""
@@ -238,7 +244,7 @@ def split_options(args: Sequence[str], strict_c: bool) -> tuple[list[str], Optio
 def check_strict(options: Options, strict_c: bool) -> None:
     """Raise InputError where there are options that nanoBragg, which is to be reproduced, does not have."""
     if strict_c and options.given:
-        raise InputError(f"{options.given[0]} is no flag of nanoBragg's; expected without --strict-c")
+        raise InputError(f"{options.given[0]} is tilesim's own; expected no --strict-c with it")
 
 
 def _named(values: Mapping[str, Any]) -> list[tuple[str, str, Any]]:

@@ -16,6 +16,7 @@ from tilesim.files.outputs import FILES, Outputs
 from tilesim.model import Experiment, Series
 from tilesim.nanobragg.command import Command
 from tilesim.nanobragg.factors import ReadTable
+from tilesim.nanobragg.notes import UNSTATED_FLUENCE
 from tilesim.nanobragg.options import NOTHING, Options, split_options
 from tilesim.nanobragg.resolve import read_command
 from tilesim.nanobragg.sample import pixel_reach
@@ -156,6 +157,11 @@ def _command(batch: Batch, entry: BatchEntry, strict_c: bool, options: Options, 
     own, common = Options.read(entry.options), Options.read(entry.common_options)
     _, among = split_options(entry.arguments, strict_c)
     chosen = own.over(among.over(common.over(options)))
+    drawn = entry.draws.draws if entry.draws is not None else {}
+    if chosen.crystal_size is not None and (sizes := [key for key in ("N", "size") if key in drawn]):
+        raise InputError(
+            f"draw.{sizes[0]} with crystal_size, whose number of blocks would not follow; expected one of them"
+        )
     command = read_command(entry.arguments, strict_c, options=chosen, read_table=read_table)
     for name, flag in FILES.items():
         if getattr(command.settings, name, None) is not None:
@@ -164,18 +170,28 @@ def _command(batch: Batch, entry: BatchEntry, strict_c: bool, options: Options, 
     corrections = tuple(number for number in command.corrections if number not in ("K12", "K14"))
     if not strict_c and (batch.outputs.int_file or batch.outputs.noise_file):
         corrections += ("K12",)
-    warnings = command.warnings
-    drawn = entry.draws is not None and entry.draws.draws.keys() & {"energy", "wavelength"}
-    if drawn and chosen.model is not None and not command.experiment.factors.by_energy:
-        warnings += (
-            f"structure factors of {chosen.model} are those of the flags' photon energy for all drawn energies",
-        )
-    sized = entry.draws is not None and entry.draws.draws.keys() & {"N", "size"}
-    if sized and command.settings.interpolate is None and command.experiment.sampling.interpolate:
-        warnings += ("interpolation was chosen from -N, not from the sizes that are drawn; see -nointerpolate",)
-    return replace(command, cache_file=None, corrections=corrections, warnings=warnings)
+    return replace(command, cache_file=None, corrections=corrections, warnings=_warnings(command, chosen, drawn))
+
+
+def _warnings(command: Command, options: Options, drawn: Mapping[str, Any]) -> tuple[str, ...]:
+    """Warnings of a command, as they are where some of it is drawn."""
+    stated = "fluence" in drawn and not drawn["fluence"].relative
+    lines = tuple(line for line in command.warnings if not (stated and line == UNSTATED_FLUENCE))
+    if (
+        {"N", "size"} & drawn.keys()
+        and command.settings.interpolate is None
+        and command.experiment.sampling.interpolate
+    ):
+        lines += ("interpolation was chosen from -N, not from the sizes that are drawn; see -nointerpolate",)
+    of_energies = drawn.keys() & {"energy", "wavelength"} and not command.experiment.factors.by_energy
+    if options.model is None or not of_energies:
+        return lines
+    return (
+        *lines,
+        f"structure factors of {options.model} are those of the flags' photon energy for all drawn energies",
+    )
 
 
 def _which(batch: Batch, entry: BatchEntry, place: int) -> str:
     name = f" ({entry.name})" if entry.name else ""
-    return f"{batch.path}, experiment {place}{name}"
+    return f"{batch.path}, experiment {place} of {len(batch.entries)}{name}"

@@ -115,6 +115,7 @@ def read_batch(path: str | os.PathLike[str]) -> Batch:
 def _batch(path: str, plain: dict[str, Any]) -> Batch:
     points = _points(plain)
     listed = plain.get("experiment", [{}])
+    where = "table {} of the file" if "experiment" in plain else "top of the file"
     if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
         raise InputError("experiment: expected one or more tables [[experiment]]")
     names: dict[str, Any] = {field: _named(key, plain[key]) for field, key in KEYS.items() if key in plain}
@@ -124,7 +125,7 @@ def _batch(path: str, plain: dict[str, Any]) -> Batch:
     entries = tuple(
         entry
         for number, one in enumerate(listed, 1)
-        for entry in _entries(f"experiment {number}", common, one, points, plain)
+        for entry in _entries(where.format(number), common, one, points, plain)
     )
     called = [one["name"] for one in listed if one.get("name")]
     if len(set(called)) < len(called):

@@ -177,8 +177,15 @@ def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     if found.get("digest") != wanted.get("digest"):
         return f"its experiment is {str(found.get('digest'))[:12]}, not {str(wanted.get('digest'))[:12]}"
     pairs = [(name, found.get(name), wanted.get(name)) for name in COMPARED]
-    said = ", ".join(f"{name} {old} instead of {new}" for name, old, new in pairs if old != new)
+    said = ", ".join(_differing(name, old, new) for name, old, new in pairs if old != new)
     return f"it was computed with {said or 'another layout'}"
+
+
+def _differing(name: str, old: Any, new: Any) -> str:
+    """How one of what is compared differs, in words: --truth is there or not, the others have values."""
+    if name == "truth":
+        return "--truth, which is not given now" if old else "no --truth, which is given now"
+    return f"{name} {old} instead of {new}"
 
 
 def uninterrupted(function: Callable[..., object], *arguments: object) -> None:

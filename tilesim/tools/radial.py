@@ -8,6 +8,7 @@ import numpy as np
 
 from tilesim.errors import InputError
 from tilesim.model import Experiment
+from tilesim.model.series import one_experiment
 
 SHELLS = 100
 """Shells of a radial average, of equal width in 1/d."""
@@ -37,7 +38,7 @@ def resolution(experiment: Experiment, panel: int | None = None) -> np.ndarray:
     """
     from tilesim.geometry.resolution import d_spacings
 
-    panels = experiment.detector.panels
+    panels = one_experiment(experiment).detector.panels
     chosen = panels if panel is None else (panels[panel],)
     found = []
     for one in chosen:

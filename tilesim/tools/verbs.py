@@ -96,7 +96,7 @@ def run(
     from tilesim.store.compression import parse_compression
     from tilesim.tools.reached import access_of, read_for
 
-    series = Series.of(experiment if isinstance(experiment, Sequence) else (experiment,))
+    series = Series.of(experiment)
     outputs, name = files or Outputs(), None if store is None else os.fspath(store)
     if name is None and not outputs.named:
         raise InputError("run makes nothing; expected store=, or files=Outputs(...)")
