@@ -417,6 +417,7 @@ function begin() {
   $("spots").checked = data.pictures.some(one => one.spots.length);
   turn(data.pictures[0]);
   if (!fromHash()) fit();
-  new ResizeObserver(() => { if (fitted) fit(); redraw(); }).observe(canvas);
+  // Drawn at once: before the next frame of the screen a canvas of another size is stretched.
+  new ResizeObserver(() => { if (fitted) fit(); draw(); }).observe(canvas);
   draw();
 }
