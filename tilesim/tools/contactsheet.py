@@ -12,8 +12,8 @@ from tilesim.errors import InputError
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
 from tilesim.images.dataset import Dataset
-from tilesim.pictures.grey import bar_ticks, grey_of
-from tilesim.pictures.picture import DOTS_PER_INCH, MISSING_COLOUR, Drawing, bar_text
+from tilesim.pictures.grey import grey_of
+from tilesim.pictures.picture import BAR_WIDTH, DOTS_PER_INCH, MISSING_COLOUR, Drawing, bar_text, draw_bar
 from tilesim.pictures.style import own_style
 from tilesim.pictures.view import View
 from tilesim.tools.look import look
@@ -87,12 +87,7 @@ def _save(path: str, views: Sequence[View], labels: Sequence[str], choices: Prev
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(label, fontsize=9, loc="left", pad=3)
-    bar = figure.colorbar(
-        shown, cax=place(GAP + columns * (wide + GAP) + GAP, top + HEAD, 18, sheet - HEAD - GAP), extend="max"
-    )
+    bar = draw_bar(shown, place(GAP + columns * (wide + GAP) + GAP, top + HEAD, BAR_WIDTH, sheet - HEAD - GAP))
     bar.set_label(bar_text(Drawing(replace(views[0], blocks=everything), grey)), fontsize=9)
-    bar.minorticks_off()
-    ticks = bar_ticks(shown.norm)
-    bar.set_ticks(ticks, labels=[f"{tick:.10g}" for tick in ticks])
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
