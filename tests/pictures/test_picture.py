@@ -9,7 +9,7 @@ from tilesim.geometry.resolution import beam_centre, d_spacings
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.pictures.curves import measure
-from tilesim.pictures.grey import grey_limits, grey_of
+from tilesim.pictures.grey import grey_limits, grey_of, tick_text
 from tilesim.pictures.picture import Drawing, border_of, default_title, draw, draw_preview
 from tilesim.pictures.rings import label_places, rings_on, round_spacings
 from tilesim.pictures.view import View, block_maxima
@@ -254,6 +254,11 @@ def test_the_bar_says_its_range_and_nothing_is_cropped():
         box = figure.get_tightbbox()
         assert box.x0 >= 0 and box.y0 >= 0
         assert (box.x1, box.y1) <= tuple(figure.get_size_inches()) and box.y1 <= figure.get_size_inches()[1]
+
+
+def test_ticks_are_short():
+    ticks = {2e9: "2e9", 8e11: "8e11", 3e6: "3000000", 0.5: "0.5", 1.2e-5: "1.2e-5", -4e8: "-4e8", 0.0: "0"}
+    assert {value: tick_text(value) for value in ticks} == ticks
 
 
 @pytest.mark.parametrize("edge", [125, 500])

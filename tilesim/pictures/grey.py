@@ -128,8 +128,5 @@ def bar_ticks(norm) -> list[float]:
 def tick_text(value: float) -> str:
     """A round number so short that it fits beside the bar: 400000, 2e9, 1e-5."""
     plain = f"{value:.10g}"
-    return (
-        plain
-        if len(plain) <= TICK_CHARACTERS
-        else re.sub(r"e\+?(-?)0*", r"e\1", np.format_float_scientific(value, trim="-"))
-    )
+    short = plain if len(plain) <= TICK_CHARACTERS else np.format_float_scientific(value, trim="-")
+    return re.sub(r"e\+?(-?)0*", r"e\1", short)
