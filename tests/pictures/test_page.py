@@ -97,11 +97,20 @@ def test_place_resolution_and_value_under_the_pointer_are_right(browser, tmp_pat
     assert float(told["resolution"]) == pytest.approx(expected, rel=1e-9)
 
 
+NARROWED = """new Promise(done => {
+  const pane = canvas.parentElement, pixels = () => [canvas.width, canvas.height].map(n => n / devicePixelRatio);
+  new ResizeObserver(() => { if (pane.style.width) done(pixels()); }).observe(canvas);
+  setTimeout(() => Object.assign(pane.style, { flex: "none", width: "300px", height: "200px" }), 50);
+})"""
+"""Pixels of the canvas in the very frame of the screen in which its pane is 300 x 200."""
+
+
 def test_the_whole_image_is_shown_at_first(browser, tmp_path):
     make_page(tmp_path / "p.html")
     with driven(browser, tmp_path, f"file://{tmp_path}/p.html") as shown:
         told = shown.told("now.ready")
         drawn = np.asarray(Image.open(io.BytesIO(shown.screenshot())).convert("L"))
+        assert shown.evaluate(NARROWED) == [300, 200]
     assert (told["x"], told["y"]) == ("550", "350")
     assert 0.5 < float(told["zoom"]) < 900 / 1100 + 0.01
     assert (told["rings"], told["spots"]) == ("true", "true")

@@ -9,7 +9,7 @@ from tilesim.geometry.resolution import beam_centre, d_spacings
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.pictures.curves import measure
-from tilesim.pictures.grey import grey_limits, grey_of
+from tilesim.pictures.grey import grey_limits, grey_of, tick_text
 from tilesim.pictures.picture import Drawing, border_of, default_title, draw, draw_preview
 from tilesim.pictures.rings import label_places, rings_on, round_spacings
 from tilesim.pictures.view import View, block_maxima
@@ -153,6 +153,11 @@ def test_labels_keep_off_the_border_and_each_other_where_they_can():
     assert label_places([np.empty((0, 2)), np.array([[0.0, 0.0]])], (10, 10)) == [None, (0.0, 0.0)]
 
 
+def legend_of(figure):
+    """What the bar says, beside it or below the image."""
+    return "".join([figure.axes[1].get_ylabel(), *(one.get_text() for one in figure.texts)])
+
+
 def title_of(experiment):
     return default_title(experiment.detector.panels[0], experiment.beam, experiment.scan)
 
@@ -178,8 +183,8 @@ def test_the_border_of_the_region_is_drawn(roi, drawn_as):
 
 
 def test_the_bar_says_that_its_scale_is_not_linear():
-    assert "log-like" in drawn(make_experiment((30, 40)))[1].get_ylabel()
-    assert "maximum of 2 x 2 pixels" in drawn(make_experiment((1600, 40)))[1].get_ylabel()
+    assert "log-like" in legend_of(drawn(make_experiment((30, 40)))[1].figure)
+    assert "maximum of 2 x 2 pixels" in legend_of(drawn(make_experiment((1600, 40)))[1].figure)
 
 
 def test_spacings_follow_bragg():
@@ -244,11 +249,33 @@ def test_the_bar_says_its_range_and_nothing_is_cropped():
         view = View(part, region)
         curves = measure([(start, start, part)], region, geometry=None, histogram=True)
         figure = draw(Drawing(view, grey_of(part), "title", curves=curves))
-        assert f"white to {grey_of(part).low:.0f}, black from" in figure.axes[1].get_ylabel()
-        assert f"largest {part.max():.0f}" in figure.axes[1].get_ylabel()
+        assert f"white to {grey_of(part).low:.0f}, black from" in legend_of(figure)
+        assert f"largest {part.max():.0f}" in legend_of(figure)
         box = figure.get_tightbbox()
         assert box.x0 >= 0 and box.y0 >= 0
         assert (box.x1, box.y1) <= tuple(figure.get_size_inches()) and box.y1 <= figure.get_size_inches()[1]
+
+
+def test_ticks_are_short():
+    ticks = {2e9: "2e9", 8e11: "8e11", 3e6: "3000000", 0.5: "0.5", 1.2e-5: "1.2e-5", -4e8: "-4e8", 0.0: "0"}
+    assert {value: tick_text(value) for value in ticks} == ticks
+
+
+@pytest.mark.parametrize("edge", [125, 500])
+def test_pictures_of_large_numbers_and_small_ones_can_be_read(edge):
+    panel, beam = (experiment := make_experiment((1000, 1000))).detector.panels[0], experiment.beam
+    image = np.geomspace(9e3, 2147480000, edge**2).reshape(edge, edge)
+    view = View(image, Region(0, 1000, 0, 1000), 1000 // edge)
+    rings = rings_on(panel, beam, view.region)
+    figure = draw(Drawing(view, grey_of(image, high=2147480000), "0.9768 Å", rings, beam_centre(panel, beam)))
+    axes, bar = figure.axes
+    figure.canvas.draw()
+    assert "largest 2147480000" in legend_of(figure) and bar.get_position().height <= axes.get_position().height
+    box = figure.get_tightbbox()
+    assert box.x0 >= 0 <= box.y0 and (box.x1, box.y1) <= tuple(figure.get_size_inches())
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text().endswith("Å")]
+    assert 1 < len(boxes) <= len(rings)
+    assert not any(one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n])
 
 
 @pytest.mark.parametrize("shape", [(300, 400), (40, 40), (1024, 1024)])

@@ -41,3 +41,14 @@ def test_small_and_unknown_values_vary(seconds):
     frames = [base.replace(beam=base.beam.replace(exposure=s)) for s in seconds]
     found = series_coordinates(Series.of(frames))
     assert [one.name for one in found] == ["exposure"]
+
+
+@pytest.mark.parametrize("column", [{}, {"sampling.dmin": [0.0, 1e-10, 0.0]}], ids=["stated", "derived"])
+def test_what_a_blank_shot_lacks_is_no_different_value(column):
+    own = EXPERIMENT.crystal.cells
+    for cells, varied in (([own] * 3, set()), ([own, own, (1, 2, 3)], {"cells"})):
+        found = {
+            one.name: one for one in series_coordinates(Series(EXPERIMENT, blank=[1, 0, 0], cells=cells, **column))
+        }
+        assert found.keys() - {"lattices"} == {"blank"} | varied and found["blank"].values == [1, 0, 0]
+    np.testing.assert_array_equal(found["cells"].values, [(math.nan,) * 3, own, (1, 2, 3)])

@@ -13,7 +13,7 @@ from tilesim.geometry.resolution import d_spacings
 from tilesim.model import Detector, Region, Series
 from tilesim.pictures.view import View, coarser
 from tilesim.store import levels
-from tilesim.tools import page
+from tilesim.tools import contactsheet, page
 from tilesim.tools.embedding import BLOCKS, LEAST_EDGE, PROJECTIONS, Embedding
 from tilesim.tools.look import Subject, reduced
 from tilesim.tools.projections import Projections
@@ -99,6 +99,21 @@ def test_columns_are_the_values_of_the_store(made, store):
     # Every frame has rings and resolution of its own; what is made of all has none.
     assert [one["scene"] for one in data["pictures"]] == [*range(FRAMES), FRAMES, FRAMES]
     assert "wavelength" not in data["scenes"][FRAMES]["geometry"] and data["scenes"][FRAMES]["assembled"]
+
+
+def test_frames_say_that_they_are_blank_and_where_the_spindle_stands(tmp_path, monkeypatch):
+    one = cut(plane())
+    store, drawn = tmp_path / "r.zarr", []
+    api.run(Series(one, blank=[0, 1, 0], scan_start=np.radians([10.0, 10.5, 11.0])), store=store)
+    api.preview(store, tmp_path / "r.html")
+    frames = [one for one in element_of(tmp_path / "r.html", "data")["pictures"] if one["kind"] == "frame"]
+    assert [one["state"] for one in frames] == ["", "blank", ""] and frames[1]["label"] == "frame 1, phi 10.5°"
+    monkeypatch.setattr(contactsheet, "_save", lambda *given: drawn.extend(given))
+    api.preview(store, tmp_path / "r.png", frame=[0, 1])
+    assert drawn[2:4] == [
+        ["frame 0, phi 10°", "frame 1, phi 10.5°, blank"],
+        f"r.zarr, 2 frames, {PANELS} panels assembled",
+    ]
 
 
 def test_what_is_embedded_has_a_bound():
@@ -187,6 +202,7 @@ def test_the_page_works_in_a_browser(browser, made, store, pixels):
         told = shown.told(f"now.picture === 'sum of {FRAMES - 1} frames' && now.ready && now.value")
         assert float(told["value"]) == pytest.approx(np.nansum(pixels[:, row, 4].astype(float)), rel=2e-3)
         assert told["panel"] == "2,4,1" and "resolution" not in told
+        assert shown.evaluate("[1.336e10, 28470, 1.234e-5, 0].map(short).join()") == "1.336e10,28470,1.234e-5,0"
         shown.evaluate('$("has-table").open = true')
         assert shown.told(f"document.querySelectorAll('tbody tr').length === {FRAMES}")
         assert shown.errors == []

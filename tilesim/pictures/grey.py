@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ DYNAMIC_RANGE = 30_000
 """Black over the width of the linear part, at most: lower values of a dark image are white."""
 DECADES = 4
 """Most decades of a logarithmic scale without a minimum."""
-BAR_TICKS = 6
+BAR_TICKS, TICK_CHARACTERS = 6, 7
 SCALES = ("auto", "log", "linear", "sqrt")
 
 
@@ -122,3 +123,10 @@ def bar_ticks(norm) -> list[float]:
     gaps = np.diff(values, prepend=2 * values[0] - values[1])
     rounded = (round(float(v), -math.floor(math.log10(gap))) for v, gap in zip(values, gaps, strict=True) if gap > 0)
     return sorted({v for v in rounded if norm.vmin <= v <= norm.vmax})
+
+
+def tick_text(value: float) -> str:
+    """A round number so short that it fits beside the bar: 400000, 2e9, 1e-5."""
+    plain = f"{value:.10g}"
+    short = plain if len(plain) <= TICK_CHARACTERS else np.format_float_scientific(value, trim="-")
+    return re.sub(r"e\+?(-?)0*", r"e\1", short)

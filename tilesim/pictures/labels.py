@@ -1,8 +1,8 @@
-"""Labels of predicted spots: which are worth one, and where it does not lie on another."""
+"""Labels of spots and rings: which spots are worth one, and where it does not lie on another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,6 +17,8 @@ NEAR = 6
 REACH = 2
 """Blocks around the predicted place in which the spot's maximum is looked for."""
 LABEL_LIMIT = 10_000
+CROSS = 10
+"""Half the cross at the beam centre, pixels of a picture."""
 
 
 @frozen
@@ -118,9 +120,31 @@ def placed(
         yield label, *(found or ((label.fast, label.slow), None))
 
 
-def moved_within(view: View, enlarged: int, middle: tuple[float, float], text: str) -> tuple[float, float]:
+def apart(
+    wanted: Iterable[tuple[tuple[float, float], str]],
+    view: View,
+    enlarged: int,
+    cross: tuple[float, float] | None = None,
+) -> list[tuple[tuple[float, float], str]]:
+    """The labels, middles (fast, slow) and texts, without those that would lie on an earlier one or on a cross.
+
+    Each is moved so that all of it is in the view.
+    """
+    scale = view.factor / enlarged
+    boxes = [] if cross is None else [_square(*cross, CROSS * scale)]
+    kept = []
+    for at, text in wanted:
+        middle = _moved_within(view, scale, at, text)
+        box = _box(*middle, text, scale)
+        if not any(_meet(box, other) for other in boxes):
+            boxes.append(box)
+            kept.append((middle, text))
+    return kept
+
+
+def _moved_within(view: View, scale: float, middle: tuple[float, float], text: str) -> tuple[float, float]:
     """The middle of a label (fast, slow), moved so that all of its text is in the view."""
-    left, top, right, bottom = _box(*middle, text + " ", view.factor / enlarged)  # and its halo
+    left, top, right, bottom = _box(*middle, text + " ", scale)  # and its halo
     region = view.region
     fast = middle[0] + max(0.0, region.fast_start - left) - max(0.0, right - region.fast_stop)
     return fast, middle[1] + max(0.0, region.slow_start - top) - max(0.0, bottom - region.slow_stop)

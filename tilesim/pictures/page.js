@@ -24,14 +24,18 @@ function show(picture) {
   [shown, numbers, scene, grey] = [picture, load(picture), data.scenes[picture.scene], data.greys[picture.kind]];
   [S0, S1, F0, F1] = scene.region;
   finest = numbers.levels[0];
-  $("low").value = rounded(grey.low); $("high").value = rounded(grey.high); $("scale").value = grey.scale;
+  $("low").value = short(grey.low); $("high").value = short(grey.high); $("scale").value = grey.scale;
   $("has-rings").hidden = !data.scenes.some(one => one.rings.length); $("has-spots").hidden = !data.pictures.some(one => one.spots.length);
   $("rings").disabled = !scene.rings.length; $("spots").disabled = !picture.spots.length;
   version++;
   if (fitted && place !== [S0, S1, F0, F1].join()) fit();
   redraw();
 }
-const rounded = v => Number(v.toPrecision(4));
+// Four digits, in so few characters that a field shows all.
+function short(v) {
+  const rounded = Number(v.toPrecision(4)), plain = String(rounded);
+  return plain.length > 7 ? rounded.toExponential().replace("e+", "e") : plain;
+}
 
 // Values: 16 bits of red and green hold a number on a linear or an asinh scale.
 const valueOf = (code, c) => code.kind === "linear" ? code.low + c * code.width
@@ -417,6 +421,7 @@ function begin() {
   $("spots").checked = data.pictures.some(one => one.spots.length);
   turn(data.pictures[0]);
   if (!fromHash()) fit();
-  new ResizeObserver(() => { if (fitted) fit(); redraw(); }).observe(canvas);
+  // Drawn at once: before the next frame of the screen a canvas of another size is stretched.
+  new ResizeObserver(() => { if (fitted) fit(); draw(); }).observe(canvas);
   draw();
 }

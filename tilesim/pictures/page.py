@@ -82,7 +82,7 @@ class Picture:
     number: int = 0
     """Number of the frame"""
     state: str = ""
-    """What there is to say of it: that pixels are missing"""
+    """What there is to say of it: that it is blank, or pixels are missing"""
     labels: Sequence[Label] = ()
 
     def plain(self, place: int) -> dict[str, Any]:

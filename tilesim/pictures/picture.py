@@ -20,8 +20,8 @@ from tilesim.model.sampling import Region
 from tilesim.model.scan import Scan
 from tilesim.model.vectors import dot
 from tilesim.pictures.curves import Curves
-from tilesim.pictures.grey import Grey, bar_ticks, grey_of
-from tilesim.pictures.labels import Label, moved_within, placed, reach
+from tilesim.pictures.grey import Grey, bar_ticks, grey_of, tick_text
+from tilesim.pictures.labels import Label, apart, placed, reach
 from tilesim.pictures.rings import Ring, rings_on, stacked_centre, stacked_rings
 from tilesim.pictures.style import own_style
 from tilesim.pictures.view import View, assembled_maxima, block_maxima
@@ -33,8 +33,9 @@ SHORT_EDGE = 120
 DOTS_PER_INCH = 100
 LEFT, RIGHT, TOP, BOTTOM = 90, 190, 40, 56
 """Margins around the image, in pixels of the picture."""
-BAR_GAP, BAR_WIDTH, BAR_HEIGHT = 22, 18, 320
-"""The bar is at least so high that what it says fits beside it."""
+BAR_GAP, BAR_WIDTH = 22, 18
+LEGEND_BESIDE, LEGEND_BELOW = 320, 66
+"""Beside a bar so high there is room for its legend; below the image it takes so many pixels."""
 CURVE_HEIGHT, CURVE_GAP = 170, 66
 PARALLEL = 1e-6
 """A detector is parallel to the beam where the cosine between its normal and the beam is below this."""
@@ -136,9 +137,9 @@ def draw(drawing: Drawing):
     view = drawing.view
     height, width = (max(SHORT_EDGE, n * drawing.enlarged) for n in view.blocks.shape)
     curves = [name for name in CURVES if getattr(drawing.curves, name) is not None]
-    below = len(curves) * (CURVE_HEIGHT + CURVE_GAP)
-    high = max(height, BAR_HEIGHT)
-    page = (LEFT + max(width, 260) + RIGHT, TOP + high + BOTTOM + below)
+    beside = height >= LEGEND_BESIDE
+    head = TOP + height + BOTTOM + (0 if beside else LEGEND_BELOW)
+    page = (LEFT + max(width, 260) + RIGHT, head + len(curves) * (CURVE_HEIGHT + CURVE_GAP))
     figure = Figure(figsize=(page[0] / DOTS_PER_INCH, page[1] / DOTS_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
 
@@ -147,14 +148,24 @@ def draw(drawing: Drawing):
 
     axes = place(LEFT, TOP, width, height)
     shown = _draw_image(axes, drawing)
-    bar = figure.colorbar(shown, cax=place(LEFT + width + BAR_GAP, TOP, BAR_WIDTH, high), extend="max")
-    bar.set_ticks(ticks := bar_ticks(shown.norm), labels=[f"{tick:.10g}" for tick in ticks])
-    bar.minorticks_off()
-    bar.set_label(bar_text(drawing), fontsize=9)
+    bar = draw_bar(shown, place(LEFT + width + BAR_GAP, TOP, BAR_WIDTH, height))
+    if beside:
+        bar.set_label(bar_text(drawing), fontsize=9)
+    else:
+        above = 1 - (TOP + height + BOTTOM) / page[1]
+        figure.text(LEFT / page[0], above, bar_text(drawing), fontsize=9, va="top", gid="legend")
     for number, curve in enumerate(curves):
-        top = TOP + high + BOTTOM + number * (CURVE_HEIGHT + CURVE_GAP)
+        top = head + number * (CURVE_HEIGHT + CURVE_GAP)
         CURVES[curve](place(LEFT, top, max(width, 260), CURVE_HEIGHT), drawing.curves, view.units)
     return figure
+
+
+def draw_bar(shown, axes):
+    """The bar of grey of an image on axes of its own, with ticks at even steps of grey."""
+    bar = axes.figure.colorbar(shown, cax=axes, extend="max")
+    bar.set_ticks(ticks := bar_ticks(shown.norm), labels=list(map(tick_text, ticks)))
+    bar.minorticks_off()
+    return bar
 
 
 def bar_text(drawing: Drawing) -> str:
@@ -227,9 +238,15 @@ def _draw_rings(axes, drawing: Drawing) -> None:
     for ring in drawing.rings:
         for line in ring.lines:
             axes.plot(line[:, 0], line[:, 1], color=RING_COLOUR, linewidth=0.7, alpha=0.6, gid="ring")
-        if ring.label is not None:
-            fast, slow = moved_within(drawing.view, drawing.enlarged, ring.label, ring.text)
-            axes.text(fast, slow, ring.text, **style)
+    for (fast, slow), text in _ring_labels(drawing):
+        axes.text(fast, slow, text, **style)
+
+
+def _ring_labels(drawing: Drawing) -> list[tuple[tuple[float, float], str]]:
+    """Middles (fast, slow) and texts of the labels of rings that there is room for."""
+    wanted = [(ring.label, ring.text) for ring in drawing.rings if ring.label is not None]
+    cross = drawing.centre and (drawing.centre[1], drawing.centre[0])
+    return apart(wanted, drawing.view, drawing.enlarged, cross)
 
 
 def _draw_border(axes, region: Region | None) -> None:
@@ -249,8 +266,7 @@ def _draw_labels(axes, drawing: Drawing) -> None:
 
     halo = [withStroke(linewidth=2.5, foreground="white")]
     size = 2 * reach(drawing.view, drawing.enlarged) * 72 / DOTS_PER_INCH
-    taken = [(ring.label, ring.text) for ring in drawing.rings if ring.label is not None]
-    for label, (fast, slow), where in placed(drawing.labels, drawing.view, drawing.enlarged, taken):
+    for label, (fast, slow), where in placed(drawing.labels, drawing.view, drawing.enlarged, _ring_labels(drawing)):
         axes.plot(label.fast, label.slow, "o", ms=size, mfc="none", mec=SPOT_COLOUR, mew=0.9, alpha=0.8, gid="spot")
         if where is not None:
             axes.text(

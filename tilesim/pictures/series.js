@@ -53,7 +53,7 @@ $("pictures").onchange = () => {
 // Thumbnails are drawn when they come into view, from the coarsest level of each frame.
 const thumbnails = frames.map((picture, place) => {
   const button = document.createElement("button"), small = document.createElement("canvas"), text = document.createElement("span");
-  text.textContent = picture.state === "missing" ? `${picture.number}: missing` : picture.number;
+  text.textContent = picture.state ? `${picture.number}: ${picture.state}` : picture.number;
   button.title = picture.label + (picture.state ? `: ${picture.state}` : "");
   button.setAttribute("aria-label", button.title);
   button.append(small, text);
@@ -96,16 +96,18 @@ function markThumbnail() {
 }
 
 // Values: a plot of each quantity against the frame with its histogram, and a table of all.
-const isNumber = v => typeof v === "number";
+const isNumber = v => typeof v === "number", isNone = v => v === null || v === "";
 function digits(low, high) {
   const most = Math.max(Math.abs(low), Math.abs(high));
   return most && high > low ? Math.min(12, Math.max(2, Math.ceil(Math.log10(most / (high - low))) + 2)) : 4;
 }
 function written(v, places) {
-  if (!isNumber(v)) return v === null ? "–" : v;
+  if (!isNumber(v)) return isNone(v) ? "–" : v;
   if (v && (Math.abs(v) >= 1e6 || Math.abs(v) < 1e-3)) return String(Number(v.toPrecision(places)).toExponential()).replace("e+", "e");
   return String(Number(v.toPrecision(places)));
 }
+// A word beside a plot, as much of it as fits.
+const shortened = word => word.length > 9 ? word.slice(0, 7) + "…" : word;
 // Round values between two, about four; powers of ten on a logarithmic axis.
 function ticks(low, high, log) {
   if (log) {
@@ -124,13 +126,13 @@ function vector(name, attributes, ...children) {
   element.append(...children);
   return element;
 }
-const WIDE = 370, HIGH = 104, LEFT = 62, RIGHT = 300, TOP = 6, BOTTOM = 86, BINS = 20, MOST_WORDS = 8;
+const WIDE = 370, HIGH = 104, LEFT = 72, RIGHT = 300, TOP = 6, BOTTOM = 86, BINS = 20, MOST_WORDS = 8;
 const across = place => frames.length > 1 ? LEFT + 4 + (RIGHT - LEFT - 8) * place / (frames.length - 1) : (LEFT + RIGHT) / 2;
 const marks = [];  // what follows the frame that is shown
 
 function plot(column) {
-  const words = [...new Set(column.values.filter(v => v !== null && !isNumber(v)))];
-  const values = words.length ? column.values.map(v => v === null ? null : words.indexOf(v)) : column.values;
+  const words = [...new Set(column.values.filter(v => !isNone(v) && !isNumber(v)))];
+  const values = words.length ? column.values.map(v => isNone(v) ? null : words.indexOf(v)) : column.values;
   const there = values.filter(isNumber);
   let low = Math.min(...there), high = Math.max(...there);
   if (!there.length || high === low || words.length > MOST_WORDS) return null;
@@ -141,8 +143,9 @@ function plot(column) {
   svg.append(vector("path", { class: "axis", d: `M${LEFT} ${TOP}V${BOTTOM}H${RIGHT}M${RIGHT + 8} ${TOP}V${BOTTOM}` }));
   const at = words.length ? words.map((_, k) => k) : ticks(low, high, log).filter(v => !whole || Number.isInteger(v));
   for (const v of at.length > 1 ? at : [low, high]) {
-    const text = words.length ? String(words[v]).slice(0, 9) : written(v, places);
-    svg.append(vector("text", { x: LEFT - 5, y: up(v) + 4, "text-anchor": "end" }, text));
+    const label = vector("text", { x: LEFT - 5, y: up(v) + 4, "text-anchor": "end" }, words.length ? shortened(String(words[v])) : written(v, places));
+    if (words.length) label.append(vector("title", {}, words[v]));
+    svg.append(label);
     svg.append(vector("path", { class: "axis", d: `M${LEFT - 3} ${up(v)}h3` }));
   }
   const ends = [[0, "start"], [frames.length - 1, "end"]];

@@ -33,6 +33,11 @@ class Quantity:
     """Parts of the experiment that it follows from."""
     value: Callable[[Experiment], Any]
 
+    @property
+    def of_crystal(self) -> bool:
+        """Whether a blank shot has no value, which then is no different one."""
+        return self.parts in (("crystal",), ("factors",))
+
 
 def _of_crystal(value: Callable[[Any], Any], nothing: Any) -> Callable[[Experiment], Any]:
     return lambda experiment: nothing if experiment.crystal is None else value(experiment.crystal)
@@ -86,10 +91,12 @@ QUANTITIES: dict[str, Quantity] = {
     "mosaic_spread": Quantity(
         "degree", "largest angle of a mosaic domain", ("crystal",), _of_crystal(lambda c: math.degrees(c.spread), NAN)
     ),
-    "mosaic_domains": Quantity(None, "mosaic domains", ("crystal",), lambda e: e.domains),
+    "mosaic_domains": Quantity(None, "mosaic domains", ("crystal",), _of_crystal(lambda c: c.domains, NAN)),
     "lattices": Quantity(None, "lattices in the shot", ("crystal", "other_crystals"), lambda e: len(e.crystals)),
     "oversample": Quantity(None, "sub-pixels along an edge", ("sampling",), lambda e: e.sampling.oversample),
-    "structure_factors": Quantity(None, "digest of the table", ("factors",), lambda e: e.factors.digest[:16]),
+    "structure_factors": Quantity(
+        None, "digest of the table", ("factors",), lambda e: "" if e.crystal is None else e.factors.digest[:16]
+    ),
     "blank": Quantity(None, "1 where a shot hits no crystal", ("crystal", "factors"), lambda e: int(e.crystal is None)),
     "water_size": Quantity("um", "edge of the water cube", ("water_size",), lambda e: e.water_size * 1e6),
 }
@@ -135,11 +142,15 @@ def series_coordinates(series: Series) -> tuple[FrameCoordinate, ...]:
     wanted = {name: q for name, q in QUANTITIES.items() if changed & set(q.parts)}
     if not wanted:
         return ()
-    rows = [{name: _rounded(q.value(experiment)) for name, q in wanted.items()} for experiment in series]
+    rows: list[dict[str, Any]] = []
+    hit: list[dict[str, Any]] = []
+    for experiment in series:
+        rows.append({name: _rounded(q.value(experiment)) for name, q in wanted.items()})
+        hit += [] if experiment.crystal is None else rows[-1:]
     return tuple(
         FrameCoordinate(name, [row[name] for row in rows], q.units, q.long_name)
         for name, q in wanted.items()
-        if any(_differs(row[name], rows[0][name]) for row in rows)
+        if _varies([row[name] for row in (hit if q.of_crystal else rows)])
     )
 
 
@@ -170,10 +181,11 @@ def _stated(series: Series) -> Iterator[FrameCoordinate]:
             continue
         quantity, values = QUANTITIES[name], np.asarray(value(series, np.asarray(series.columns[column])), np.float64)
         values = values.reshape(len(series), -1)
-        if quantity.parts == ("crystal",):
+        if quantity.of_crystal:
             values = np.where(blank[:, None], NAN, values)
         rows = _rounded_rows(values)
-        if not (np.isnan(rows) & np.isnan(rows[0]) | (rows == rows[0])).all():
+        there = rows[~blank] if quantity.of_crystal else rows
+        if not (np.isnan(there) & np.isnan(there[:1]) | (there == there[:1])).all():
             if name in ("oversample", "blank", "lattices"):
                 rows = rows.astype(np.int64)
             plain = rows[:, 0].tolist() if rows.shape[1] == 1 else list(map(tuple, rows.tolist()))
@@ -224,6 +236,10 @@ def _rounded_rows(values: np.ndarray) -> np.ndarray:
         above, below = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
         rounded: np.ndarray = np.round(values * above / below) / above * below + 0.0
     return rounded
+
+
+def _varies(values: list[Any]) -> bool:
+    return any(_differs(value, values[0]) for value in values)
 
 
 def _differs(a: Any, b: Any) -> bool:

@@ -142,10 +142,10 @@ def _range(one: FrameCoordinate) -> dict[str, Any]:
 
 
 def _is_absent(value: Any) -> bool:
-    """Whether a value is NaN, or all of a tuple are."""
+    """Whether a value is NaN, all of a tuple are, or a text is empty."""
     if isinstance(value, tuple):
         return all(map(_is_absent, value))
-    return isinstance(value, float) and math.isnan(value)
+    return value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _experiments(store: Store) -> dict[str, Any] | None:

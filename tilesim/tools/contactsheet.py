@@ -12,19 +12,20 @@ from tilesim.errors import InputError
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
 from tilesim.images.dataset import Dataset
-from tilesim.pictures.grey import bar_ticks, grey_of
-from tilesim.pictures.picture import DOTS_PER_INCH, MISSING_COLOUR, Drawing, bar_text
+from tilesim.pictures.grey import grey_of
+from tilesim.pictures.picture import BAR_WIDTH, DOTS_PER_INCH, MISSING_COLOUR, Drawing, bar_text, draw_bar
 from tilesim.pictures.style import own_style
 from tilesim.pictures.view import View
+from tilesim.tools.framevalues import blank_frames, labels_of
 from tilesim.tools.look import look
-from tilesim.tools.previewchoices import PreviewChoices, PreviewReport, subject_of
+from tilesim.tools.previewchoices import PreviewChoices, PreviewReport, series_title, subject_of
 
 THUMBNAIL = 220
 """Longer edge of a thumbnail, pixels of the picture, about."""
 MOST = 400
 """Thumbnails on a sheet."""
-HEAD, GAP, SIDE = 26, 10, 190
-"""Room above a thumbnail for its label, beside it, and for the bar, pixels."""
+HEAD, GAP, SIDE, LETTER = 26, 10, 190, 7
+"""Room above a thumbnail for its label, beside it, for the bar, and for a letter, pixels."""
 
 
 def draw_sheet(
@@ -46,12 +47,20 @@ def draw_sheet(
         subject = subject_of(data, place, panel, choices)
         views.append(look(subject, choices.region or subject.whole, THUMBNAIL))
         on_frame()
-    _save(out, views, [f"frame {data.frames[place]}" for place in places], choices)
+    title = series_title(subject_of(data, places[0], panel, choices), len(places), choices.title)
+    _save(out, views, _labels(data, places), title, choices)
     return PreviewReport()
 
 
+def _labels(data: Dataset, places: Sequence[int]) -> list[str]:
+    """What stands above each thumbnail."""
+    blank = blank_frames(data)
+    named = zip(places, labels_of(data, places), strict=True)
+    return [label + (", blank" if place in blank else "") for place, label in named]
+
+
 @own_style()
-def _save(path: str, views: Sequence[View], labels: Sequence[str], choices: PreviewChoices) -> None:
+def _save(path: str, views: Sequence[View], labels: Sequence[str], title: str, choices: PreviewChoices) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -62,7 +71,7 @@ def _save(path: str, views: Sequence[View], labels: Sequence[str], choices: Prev
     shape = views[0].blocks.shape
     enlarged = max(1, THUMBNAIL // max(shape))
     high, wide = (max(60, n * enlarged) for n in shape)
-    top = HEAD if choices.title else 0
+    top = HEAD if title else 0
     sheet = max(rows * (HEAD + high) + GAP, 340)
     page = (GAP + columns * (wide + GAP) + SIDE, top + sheet + GAP)
     figure = Figure(figsize=(page[0] / DOTS_PER_INCH, page[1] / DOTS_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
@@ -71,8 +80,8 @@ def _save(path: str, views: Sequence[View], labels: Sequence[str], choices: Prev
     def place(left: float, above: float, width: float, height: float):
         return figure.add_axes((left / page[0], 1 - (above + height) / page[1], width / page[0], height / page[1]))
 
-    if choices.title:
-        figure.text(GAP / page[0], 1 - 16 / page[1], encodable(choices.title), fontsize=10, parse_math=False)
+    if title:
+        figure.text(GAP / page[0], 1 - 16 / page[1], encodable(title), fontsize=10, parse_math=False)
     for number, (view, label) in enumerate(zip(views, labels, strict=True)):
         row, column = divmod(number, columns)
         axes = place(GAP + column * (wide + GAP), top + row * (HEAD + high) + HEAD, wide, high)
@@ -86,13 +95,14 @@ def _save(path: str, views: Sequence[View], labels: Sequence[str], choices: Prev
         )
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_title(label, fontsize=9, loc="left", pad=3)
-    bar = figure.colorbar(
-        shown, cax=place(GAP + columns * (wide + GAP) + GAP, top + HEAD, 18, sheet - HEAD - GAP), extend="max"
-    )
+        axes.set_title(_fitting(label, wide), fontsize=9, loc="left", pad=3, parse_math=False)
+    bar = draw_bar(shown, place(GAP + columns * (wide + GAP) + GAP, top + HEAD, BAR_WIDTH, sheet - HEAD - GAP))
     bar.set_label(bar_text(Drawing(replace(views[0], blocks=everything), grey)), fontsize=9)
-    bar.minorticks_off()
-    ticks = bar_ticks(shown.norm)
-    bar.set_ticks(ticks, labels=[f"{tick:.10g}" for tick in ticks])
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+
+
+def _fitting(label: str, wide: int) -> str:
+    """A label, or as much of it as fits in so many pixels."""
+    most = wide // LETTER
+    return encodable(label if len(label) <= most else label[: most - 1] + "…")

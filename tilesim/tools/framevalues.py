@@ -60,6 +60,26 @@ def incomplete_frames(data: Dataset) -> set[int]:
     return {frame for tile in tiles for frame in tile.places}
 
 
+def blank_frames(data: Dataset) -> set[int]:
+    """Frames, counted from 0, that hit no crystal, of a series in which others do."""
+    return {
+        place
+        for one in _coordinates(data)
+        if one.name == "blank"
+        for place, value in enumerate(one.values)
+        if value == 1
+    }
+
+
+def labels_of(data: Dataset, places: Sequence[int]) -> list[str]:
+    """What each frame is called: its number, and its name or else where the spindle stands."""
+    names = () if data.unknown else data.series.names
+    turned = next((one.values for one in _coordinates(data) if one.name == "phi"), ())
+    said = list(names) if any(names) else [f"phi {phi:.6g}°" for phi in turned]
+    said += [""] * (len(data) - len(said))
+    return [f"frame {data.frames[place]}" + (f", {said[place]}" if said[place] else "") for place in places]
+
+
 def _coordinates(data: Dataset) -> tuple[FrameCoordinate, ...]:
     """What varies, of a store with figures of the images, too."""
     if data.store is not None:

@@ -13,7 +13,7 @@ from tilesim.pictures.grey import grey_of
 from tilesim.pictures.page import FRAME, THUMBNAIL, Page, Picture, save_page
 from tilesim.pictures.view import View
 from tilesim.tools.embedding import Embedding, with_levels
-from tilesim.tools.framevalues import columns_of, incomplete_frames, spectra_of
+from tilesim.tools.framevalues import blank_frames, columns_of, incomplete_frames, labels_of, spectra_of
 from tilesim.tools.look import NO_SPOTS, Subject
 from tilesim.tools.previewchoices import (
     PreviewChoices,
@@ -74,7 +74,8 @@ class _PageFrames:
     def __init__(self, data: Dataset, places: Sequence[int], panel: int | None, choices: PreviewChoices) -> None:
         self.pictures: list[Picture] = []
         self._data, self._places, self._panel, self._choices = data, places, panel, choices
-        self._incomplete = incomplete_frames(data)
+        self._incomplete, self._blank = incomplete_frames(data), blank_frames(data)
+        self._labels = dict(zip(places, labels_of(data, places), strict=True))
         self._scenes, self._projections = Scenes(choices, several=True), Projections()
         self._samples: dict[str, list[np.ndarray]] = {FRAME: [], THUMBNAIL: []}
 
@@ -92,7 +93,7 @@ class _PageFrames:
             self._samples[kind].append(_sample(one.blocks, len(self._places)))
         state, number = self._state(place, view), self._data.frames[place]
         self.pictures.append(
-            Picture(self._label(place), coded(views, thumbnail=True), scene, FRAME, number, state, over.labels)
+            Picture(self._labels[place], coded(views, thumbnail=True), scene, FRAME, number, state, over.labels)
         )
 
     def page(self) -> Page:
@@ -118,14 +119,11 @@ class _PageFrames:
             choices.rings is not False,
         )
 
-    def _label(self, place: int) -> str:
-        name = "" if self._data.unknown else [*self._data.series.names, *[""] * len(self._data)][place]
-        return f"frame {self._data.frames[place]}" + (f", {name}" if name else "")
-
     def _state(self, place: int, view: View) -> str:
         if not np.isfinite(view.blocks).any():
             return "missing"
-        return "incomplete" if place in self._incomplete else ""
+        said = {"blank": self._blank, "incomplete": self._incomplete}
+        return ", ".join(state for state, frames in said.items() if place in frames)
 
 
 def _view(subject: Subject, choices: PreviewChoices, means: bool = False) -> View:
