@@ -61,6 +61,8 @@ def begin(server, there, *words, code=WITHOUT_NUMPY, **options):
     environment = {**PLAIN, "TILESIM_SERVER": server if isinstance(server, str) else server.path}
     environment |= options.pop("env", {})
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    # As in a shell, whoever runs the tests: in the background of a script SIGINT is ignored.
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"
     return subprocess.Popen([sys.executable, "-c", code, *words], cwd=there, env=environment, **options)
 
 
