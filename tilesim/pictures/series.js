@@ -142,8 +142,12 @@ function plot(column) {
   const svg = vector("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": `${column.name} of every frame, and its histogram` });
   svg.append(vector("path", { class: "axis", d: `M${LEFT} ${TOP}V${BOTTOM}H${RIGHT}M${RIGHT + 8} ${TOP}V${BOTTOM}` }));
   const at = words.length ? words.map((_, k) => k) : ticks(low, high, log).filter(v => !whole || Number.isInteger(v));
-  for (const v of at.length > 1 ? at : [low, high]) {
-    const label = vector("text", { x: LEFT - 5, y: up(v) + 4, "text-anchor": "end" }, words.length ? shortened(String(words[v])) : written(v, places));
+  let marked = at.length > 1 ? at : [low, high], label_of = v => words.length ? shortened(String(words[v])) : written(v, places);
+  // Values that differ in late digits only have no room for all of these: what they are above the least is shown.
+  const above = !words.length && marked.some(v => label_of(v).length > 10);
+  if (above) [marked, label_of] = [ticks(0, high - low).map(v => low + v), v => "+" + written(v - low, 3)];
+  for (const v of marked) {
+    const label = vector("text", { x: LEFT - 5, y: up(v) + 4, "text-anchor": "end" }, label_of(v));
     if (words.length) label.append(vector("title", {}, words[v]));
     svg.append(label);
     svg.append(vector("path", { class: "axis", d: `M${LEFT - 3} ${up(v)}h3` }));
@@ -162,7 +166,8 @@ function plot(column) {
   head.title = column.meaning;
   const units = document.createElement("span");
   units.className = "units";
-  units.textContent = column.units + (log ? (column.units ? ", " : "") + "log scale" : "");
+  const remarks = [column.units, log ? "log scale" : "", above ? `above ${written(low, places)}` : ""];
+  units.textContent = remarks.filter(Boolean).join(", ");
   head.append(units);
   now.className = "now";
   caption.append(head, now);
