@@ -97,3 +97,9 @@ def test_methods_of_a_class_and_identity_are_kept():
             return "own"
 
     assert ById(1) != ById(1) and repr(ById(1)) == "own" and len({ById(1), ById(1)}) == 2
+
+
+@pytest.mark.parametrize("options", [{"init": False, "default": 1}, {"hash": False}])
+def test_options_of_fields_that_it_does_not_have_are_refused(options):
+    with pytest.raises(TypeError, match=r"Odd\.b has init or hash"):
+        frozen(type("Odd", (), {"__annotations__": {"a": int, "b": int}, "b": field(**options)}))

@@ -29,10 +29,15 @@ def frozen(
 def frozen(
     cls: type[Any] | None = None, /, *, init: bool = True, repr: bool = True, eq: bool = True, kw_only: bool = False
 ) -> Any:
-    """Make a frozen dataclass, as `dataclasses.dataclass` with `frozen=True` and the same options does."""
+    """Make a frozen dataclass, as `dataclasses.dataclass` with `frozen=True` and the same options does.
+
+    Raises TypeError for fields with `init=False` or a `hash` of their own, which there are not.
+    """
 
     def make(cls: type[Any]) -> type[Any]:
         dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
+        if odd := [f.name for f in dataclasses.fields(cls) if not f.init or f.hash is not None]:
+            raise TypeError(f"{cls.__name__}.{odd[0]} has init or hash; expected neither in a frozen class")
         methods: dict[str, Any] = {"__setattr__": _refuse, "__delattr__": _refuse}
         if init:
             method = _init(cls)
