@@ -70,10 +70,11 @@ def _bounded(d: Distribution, frames: Frames, seed: int, counter: int, usual: fl
         else:
             deviates, good = normals(some, seed, first), np.ones(len(some), bool)
             if d.name == "lognormal":
-                values = middle * np.exp((d.sigma or 0.0) * deviates)
+                with np.errstate(over="ignore"):  # what is infinite is refused, as all beyond `high`
+                    values = middle * np.exp((d.sigma or 0.0) * deviates)
             else:
                 values = middle + (d.sd or 0.0) * deviates
-        return values, good & (values >= low) & (values <= high)
+        return values, good & np.isfinite(values) & (values >= low) & (values <= high)
 
     try:
         return accepted(frames, attempt)
