@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tilesim.model.sampling import Region
 
 
+MOST = 1e100
+"""Value at most that a scale of grey ends at, on either side of 0."""
+
+
 @click.command(
     "preview",
     cls=ExampledCommand,
@@ -45,8 +49,8 @@ if TYPE_CHECKING:
 )
 @click.option("--zoom", type=float, metavar="Z", help="Instead: Z pixels of the picture for one of the image.")
 @click.option("--scale", type=click.Choice(["auto", "log", "linear", "sqrt"]), default="auto", help="Greys [auto].")
-@click.option("--min", "low", type=float, metavar="V", help="Value shown white.")
-@click.option("--max", "high", type=float, metavar="V", help="Value shown black.")
+@click.option("--min", "low", type=click.FloatRange(-MOST, MOST), metavar="V", help="Value shown white.")
+@click.option("--max", "high", type=click.FloatRange(-MOST, MOST), metavar="V", help="Value shown black.")
 @click.option("--rings/--no-rings", default=None, help="Resolution rings [where the geometry is known].")
 @click.option("--spots", type=click.IntRange(min=1), metavar="N", help="Label the N brightest predicted spots in view.")
 @click.option("--profile", is_flag=True, help="Add the mean of all pixels against resolution.")

@@ -29,6 +29,10 @@ OUTPUTS = {"expt": "--expt", "zarr": "--zarr", "residuals": "--residuals", "json
 EPILOG = "Exit status: 0 converged, 1 not converged, 2 bad input. docs/refine.md has a worked example."
 
 
+MOST = 1e9
+"""Photons, or standard deviations, whose squares are numbers."""
+
+
 @click.command(
     "refine",
     cls=ExampledCommand,
@@ -48,8 +52,13 @@ EPILOG = "Exit status: 0 converged, 1 not converged, 2 bad input. docs/refine.md
 @click.option("--shared", metavar="NAME,...", help="Parameters that all frames have in common, such as distance.")
 @click.option("--lattice", metavar="SYSTEM", help="Lattice system that the cell keeps [that of the cell].")
 @click.option("--group", "groups", multiple=True, metavar="A:B,...", help="A rigid group of panels; may be repeated.")
-@click.option("--readout", type=click.FloatRange(min=0), metavar="X", help="Read-out noise, photons [as DATA says].")
-@click.option("--robust", type=float, metavar="X", help="Standard deviations beyond which a pixel pulls no harder.")
+@click.option("--readout", type=click.FloatRange(0, MOST), metavar="X", help="Read-out noise, photons [as DATA says].")
+@click.option(
+    "--robust",
+    type=click.FloatRange(0, MOST, min_open=True),
+    metavar="X",
+    help="Standard deviations beyond which a pixel pulls no harder.",
+)
 @click.option("--gain", type=float, metavar="X", help="Detector units of a photon [as DATA says, or 1].")
 @click.option("--offset", type=float, metavar="X", help="Detector units of a dark pixel [as DATA says, or 0].")
 @click.option(

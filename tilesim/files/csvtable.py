@@ -41,8 +41,10 @@ def csv_table(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         lines = csv.reader(io.StringIO(read_text(path).decode()), skipinitialspace=True)
         rows = [(lines.line_num, row) for row in lines if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{printable(path)}: expected CSV in UTF-8 ({str(error)[:80]})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{printable(path)}: expected CSV in UTF-8; byte {error.start + 1} is no part of it") from None
+    except csv.Error as error:
+        raise InputError(f"{printable(path)}: expected CSV ({str(error)[:80]})") from None
     if len(rows) < 2:
         raise InputError(f"{printable(path)}: expected a line of names and lines of numbers")
     return [name.strip() for name in rows[0][1]], rows[1:]

@@ -232,6 +232,7 @@ def _rounded_rows(values: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.nanmax(np.where(np.isfinite(values), np.abs(values), 0.0), axis=1, keepdims=True)
         places = DIGITS - 1 - np.where(scale > 0, np.floor(np.log10(scale)), DIGITS - 1)
+        places = np.clip(places, -300, 300)  # no further are there powers of ten
         # Powers of ten with positive exponents are exact.
         above, below = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
         rounded: np.ndarray = np.round(values * above / below) / above * below + 0.0
