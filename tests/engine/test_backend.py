@@ -21,7 +21,7 @@ from tilesim.engine.lazy import simulate_now
 from tilesim.errors import PlanError
 from tilesim.kernels import compiling, fused, library, tensors
 from tilesim.model import StructureFactors
-from tilesim.model.crystal import Shape
+from tilesim.model.shape import Shape
 
 compiler = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler")
 EVERY_PIXEL = np.arange(23 * 31)

@@ -9,7 +9,7 @@ import torch
 from experiments import ALL
 
 from tilesim.kernels import tensors
-from tilesim.model.crystal import Shape
+from tilesim.model.shape import Shape
 
 triton = pytest.importorskip("triton")
 SOME = np.arange(0, 23 * 31, 7)

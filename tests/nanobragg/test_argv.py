@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilesim.errors import InputError
-from tilesim.model.crystal import Shape
+from tilesim.model.shape import Shape
 from tilesim.nanobragg.argv import read_settings, settings_differ
 from tilesim.nanobragg.flags import FLAGS, GROUPS, flag_help
 from tilesim.nanobragg.settings import RTD, Settings

@@ -3,7 +3,7 @@
 from tilesim.model.anomalous import AnomalousCurve, AnomalousFactors, ChannelFactors
 from tilesim.model.background import Background, ScatteringCurve
 from tilesim.model.beam import Beam
-from tilesim.model.crystal import Crystal, Shape
+from tilesim.model.crystal import Crystal
 from tilesim.model.detector import Detector, Panel, Sensor
 from tilesim.model.diffuse import Diffuse, Rotations
 from tilesim.model.distribution import Distribution
@@ -14,6 +14,7 @@ from tilesim.model.mosaic import MosaicAxes, MosaicFrame, MosaicSpread, SizeSpre
 from tilesim.model.sampling import Region, Sampling
 from tilesim.model.scan import Scan
 from tilesim.model.series import Series
+from tilesim.model.shape import Shape
 from tilesim.model.source import Source
 from tilesim.model.spectrum import Spectrum
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self
 
@@ -16,44 +15,12 @@ from tilesim.model import checks
 from tilesim.model.diffuse import Diffuse
 from tilesim.model.mosaic import MosaicFrame, MosaicSpread, SizeSpread
 from tilesim.model.noun import Noun, counted
+from tilesim.model.shape import Shape
+from tilesim.model.unitcell import FLAT, cell_of, standard_vectors
 from tilesim.model.vectors import IDENTITY, Matrix, Vector, add, cross, dot, norm, reciprocal, rotate_about, scale, unit
 
 LENGTHS = (1e-15, 1e-2)
 """Metres: wide enough for any use, narrow enough to show angstrom or nanometres."""
-FLAT = 1e-12
-"""A cell of less volume, relative to that of a box with the same edges, lies in a plane but for rounding."""
-ANGLES = ("alpha", "beta", "gamma")
-
-
-class Shape(StrEnum):
-    """Shape of the crystal, hence of its reflections (spec intensity 4); its value, such as "gauss", will do.
-
-    Examples
-    --------
-    >>> from tilesim import Crystal, Shape
-    >>> Crystal.from_cell(5e-9, 6e-9, 7e-9, shape="gauss").shape is Shape.GAUSS
-    True
-    """
-
-    SQUARE = "square"
-    """A block of cells: sin(pi N x) / sin(pi x) along each axis, with side maxima."""
-    ROUND = "round"
-    """A round crystal: the transform of a ball, with side maxima in rings."""
-    GAUSS = "gauss"
-    """A Gaussian around every reciprocal lattice point."""
-    TOPHAT = "tophat"
-    """The same everywhere within a ball around every reciprocal lattice point, and nothing beyond."""
-    GAUSS_HKL = "gauss-hkl"
-    """A Gaussian in N times the distance in h, k, l, as simtbx and diffBragg have it: as wide as one over the size of
-    the crystal along each axis. "gauss" measures in 1/angstrom times all cells together, Na Nb Nc: round, and narrower
-    for large N (docs/crystals.md)."""
-    TOPHAT_HKL = "tophat-hkl"
-    """The same within an ellipsoid of that size, as simtbx has it, and nothing beyond."""
-
-    @property
-    def in_hkl(self) -> bool:
-        """Whether the distance from a node is N times that in h, k, l, N being a matrix that may be oriented."""
-        return self in (Shape.GAUSS_HKL, Shape.TOPHAT_HKL)
 
 
 @frozen(repr=False)
@@ -245,9 +212,7 @@ class Crystal(Noun):
     @property
     def cell(self) -> tuple[float, float, float, float, float, float]:
         """Unit cell: a, b, c in metres, alpha, beta, gamma in radians."""
-        a, b, c = self.a, self.b, self.c
-        angles = (math.atan2(norm(cross(u, v)), dot(u, v)) for u, v in ((b, c), (a, c), (a, b)))
-        return (norm(a), norm(b), norm(c), *angles)  # type: ignore[return-value]
+        return cell_of(self.a, self.b, self.c)
 
     @property
     def spread(self) -> float:
@@ -290,7 +255,7 @@ class Crystal(Noun):
     def oriented(self, orientation: Any) -> Self:
         """The same cell in another `orientation`, (3, 3) or 9 numbers row by row. Raises InputError."""
         [u] = checks.rotations("orientation", [orientation])
-        turned = [(dot(u[0:3], v), dot(u[3:6], v), dot(u[6:9], v)) for v in _standard_vectors(*self.cell)]
+        turned = [(dot(u[0:3], v), dot(u[3:6], v), dot(u[6:9], v)) for v in standard_vectors(*self.cell)]
         pairs = list(zip(turned, reciprocal(self.a, self.b, self.c), strict=True))
         return self.transformed(lambda v: add(*(scale(axis, dot(star, v)) for axis, star in pairs)))
 
@@ -372,30 +337,8 @@ class Crystal(Noun):
           size   8 x 8 x 4 cells
           shape  square
         """
-        return cls(*_standard_vectors(a, b, c, alpha, beta, gamma), **fields)
-
-
-def _standard_vectors(a: float, b: float, c: float, *angles: float) -> tuple[Vector, Vector, Vector]:
-    """The cell vectors of `Crystal.from_cell`. Raises InputError."""
-    a, b, c = (checks.positive(f"cell length {name}", x) for name, x in (("a", a), ("b", b), ("c", c)))
-    for name, given in zip(ANGLES, angles, strict=True):
-        angle = checks.positive(f"cell angle {name}", given)
-        if angle >= math.pi:
-            hint = f"; did you mean math.radians({angle:g})?" if angle < 180 else ""
-            raise InputError(f"cell angle {name} is {angle:g}; expected radians, below pi{hint}")
-    cos_al, cos_be, cos_ga = _cosines(angles)
-    sin_al = math.sin(angles[0])
-    y = (cos_ga - cos_be * cos_al) / sin_al
-    x_squared = 1.0 - cos_be * cos_be - y * y
-    if not x_squared > FLAT:
-        raise InputError(f"cell angles of {', '.join(f'{x:g}' for x in angles)} close no cell; expected a volume")
-    return (a * math.sqrt(x_squared), a * y, a * cos_be), (0.0, b * sin_al, b * cos_al), (0.0, 0.0, c)
+        return cls(*standard_vectors(a, b, c, alpha, beta, gamma), **fields)
 
 
 def _determinant(rows: tuple[Vector, Vector, Vector]) -> float:
     return dot(rows[0], cross(rows[1], rows[2]))
-
-
-def _cosines(angles: Sequence[float]) -> tuple[float, ...]:
-    """Exactly zero for a right angle: a box keeps its axes."""
-    return tuple(0.0 if angle == math.pi / 2 else math.cos(angle) for angle in angles)

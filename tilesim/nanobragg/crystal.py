@@ -14,7 +14,7 @@ from tilesim.files.columns import read_columns
 from tilesim.files.reading import printable
 from tilesim.geometry.blocks import crystal_of_size, full_photons, illuminated_volume
 from tilesim.model import Crystal, Diffuse, Experiment, MosaicSpread, SizeSpread, StructureFactors, checks
-from tilesim.model.crystal import Shape
+from tilesim.model.shape import Shape
 from tilesim.model.vectors import Matrix, dot, rotate_xyz
 from tilesim.nanobragg.options import Options
 from tilesim.nanobragg.settings import Settings

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from functools import cached_property
 
 from tilesim.frozen import frozen
-from tilesim.model.crystal import Shape
+from tilesim.model.shape import Shape
 from tilesim.nanobragg.effects import (
     Effect,
     absorption,

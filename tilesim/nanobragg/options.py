@@ -10,9 +10,9 @@ from typing import Any
 from tilesim.errors import InputError
 from tilesim.files.structured import shown_value
 from tilesim.frozen import frozen
-from tilesim.model.crystal import Shape
 from tilesim.model.diffuse import Rotations
 from tilesim.model.mosaic import MosaicAxes, MosaicFrame
+from tilesim.model.shape import Shape
 from tilesim.nanobragg.values import Kind, checked
 
 FINEST = 0.1

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tilesim.files.outputs import Outputs
 from tilesim.model.background import AVOGADRO
-from tilesim.model.crystal import Shape
+from tilesim.model.shape import Shape
 from tilesim.model.vectors import Vector, cross, dot
 from tilesim.nanobragg.background import background_line
 from tilesim.nanobragg.settings import RTD

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tilesim.model.beam import DEFAULT_FLUENCE
-from tilesim.model.crystal import Shape
+from tilesim.model.shape import Shape
 from tilesim.model.vectors import Vector
 
 RTD = 180.0 * 0.31830988618379067154

@@ -11,9 +11,9 @@ import numpy as np
 from tilesim.errors import InputError
 from tilesim.model import Experiment, Series
 from tilesim.model.checks import finite, instance, rotations, whole_number
-from tilesim.model.crystal import FLAT
 from tilesim.model.distribution import Distribution
 from tilesim.model.materials import ENERGY_TIMES_WAVELENGTH
+from tilesim.model.unitcell import FLAT
 from tilesim.physics.draws import Array, frame_uniforms, uniform_rotations
 from tilesim.series.latticedraws import draw_lattices, turned_about
 from tilesim.series.shots import (

@@ -15,7 +15,7 @@ from tilesim.instruments.expt import expt_crystals
 from tilesim.instruments.stream import read_chunks
 from tilesim.model import Experiment
 from tilesim.model.checks import UNIT_TOLERANCE
-from tilesim.model.crystal import FLAT
+from tilesim.model.unitcell import FLAT
 from tilesim.model.vectors import rotate_xyz
 from tilesim.physics.draws import Array, rotations_of
 
