@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from tilesim.errors import InputError
 from tilesim.files.reading import encodable
 from tilesim.files.replace import replacing
 from tilesim.images.dataset import Dataset
@@ -18,7 +17,7 @@ from tilesim.pictures.style import own_style
 from tilesim.pictures.view import View
 from tilesim.tools.framevalues import blank_frames, labels_of
 from tilesim.tools.look import look
-from tilesim.tools.previewchoices import PreviewChoices, PreviewReport, series_title, subject_of
+from tilesim.tools.previewchoices import PreviewChoices, PreviewReport, Shown, series_title
 
 THUMBNAIL = 220
 """Longer edge of a thumbnail, pixels of the picture, about."""
@@ -28,27 +27,16 @@ HEAD, GAP, SIDE, LETTER = 26, 10, 190, 7
 """Room above a thumbnail for its label, beside it, for the bar, and for a letter, pixels."""
 
 
-def draw_sheet(
-    data: Dataset,
-    out: str,
-    places: Sequence[int],
-    panel: int | None,
-    choices: PreviewChoices,
-    on_frame: Callable[[], None],
-) -> PreviewReport:
-    """Write a PNG of thumbnails of some frames, counted from 0. Raises InputError, StoreError."""
-    if len(places) > MOST:
-        raise InputError(f"a contact sheet of {len(places)} frames; expected up to {MOST}, or {{frame}} in the name")
-    for name, option in (("spots", "--spots"), ("profile", "--profile"), ("histogram", "--histogram")):
-        if getattr(choices, name):
-            raise InputError(f"{option} is not for a contact sheet; expected {{frame}} in the name, or one frame")
-    views = []
+def draw_sheet(frames: Shown, out: str, on_frame: Callable[[], None]) -> PreviewReport:
+    """Write a PNG of thumbnails of some frames. Raises InputError, StoreError."""
+    frames.check_several("a contact sheet", MOST, ("spots", "profile", "histogram"), "{frame} in the name")
+    choices, places, views = frames.choices, frames.places, []
     for place in places:
-        subject = subject_of(data, place, panel, choices)
+        subject = frames.subject(place)
         views.append(look(subject, choices.region or subject.whole, THUMBNAIL))
         on_frame()
-    title = series_title(subject_of(data, places[0], panel, choices), len(places), choices.title)
-    _save(out, views, _labels(data, places), title, choices)
+    title = series_title(frames.subject(places[0]), len(places), choices.title)
+    _save(out, views, _labels(frames.data, places), title, choices)
     return PreviewReport()
 
 

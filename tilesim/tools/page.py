@@ -18,10 +18,10 @@ from tilesim.tools.look import NO_SPOTS, Subject
 from tilesim.tools.previewchoices import (
     PreviewChoices,
     PreviewReport,
+    Shown,
     check_size,
     report_of,
     series_title,
-    subject_of,
     title_of,
     view_of,
 )
@@ -36,34 +36,23 @@ SAMPLE = 2**21
 """Blocks of all frames by which their scale of grey is chosen, about."""
 
 
-def draw_page(
-    data: Dataset,
-    out: str,
-    places: Sequence[int],
-    panel: int | None,
-    choices: PreviewChoices,
-    on_frame: Callable[[], None],
-) -> PreviewReport:
-    """Write a page of some frames, counted from 0. Raises InputError, StoreError."""
-    if len(places) == 1:
-        return _draw_frame(subject_of(data, places[0], panel, choices), out, choices)
-    _check_series(data, places, choices)
-    frames = _PageFrames(data, places, panel, choices)
-    for place in places:
+def draw_page(shown: Shown, out: str, on_frame: Callable[[], None]) -> PreviewReport:
+    """Write a page of some frames. Raises InputError, StoreError."""
+    if len(shown.places) == 1:
+        return _draw_frame(shown.subject(shown.places[0]), out, shown.choices)
+    shown.check_several("a page", MOST, ("profile", "histogram"), f"such as --frame 0:{MOST}")
+    _check_spots(shown.data, shown.places, shown.choices)
+    frames = _PageFrames(shown)
+    for place in shown.places:
         frames.take(place)
         on_frame()
     save_page(out, frames.page())
-    unlabelled = choices.spots and not any(picture.labels for picture in frames.pictures)
+    unlabelled = shown.choices.spots and not any(picture.labels for picture in frames.pictures)
     return PreviewReport(remarks=(NO_SPOTS,) if unlabelled else ())
 
 
-def _check_series(data: Dataset, places: Sequence[int], choices: PreviewChoices) -> None:
-    """Raise InputError where a page of several frames cannot have what is asked of it."""
-    if len(places) > MOST:
-        raise InputError(f"a page of {len(places)} frames; expected up to {MOST}, such as --frame 0:{MOST}")
-    for name, option in (("profile", "--profile"), ("histogram", "--histogram")):
-        if getattr(choices, name):
-            raise InputError(f"{option} is not for a page of several frames; expected one, such as --frame 0")
+def _check_spots(data: Dataset, places: Sequence[int], choices: PreviewChoices) -> None:
+    """Raise InputError where reflections are asked for and no frame has a crystal."""
     if choices.spots and not data.unknown and all(data.experiment(place).crystal is None for place in places):
         raise InputError("--spots needs a crystal, which no frame has; expected frames with one")
 
@@ -71,9 +60,10 @@ def _check_series(data: Dataset, places: Sequence[int], choices: PreviewChoices)
 class _PageFrames:
     """The frames of a page, as they are read: what is embedded of each, and what is made of all."""
 
-    def __init__(self, data: Dataset, places: Sequence[int], panel: int | None, choices: PreviewChoices) -> None:
+    def __init__(self, shown: Shown) -> None:
         self.pictures: list[Picture] = []
-        self._data, self._places, self._panel, self._choices = data, places, panel, choices
+        data, places, choices = shown.data, shown.places, shown.choices
+        self._shown, self._data, self._places, self._choices = shown, data, places, choices
         self._incomplete, self._blank = incomplete_frames(data), blank_frames(data)
         self._labels = dict(zip(places, labels_of(data, places), strict=True))
         self._scenes, self._projections = Scenes(choices, several=True), Projections()
@@ -81,7 +71,7 @@ class _PageFrames:
 
     def take(self, place: int) -> None:
         """Read one more frame."""
-        subject = subject_of(self._data, place, self._panel, self._choices)
+        subject = self._shown.subject(place)
         view = _view(subject, self._choices, means=True)
         if not self.pictures:
             self._subject, self._view = subject, view

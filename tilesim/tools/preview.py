@@ -17,11 +17,11 @@ from tilesim.tools.page import draw_page
 from tilesim.tools.previewchoices import (
     PreviewChoices,
     PreviewReport,
+    Shown,
     check_size,
     is_page,
     rendered_border,
     report_of,
-    subject_of,
     title_of,
     view_of,
 )
@@ -49,11 +49,12 @@ def draw_dataset(
     name, choices = os.fspath(out), choices or PreviewChoices()
     page = is_page(name)
     check_files(data.inputs, [NamedFile("OUT", name)])
+    shown = Shown(data, places, panel, choices)
     if page:
-        return draw_page(data, name, places, panel, choices, on_frame)
+        return draw_page(shown, name, on_frame)
     if len(places) > 1:
-        return draw_sheet(data, name, places, panel, choices, on_frame)
-    return _draw_picture(subject_of(data, places[0], panel, choices), name, choices)
+        return draw_sheet(shown, name, on_frame)
+    return _draw_picture(shown.subject(places[0]), name, choices)
 
 
 def _draw_picture(subject: Subject, out: str, choices: PreviewChoices) -> PreviewReport:

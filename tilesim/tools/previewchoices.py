@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 
 from tilesim.errors import InputError
 from tilesim.files.reading import printable
@@ -66,6 +67,30 @@ class PreviewChoices:
             for option, value in (("--min", self.low), ("--max", self.high)):
                 if value is not None and value <= 0:
                     raise InputError(f"{option} is {value:g}; a log scale needs a number above 0")
+
+
+@frozen(eq=False)
+class Shown:
+    """Frames of a dataset that are drawn together, and how."""
+
+    data: Dataset
+    places: Sequence[int]
+    """Places of the frames, counted from 0"""
+    panel: int | None
+    """None: all panels, assembled by their geometry"""
+    choices: PreviewChoices
+
+    def subject(self, place: int) -> Subject:
+        """One of the frames. Raises InputError."""
+        return subject_of(self.data, place, self.panel, self.choices)
+
+    def check_several(self, what: str, most: int, options: Sequence[str], expected: str) -> None:
+        """Raise InputError for more frames than `most`, or a choice that is for pictures of one frame."""
+        if len(self.places) > most:
+            raise InputError(f"{what} of {len(self.places)} frames; expected up to {most}, {expected}")
+        for name in options:
+            if getattr(self.choices, name):
+                raise InputError(f"--{name} is not for {what} of several frames; expected one frame, or {expected}")
 
 
 @frozen
